@@ -1,0 +1,58 @@
+"""Agents and ExoPhones: what people of the host edit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.http import HttpRequest
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.models import Agent, ExoPhone
+
+
+class AccountChoices(admin.ModelAdmin):
+    """Offers the configured accounts instead of free text."""
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        """Return a choice of aliases for ``account``, Django's own field for all others."""
+        if db_field.name != "account":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        aliases = list(conf.get_settings().accounts) or [conf.DEFAULT_ALIAS]
+        return forms.ChoiceField(
+            choices=[(alias, alias) for alias in aliases],
+            label=db_field.verbose_name,
+            help_text=db_field.help_text,
+        )
+
+
+@admin.register(Agent)
+class AgentAdmin(AccountChoices):
+    """The people whose phone rings first."""
+
+    list_display = ["name", "user", "contact_uri", "exotel_user_id", "account", "exophone", "is_active"]
+    list_filter = ["is_active", "account"]
+    list_select_related = ["user", "exophone"]
+    autocomplete_fields = ["exophone"]
+    raw_id_fields = ["user"]
+    ordering = ["name", "pk"]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Search the host's users by whatever they log in with."""
+        login = get_user_model().USERNAME_FIELD
+        return ["name", "contact_uri", "exotel_user_id", f"user__{login}"]
+
+
+@admin.register(ExoPhone)
+class ExoPhoneAdmin(AccountChoices):
+    """The numbers that customers see."""
+
+    list_display = ["number", "label", "account", "is_default", "is_active"]
+    list_filter = ["is_active", "account"]
+    search_fields = ["number", "label"]
+    ordering = ["account", "number", "pk"]

@@ -1,0 +1,87 @@
+"""Puts "Call customer" on the ModelAdmins of third-party tickets, on every admin site, whenever they are registered."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import suppress
+from typing import Any
+
+from django.apps import apps
+
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.sites import all_sites
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_started
+from django.db.models import Model
+from django.urls import get_resolver
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.admin.call_customer import CallCustomerMixin
+from django_exotel_ccm.admin.door import find_admin_door
+from django_exotel_ccm.doors import add_finder
+
+
+def install() -> None:
+    """Attach now, when a site's URLs are built, and at each request: models may be registered late."""
+    add_finder(find_admin_door)
+    checks.register(check_attached)
+    attach_all()
+    request_started.connect(attach_all, dispatch_uid="django_exotel_ccm.attach")
+    if not hasattr(AdminSite.get_urls, "__wrapped__"):
+        AdminSite.get_urls = _attaching(AdminSite.get_urls)  # type: ignore[method-assign]
+
+
+def _attaching(get_urls: Any) -> Any:
+    @functools.wraps(get_urls)
+    def attach_first(site: AdminSite) -> Any:
+        attach(site)
+        return get_urls(site)
+
+    return attach_first
+
+
+def attach_all(**kwargs: Any) -> None:
+    """Attach to every ticket's ModelAdmin on every site."""
+    for site in all_sites:
+        attach(site)
+
+
+def attach(site: AdminSite) -> None:
+    """Give each ticket's ModelAdmin on ``site`` the mixin, keeping its own class, attributes and overrides."""
+    for model in _ticket_models():
+        if site.is_registered(model) and not isinstance(site.get_model_admin(model), CallCustomerMixin):
+            _give_mixin(site.get_model_admin(model))
+
+
+def _ticket_models() -> list[type[Model]]:
+    if not apps.models_ready:
+        return []
+    try:
+        return [ticket_type.model for ticket_type in tickets.ticket_types().values()]
+    except ImproperlyConfigured:
+        return []  # the checks say what to write
+
+
+def _give_mixin(model_admin: ModelAdmin) -> None:
+    own: Any = type(model_admin)
+    # The instance changes its class in place: the site's URLs may already hold its bound methods.
+    model_admin.__class__ = type(own.__name__, (CallCustomerMixin, own), {"__module__": own.__module__})
+    assert isinstance(model_admin, CallCustomerMixin)  # noqa: S101 - for the type checker
+    model_admin.add_call_customer()
+
+
+def check_attached(**kwargs: Any) -> list[CheckMessage]:
+    """W004: a ticket on no admin site has a button nowhere."""
+    with suppress(Exception):  # many hosts register with a site of their own there; Django reports its errors
+        get_resolver().url_patterns  # noqa: B018
+    return [
+        checks.Warning(
+            f"{model._meta.label} is in TICKETS but on no admin site, so nobody sees its button.",
+            hint="Register it with an admin site, or silence this check.",
+            id="exotel_ccm.W004",
+        )
+        for model in _ticket_models()
+        if not any(site.is_registered(model) for site in all_sites)
+    ]

@@ -1,0 +1,82 @@
+"""An admin site as a door: its own rules of who may see which ticket, its own frame for our pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.sites import all_sites
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.tickets import TicketType
+
+VIEW_CALL = "exotel_ccm.view_callrecord"
+
+
+class AdminDoor:
+    """Reaches tickets as one admin site does: ``get_queryset`` and ``has_view_permission`` of its ModelAdmin decide."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self.site = site
+        self.name = site.name
+
+    def admits(self, request: HttpRequest) -> bool:
+        """Say whether the user may log in to this site."""
+        return self.site.has_permission(request)
+
+    def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+        """Return the tickets that this user may see on this site, in the order of ``keys``."""
+        model_admin = self._model_admin(ticket_type)
+        wanted = [key for key in map(ticket_type.key, keys) if key is not None]
+        if model_admin is None or not wanted:
+            return []
+        found = {ticket.pk: ticket for ticket in model_admin.get_queryset(request).filter(pk__in=wanted)}
+        return [found[key] for key in wanted if key in found and model_admin.has_view_permission(request, found[key])]
+
+    def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """Return a page in the site's frame."""
+        request.current_app = self.name
+        return TemplateResponse(request, f"exotel_ccm/admin/{template}", {**self.site.each_context(request), **context})
+
+    def tell(self, request: HttpRequest, level: str, text: str) -> None:
+        """Show a message on the next page; hosts without messages see none."""
+        messages.add_message(request, getattr(messages, level.upper()), text, fail_silently=True)
+
+    def note(self, request: HttpRequest, ticket: Model, text: str) -> None:
+        """Write a line into the ticket's admin history."""
+        model_admin = self.site.get_model_admin(type(ticket))
+        model_admin.log_change(request, ticket, text)
+
+    def ticket_url(self, ticket: Model) -> str:
+        """Return the ticket's change form."""
+        return self._url(f"{ticket._meta.app_label}_{ticket._meta.model_name}_change", ticket.pk)
+
+    def list_url(self, ticket_type: TicketType) -> str:
+        """Return the changelist."""
+        meta = ticket_type.model._meta
+        return self._url(f"{meta.app_label}_{meta.model_name}_changelist")
+
+    def call_url(self, request: HttpRequest, call: CallRecord) -> str:
+        """Return the page of a call's record; "" without the permission, or where the site has no such page."""
+        return self._url("exotel_ccm_callrecord_change", call.pk) if request.user.has_perm(VIEW_CALL) else ""
+
+    def _url(self, name: str, *args: Any) -> str:
+        try:
+            return reverse(f"admin:{name}", args=args, current_app=self.name)
+        except NoReverseMatch:
+            return ""
+
+    def _model_admin(self, ticket_type: TicketType) -> ModelAdmin | None:
+        model = ticket_type.model
+        return self.site.get_model_admin(model) if self.site.is_registered(model) else None
+
+
+def find_admin_door(name: str) -> AdminDoor | None:
+    """Return the door of the admin site called ``name``."""
+    return next((AdminDoor(site) for site in all_sites if site.name == name), None)

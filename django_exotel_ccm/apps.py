@@ -1,0 +1,28 @@
+"""Wires checks and the admin attachment when Django starts."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig, apps
+from django.core.signals import request_started
+from django.utils.translation import gettext_lazy as _
+
+
+class ExotelCCMConfig(AppConfig):
+    """The app ``exotel_ccm``."""
+
+    name = "django_exotel_ccm"
+    label = "exotel_ccm"
+    verbose_name = _("Exotel calls")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Hide credentials, register the checks, and attach "Call customer" to the host's admin."""
+        from django_exotel_ccm import checks, conf  # noqa: PLC0415 - the app registry is ready only now
+
+        conf.hide_literal_accounts()
+        request_started.connect(conf.hide_credentials, dispatch_uid="django_exotel_ccm.hide_credentials")
+        checks.register_all()
+        if apps.is_installed("django.contrib.admin"):
+            from django_exotel_ccm.admin import attach  # noqa: PLC0415 - hosts without an admin have no such app
+
+            attach.install()

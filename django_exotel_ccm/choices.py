@@ -1,0 +1,78 @@
+"""The words a call's record is written in: stable codes for the database, translatable labels for people."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class State(TextChoices):
+    """How far a call has come. Later states are never left for earlier ones."""
+
+    REQUESTED = "requested", _("requested")
+    UNCONFIRMED = "unconfirmed", _("outcome unknown")
+    REFUSED = "refused", _("refused")
+    ACTIVE = "active", _("accepted by Exotel")
+    ENDED = "ended", _("ended")
+
+
+class Outcome(TextChoices):
+    """How a call ended. Exotel: Call Details, ``call_status``."""
+
+    COMPLETED = "completed", _("completed")
+    AGENT_UNANSWERED = "agent_unanswered", _("agent did not answer")
+    CUSTOMER_UNANSWERED = "customer_unanswered", _("customer did not answer")
+    AGENT_CANCELED = "agent_canceled", _("agent hung up first")
+    CUSTOMER_NO_DIAL = "customer_no_dial", _("customer could not be dialled")
+    AGENT_NO_DIAL = "agent_no_dial", _("agent could not be dialled")
+    FAILED = "failed", _("failed")
+    BUSY = "busy", _("customer was busy")
+    UNKNOWN = "unknown", _("unknown")
+
+
+class EventKind(TextChoices):
+    """Where an event came from."""
+
+    CALLBACK = "callback", _("callback from Exotel")
+    ANSWER = "answer", _("answer to the request")
+    DETAILS = "details", _("Call Details")
+    POLICY = "policy", _("refused before dialling")
+
+
+class EventReason(TextChoices):
+    """Why an event in the ledger was not applied to a call; blank when it was."""
+
+    UNKNOWN_CALL = "unknown_call", _("no such call")
+    ANOTHER_CALL = "another_call", _("it names another call")
+    EMPTY = "empty", _("empty body")
+    UNREADABLE = "unreadable", _("unreadable body")
+    NOT_AN_OBJECT = "not_an_object", _("not an object")
+    NO_CALL = "no_call", _("no call in the body")
+    TOO_DEEP = "too_deep", _("nested too deeply")
+
+
+class Authentication(TextChoices):
+    """What vouches for an event."""
+
+    SIGNED_URL = "signed_url", _("signed callback URL")
+    CREDENTIALS = "credentials", _("asked with the account's credentials")
+    OURSELVES = "ourselves", _("written by this system")
+
+
+class SignalName(TextChoices):
+    """The announcements, each a signal of the same name."""
+
+    CALL_ACCEPTED = "call_accepted", _("call accepted")
+    CALL_REFUSED = "call_refused", _("call refused")
+    CALL_ANSWERED = "call_answered", _("call answered")
+    CALL_ENDED = "call_ended", _("call ended")
+    RECORDING_READY = "recording_ready", _("recording ready")
+    CALL_UPDATED = "call_updated", _("call updated")
+
+
+class AnnouncementState(TextChoices):
+    """What became of an announcement."""
+
+    DONE = "done", _("every receiver was told")
+    FAILED = "failed", _("a receiver failed")
+    SUPERSEDED = "superseded", _("superseded")

@@ -1,0 +1,246 @@
+"""The setting ``EXOTEL_CCM`` and the accounts in the environment; the only reader of ``django.conf.settings``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+import phonenumbers
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from django_exotel_ccm.exotel.account import (
+    Account,
+    AccountUnreadable,
+    PartNames,
+    Secret,
+    account_from_parts,
+    account_from_url,
+    is_loopback_host,
+)
+
+DEFAULT_ALIAS = "default"
+URL_VARIABLE = "EXOTEL_URL"
+PARTS = PartNames()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``EXOTEL_CCM`` as read. ``problems`` holds (check id, what is wrong, the line to write) of what is not usable."""
+
+    accounts: Mapping[str, str | Secret] = field(default_factory=dict)
+    callback_base_url: str = ""
+    tickets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    number_region: str = "IN"
+    agent_for_user: str = ""
+    policies: tuple[str, ...] = ()
+    work_context: str = ""
+    problems: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One key of ``EXOTEL_CCM``: when its value is usable, and what to say when it is not."""
+
+    usable: Callable[[Any], bool]
+    number: str
+    wrong: str
+    line: str
+
+
+def _is_dotted_path(value: Any) -> bool:
+    return isinstance(value, str) and all(part.isidentifier() for part in value.split(".")) and "." in value
+
+
+def _is_base_url(value: Any) -> bool:
+    if not isinstance(value, str) or "://" not in value:
+        return _is_dotted_path(value)
+    return is_safe_base_url(value)
+
+
+def is_safe_base_url(url: str) -> bool:
+    """Say whether callbacks may be sent to ``url``: https, or http on this machine itself."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host)))
+
+
+def _is_mapping_of(kinds: type | tuple[type, ...]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(v and isinstance(v, kinds) for v in value.values())
+
+
+KEYS = {
+    "ACCOUNTS": _Key(
+        _is_mapping_of((str, Secret)),
+        "E002",
+        "is not a dict of alias: name of an environment variable",
+        '{"default": "EXOTEL_URL"}',
+    ),
+    "AGENT_FOR_USER": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.telephony.agent_for"'),
+    "CALLBACK_BASE_URL": _Key(
+        _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
+    ),
+    "NUMBER_REGION": _Key(
+        lambda value: value in phonenumbers.SUPPORTED_REGIONS,
+        "E005",
+        "is not a country code of two capital letters",
+        '"IN"',
+    ),
+    "POLICIES": _Key(
+        lambda value: isinstance(value, list | tuple) and all(map(_is_dotted_path, value)),
+        "E006",
+        "is not a list of dotted paths",
+        '["crm.telephony.office_hours"]',
+    ),
+    "TICKETS": _Key(
+        _is_mapping_of(dict),
+        "E004",
+        "is not a dict of model: options",
+        '{"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}',
+    ),
+    "WORK_CONTEXT": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.tenants.work_context"'),
+}
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """Return ``EXOTEL_CCM``; what cannot be used stays at its default and is named in ``problems``."""
+    raw = getattr(settings, "EXOTEL_CCM", None) or {}
+    if not isinstance(raw, dict):
+        return Settings(problems=(("E001", "EXOTEL_CCM is not a dict.", "Write EXOTEL_CCM = {...}."),))
+    hide_literal_accounts()
+    values: dict[str, Any] = {}
+    problems = []
+    for name, value in raw.items():
+        if name not in KEYS:
+            problems.append(("E001", f"EXOTEL_CCM has no key {name!r}.", f"Known keys: {', '.join(sorted(KEYS))}."))
+        elif value is not None and not KEYS[name].usable(value):
+            key = KEYS[name]
+            problems.append((key.number, f"EXOTEL_CCM[{name!r}] {key.wrong}.", f'Write "{name}": {key.line}.'))
+        elif value is not None:
+            values[name.lower()] = tuple(value) if name == "POLICIES" else value
+    return Settings(**values, problems=tuple(problems))
+
+
+def load(path: str) -> Callable[..., Any]:
+    """Return the callable at a dotted path of ``EXOTEL_CCM``; raises ``ImproperlyConfigured`` naming the path."""
+    try:
+        found: Callable[..., Any] = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"EXOTEL_CCM names {path!r}, which cannot be imported: {error}.") from error
+    return found
+
+
+def user_model() -> str:
+    """Return the label of the host's user model."""
+    return settings.AUTH_USER_MODEL
+
+
+def debug() -> bool:
+    """Say whether the host shows Django's debug pages."""
+    return settings.DEBUG
+
+
+def configured_accounts() -> dict[str, Account]:
+    """Return every configured account by alias; raises ``ImproperlyConfigured`` for the first unreadable one.
+
+    Without ``ACCOUNTS`` this is the default account, or nothing when its variables are not set.
+    """
+    aliases = get_settings().accounts
+    if aliases:
+        return {alias: get_account(alias) for alias in aliases}
+    return {DEFAULT_ALIAS: get_account()} if any(map(_is_set, (URL_VARIABLE, *PARTS))) else {}
+
+
+def get_account(alias: str = DEFAULT_ALIAS) -> Account:
+    """Return the account ``alias``; raises ``ImproperlyConfigured`` that says the line to write and quotes no value."""
+    accounts = get_settings().accounts
+    if alias not in accounts and (accounts or alias != DEFAULT_ALIAS):
+        raise ImproperlyConfigured(
+            f'There is no Exotel account {alias!r}. Write EXOTEL_CCM = {{"ACCOUNTS": {{"{alias}": "EXOTEL_URL"}}}}.'
+        )
+    try:
+        return _read_account(accounts.get(alias, URL_VARIABLE), fall_back=alias not in accounts)
+    except AccountUnreadable as error:
+        problem = str(error)
+    raise ImproperlyConfigured(problem)
+
+
+def _read_account(source: str | Secret, *, fall_back: bool) -> Account:
+    if isinstance(source, Secret):
+        return account_from_url(source, variable="EXOTEL_CCM['ACCOUNTS']")
+    url = _environment(source)
+    if url or not fall_back:
+        return account_from_url(url or Secret(""), variable=source)
+    parts = {part: _environment(name) or Secret("") for part, name in PARTS._asdict().items()}
+    if not any(parts.values()):
+        return account_from_url(Secret(""), variable=source)
+    return account_from_parts(
+        key=parts["key"],
+        token=parts["token"],
+        sid=parts["sid"].reveal(),
+        region=parts["region"].reveal(),
+        to_key=parts["to_key"].reveal(),
+        variables=PARTS,
+    )
+
+
+def _is_set(name: str) -> bool:
+    return bool(environ.Env.ENVIRON.get(name))
+
+
+def _environment(name: str) -> Secret | None:
+    # A value that starts with $ is django-environ's way to name another variable; it is looked up there.
+    value: Secret | None = None
+    with suppress(ImproperlyConfigured):
+        value = Secret(environ.Env().str(name, default=""))
+    if value is None:
+        raise AccountUnreadable(f"{name} starts with $, which names another variable, and that one is not set.")
+    return value or None
+
+
+def credential_variables() -> set[str]:
+    """Return the names of the environment variables that may hold an account's credentials."""
+    named = {source for source in get_settings().accounts.values() if isinstance(source, str)}
+    return named or {URL_VARIABLE, *PARTS}
+
+
+def has_literal_account() -> bool:
+    """Say whether an account's credentials stand in the settings themselves."""
+    return any(isinstance(source, Secret) for source in get_settings().accounts.values())
+
+
+def hide_literal_accounts() -> None:
+    """Wrap ``exotel://`` values in the settings: Django's error pages and mails print settings."""
+    accounts = getattr(settings, "EXOTEL_CCM", {}).get("ACCOUNTS")
+    if isinstance(accounts, dict):
+        for alias, value in accounts.items():
+            if isinstance(value, str) and "://" in value:
+                accounts[alias] = Secret(value)
+
+
+def hide_credentials(sender: object, environ: dict[str, Any] | None = None, **kwargs: object) -> None:
+    """Take the credentials out of a request's environ.
+
+    wsgiref copies the whole process environment into it, and Django's debug page prints it.
+    """
+    for name in credential_variables():
+        (environ or {}).pop(name, None)
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "EXOTEL_CCM":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_exotel_ccm.conf")

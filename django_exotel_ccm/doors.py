@@ -1,0 +1,59 @@
+"""Doors: the ways by which a user reaches tickets, each with its own rule of who may see which.
+
+An admin site is a door. The core knows doors only by this protocol, since a host may have no admin at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.tickets import TicketType
+
+
+class Door(Protocol):
+    """One way by which users reach tickets."""
+
+    name: str
+
+    def admits(self, request: HttpRequest) -> bool:
+        """Say whether the user may come in at all."""
+
+    def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+        """Return those of the tickets that this user may see here, in the order of ``keys``."""
+
+    def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """Return a page in this door's own frame."""
+
+    def tell(self, request: HttpRequest, level: str, text: str) -> None:
+        """Show the user a message ("success", "warning", "error", "info"; safe HTML) on the next page."""
+
+    def note(self, request: HttpRequest, ticket: Model, text: str) -> None:
+        """Write into the ticket's history that a call was placed."""
+
+    def ticket_url(self, ticket: Model) -> str:
+        """Return the ticket's page."""
+
+    def list_url(self, ticket_type: TicketType) -> str:
+        """Return the page that lists such tickets."""
+
+    def call_url(self, request: HttpRequest, call: CallRecord) -> str:
+        """Return the page of a call's record, or "" when this user may not see it."""
+
+
+_finders: list[Callable[[str], Door | None]] = []
+
+
+def add_finder(finder: Callable[[str], Door | None]) -> None:
+    """Have ``finder`` asked for doors by name."""
+    if finder not in _finders:
+        _finders.append(finder)
+
+
+def find_door(name: str) -> Door | None:
+    """Return the door of that name; None when there is none."""
+    return next((door for finder in _finders if (door := finder(name)) is not None), None)

@@ -1,0 +1,71 @@
+"""What this package raises.
+
+    ExotelCCMError
+    ├── CallRefused             Exotel, a policy or the configuration said no; nothing rang
+    ├── PlacedInsideTransaction (RuntimeError) place_call was called inside a transaction
+    ├── RequestKeyReused        (ValueError) one request key, two different calls
+    └── InvalidNumber           (ValueError) text that is no phone number
+
+A setting that cannot be read raises Django's own ``ImproperlyConfigured``: it is not an event of a call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_exotel_ccm.models import CallRecord
+
+
+class ExotelCCMError(Exception):
+    """The base of everything this package raises on purpose."""
+
+
+class CallRefused(ExotelCCMError):
+    """The call was not placed and nobody's phone rings.
+
+    ``call`` is the recorded call (never None), ``code`` Exotel's code or the rule's name, ``advice`` a sentence for
+    the agent.
+    """
+
+    def __init__(self, call: CallRecord, code: str, advice: str) -> None:
+        super().__init__(call, code, advice)
+        self.call = call
+        self.code = code
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.advice} [{self.code}]"
+
+
+class PlacedInsideTransaction(ExotelCCMError, RuntimeError):
+    """``place_call`` was called while a transaction was open, so its record could be rolled back after dialling."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self.alias = alias
+
+    def __str__(self) -> str:
+        return (
+            f"place_call was called inside a transaction on database {self.alias!r}: a rollback would erase a call "
+            "that rings. Place it after the commit: transaction.on_commit(lambda: place_call(...)). "
+            "In a view, decorate it with @transaction.non_atomic_requests."
+        )
+
+
+class RequestKeyReused(ExotelCCMError, ValueError):
+    """The request key belongs to a call with another agent, number or ticket."""
+
+    def __init__(self, call: CallRecord) -> None:
+        super().__init__(call)
+        self.call = call
+
+    def __str__(self) -> str:
+        return (
+            f"This request_key already placed call {self.call.reference}, to another number, by another agent or for "
+            "another ticket. Give each call a request_key of its own."
+        )
+
+
+class InvalidNumber(ExotelCCMError, ValueError):
+    """Text that cannot be dialled; ``str()`` says what to type and never quotes the number."""

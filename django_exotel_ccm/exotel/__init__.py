@@ -1,0 +1,1 @@
+"""Speaks Exotel: values in, values out. Needs neither the ORM nor settings."""

@@ -1,0 +1,245 @@
+"""One Exotel account: its region's hosts, and credentials that never print."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote, urlsplit
+
+# https://developer.exotel.com/docs/voice-api/api-reference/make-a-call
+REGIONS = {
+    "mumbai": ("https://ccm-api.in.exotel.com", "https://api.in.exotel.com"),
+    "singapore": ("https://ccm-api.exotel.com", "https://api.exotel.com"),
+}
+TO_KEYS = ("number", "customer_contact_uri")
+EXAMPLE = "exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"
+
+_HOST = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask by name."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "********"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, theirs = (secret.reveal().encode("utf-8", "surrogatepass") for secret in (self, other))
+        return hmac.compare_digest(mine, theirs)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("A Secret is not pickled: what is pickled ends up in caches, queues and files.")
+
+
+class AccountUnreadable(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+    """The account's settings cannot be read. The text names the variable and ends with the line to write.
+
+    It quotes nothing of the value: a wrongly written credential is still a credential.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Where to call from, and as whom."""
+
+    sid: str
+    key: Secret
+    token: Secret
+    ccm_url: str
+    api_url: str
+    to_key: str | None = None
+    """The key of the customer's number in a request, when the project pins it."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this account lives on this machine, as the simulator does."""
+        return all(is_loopback_host(urlsplit(url).hostname or "") for url in (self.ccm_url, self.api_url))
+
+
+class PartNames(NamedTuple):
+    """The variables that hold the parts of an account, for the text of errors."""
+
+    key: str = "EXOTEL_API_KEY"
+    token: str = "EXOTEL_API_TOKEN"  # noqa: S105 - the variable's name
+    sid: str = "EXOTEL_ACCOUNT_SID"
+    region: str = "EXOTEL_REGION"
+    to_key: str = "EXOTEL_TO_KEY"
+
+
+class _Complaint(NamedTuple):
+    what: str
+    part: str
+
+
+class _Problem(Exception):  # noqa: N818 - never leaves this module
+    """What is wrong with the value, and in which part; `_complaint_or_account` catches it."""
+
+    def __init__(self, what: str, part: str = "region") -> None:
+        super().__init__(what, part)
+
+
+_LINES = {"key": "KEY", "token": "TOKEN", "sid": "ACCOUNT_SID", "region": "mumbai", "to_key": "number"}
+
+# Django's debug page prints the locals of every frame of a traceback, and of the exceptions behind it.
+# So the plain text lives only in inner calls, which RETURN what is wrong; the two functions that raise,
+# outside of any except block, hold nothing but Secrets.
+
+
+def account_from_url(url: Secret, *, variable: str) -> Account:
+    """The account that `exotel://KEY:TOKEN@REGION/ACCOUNT_SID` describes."""
+    found = _account_or_complaint(lambda: _read_url(url.reveal()))
+    if isinstance(found, _Complaint):
+        raise AccountUnreadable(f"{variable} {found.what}. Write: {variable}={EXAMPLE}")
+    return found
+
+
+def account_from_parts(  # noqa: PLR0913 - the parts, by name
+    *,
+    key: Secret,
+    token: Secret,
+    sid: str,
+    region: str,
+    to_key: str = "",
+    variables: PartNames = PartNames(),  # noqa: B008 - immutable
+) -> Account:
+    """The account whose parts stand in variables of their own, as they are, without percent-encoding."""
+    found = _account_or_complaint(lambda: _account(key, token, sid, region, to_key))
+    if isinstance(found, _Complaint):
+        name = getattr(variables, found.part)
+        raise AccountUnreadable(f"{name} {found.what}. Write: {name}={_LINES[found.part]}")
+    return found
+
+
+def _account_or_complaint(read: Callable[[], Account]) -> Account | _Complaint:
+    try:
+        return read()
+    except _Problem as problem:
+        # The problem itself would keep its traceback, and with it the plain text.
+        return _Complaint(*problem.args)
+
+
+def _read_url(url: str) -> Account:
+    if not url:
+        raise _Problem("is empty")
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise _Problem("contains a blank, a line break or an unprintable character; percent-encode it")
+    scheme, separator, rest = url.partition("://")
+    if scheme.lower() != "exotel" or not separator:
+        raise _Problem("does not begin with exotel://")
+    if "#" in rest:
+        raise _Problem("contains a #; percent-encode it, as %23")
+    rest, _, query = rest.partition("?")
+    if "@" in query:
+        raise _Problem("contains a ? or an @ in the key or the token; percent-encode them, as %3F and %40")
+    if rest.count("@") > 1:
+        raise _Problem("contains more than one @; percent-encode those of the key and the token, as %40")
+    credentials, at, place = rest.partition("@")
+    if not at:
+        raise _Problem("lacks the part KEY:TOKEN@")
+    if "/" in credentials:
+        raise _Problem("contains a / in the key or the token; percent-encode it, as %2F")
+    key, _, token = credentials.partition(":")
+    region, _, sid = place.partition("/")
+    if "/" in sid:
+        raise _Problem("has more after ACCOUNT_SID; percent-encode a / inside it, as %2F")
+    return _account(Secret(_decoded(key)), Secret(_decoded(token)), _decoded(sid), f"{region}?{query}", "")
+
+
+def _decoded(part: str) -> str:
+    if not _STRAY_PERCENT.search(part):
+        try:
+            return unquote(part, errors="strict")
+        except UnicodeDecodeError:
+            pass
+    raise _Problem("contains a % that begins no percent-encoded character; write a plain % as %25")
+
+
+def _account(key: Secret, token: Secret, sid: str, region: str, to_key: str) -> Account:
+    _check("the API key", key.reveal(), "key")
+    _check("the API token", token.reveal(), "token")
+    _check("the account SID", sid, "sid")
+    if ":" in key.reveal():
+        raise _Problem("has a colon in the key, which HTTP does not allow", "key")
+    if sid in {".", ".."} or "/" in sid:
+        raise _Problem("names no account SID", "sid")
+    region, _, query = region.lower().partition("?")
+    options = _options(query)
+    if (to_key := to_key or options.get("to", "")) not in {"", *TO_KEYS}:
+        raise _Problem(f"pins an unknown key for the customer; known are {' and '.join(TO_KEYS)}", "to_key")
+    ccm_url, api_url = _hosts(region, tls=options.get("tls") != "off")
+    return Account(sid=sid, key=key, token=token, ccm_url=ccm_url, api_url=api_url, to_key=to_key or None)
+
+
+def _check(name: str, value: str, part: str) -> None:
+    if not value:
+        raise _Problem(f"lacks {name}", part)
+    if value != value.strip() or not value.isprintable():
+        raise _Problem(f"has a blank, a line break or an unprintable character in {name}", part)
+
+
+def _options(query: str) -> dict[str, str]:
+    pairs = [option.partition("=")[::2] for option in query.split("&")] if query else []
+    options = dict(pairs)
+    if len(options) != len(pairs) or options.keys() - {"tls", "to"}:
+        raise _Problem("has an unknown or a repeated option after the ?; known are tls=off and to=number")
+    if options.get("tls", "off") != "off":
+        raise _Problem("has an unknown value of the option tls; known is tls=off, and without it TLS is on")
+    return options
+
+
+def _hosts(region: str, *, tls: bool) -> tuple[str, str]:
+    if not region:
+        raise _Problem("lacks the region: mumbai, singapore or a host name")
+    if tls and region in REGIONS:
+        return REGIONS[region]
+    match = _HOST.fullmatch(region)
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 65536):
+        raise _Problem("has an unreadable host or port where the region stands")
+    host = match["host"].strip("[]")
+    if not tls and not is_loopback_host(host):
+        raise _Problem("switches TLS off; tls=off is only for a host on this machine, such as 127.0.0.1")
+    if not (match["port"] or "." in host or ":" in host or host == "localhost"):
+        raise _Problem("names an unknown region; known are mumbai, singapore or a host name")
+    url = f"{'https' if tls else 'http'}://{region}"
+    return url, url
+
+
+def is_loopback_host(host: str) -> bool:
+    """Say whether a host name or address means this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,163 @@
+"""Any documented callback body -> facts, or the reason why there are none.
+
+Exotel sends nested JSON (v2, v3), flat JSON or a form of either kind (v1), and the content type is not
+always there or true. So the type only says what to try first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from .calls import CallFacts, facts_of_answer, find_call
+from .values import is_too_deep, read_json
+
+MOST_FIELDS = 200
+MOST_ENTRIES = 20
+
+_NAME = re.compile(r"\w+((?:\[\w*\]){0,6})", re.ASCII)
+_NUMBER = re.compile("[0-9]{1,2}")
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})|([^";,\s]{1,200}))', re.IGNORECASE)
+_SNIFFED_BOUNDARY = re.compile(rb"\s*--([^\r\n\s]{1,200})[ \t]*\r?\n")
+_PART_NAME = re.compile(r'[;\s]name=(?:"([^"\r\n]{0,200})"|([^";\s]{1,200}))', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a callback's body says."""
+
+    facts: CallFacts | None
+    reason: str
+    """"" or why there are no facts: empty, unreadable, not_an_object, no_call, too_deep."""
+    canonical: bytes
+    """The same for the same content, however its members are ordered; of an unreadable body, the body."""
+
+
+def read_callback(body: bytes, content_type: str) -> Callback:
+    """Read a callback's body, whatever it is. Never raises."""
+    if not body.strip():
+        return Callback(None, "empty", body)
+    values, reasons = [], set()
+    for reader in _readers(content_type):
+        value, reason = reader(body, content_type)
+        if isinstance(value, dict) and _speaks_of_a_call(value):
+            return Callback(facts_of_answer(value), "", _canonical(value))
+        values += [] if reason else [value]
+        reasons.add(reason)
+    if "too_deep" in reasons or not values:
+        return Callback(None, "too_deep" if "too_deep" in reasons else "unreadable", body)
+    objects = [value for value in values if isinstance(value, dict)]
+    return Callback(None, "no_call" if objects else "not_an_object", _canonical((objects or values)[0]))
+
+
+def _speaks_of_a_call(value: dict[str, Any]) -> bool:
+    return find_call(value) is not None or facts_of_answer(value).event is not None
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+_Reading = tuple[object, str]
+
+
+def _readers(content_type: str) -> list[Callable[[bytes, str], _Reading]]:
+    """The ways to read a body: first the one that its type asks for, then the others."""
+    declared = content_type.strip().lower()
+    first = [reader for kind, reader in _KINDS if declared.startswith(kind)]
+    return [*first, *(reader for _, reader in _KINDS if reader not in first)]
+
+
+def _read_json(body: bytes, _content_type: str) -> _Reading:
+    value, reason = read_json(body)
+    if isinstance(value, list) and len(value) == 1:
+        return value[0], reason
+    return value, reason
+
+
+def _read_form(body: bytes, _content_type: str) -> _Reading:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = body.decode("latin-1")
+    try:
+        pairs = parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None, "unreadable"
+    # Without any "=" it is no form, though `parse_qsl` takes it for a name.
+    return _nested(pairs if "=" in text else [])
+
+
+def _read_multipart(body: bytes, content_type: str) -> _Reading:
+    # Not the parser of `email`: its work grows with the square of the nesting that a body may claim.
+    declared, sniffed = _BOUNDARY.search(content_type), _SNIFFED_BOUNDARY.match(body)
+    boundaries = [(declared[1] or declared[2]).encode("latin-1", "replace")] if declared else []
+    boundaries += [sniffed[1]] if sniffed else []
+    boundary = next((known for known in boundaries if b"--" + known in body), None)
+    if boundary is None:
+        return None, "unreadable"
+    delimiter = re.compile(rb"(?:\A\s*|\r?\n)--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?=\r?\n|\Z)")
+    parts = delimiter.split(body, MOST_FIELDS)[1:]
+    return _nested([pair for part in parts if (pair := _part(part))])
+
+
+def _part(part: bytes) -> tuple[str, str] | None:
+    head, _, content = part.replace(b"\r\n", b"\n").lstrip(b"\n").partition(b"\n\n")
+    name = _PART_NAME.search(head.decode("latin-1"))
+    if name is None:
+        return None
+    try:
+        return name[1] or name[2] or "", content.decode()
+    except UnicodeDecodeError:
+        return name[1] or name[2] or "", content.decode("latin-1")
+
+
+_KINDS: tuple[tuple[str, Callable[[bytes, str], _Reading]], ...] = (
+    ("application/json", _read_json),
+    ("application/x-www-form-urlencoded", _read_form),
+    ("multipart/", _read_multipart),
+)
+
+
+def _nested(pairs: list[tuple[str, str]]) -> _Reading:
+    """The object that form fields such as `Legs[0][Status]` spell, if their names are names at all."""
+    root: dict[str, Any] = {}
+    if not pairs or not all(_NAME.fullmatch(name) for name, _ in pairs):
+        return None, "unreadable"
+    for name, text in pairs:
+        _put(root, name.replace("]", "").split("["), _value(text))
+    value = {name: _listed(member) for name, member in root.items()}
+    return (None, "too_deep") if is_too_deep(value) else (value, "")
+
+
+def _put(branch: dict[str, Any], path: list[str], value: object) -> None:
+    *way, last = path
+    for step in way:
+        inner = branch.setdefault(step or str(len(branch)), {})
+        if not isinstance(inner, dict):
+            return
+        branch = inner
+    branch[last or str(len(branch))] = value
+
+
+def _value(text: str) -> object:
+    """A field's text, or the object that it holds as JSON."""
+    if text.lstrip()[:1] in {"{", "["}:
+        value, reason = read_json(text.encode("utf-8", "surrogatepass"))
+        return text if reason else value
+    return text
+
+
+def _listed(value: object) -> object:
+    """The same with lists for what was numbered."""
+    if not isinstance(value, dict):
+        return value
+    members = {name: _listed(member) for name, member in value.items()}
+    numbers = {int(name): member for name, member in members.items() if _NUMBER.fullmatch(name)}
+    if len(numbers) < len(members) or not numbers or max(numbers) >= MOST_ENTRIES:
+        return members
+    return [numbers.get(index) for index in range(max(numbers) + 1)]

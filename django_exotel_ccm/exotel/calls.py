@@ -1,0 +1,291 @@
+"""What is sent to place a call, and any documented answer about a call -> facts.
+
+Nothing else knows which version of Exotel's API a message speaks. What the versions call things:
+
+    v2  call_details.call_sid   call_state   call_status   (also bare, or under response.data)
+    v3  call_details.sid        state        status        from_leg_*, to_leg_*
+    v1  CallSid, Call.Sid       -            Status        Legs: the agent's, then the customer's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
+
+from .values import Moment, as_object, clean_moment, clean_seconds, clean_text, clean_url, fold, only
+
+EVENTS = frozenset({"answered", "terminal"})
+STATES = frozenset({"active", "terminal"})
+OUTCOMES = frozenset(
+    {
+        "completed",
+        "agent_unanswered",
+        "customer_unanswered",
+        "agent_canceled",
+        "customer_no_dial",
+        "agent_no_dial",
+        "failed",
+        "busy",
+    }
+)
+LONGEST_WORD = 64
+LONGEST_SID = 64
+LONGEST_CUSTOM_FIELD = 128
+LONGEST_URI = 255
+MOST_RECORDINGS = 20
+
+Call = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest:
+    """One call to place. None means not given, and what is not given is not sent."""
+
+    to: str
+    virtual_number: str
+    user_contact_uri: str | None = None
+    user_id: str | None = None
+    recording: bool | None = None
+    recording_channels: str | None = None
+    wait_audio_url: str | None = None
+    max_time_limit: int | None = None
+    attempt_time_out: int | None = None
+    custom_field: str | None = None
+    # The addresses are signed: whoever reads one may report this call's end. So they never print.
+    status_callback: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.user_contact_uri is None) == (self.user_id is None):
+            raise ValueError("A call is placed from either user_contact_uri or user_id: give exactly one.")
+
+    def payload(self, to_key: str = "number") -> dict[str, Any]:
+        """The body of the request, to the letter of Exotel's page "Make a Call - Agent to Customer"."""
+        agent = (
+            {"user_id": self.user_id} if self.user_contact_uri is None else {"user_contact_uri": self.user_contact_uri}
+        )
+        options = {
+            "recording": self.recording,
+            "recording_channels": self.recording_channels,
+            "wait_audio_url": self.wait_audio_url,
+            "max_time_limit": self.max_time_limit,
+            "attempt_time_out": self.attempt_time_out,
+            "custom_field": self.custom_field,
+            "status_callback": [{"event": event, "url": url} for event, url in self.status_callback] or None,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return {"from": agent, "to": {to_key: self.to}, "virtual_number": self.virtual_number, **given}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What ONE message says about a call. None, or empty, means that it says nothing."""
+
+    call_sid: str | None = None
+    event: str | None = None
+    event_raw: str | None = None
+    """An event's word, as sent, that is none of EVENTS."""
+    state: str | None = None
+    status: str | None = None
+    """One of OUTCOMES."""
+    status_raw: str | None = None
+    """The status word as sent, known or not."""
+    agent_leg: str | None = None
+    customer_leg: str | None = None
+    talk_time: int | None = None
+    total_duration: int | None = None
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    recordings: tuple[str, ...] = ()
+    agent_id: str | None = None
+    agent_uri: str | None = None
+    customer_number: str | None = None
+    custom_field: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What the message said, and nothing else, in values that JSON knows."""
+        said = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: _plain(value) for name, value in said.items() if value is not None and value != ()}
+
+    @classmethod
+    def from_json(cls, data: object) -> CallFacts:
+        """The facts that `as_json` gave; anything else contributes nothing."""
+        stored = as_object(data)
+        read = {name: reader(stored.get(name)) for name, reader in _STORED.items()}
+        return cls(**{name: value for name, value in read.items() if value is not None})
+
+
+def facts_of_answer(payload: object) -> CallFacts:
+    """The facts in any documented message, whatever its wrapper."""
+    call = find_call(payload)
+    event = _first(as_object(as_object(payload).get("event_details")), ("event_type",), _word)
+    return facts_of_call(call or {}, event=event)
+
+
+def find_call(payload: object) -> Call | None:
+    """The object that describes the call, inside any documented wrapper."""
+    found = [candidate for candidate in _candidates(payload) if _MARKS & candidate.keys()]
+    return next((call for call in found if _first(call, _SIDS, _sid)), found[0] if found else None)
+
+
+def _candidates(payload: object) -> Iterator[Call]:
+    top = as_object(only(payload))
+    response = as_object(only(top.get("response")))
+    for wrapper in (response, top):
+        for name in ("data", "call_details", "Call"):
+            inner = as_object(only(wrapper.get(name)))
+            yield as_object(inner.get("call_details"))
+            yield inner
+        yield wrapper
+
+
+def facts_of_call(call: Call, *, event: str | None = None) -> CallFacts:
+    """The facts in a call object of any version of the API."""
+    agent, customer = (
+        _object_of(call, "assigned_agent_details", "agent_details"),
+        _object_of(call, "customer_details"),
+    )
+    event = event or _first(call, ("event_type", "EventType"), _word)
+    known_event = fold(event or "")
+    agent_leg, customer_leg = _legs(call, agent, customer)
+    status_raw = _first(call, ("call_status", "status", "Status"), _word)
+    numbers = call if _is_outgoing(call) else {}
+    return CallFacts(
+        call_sid=_first(call, _SIDS, _sid),
+        event=known_event if known_event in EVENTS else None,
+        event_raw=None if known_event in EVENTS else event,
+        state=_first(call, ("call_state", "state"), _state),
+        status=_outcome(status_raw, agent_leg, customer_leg),
+        status_raw=status_raw,
+        agent_leg=agent_leg,
+        customer_leg=customer_leg,
+        talk_time=_talk_time(call),
+        total_duration=_first(call, ("total_duration", "duration", "Duration"), clean_seconds),
+        started_at=_first(call, ("start_time", "StartTime"), clean_moment),
+        ended_at=_first(call, ("end_time", "EndTime"), clean_moment),
+        recordings=_recordings(call),
+        agent_id=_first(agent, ("user_id",), _uri),
+        agent_uri=_first(agent, ("contact_uri",), _uri) or _first(numbers, ("From", "from"), _uri),
+        customer_number=_first(customer, ("contact_uri", "number"), _uri) or _first(numbers, ("To", "to"), _uri),
+        custom_field=_first(call, ("custom_field", "CustomField"), _custom_field),
+    )
+
+
+_SIDS = ("call_sid", "sid", "CallSid", "Sid")
+# What tells a call from the envelope around it, which has a `status` and a `code` of its own.
+_MARKS = {
+    *_SIDS,
+    "call_state",
+    "state",
+    "call_status",
+    "event_type",
+    "EventType",
+    "custom_field",
+    "CustomField",
+}
+_word = partial(clean_text, limit=LONGEST_WORD)
+_uri = partial(clean_text, limit=LONGEST_URI)
+_custom_field = partial(clean_text, limit=LONGEST_CUSTOM_FIELD)
+
+
+def _first(call: Call, names: tuple[str, ...], clean: Callable[[object], Any]) -> Any:
+    """The first of these members that says something."""
+    return next((value for name in names if (value := clean(call.get(name))) is not None), None)
+
+
+def _object_of(call: Call, *names: str) -> Call:
+    return next((found for name in names if (found := as_object(call.get(name)))), {})
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _sid(value: object) -> str | None:
+    # Never cut: a part of an identifier is another identifier.
+    sid = clean_text(value, LONGEST_SID + 1)
+    return sid if sid and len(sid) <= LONGEST_SID else None
+
+
+def _state(value: object) -> str | None:
+    state = fold(_word(value) or "")
+    return state if state in STATES else None
+
+
+def _leg(value: object) -> str | None:
+    return fold(_word(value) or "").replace("_", "-") or None
+
+
+def _legs(call: Call, agent: Call, customer: Call) -> tuple[str | None, str | None]:
+    """What became of the agent's leg and of the customer's."""
+    details = as_object(call.get("Details"))
+    listed = _list(call.get("Legs")) or _list(call.get("legs")) or _list(details.get("Legs"))
+    entries = [as_object(as_object(leg).get("Leg", leg)) for leg in listed[:2]] + [{}, {}]
+    agent_leg, customer_leg = (
+        _first(person, ("status",), _leg) or _first(entry, ("Status", "status"), _leg) or _leg(details.get(name))
+        for person, entry, name in ((agent, entries[0], "Leg1Status"), (customer, entries[1], "Leg2Status"))
+    )
+    return agent_leg, customer_leg
+
+
+def _is_outgoing(call: Call) -> bool:
+    # In an incoming call `From` is the customer.
+    return not fold(_first(call, ("direction", "Direction"), _word) or "").startswith("in")
+
+
+def _outcome(raw: str | None, agent_leg: str | None, customer_leg: str | None) -> str | None:
+    """The outcome that a status word stands for; None for a word of which that is not known."""
+    word = fold(raw or "")
+    for theirs, ours in (("from_leg_", "agent_"), ("to_leg_", "customer_")):
+        if word.startswith(theirs):
+            word = ours + word.removeprefix(theirs)
+    if word in {"no_answer", "canceled"}:
+        # v1 does not say who; only the legs do. A canceled customer's leg is the agent hanging up.
+        if agent_leg == "no-answer":
+            return "agent_unanswered"
+        return {"no-answer": "customer_unanswered", "canceled": "agent_canceled"}.get(customer_leg or "")
+    word = {"customer_busy": "busy", "agent_busy": "agent_no_dial"}.get(word, word)
+    return word if word in OUTCOMES else None
+
+
+def _talk_time(call: Call) -> int | None:
+    names = ("total_talk_time", "talk_time", "ConversationDuration")
+    found: int | None = _first(call, names, clean_seconds)
+    return clean_seconds(as_object(call.get("Details")).get("ConversationDuration")) if found is None else found
+
+
+def _recordings(call: Call) -> tuple[str, ...]:
+    listed = call.get("recordings")
+    several = listed if isinstance(listed, list) else [listed]
+    single = as_object(call.get("recording"))
+    if single.get("available") is not False:
+        several = [*several, single]
+    names = ("recording_url", "RecordingUrl", "PreSignedRecordingUrl")
+    entries = [*several[:MOST_RECORDINGS], *(call.get(name) for name in names)]
+    urls = (clean_url(as_object(entry).get("url") if isinstance(entry, Mapping) else entry) for entry in entries)
+    return tuple(dict.fromkeys(url for url in urls if url))[:MOST_RECORDINGS]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Moment):
+        return value.as_text()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _stored_text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _stored_recordings(value: object) -> tuple[str, ...]:
+    return tuple(url for url in _list(value) if isinstance(url, str))
+
+
+# Stored values were cleaned when they came; to clean them again could change them.
+_STORED: dict[str, Callable[[object], Any]] = {item.name: _stored_text for item in fields(CallFacts)} | {
+    "talk_time": clean_seconds,
+    "total_duration": clean_seconds,
+    "started_at": clean_moment,
+    "ended_at": clean_moment,
+    "recordings": _stored_recordings,
+}

@@ -1,0 +1,254 @@
+"""ExotelClient: asks Exotel for a call or for its details, and says what the answer proves.
+
+The one question behind every line here is "can the phone be ringing?". A request that may have reached
+Exotel is never repeated; see the verdicts in `errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from . import connections
+from .account import TO_KEYS, Account
+from .calls import CallFacts, CallRequest, facts_of_answer
+from .connections import Attempt
+from .errors import ExotelError, InvalidRequest, OutcomeUnknown, Reply, Unreachable, error_from_answer
+from .values import as_object, clean_seconds, clean_text, read_json
+
+logger = logging.getLogger("django_exotel_ccm.exotel")
+
+LARGEST_ANSWER = 1024 * 1024
+# Shorter ones are words of a test, and would mar the answers that they occur in.
+SHORTEST_REDACTED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What Exotel answered to a request it accepted."""
+
+    http_status: int
+    request_id: str
+    facts: CallFacts
+    raw: bytes
+    tries: int
+
+
+class _Failure(NamedTuple):
+    """Why there is no answer, in plain values: the exception itself would bring its frames along."""
+
+    sent: bool
+    timed_out: bool
+    cause: str
+
+
+class ExotelClient:
+    """One account's way to Exotel. Cheap to make; the connections are shared by the process."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        version: str | None = None,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        deadline: float = 45.0,
+    ) -> None:
+        if not account.is_loopback and urlsplit(account.ccm_url).scheme != "https":
+            raise ValueError("Exotel is asked over TLS; only a host on this machine is asked without.")
+        self.account = account
+        self.user_agent = f"django-exotel-ccm/{version or _own_version()}"
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.deadline = deadline
+        self._calls_url = f"{account.ccm_url}/v2/accounts/{quote(account.sid, safe='')}/calls"
+
+    def make_call(self, request: CallRequest) -> Answer:
+        """Place a call. Raises NotPlaced if surely nothing rang, OutcomeUnknown if a phone may be ringing."""
+        outcome = self._place(request)
+        # Raised here, outside of any except block: frames further in hold the Authorization header.
+        if isinstance(outcome, ExotelError):
+            raise outcome
+        return outcome
+
+    def call_details(self, call_sid: str) -> Answer:
+        """What Exotel knows about a call. Raises CallNotFound or another ExotelError."""
+        if call_sid in {"", ".", ".."}:
+            raise ValueError("This is no call SID.")
+        url = f"{self._calls_url}/{quote(call_sid, safe='')}"
+        outcome = self._ask("GET", url, None, deadline_at=connections.clock() + self.deadline)
+        if isinstance(outcome, ExotelError):
+            raise outcome
+        return outcome
+
+    def _place(self, request: CallRequest) -> Answer | ExotelError:
+        deadline_at = connections.clock() + self.deadline
+        memory = (self.account, os.getpid())
+        to_key = self.account.to_key or _working_to_keys.get(memory, TO_KEYS[0])
+        outcome = self._ask("POST", self._calls_url, request.payload(to_key), deadline_at=deadline_at)
+        if self.account.to_key or not _rejects_the_body(outcome):
+            return outcome
+        # Accounts differ in the key they read the customer's number from; this refusal proves that
+        # nothing was placed. What the second try meets is what counts.
+        other = next(key for key in TO_KEYS if key != to_key)
+        outcome = self._ask("POST", self._calls_url, request.payload(other), deadline_at=deadline_at, tries=2)
+        if isinstance(outcome, Answer):
+            _working_to_keys[memory] = other
+        return outcome
+
+    def _ask(
+        self, method: str, url: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
+    ) -> Answer | ExotelError:
+        began_at = connections.clock()
+        found = self._exchange(method, url, payload, deadline_at)
+        outcome = _judged(found, placing=method == "POST", tries=tries)
+        logger.info(
+            "%s %s: %s, HTTP %s, request %s, %d ms",
+            method,
+            "call" if method == "POST" else "call details",
+            _verdict(outcome),
+            outcome.http_status or "-",
+            outcome.request_id or "-",
+            (connections.clock() - began_at) * 1000,
+        )
+        return outcome
+
+    def _exchange(self, method: str, url: str, payload: dict[str, Any] | None, deadline_at: float) -> Reply | _Failure:
+        attempt = Attempt(deadline_at, self.connect_timeout, self.read_timeout)
+        try:
+            with connections.watching(attempt):
+                return self._send(method, url, payload, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the Authorization header
+            return _failure(error, attempt)
+
+    def _send(self, method: str, url: str, payload: dict[str, Any] | None, attempt: Attempt) -> Reply:
+        session = _session(self.account)
+        # Not `session.request`: that reads a redirect's body without bounds.
+        prepared = session.prepare_request(
+            requests.Request(
+                method,
+                url,
+                headers=self._headers(payload),
+                data=None if payload is None else json.dumps(payload).encode(),
+                auth=_BasicAuth(self.account),
+            )
+        )
+        settings: dict[str, Any] = {**session.merge_environment_settings(url, {}, True, None, None)}
+        timeouts = (attempt.wait(), self.read_timeout)
+        with session.get_adapter(url).send(prepared, timeout=timeouts, **settings) as response:
+            return self._reply(response.status_code, response.headers, _bounded(response.raw))
+
+    def _headers(self, payload: dict[str, Any] | None) -> dict[str, str]:
+        headers = {"User-Agent": self.user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
+        return headers if payload is None else {**headers, "Content-Type": "application/json"}
+
+    def _reply(self, http_status: int, headers: Any, raw: bytes) -> Reply:
+        raw = _redacted(raw, self.account)
+        payload, _ = read_json(raw)
+        request_id = clean_text(as_object(payload).get("request_id") or headers.get("X-Request-Id"), 64) or ""
+        return Reply(
+            http_status=http_status,
+            payload=payload,
+            facts=facts_of_answer(payload),
+            raw=raw,
+            request_id="".join(letter for letter in request_id if letter.isalnum() or letter in "-_.:"),
+            retry_after=clean_seconds(headers.get("Retry-After")),
+        )
+
+
+class _BasicAuth(AuthBase):
+    """Puts the credentials into the header at the last moment. Set like this, no netrc is consulted."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Basic {_credentials(self.account)}"
+        return request
+
+
+_Owner = tuple[Account, int]
+_sessions: dict[_Owner, requests.Session] = {}
+_working_to_keys: dict[_Owner, str] = {}
+
+
+def _session(account: Account) -> requests.Session:
+    # By process too: after a fork, a connection belongs to the parent.
+    owner = (account, os.getpid())
+    return _sessions.get(owner) or _sessions.setdefault(owner, connections.new_session())
+
+
+def _credentials(account: Account) -> str:
+    return b64encode(f"{account.key.reveal()}:{account.token.reveal()}".encode()).decode()
+
+
+def _redacted(raw: bytes, account: Account) -> bytes:
+    """The answer without our credentials, which proxies and error pages may echo."""
+    plain = [account.key.reveal(), account.token.reveal(), _credentials(account)]
+    for secret in (*plain, *(quote(secret, safe="") for secret in plain)):
+        if len(secret) >= SHORTEST_REDACTED:
+            raw = raw.replace(secret.encode(), b"********")
+    return raw
+
+
+def _bounded(stream: Any) -> bytes:
+    body = bytearray()
+    while len(body) <= LARGEST_ANSWER and (chunk := stream.read(65536, decode_content=True)):
+        body += chunk
+    return bytes(body[:LARGEST_ANSWER])
+
+
+def _failure(error: BaseException, attempt: Attempt) -> _Failure:
+    chain: list[BaseException] = []
+    link: object = error
+    while isinstance(link, BaseException) and len(chain) < 20:
+        chain.append(link)
+        link = getattr(link, "reason", None) or link.__cause__ or link.__context__
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    # Only names and the system's own words: a message may quote the address of a proxy with its password.
+    system = next((link.strerror for link in chain if isinstance(link, OSError) and link.strerror), "")
+    cause = ": ".join(part for part in (type(error).__name__, str(system)) if part)
+    return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in chain), cause)
+
+
+def _judged(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer | ExotelError:
+    if isinstance(found, Reply):
+        return error_from_answer(found, placing=placing, tries=tries) or Answer(
+            http_status=found.http_status,
+            request_id=found.request_id,
+            facts=found.facts,
+            raw=found.raw,
+            tries=tries,
+        )
+    if not found.sent:
+        return Unreachable(found.cause, code="unreachable", tries=tries)
+    return OutcomeUnknown(found.cause, code="timeout" if found.timed_out else "connection_lost", tries=tries)
+
+
+def _verdict(outcome: Answer | ExotelError) -> str:
+    if isinstance(outcome, Answer):
+        return "accepted"
+    return f"{type(outcome).__name__} {outcome.code}" if outcome.code else type(outcome).__name__
+
+
+def _rejects_the_body(outcome: Answer | ExotelError) -> bool:
+    return isinstance(outcome, InvalidRequest) and outcome.http_status == 400
+
+
+@cache
+def _own_version() -> str:
+    try:
+        return metadata.version("django-exotel-ccm")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,251 @@
+"""Exotel's refusals: what each code means, what to do about it, and whether a phone can be ringing.
+
+    ExotelError
+    ├── NotPlaced                   surely nothing rang because of this request
+    │   ├── AuthenticationFailed    1010, HTTP 401
+    │   ├── AccountNotFound         1017
+    │   ├── AgentNotFound           10731
+    │   ├── AgentDeviceOff          1012
+    │   ├── AgentDeviceUnverified   10705
+    │   ├── AgentDeviceBusy         10706
+    │   ├── ExoPhoneNotFound        10716
+    │   ├── CustomerBlocked         10717
+    │   ├── InvalidRequest          10725
+    │   ├── TooManyRequests         10724, HTTP 429
+    │   ├── PaymentRequired         HTTP 402
+    │   ├── Forbidden               HTTP 403
+    │   ├── CallNotFound            10744, HTTP 404: only when details are asked for
+    │   └── Unreachable             nothing was sent
+    └── OutcomeUnknown              a phone may be ringing; of details: no usable answer
+        └── InternalError           1100
+
+https://developer.exotel.com/docs/voice-api/api-reference/make-a-call
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .calls import CallFacts
+from .values import as_object, clean_text, only
+
+LONGEST_TEXT = 300
+LARGEST_RAW = 64 * 1024
+
+# These answers are given before anything is dialled, whatever code they carry.
+REFUSING_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})
+
+
+class ExotelError(Exception):
+    """Exotel did not do what was asked."""
+
+    advice: str | Promise = _("Exotel did not do what was asked. Try again later.")
+    """What the agent can do about it."""
+
+    def __init__(  # noqa: PLR0913 - attributes, by name
+        self,
+        text: str = "",
+        *,
+        code: str = "",
+        http_status: int | None = None,
+        request_id: str = "",
+        raw: bytes = b"",
+        tries: int = 1,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        """Exotel's own words, or what went wrong on the way there."""
+        self.code = code
+        """Exotel's code; a short word of ours when Exotel gave none: http_502, timeout, unreachable."""
+        self.http_status = http_status
+        self.request_id = request_id
+        """Exotel's name for this exchange; its support asks for it."""
+        self.raw = raw[:LARGEST_RAW]
+        self.tries = tries
+        self.retry_after = retry_after
+        """Seconds to wait before another request, if the answer says so."""
+
+    def __str__(self) -> str:
+        known = {"code": self.code, "HTTP": self.http_status, "request": self.request_id}
+        details = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+        return f"{self.text or type(self).__name__} ({details})" if details else self.text
+
+
+class NotPlaced(ExotelError):  # noqa: N818 - says what happened
+    """Surely nothing rang because of this request."""
+
+    advice = _("Exotel refused the call. Nobody's phone rang.")
+
+
+class OutcomeUnknown(ExotelError):  # noqa: N818
+    """The request may have reached Exotel, and a phone may be ringing: never repeat it."""
+
+    advice = _("It is not known whether Exotel placed this call: a phone may be ringing. Do not call again yet.")
+
+
+class AuthenticationFailed(NotPlaced):
+    advice = _(
+        "Exotel does not accept this system's API key and token, or the account belongs to another region. "
+        "Ask your administrator to check them."
+    )
+
+
+class AccountNotFound(NotPlaced):
+    advice = _("Exotel does not know this account. Ask your administrator to check the account SID and the region.")
+
+
+class AgentNotFound(NotPlaced):
+    advice = _("Exotel does not know you. Ask your administrator to add you as a co-worker in the Exotel dashboard.")
+
+
+class AgentDeviceOff(NotPlaced):
+    advice = _("Your phone is switched off in Exotel. Turn the device on, then call again.")
+
+
+class AgentDeviceUnverified(NotPlaced):
+    advice = _("Your phone is not verified in Exotel. Verify the device, then call again.")
+
+
+class AgentDeviceBusy(NotPlaced):
+    advice = _("Your phone is busy with another call. Finish that call, then call again.")
+
+
+class ExoPhoneNotFound(NotPlaced):
+    advice = _("Exotel does not know the ExoPhone of this call. Ask your administrator to check it.")
+
+
+class CustomerBlocked(NotPlaced):
+    advice = _("This customer's number is on the do-not-disturb list, so Exotel does not call it.")
+
+
+class InvalidRequest(NotPlaced):
+    advice = _("Exotel could not read the details of this call. Check the customer's number, then call again.")
+
+
+class TooManyRequests(NotPlaced):
+    advice = _("Too many calls were placed at once. Wait a minute, then call again.")
+
+
+class PaymentRequired(NotPlaced):
+    advice = _("The Exotel account has no balance left or reached a limit of its plan. Tell your administrator.")
+
+
+class Forbidden(NotPlaced):
+    advice = _(
+        "Exotel does not allow this: the account may be suspended, or this system's address may not be on "
+        "its list. Tell your administrator."
+    )
+
+
+class CallNotFound(NotPlaced):
+    advice = _("Exotel does not know this call, or does not know it yet.")
+
+
+class Unreachable(NotPlaced):
+    advice = _("Exotel could not be reached, so nothing was dialled. Try again in a moment.")
+
+
+class InternalError(OutcomeUnknown):
+    pass
+
+
+CODES: Mapping[str, type[ExotelError]] = {
+    "1010": AuthenticationFailed,
+    "1012": AgentDeviceOff,
+    "1017": AccountNotFound,
+    "1100": InternalError,
+    "10705": AgentDeviceUnverified,
+    "10706": AgentDeviceBusy,
+    "10716": ExoPhoneNotFound,
+    "10717": CustomerBlocked,
+    "10724": TooManyRequests,
+    "10725": InvalidRequest,
+    "10731": AgentNotFound,
+}
+_STATUSES: Mapping[int, type[ExotelError]] = {
+    401: AuthenticationFailed,
+    402: PaymentRequired,
+    403: Forbidden,
+    429: TooManyRequests,
+}
+_DETAILS_CODES: Mapping[str, type[ExotelError]] = {**CODES, "10744": CallNotFound}
+_DETAILS_STATUSES: Mapping[int, type[ExotelError]] = {**_STATUSES, 404: CallNotFound}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One HTTP answer of Exotel, as far as it could be read."""
+
+    http_status: int
+    payload: object
+    facts: CallFacts
+    raw: bytes
+    request_id: str = ""
+    retry_after: int | None = None
+
+
+def error_from_answer(reply: Reply, *, placing: bool = True, tries: int = 1) -> ExotelError | None:
+    """What an answer proves: by its code first, then by its HTTP status. None is an acceptance."""
+    code = error_code(reply.payload)
+    kind = _kind(code, reply, placing=placing)
+    if kind is None:
+        return None
+    return kind(
+        error_text(reply.payload),
+        code=code or _code_of_ours(reply),
+        http_status=reply.http_status,
+        request_id=reply.request_id,
+        raw=reply.raw,
+        tries=tries,
+        retry_after=reply.retry_after,
+    )
+
+
+def _kind(code: str, reply: Reply, *, placing: bool) -> type[ExotelError] | None:
+    codes, statuses = (CODES, _STATUSES) if placing else (_DETAILS_CODES, _DETAILS_STATUSES)
+    if code in codes:
+        return codes[code]
+    if reply.http_status in REFUSING_STATUSES:
+        return statuses.get(reply.http_status, NotPlaced)
+    if 200 <= reply.http_status < 300 and reply.facts.call_sid:
+        return None
+    return OutcomeUnknown
+
+
+def _code_of_ours(reply: Reply) -> str:
+    if not 200 <= reply.http_status < 300:
+        return f"http_{reply.http_status}"
+    return "unreadable_answer" if reply.raw.strip() and reply.payload is None else "no_call_sid"
+
+
+def error_code(payload: object) -> str:
+    """Exotel's error code, from any documented place; "" when there is none."""
+    response, top = _response(payload), as_object(payload)
+    candidates = [as_object(only(holder.get("error_data"))).get("code") for holder in (response, top)]
+    # Below 1000 the member only repeats the HTTP status.
+    business = clean_text(response.get("code"), 32)
+    candidates.append(business if business and business.isdigit() and len(business) > 3 else None)
+    candidates.append(as_object(top.get("RestException")).get("Code"))
+    return next((code for value in candidates if (code := clean_text(value, 32))), "")
+
+
+def error_text(payload: object) -> str:
+    """Exotel's own words about an error; "" when there are none."""
+    response, top = _response(payload), as_object(payload)
+    holders = [as_object(only(response.get("error_data"))), as_object(only(top.get("error_data")))]
+    holders += [as_object(top.get("RestException")), response, top]
+    for holder in holders:
+        said = [clean_text(holder.get(name), LONGEST_TEXT) for name in ("message", "Message", "description")]
+        if any(said):
+            return ": ".join(dict.fromkeys(text for text in said if text))[:LONGEST_TEXT]
+    return ""
+
+
+def _response(payload: object) -> Mapping[str, Any]:
+    return as_object(only(as_object(payload).get("response")))

@@ -1,0 +1,168 @@
+"""Cleaning of what Exotel sends: nulls in many spellings, times, durations, numbers, text.
+
+Each function takes any value and answers None when it says nothing usable; none of them raises.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+# Exotel writes its zoneless times in Indian time, which has known no summer time since 1945.
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+
+LARGEST_SECONDS = 2**31 - 1
+LONGEST_URL = 2000
+DEEPEST_JSON = 40
+
+_NOTHING = {"", "null", "n/a", "none", "[]"}
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SEPARATORS = re.compile(r"[\s_-]+")
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(?: ?(Z)| ?([ +-])(\d\d):?(\d\d))?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in UTC, and whether its sender wrote a zone (otherwise we took Indian time)."""
+
+    at: datetime
+    zoned: bool
+
+    def as_text(self) -> str:
+        """The ISO form that `clean_moment` reads back to an equal moment."""
+        return (self.at if self.zoned else self.at.astimezone(IST).replace(tzinfo=None)).isoformat()
+
+
+def clean_text(value: object, limit: int) -> str | None:
+    """Text that a database can store, cut to `limit`; whole numbers become text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Python refuses to write out numbers of thousands of digits.
+        value = str(value) if value.bit_length() < 4096 else None
+    if not isinstance(value, str):
+        return None
+    text = _storable(value)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = _storable(_unquoted(text))
+    return None if text.lower() in _NOTHING else text[:limit].rstrip() or None
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub("", text).strip()
+
+
+def _unquoted(text: str) -> str:
+    try:
+        inner = json.loads(text, strict=False)
+    except ValueError:
+        return text[1:-1]
+    return inner if isinstance(inner, str) else text
+
+
+def clean_seconds(value: object) -> int | None:
+    """A duration in whole seconds; 0 stays 0."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        value = int(value) if math.isfinite(value) and value.is_integer() else None
+    if isinstance(value, str):
+        digits = (clean_text(value, 100) or "-").lstrip("0") or "0"
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None
+    return value if isinstance(value, int) and 0 <= value <= LARGEST_SECONDS else None
+
+
+def clean_moment(value: object) -> Moment | None:
+    """A time in any form Exotel writes; its placeholders for "none" (1970, year 1) are nothing."""
+    match = _MOMENT.fullmatch(clean_text(value, 64) or "")
+    if match is None:
+        return None
+    day, clock, utc, sign, hours, minutes = match.groups()
+    # A sender that forgets to encode "+" in a form has it arrive as a blank.
+    zone = "+00:00" if utc else f"{'-' if sign == '-' else '+'}{hours}:{minutes}" if sign else ""
+    try:
+        written = datetime.fromisoformat(f"{day}T{clock}{zone}")
+    except ValueError:
+        return None
+    if not 1970 <= written.year <= 9998:
+        return None
+    at = (written if zone else written.replace(tzinfo=IST)).astimezone(UTC)
+    return Moment(at=at, zoned=bool(zone)) if 1970 < at.year <= 9998 else None
+
+
+def clean_url(value: object) -> str | None:
+    """An http or https address that names a host and carries no user or password."""
+    url = clean_text(value, LONGEST_URL + 1)
+    if url is None or len(url) > LONGEST_URL or not url.isprintable() or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    except ValueError:
+        return None
+    return url if usable else None
+
+
+def fold(word: str) -> str:
+    """One spelling for a status word: `Agent-Cancelled` and `agent_canceled` are the same."""
+    return _SEPARATORS.sub("_", word.strip().lower()).strip("_").replace("cancelled", "canceled")
+
+
+def as_object(value: object) -> Mapping[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def only(value: object) -> object:
+    """The first of a list: some answers hold their one object in a list."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+def read_json(body: bytes) -> tuple[object, str]:
+    """The value of a JSON text and "", or None and what is wrong: "unreadable" or "too_deep"."""
+    try:
+        value = json.loads(_decoded(body), parse_int=_whole_number, parse_float=_number, parse_constant=lambda _: None)
+    except ValueError:
+        return None, "unreadable"
+    except RecursionError:
+        return None, "too_deep"
+    return (None, "too_deep") if is_too_deep(value) else (value, "")
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether a parsed value is nested deeper than any message of Exotel."""
+    layer = [value]
+    for _ in range(DEEPEST_JSON):
+        layer = [child for item in layer for child in _children(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode(json.detect_encoding(body), "surrogatepass")
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
+
+
+def _whole_number(digits: str) -> int | str:
+    # Python refuses to read numbers of thousands of digits; as text they are merely unusable.
+    return int(digits) if len(digits) <= 18 else digits
+
+
+def _number(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits

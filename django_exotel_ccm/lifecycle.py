@@ -1,0 +1,298 @@
+"""The life of a call: what each event proves, how events are joined, and what a call's record then says.
+
+Nothing else decides a state. Facts are registers in plain JSON: lists compared from left to right, of which the larger
+wins, and unions. So ``join`` is commutative, associative and idempotent: any order, any repetition, same record.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django_exotel_ccm.choices import EventKind, Outcome, State
+from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.exotel.values import Moment
+
+Registers = dict[str, Any]
+
+PHASES = (State.REQUESTED, State.UNCONFIRMED, State.REFUSED, State.ACTIVE, State.ENDED)
+#: From the poorest news to the richest: of two words told by equals the later one here is believed.
+OUTCOMES = (
+    Outcome.FAILED,
+    Outcome.BUSY,
+    Outcome.AGENT_NO_DIAL,
+    Outcome.AGENT_UNANSWERED,
+    Outcome.AGENT_CANCELED,
+    Outcome.CUSTOMER_NO_DIAL,
+    Outcome.CUSTOMER_UNANSWERED,
+    Outcome.COMPLETED,
+)
+LEG_WORDS = ("in-progress", "no-answer", "busy", "failed", "canceled", "completed")
+KEPT = 20
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_UNIONS = frozenset({"words"})
+_MAPS = frozenset({"recordings", "call_sids"})
+
+
+class Source(IntEnum):
+    """How far a message is believed when two disagree."""
+
+    ANSWER = 0
+    MESSAGE = 1
+    TERMINAL = 2
+    DETAILS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One thing we were told about a call.
+
+    ``facts`` are what the message says, ``event`` what its URL vouches for, ``verdict`` what an answer to our POST (or
+    a policy) proves, ``refusal`` its code and ``tries`` how many requests it took.
+    """
+
+    kind: str
+    facts: CallFacts
+    received_at: datetime.datetime
+    fingerprint: str
+    event: str = ""
+    verdict: str = ""
+    refusal: str = ""
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """The facts of a call as its record shows them: times are aware UTC, durations seconds."""
+
+    state: str
+    outcome: str
+    refusal_code: str
+    call_sid: str | None
+    started_at: datetime.datetime | None
+    answered_at: datetime.datetime | None
+    ended_at: datetime.datetime | None
+    ended_at_approximate: bool
+    total_duration: int | None
+    talk_time: int | None
+    recording_url: str
+
+
+# What one event says.
+
+
+def registers_of(told: Told) -> Registers:
+    """Return the registers to which one event amounts."""
+    facts = told.facts
+    event = facts.event or told.event if told.kind == EventKind.CALLBACK else facts.event or ""
+    ended = _says_ended(told, event)
+    source = _source(told, ended=ended)
+    registers: Registers = {
+        "phase": [_phase(told, ended=ended)],
+        "status": _status(facts, source),
+        "words": [facts.status_raw] if facts.status_raw else [],
+        "talk_time": _seconds(facts.talk_time, source),
+        "total_duration": _seconds(facts.total_duration, source),
+        "started_at": _moment(facts.started_at, source, earlier=True),
+        "ended_at": _moment(facts.ended_at, source, earlier=False) if ended else None,
+        "ended_seen": [-_micros(told.received_at)] if ended else None,
+        "answered_seen": [-_micros(told.received_at)] if event == "answered" else None,
+        "recordings": {_recording_key(url): [source, _expiry(url), url] for url in facts.recordings},
+        "agent_leg": _leg(facts.agent_leg, source),
+        "customer_leg": _leg(facts.customer_leg, source),
+        "agent_id": [source, facts.agent_id] if facts.agent_id else None,
+        "agent_uri": [source, facts.agent_uri] if facts.agent_uri else None,
+        "call_sids": {facts.call_sid: _sid_rank(told)} if facts.call_sid else {},
+        "refusal": [told.tries, told.refusal] if told.refusal else None,
+    }
+    return {name: value for name, value in registers.items() if value}
+
+
+def _says_ended(told: Told, event: str) -> bool:
+    if told.kind not in (EventKind.CALLBACK, EventKind.DETAILS):
+        return False
+    return event == "terminal" or told.facts.state == "terminal" or told.facts.status is not None
+
+
+def _source(told: Told, *, ended: bool) -> int:
+    if told.kind == EventKind.DETAILS:
+        return Source.DETAILS if ended else Source.MESSAGE
+    if told.kind == EventKind.CALLBACK:
+        return Source.TERMINAL if ended else Source.MESSAGE
+    return Source.ANSWER
+
+
+def _phase(told: Told, *, ended: bool) -> int:
+    if ended:
+        return PHASES.index(State.ENDED)
+    if told.kind == EventKind.CALLBACK:
+        return PHASES.index(State.ACTIVE)
+    if told.kind == EventKind.DETAILS:
+        return PHASES.index(State.ACTIVE if told.facts.call_sid else State.REQUESTED)
+    return PHASES.index(State(told.verdict))
+
+
+def _status(facts: CallFacts, source: int) -> list[Any] | None:
+    if facts.status is not None:
+        return [1, source, OUTCOMES.index(Outcome(facts.status)), facts.status_raw or facts.status]
+    return [0, source, 0, facts.status_raw] if facts.status_raw else None
+
+
+def _seconds(value: int | None, source: int) -> list[int] | None:
+    return None if value is None else [int(value > 0), source, value]
+
+
+def _moment(moment: Moment | None, source: int, *, earlier: bool) -> list[int] | None:
+    if moment is None:
+        return None
+    micros = _micros(moment.at)
+    return [int(moment.zoned), source, -micros if earlier else micros]
+
+
+def _leg(word: str | None, source: int) -> list[Any] | None:
+    if not word:
+        return None
+    rank = LEG_WORDS.index(word) + 1 if word in LEG_WORDS else 0
+    return [int(rank > 1), source, rank, word]
+
+
+def _recording_key(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+
+
+def _expiry(url: str) -> int:
+    """Return when a signed URL expires, as far as it says, in seconds; only to prefer the later of two."""
+    query = parse_qs(urlsplit(url).query)
+    digits = [values[0] for name in ("Expires", "X-Amz-Expires") if (values := query.get(name))]
+    return max((int(text[:12]) for text in digits if text.isascii() and text.isdigit()), default=0)
+
+
+def _sid_rank(told: Told) -> list[Any]:
+    return [int(told.kind != EventKind.ANSWER), _micros(told.received_at), told.fingerprint]
+
+
+# How events add up.
+
+
+def join(a: Registers, b: Registers) -> Registers:
+    """Return the least upper bound of two sets of facts."""
+    return {name: _join_one(name, a.get(name), b.get(name)) for name in sorted(a.keys() | b.keys())}
+
+
+def _join_one(name: str, a: Any, b: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    if name in _UNIONS:
+        return sorted({*a, *b})[:KEPT]
+    if name in _MAPS:
+        first, kept = (min, None) if name == "call_sids" else (max, KEPT)
+        joined = {key: first([side[key] for side in (a, b) if key in side]) for key in {*a, *b}}
+        return {key: joined[key] for key in sorted(joined)[:kept]}
+    return max(a, b)
+
+
+def join_all(events: Iterable[Told]) -> tuple[Registers, set[str]]:
+    """Return the facts of all events of a call, and the fingerprints of those that name another call.
+
+    A call has one sid: the one the answer to our POST gave, else the first that we were told.
+    """
+    told = list(events)
+    sids: Registers = {}
+    for one in told:
+        sids = join(sids, {"call_sids": registers_of(one).get("call_sids", {})})
+    sid = chosen_sid(sids)
+    strangers = {one.fingerprint for one in told if one.facts.call_sid not in (None, sid)}
+    facts: Registers = {}
+    for one in told:
+        if one.fingerprint not in strangers:
+            facts = join(facts, registers_of(one))
+    return facts, strangers
+
+
+def chosen_sid(facts: Registers) -> str | None:
+    """Return the sid by which Exotel knows the call; None while nobody has told."""
+    sids = facts.get("call_sids") or {}
+    return min(sids, key=lambda sid: sids[sid]) if sids else None
+
+
+# What the record then says.
+
+
+def project(facts: Registers) -> Projection:
+    """Return what a call's record says, given its joined facts."""
+    phase = PHASES[facts.get("phase", [0])[0]]
+    talk_time = _third(facts, "talk_time")
+    total_duration = _third(facts, "total_duration")
+    started_at = _time(_third(facts, "started_at"), sign=-1)
+    ended_at, approximate = _ended_at(facts, started_at, total_duration)
+    recordings = facts.get("recordings") or {}
+    return Projection(
+        state=phase.value,
+        outcome=_outcome(facts, talk_time) if phase == State.ENDED else "",
+        refusal_code=facts.get("refusal", [0, ""])[1],
+        call_sid=chosen_sid(facts),
+        started_at=started_at,
+        answered_at=_answered_at(facts, ended_at, talk_time),
+        ended_at=ended_at,
+        ended_at_approximate=approximate,
+        total_duration=total_duration,
+        talk_time=talk_time,
+        recording_url=recordings[min(recordings)][2] if recordings else "",
+    )
+
+
+def words(facts: Registers) -> list[str]:
+    """Return the status words as we were told them, known or not."""
+    return list(facts.get("words") or [])
+
+
+def _outcome(facts: Registers, talk_time: int | None) -> str:
+    known, _source_rank, index, _raw = facts.get("status", [0, 0, 0, ""])
+    if not known:
+        return Outcome.UNKNOWN.value
+    outcome = OUTCOMES[index]
+    # An agent who hung up after talking had a conversation, whatever the word says.
+    if outcome == Outcome.AGENT_CANCELED and talk_time:
+        outcome = Outcome.COMPLETED
+    return outcome.value
+
+
+def _ended_at(
+    facts: Registers, started_at: datetime.datetime | None, total_duration: int | None
+) -> tuple[datetime.datetime | None, bool]:
+    if "ended_seen" not in facts:
+        return None, False
+    if "ended_at" in facts:
+        return _time(_third(facts, "ended_at")), False
+    if started_at is not None and total_duration is not None:
+        return started_at + datetime.timedelta(seconds=total_duration), True
+    return _time(facts["ended_seen"][0], sign=-1), True
+
+
+def _answered_at(
+    facts: Registers, ended_at: datetime.datetime | None, talk_time: int | None
+) -> datetime.datetime | None:
+    if ended_at is not None and talk_time:
+        return ended_at - datetime.timedelta(seconds=talk_time)
+    if "answered_seen" not in facts:
+        return None
+    seen = _EPOCH - int(facts["answered_seen"][0]) * _MICROSECOND
+    return min(seen, ended_at) if ended_at is not None else seen
+
+
+def _third(facts: Registers, name: str) -> int | None:
+    return facts[name][2] if name in facts else None
+
+
+def _micros(at: datetime.datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _time(micros: int | None, *, sign: int = 1) -> datetime.datetime | None:
+    return None if micros is None else _EPOCH + sign * micros * _MICROSECOND

@@ -1,0 +1,122 @@
+"""Agents: the people whose phone rings first."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.models.exophone import ExoPhone
+from django_exotel_ccm.numbers import parse_number
+
+# Live SIP ids have no host part, those of Exotel's documentation do: both are taken.
+_SIP = re.compile(r"sip:[^\s@]+(@[^\s@]+)?", re.IGNORECASE)
+
+
+def normalise_contact_uri(value: str) -> str:
+    """Return a SIP URI as it is, or a phone number as E.164; raises ``ValidationError`` that says what to type."""
+    text = value.strip()
+    if text.lower().startswith("sip:"):
+        if _SIP.fullmatch(text):
+            return text
+        raise ValidationError(_("That is not a SIP address. Write it as in Exotel, for example sip:asha4c1d77e2."))
+    try:
+        return parse_number(text)
+    except InvalidNumber as error:
+        raise ValidationError(str(error)) from None
+
+
+class AgentQuerySet(models.QuerySet["Agent"]):
+    """Which agents there are."""
+
+    def active(self) -> AgentQuerySet:
+        """Return those who may place calls."""
+        return self.filter(is_active=True)
+
+    def of_user(self, user: Any) -> AgentQuerySet:
+        """Return the active agents that are ``user``, one per account at most."""
+        return self.active().filter(user_id=user.pk)
+
+
+class Agent(models.Model):
+    """A co-worker of the Exotel account, whose device rings first."""
+
+    user = models.ForeignKey(
+        conf.user_model(),
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="exotel_agents",
+        verbose_name=_("user"),
+        help_text=_("The person who logs in here. Without one, others can still call as this agent."),
+    )
+    name = models.CharField(_("name"), max_length=150, help_text=_("Shown in lists and beside calls."))
+    account = models.CharField(
+        _("account"),
+        max_length=50,
+        default=conf.DEFAULT_ALIAS,
+        help_text=_("The Exotel account, by its alias in the settings."),
+    )
+    contact_uri = models.CharField(
+        _("contact URI"),
+        max_length=200,
+        null=True,
+        blank=True,
+        help_text=_("The phone that rings: a number with its country code, or a SIP address such as sip:asha4c1d77e2."),
+    )
+    exotel_user_id = models.CharField(
+        _("Exotel user id"),
+        max_length=64,
+        null=True,
+        blank=True,
+        help_text=_("The agent's id in Exotel. Then the device that is on rings, whichever it is."),
+    )
+    exophone = models.ForeignKey(
+        ExoPhone,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="agents",
+        verbose_name=_("ExoPhone"),
+        help_text=_("The number that this agent's customers see. Without one, the account's default."),
+    )
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Only active agents can place calls."))
+
+    objects = AgentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "account"], name="exotel_ccm_agent_user"),
+            models.UniqueConstraint(fields=["account", "contact_uri"], name="exotel_ccm_agent_contact_uri"),
+            models.UniqueConstraint(fields=["account", "exotel_user_id"], name="exotel_ccm_agent_exotel_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name if self.account == conf.DEFAULT_ALIAS else f"{self.name} ({self.account})"
+
+    def clean(self) -> None:
+        """Refuse an agent whom Exotel could not ring, and a phone that is none."""
+        self.exotel_user_id = (self.exotel_user_id or "").strip() or None
+        if self.contact_uri:
+            try:
+                self.contact_uri = normalise_contact_uri(self.contact_uri)
+            except ValidationError as error:
+                raise ValidationError({"contact_uri": error.messages}) from None
+        else:
+            self.contact_uri = None
+        if self.contact_uri is None and self.exotel_user_id is None:
+            raise ValidationError(_("Give the agent a contact URI or an Exotel user id: one of them is called."))
+        if self.exophone is not None and self.exophone.account != self.account:
+            raise ValidationError({"exophone": _("This ExoPhone belongs to another account.")})
+
+    @property
+    def has_device(self) -> bool:
+        """Whether Exotel can be told whom to ring."""
+        return bool(self.contact_uri or self.exotel_user_id)

@@ -1,0 +1,253 @@
+"""Calls: one row per press of the button, written before Exotel is asked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Model
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.choices import Outcome, State
+from django_exotel_ccm.models.agent import Agent
+from django_exotel_ccm.models.exophone import ExoPhone
+
+
+class CallRecordQuerySet(models.QuerySet["CallRecord"]):
+    """Which calls there are."""
+
+    def about(self, ticket: Model) -> CallRecordQuerySet:
+        """Return the calls about one ticket."""
+        return self.filter(
+            ticket_content_type=ContentType.objects.get_for_model(ticket), ticket_object_id=str(ticket.pk)
+        )
+
+    def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
+        """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
+        if not tickets:
+            return {}
+        about = self.filter(
+            ticket_content_type=ContentType.objects.get_for_model(tickets[0]),
+            ticket_object_id__in=[str(ticket.pk) for ticket in tickets],
+            placed_by_id=user.pk,
+        )
+        newest = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
+        return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
+
+    def newest_first(self) -> CallRecordQuerySet:
+        """Return the calls, the newest first."""
+        return self.order_by("-pk")
+
+
+class CallRecord(models.Model):
+    """A call: who asked for it, whom it was to reach, and what is known of it."""
+
+    reference = models.UUIDField(
+        _("reference"),
+        default=uuid.uuid4,
+        unique=True,
+        editable=False,
+        help_text=_("Our own name for the call."),
+    )
+    account = models.CharField(_("account"), max_length=50, help_text=_("The Exotel account, by its alias."))
+    agent = models.ForeignKey(
+        Agent,
+        models.SET_NULL,
+        null=True,
+        related_name="calls",
+        verbose_name=_("agent"),
+        help_text=_("Rings first."),
+    )
+    agent_label = models.CharField(
+        _("agent's name"),
+        max_length=200,
+        blank=True,
+        help_text=_("The agent's name when the call was placed."),
+    )
+    exophone = models.ForeignKey(
+        ExoPhone,
+        models.SET_NULL,
+        null=True,
+        related_name="calls",
+        verbose_name=_("ExoPhone"),
+        help_text=_("The number that the customer sees."),
+    )
+    exophone_number = models.CharField(
+        _("ExoPhone's number"),
+        max_length=16,
+        blank=True,
+        help_text=_("The ExoPhone when the call was placed."),
+    )
+    customer_number = models.CharField(
+        _("customer"),
+        max_length=16,
+        blank=True,
+        help_text=_("Rings second. Blank when there was no valid number."),
+    )
+    ticket_content_type = models.ForeignKey(
+        ContentType,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("kind of ticket"),
+        help_text=_("The model of the ticket."),
+    )
+    ticket_object_id = models.CharField(
+        _("ticket's key"), max_length=128, blank=True, help_text=_("The primary key of the ticket, as text.")
+    )
+    ticket = GenericForeignKey("ticket_content_type", "ticket_object_id")
+    ticket_label = models.CharField(
+        _("ticket"),
+        max_length=200,
+        blank=True,
+        help_text=_("What the ticket was called when the call was placed."),
+    )
+    custom_field = models.CharField(
+        _("custom field"),
+        max_length=128,
+        blank=True,
+        help_text=_("What Exotel sends back: the ticket's name."),
+    )
+    placed_by = models.ForeignKey(
+        conf.user_model(),
+        models.SET_NULL,
+        null=True,
+        related_name="exotel_calls",
+        verbose_name=_("placed by"),
+        help_text=_("Who pressed the button."),
+    )
+    placed_by_label = models.CharField(
+        _("placed by (name)"), max_length=200, blank=True, help_text=_("Their name when the call was placed.")
+    )
+    request_key = models.CharField(
+        _("request key"),
+        max_length=64,
+        null=True,
+        unique=True,
+        help_text=_("A digest of what makes this press the same press: a double click finds the call it placed."),
+    )
+    call_sid = models.CharField(
+        _("call SID"),
+        max_length=64,
+        null=True,
+        help_text=_("Exotel's name for the call; empty while unknown."),
+    )
+    state = models.CharField(
+        _("state"),
+        max_length=12,
+        choices=State,
+        default=State.REQUESTED,
+        help_text=_("How far the call has come."),
+    )
+    outcome = models.CharField(
+        _("outcome"),
+        max_length=20,
+        choices=Outcome,
+        blank=True,
+        help_text=_("How it ended; blank until it has."),
+    )
+    refusal_code = models.CharField(
+        _("refusal"),
+        max_length=40,
+        blank=True,
+        help_text=_("Exotel's code, or the name of the rule that said no."),
+    )
+    started_at = models.DateTimeField(_("started"), null=True, help_text=_("When Exotel began the call."))
+    answered_at = models.DateTimeField(
+        _("answered"), null=True, help_text=_("When a phone was answered; it proves no conversation.")
+    )
+    ended_at = models.DateTimeField(_("ended"), null=True, help_text=_("When the call was over."))
+    ended_at_approximate = models.BooleanField(
+        _("end is approximate"), default=False, help_text=_("Whether the end was worked out, not told.")
+    )
+    total_duration = models.PositiveIntegerField(_("duration"), null=True, help_text=_("Seconds, with ringing."))
+    talk_time = models.PositiveIntegerField(
+        _("talk time"),
+        null=True,
+        help_text=_("Seconds of conversation. Empty: nobody said. 0: there was none."),
+    )
+    recording_url = models.CharField(
+        _("recording URL"), max_length=2000, blank=True, help_text=_("Where Exotel keeps the recording.")
+    )
+    facts = models.JSONField(
+        _("facts"),
+        default=dict,
+        editable=False,
+        help_text=_("Everything known, joined; the columns show it."),
+    )
+    lease_until = models.DateTimeField(
+        _("leased until"),
+        null=True,
+        help_text=_("Until then the process that placed the call looks after it."),
+    )
+    next_check_at = models.DateTimeField(
+        _("next check"), null=True, db_index=True, help_text=_("When Exotel is to be asked about the call.")
+    )
+    gave_up_at = models.DateTimeField(
+        _("given up"), null=True, help_text=_("When we stopped asking. A late callback still counts.")
+    )
+    created_at = models.DateTimeField(_("placed"), db_index=True, help_text=_("When the button was pressed."))
+    updated_at = models.DateTimeField(_("updated"), auto_now=True, help_text=_("When the record last changed."))
+
+    objects = CallRecordQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("call")
+        verbose_name_plural = _("calls")
+        permissions = [
+            ("place_call", _("Can place calls")),
+            ("dial_any_number", _("Can dial numbers that are not the ticket's")),
+            ("place_call_for_others", _("Can place calls as another agent")),
+            ("listen_recording", _("Can listen to recordings")),
+            ("view_customer_number", _("Can see customers' numbers")),
+        ]
+        constraints = [models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_call_sid")]
+        indexes = [
+            models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_call_ticket"),
+            models.Index(fields=["state", "created_at"], name="exotel_ccm_call_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference}"
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether agent and customer talked: the only test of it."""
+        return bool(self.talk_time)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing rings any more, as far as is known."""
+        return self.state in (State.ENDED, State.REFUSED)
+
+    @classmethod
+    def fact_columns(cls) -> tuple[str, ...]:
+        """Return the names of the columns that are projected from ``facts``."""
+        return _FACT_COLUMNS
+
+    def show(self, projection: Any) -> list[str]:
+        """Take over a projection of the facts; return the names of the columns that changed."""
+        changed = [name for name in _FACT_COLUMNS if getattr(self, name) != getattr(projection, name)]
+        for name in changed:
+            setattr(self, name, getattr(projection, name))
+        return changed
+
+
+_FACT_COLUMNS = (
+    "call_sid",
+    "state",
+    "outcome",
+    "refusal_code",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "ended_at_approximate",
+    "total_duration",
+    "talk_time",
+    "recording_url",
+)

@@ -1,0 +1,75 @@
+"""The ledger: everything we were told about calls, raw, with what it says and how it was authenticated."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm.choices import Authentication, EventKind, EventReason
+from django_exotel_ccm.models.call import CallRecord
+
+
+class CallEvent(models.Model):
+    """One thing we were told about a call."""
+
+    call = models.ForeignKey(
+        CallRecord,
+        models.CASCADE,
+        null=True,
+        related_name="events",
+        verbose_name=_("call"),
+        help_text=_("Empty when no such call is known."),
+    )
+    reference = models.UUIDField(
+        _("reference"),
+        null=True,
+        help_text=_("The call that the signed URL named, whether we know it or not."),
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=EventKind, help_text=_("Where it came from."))
+    authentication = models.CharField(
+        _("authentication"), max_length=12, choices=Authentication, help_text=_("What vouches for it.")
+    )
+    event = models.CharField(
+        _("event"),
+        max_length=64,
+        blank=True,
+        help_text=_("What the body says happened, else what its URL was for."),
+    )
+    facts = models.JSONField(_("facts"), default=dict, help_text=_("What it says, as read."))
+    verdict = models.CharField(
+        _("verdict"), max_length=12, blank=True, help_text=_("What an answer to our request proves.")
+    )
+    code = models.CharField(_("code"), max_length=40, blank=True, help_text=_("Exotel's code, or what went wrong."))
+    advice = models.TextField(_("advice"), blank=True, help_text=_("What the agent was told."))
+    tries = models.PositiveSmallIntegerField(_("tries"), default=1, help_text=_("How many requests it took."))
+    http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, help_text=_("The status of an answer."))
+    request_id = models.CharField(
+        _("request id"),
+        max_length=64,
+        blank=True,
+        help_text=_("Exotel's name for the request; support asks for it."),
+    )
+    content_type = models.CharField(_("content type"), max_length=200, blank=True, help_text=_("As it was sent."))
+    raw = models.BinaryField(_("raw body"), default=bytes, help_text=_("As it was sent, to the byte."))
+    reason = models.CharField(
+        _("not applied because"),
+        max_length=20,
+        choices=EventReason,
+        blank=True,
+        help_text=_("Blank when it was applied to the call."),
+    )
+    fingerprint = models.CharField(
+        _("fingerprint"),
+        max_length=64,
+        unique=True,
+        help_text=_("The same news told twice has the same fingerprint."),
+    )
+    received_at = models.DateTimeField(_("received"), db_index=True, help_text=_("When we were told."))
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        indexes = [models.Index(fields=["reason", "received_at"], name="exotel_ccm_event_reason")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event} {self.fingerprint[:12]}"

@@ -1,0 +1,72 @@
+"""ExoPhones: the numbers that customers see."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.numbers import parse_number
+
+
+class ExoPhoneQuerySet(models.QuerySet["ExoPhone"]):
+    """Which ExoPhones there are."""
+
+    def default_of(self, account: str) -> ExoPhone | None:
+        """Return the account's default ExoPhone; else its only active one; else None."""
+        phones = list(self.filter(account=account, is_active=True).order_by("-is_default", "pk")[:2])
+        return phones[0] if phones and (phones[0].is_default or len(phones) == 1) else None
+
+
+class ExoPhone(models.Model):
+    """A virtual number of the Exotel account, shown to customers as caller id."""
+
+    number = models.CharField(
+        _("number"), max_length=16, help_text=_("With its country code, for example +918000000700.")
+    )
+    account = models.CharField(
+        _("account"),
+        max_length=50,
+        default=conf.DEFAULT_ALIAS,
+        help_text=_("The Exotel account, by its alias in the settings."),
+    )
+    label = models.CharField(_("label"), max_length=100, blank=True, help_text=_("What this number is for."))
+    is_default = models.BooleanField(
+        _("default"),
+        default=False,
+        help_text=_("Used for agents who have no ExoPhone of their own; one per account."),
+    )
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Only active ExoPhones are used."))
+    # MariaDB has no conditional unique constraints: a stored column that is NULL for all but the default serves.
+    default_for = models.GeneratedField(
+        expression=models.Case(models.When(is_default=True, then=models.F("account")), default=None),
+        output_field=models.CharField(max_length=50, null=True),
+        db_persist=True,
+        unique=True,
+        verbose_name=_("default for"),
+        help_text=_("The account whose default this is."),
+    )
+
+    objects = ExoPhoneQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("ExoPhone")
+        verbose_name_plural = _("ExoPhones")
+        constraints = [models.UniqueConstraint(fields=["account", "number"], name="exotel_ccm_exophone_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.label})" if self.label else self.number
+
+    def clean(self) -> None:
+        """Refuse what is no number, and a second default."""
+        try:
+            self.number = parse_number(self.number)
+        except InvalidNumber as error:
+            raise ValidationError({"number": str(error)}) from None
+        others = type(self).objects.filter(account=self.account, is_default=True).exclude(pk=self.pk)
+        if self.is_default and others.exists():
+            raise ValidationError(
+                {"is_default": _("The account has a default ExoPhone already. Take it back there first.")}
+            )

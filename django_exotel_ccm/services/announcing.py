@@ -1,0 +1,186 @@
+"""Announcements: the host is told of each change of a call once, each receiver on its own."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import transaction
+from django.db.models import Model
+from django.dispatch import Signal
+from django.utils import timezone
+
+from django_exotel_ccm import signals, tickets
+from django_exotel_ccm.background import work_context
+from django_exotel_ccm.choices import AnnouncementState, SignalName, State
+from django_exotel_ccm.lifecycle import PHASES, Registers
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+SLOW = 1.0  # seconds; a callback is answered only when its receivers are done
+
+
+class ReceiverRolledBack(Exception):
+    """A receiver asked for a rollback, or swallowed a database error, so its writes are undone."""
+
+
+@dataclass(slots=True)
+class _News:
+    """One announcement to make: its signal, the key that makes it unique, and whether it comes too late."""
+
+    signal: SignalName
+    key: str
+    changed: list[str] = field(default_factory=list)
+    superseded: bool = False
+
+
+def announce(
+    call: CallRecord, event: CallEvent, *, before: Registers, changed: list[str], using: str, rebuilt: bool
+) -> None:
+    """Send the signals for what changed in ``call.facts`` since ``before``, and keep what became of each receiver.
+
+    Runs inside the transaction that changes the call. ``changed`` names the changed columns; after a rebuild, what was
+    announced earlier is looked up and not announced again.
+    """
+    news = list(_news(before, call.facts, event, changed))
+    if rebuilt:
+        told = set(call.announcements.using(using).values_list("key", flat=True))
+        news = [one for one in news if one.key not in told]
+    if not news:
+        return
+    ticket = _Ticket(call)
+    with work_context(call):
+        rows = [_row(call, event, one, _fates(one, call, ticket, event, using)) for one in news]
+    Announcement.objects.using(using).bulk_create(rows)
+
+
+def _news(before: Registers, after: Registers, event: CallEvent, changed: list[str]) -> Iterator[_News]:
+    was, now = _phase(before), _phase(after)
+    accepted, refused, ended = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
+    if was < accepted <= now:
+        yield _News(SignalName.CALL_ACCEPTED, "accepted")
+    if was < refused == now:
+        yield _News(SignalName.CALL_REFUSED, "refused")
+    if "answered_seen" in after and "answered_seen" not in before:
+        yield _News(SignalName.CALL_ANSWERED, "answered", superseded=now == ended)
+    if was < ended == now:
+        yield _News(SignalName.CALL_ENDED, "ended")
+    for recording in sorted(set(after.get("recordings") or {}) - set(before.get("recordings") or {})):
+        digest = hashlib.sha256(recording.encode()).hexdigest()[:32]
+        yield _News(SignalName.RECORDING_READY, f"recording:{digest}")
+    later = [name for name in changed if name != "recording_url"]
+    if was == ended and later:
+        yield _News(SignalName.CALL_UPDATED, f"updated:{event.fingerprint[:32]}", changed=later)
+
+
+def _phase(facts: Registers) -> int:
+    return int((facts.get("phase") or [0])[0])
+
+
+class _Ticket:
+    """The call's ticket, loaded when the first receiver needs it and inside that receiver's savepoint."""
+
+    def __init__(self, call: CallRecord) -> None:
+        self._call = call
+        self._loaded: list[Model | None] = []
+
+    def sender(self) -> type[Model]:
+        """Return the ticket's model, else ``CallRecord``; asks no database."""
+        content_type = self._call.ticket_content_type
+        model = content_type.model_class() if content_type is not None else None
+        if model is None:
+            model = tickets.model_of(self._call.custom_field)
+        return model or CallRecord
+
+    def load(self) -> Model | None:
+        """Return the ticket, or None when there is none any more."""
+        if not self._loaded:
+            content_type = self._call.ticket_content_type
+            model = content_type.model_class() if content_type is not None else None
+            if model is not None:
+                self._loaded.append(tickets.load(model, self._call.ticket_object_id))
+            else:
+                self._loaded.append(tickets.find(self._call.custom_field))
+        return self._loaded[0]
+
+
+def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, using: str) -> list[dict[str, Any]]:
+    if news.superseded:
+        return []
+    signal: Signal = getattr(signals, news.signal.value)
+    extra = {"changed": news.changed} if news.signal == SignalName.CALL_UPDATED else {}
+    sender = ticket.sender()
+    fates = []
+    for identity, receiver in receivers_of(signal, sender):
+        began = time.monotonic()
+        fate = {"receiver": identity, "error": "", "traceback": "", "attempts": 1}
+        try:
+            with transaction.atomic(using=using):
+                receiver(signal=signal, sender=sender, call=call, ticket=ticket.load(), event=event, **extra)
+                if transaction.get_rollback(using=using):
+                    raise ReceiverRolledBack(
+                        "The receiver left a failed database query behind, or asked for a rollback."
+                    )
+        except Exception as error:
+            logger.exception("Receiver %s of %s failed for call %s.", identity, news.signal.value, call.reference)
+            fate |= {"error": _text(repr(error)), "traceback": _text(traceback.format_exc())}
+        seconds = time.monotonic() - began
+        if seconds > SLOW:
+            logger.warning("Receiver %s of %s took %.1f s; Exotel waits.", identity, news.signal.value, seconds)
+        fates.append(fate)
+    return fates
+
+
+def _text(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:20_000]
+
+
+def _row(call: CallRecord, event: CallEvent, news: _News, fates: list[dict[str, Any]]) -> Announcement:
+    state = AnnouncementState.DONE
+    if news.superseded:
+        state = AnnouncementState.SUPERSEDED
+    elif any(fate["error"] for fate in fates):
+        state = AnnouncementState.FAILED
+    return Announcement(
+        call=call,
+        event=event,
+        signal=news.signal,
+        key=news.key,
+        state=state,
+        changed=news.changed,
+        receivers=fates,
+        created_at=timezone.now(),
+    )
+
+
+def receivers_of(signal: Signal, sender: type[Model]) -> list[tuple[str, Callable[..., Any]]]:
+    """Return (identity, callable) of every live receiver of ``signal`` for ``sender``, in the order of connection.
+
+    A receiver's identity is its ``dispatch_uid``, else its module and qualified name. Django keeps the uid only inside
+    ``Signal.receivers``; async receivers are called through ``async_to_sync``.
+    """
+    live = []
+    with signal.lock:
+        entries = list(signal.receivers or [])
+    for (uid, sender_id), reference, *_middle, is_async in entries:
+        if sender_id not in (id(None), id(sender)):
+            continue
+        receiver = reference() if isinstance(reference, weakref.ReferenceType) else reference
+        if receiver is not None:
+            live.append((_identity(uid, receiver), async_to_sync(receiver) if is_async else receiver))
+    return live
+
+
+def _identity(uid: Any, receiver: Callable[..., Any]) -> str:
+    if isinstance(uid, str):
+        return uid
+    named = receiver if hasattr(receiver, "__qualname__") else type(receiver)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,113 @@
+"""``record_event``: the one way by which anything we are told changes a call."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from django.db import connections, router
+from django.utils import timezone
+
+from django_exotel_ccm import lifecycle
+from django_exotel_ccm.choices import EventReason, State
+from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.lifecycle import Registers, Told
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.services.announcing import announce
+from django_exotel_ccm.services.committing import commit
+
+
+def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
+    """Keep ``event`` (unsaved) in the ledger and apply it to the call that its ``reference`` names; return it saved.
+
+    ``canonical`` is the parsed body in canonical form: news told twice is kept once, and the earlier event is returned.
+    An event that names no known call, or another call's sid, is kept with the reason and changes nothing. When this
+    returns, the event is committed. Raises a ``DatabaseError`` when it could not be, ``RuntimeError`` inside somebody
+    else's transaction.
+    """
+    using = router.db_for_write(CallRecord)
+    event.fingerprint = _fingerprint(event, bytes(event.raw) if canonical is None else canonical)
+    unreadable = event.reason
+    return commit(lambda: _keep(event, unreadable, using), using=using)
+
+
+def _fingerprint(event: CallEvent, canonical: bytes) -> str:
+    vouched = f"{event.kind}|{event.reference}|{event.event}|{event.http_status}|{event.tries}|".encode()
+    return hashlib.sha256(vouched + canonical).hexdigest()
+
+
+def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
+    call = _lock(event.reference, using)
+    known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
+    if known is not None:
+        return known
+    event.pk, event.call = None, call
+    event.reason = EventReason.UNKNOWN_CALL if call is None else unreadable or _stranger(call, event, using)
+    event.save(using=using, force_insert=True)
+    if call is not None and event.reason == EventReason.ANOTHER_CALL:
+        _rebuild(call, event, using)
+    elif call is not None and not event.reason:
+        facts = lifecycle.join(call.facts, lifecycle.registers_of(told_by(event)))
+        _take_over(call, event, facts, using)
+    return event
+
+
+def _lock(reference: UUID | None, using: str) -> CallRecord | None:
+    """Return the call, locked for this transaction before anything is read."""
+    if reference is None:
+        return None
+    calls = CallRecord.objects.using(using).filter(reference=reference)
+    if not connections[using].features.has_select_for_update:
+        calls.update(reference=reference)
+        return calls.first()
+    return calls.select_for_update().order_by().first()
+
+
+def told_by(event: CallEvent) -> Told:
+    """Return what an event of the ledger tells, for the join."""
+    return Told(
+        kind=event.kind,
+        facts=CallFacts.from_json(event.facts),
+        received_at=event.received_at,
+        fingerprint=event.fingerprint,
+        event=event.event,
+        verdict=event.verdict,
+        refusal=event.code if event.verdict == State.REFUSED else "",
+        tries=event.tries,
+    )
+
+
+def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
+    """Return ANOTHER_CALL when the event names a sid that is not this call's, or is another call's already."""
+    sid = event.facts.get("call_sid")
+    if not sid or sid == call.call_sid:
+        return ""
+    others = CallRecord.objects.using(using).filter(account=call.account, call_sid=sid)
+    return EventReason.ANOTHER_CALL if call.call_sid or others.exists() else ""
+
+
+def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str, *, rebuilt: bool = False) -> None:
+    before = call.facts
+    changed = call.show(lifecycle.project(facts))
+    call.facts = facts
+    if call.is_over:
+        call.next_check_at = None
+    if facts != before:
+        call.updated_at = timezone.now()
+        call.save(using=using, update_fields=[*changed, "facts", "next_check_at", "updated_at"])
+    announce(call, event, before=before, changed=changed, using=using, rebuilt=rebuilt)
+
+
+def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
+    """Decide anew which sid is the call's, now that a second one was named, and join its events alone."""
+    events = list(
+        CallEvent.objects.using(using).filter(call=call, reason__in=["", EventReason.ANOTHER_CALL]).order_by("pk")
+    )
+    facts, strangers = lifecycle.join_all(told_by(one) for one in events)
+    for one in events:
+        reason = EventReason.ANOTHER_CALL if one.fingerprint in strangers else ""
+        if one.reason != reason:
+            CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
+            if one.pk == event.pk:
+                event.reason = reason
+    _take_over(call, event, facts, using, rebuilt=True)

@@ -1,0 +1,23 @@
+"""What the host is told about its calls.
+
+Every signal is sent with ``call`` (a ``CallRecord``), ``ticket`` (the host's object, or None) and ``event`` (the
+``CallEvent`` that brought the news). Sender: the ticket's model, else ``CallRecord``. Each receiver runs in a savepoint
+of its own inside the transaction that marks it as told.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+#: Exotel accepted the request. Nothing may be ringing yet.
+call_accepted = Signal()
+#: Exotel, a policy or the configuration said no: ``call.refusal_code`` says which.
+call_refused = Signal()
+#: A phone was answered and the call has not ended yet.
+call_answered = Signal()
+#: The call is over: ``call.outcome``, ``call.talk_time``.
+call_ended = Signal()
+#: A recording can be listened to; once per recording.
+recording_ready = Signal()
+#: Facts changed after ``call_ended``; the extra argument ``changed`` names the fields.
+call_updated = Signal()

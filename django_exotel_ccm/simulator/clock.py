@@ -1,0 +1,95 @@
+"""A clock that can run faster than the wall's, and the one lock under which the simulator changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+LONGEST_NAP = 3600.0  # seconds; what a thread may be asked to wait in one piece has a limit on every system
+
+
+class StoppedError(Exception):
+    """The simulator was stopped while somebody waited on its clock."""
+
+
+def always_false() -> bool:
+    """Nothing to wait for but the time."""
+    return False
+
+
+class Clock:
+    """Simulated time. `speed` 60 lets a minute pass in a second.
+
+    Moments are simulated seconds since the start.
+
+    `changed` is the lock of the whole simulator: hold it to change anything, notify it when you have.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.changed = threading.Condition()
+        self.stopped = False
+        self._epoch = datetime.now(UTC)
+        self._real_anchor = time.monotonic()
+        self._moment_anchor = 0.0
+        self._speed = checked_speed(speed)
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in a real one; may be changed while the clock runs."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        checked_speed(speed)
+        with self.changed:
+            self._moment_anchor, self._real_anchor = self.moment(), time.monotonic()
+            self._speed = speed
+            self.changed.notify_all()
+
+    def moment(self) -> float:
+        """Simulated seconds since the simulator started."""
+        with self.changed:
+            return self._moment_anchor + (time.monotonic() - self._real_anchor) * self._speed
+
+    def now(self) -> datetime:
+        """The simulated time of day, aware, UTC."""
+        return self.at(self.moment())
+
+    def at(self, moment: float) -> datetime:
+        """The simulated time of day at a moment, aware, UTC."""
+        return self._epoch + timedelta(seconds=moment)
+
+    def wait(self, seconds: float) -> None:
+        """Let simulated seconds pass. Raises StoppedError as soon as the simulator stops."""
+        self.wait_until(self.moment() + seconds)
+
+    def wait_until(self, moment: float, unless: Callable[[], bool] = always_false) -> bool:
+        """Wait for the moment, or for `unless` to come true: then the answer is True.
+
+        `unless` is asked under the lock, each time something changed. Raises StoppedError.
+        """
+        with self.changed:
+            while True:
+                if self.stopped:
+                    raise StoppedError
+                if unless():
+                    return True
+                left = (moment - self.moment()) / self._speed
+                if left <= 0:
+                    return False
+                self.changed.wait(min(left, LONGEST_NAP))
+
+    def stop(self) -> None:
+        """Wake everybody who waits, with StoppedError."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+
+
+def checked_speed(speed: float) -> float:
+    """The speed, if a clock can run at it; else ValueError."""
+    if not 0.01 <= speed <= 1_000_000:
+        raise ValueError(f"speed={speed!r}: write a number from 0.01 to 1000000, 1.0 being real time")
+    return speed

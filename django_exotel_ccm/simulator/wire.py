@@ -1,0 +1,283 @@
+"""The JSON that Exotel's documents show: answers, refusals and callbacks, in every documented shape."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from django_exotel_ccm.simulator.calls import SimulatedCall
+from django_exotel_ccm.simulator.options import CallbackShape, Options, Recordings, Shape
+from django_exotel_ccm.simulator.refusals import REFUSALS
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+EPOCH_IN_INDIA = "1970-01-01 05:30:00+05:30"
+
+
+def refusal(method: str, request_id: str, code: int, description: str = "") -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of a refusal (contract 2.8)."""
+    status, message, usual = REFUSALS[code]
+    error = {"code": code, "message": message, "description": description or usual}
+    response = {"code": status, "status": "failure", "error_data": error, "data": None}
+    return status, envelope(method, request_id, status, response, metadata=None)
+
+
+def envelope(method: str, request_id: str, status: int, response: Any, **more: Any) -> dict[str, Any]:
+    """The wrapper around every CCM answer."""
+    return {"request_id": request_id, "method": method, "http_code": status, **more, "response": response}
+
+
+def succeeded(data: Any) -> dict[str, Any]:
+    """The inner wrapper of CCM's standard envelope."""
+    return {"code": 200, "status": "success", "error_data": None, "data": data}
+
+
+def iso_z(moment: datetime | None) -> str | None:
+    """ISO 8601 with milliseconds and Z, as the seed shows times."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z" if moment else None
+
+
+def indian(moment: datetime | None) -> str | None:
+    """`YYYY-MM-DD HH:MM:SS+05:30`, as live callbacks show times."""
+    return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M:%S}+05:30" if moment else None
+
+
+def naive_indian(moment: datetime | None) -> str | None:
+    """`YYYY-MM-DD HH:MM:SS`, Indian time without saying so, as v1 shows times."""
+    return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M:%S}" if moment else None
+
+
+def call_answer(call: SimulatedCall, shape: Shape, request_id: str) -> dict[str, Any]:
+    """Make a Call's 200 (contract 2.7): A the seed's, B the standard envelope, C no envelope."""
+    agent = {"user_id": call.agent.user_id, "contact_uri": call.agent.uri}
+    customer = {"number": call.customer_number}
+    head = {"call_sid": call.sid, "call_state": "active"}
+    if shape == "C":
+        return {**head, "assigned_agent_details": agent, "customer_details": customer}
+    if shape == "B":
+        data = {
+            **head,
+            "direction": "outbound",
+            "virtual_number": call.virtual_number,
+            "call_status": None,
+            "assigned_agent_details": {"user_id": call.agent.user_id, "user_name": call.agent.name},
+            "customer_details": {"contact_uri": call.customer_number},
+            "created_time": indian(call.created_at),
+            "custom_field": call.custom_field,
+        }
+        return envelope("POST", request_id, 200, succeeded(data), metadata=None)
+    response = {
+        **head,
+        "call_status": None,
+        "assigned_agent_details": agent,
+        "customer_details": customer,
+        "virtual_number": call.virtual_number,
+        "recording": bool(call.request.get("recording")),
+        "created_time": iso_z(call.created_at),
+    }
+    return envelope("POST", request_id, 200, response)
+
+
+def call_details(call: SimulatedCall, shape: Shape, request_id: str, recording: str | None) -> dict[str, Any]:
+    """Call Details' 200 (contract 7.1). `recording` is the link, once the recording can be fetched."""
+    if shape == "B":
+        data = {**details_v2(call), "recordings": [{"url": recording}] if recording else None, "digits": None}
+        return envelope("GET", request_id, 200, succeeded(data), metadata=None)
+    if shape == "C":
+        inner = {"code": 200, "status": "success", "call_details": details_contact_center(call, recording)}
+        return envelope("GET", request_id, 200, inner)
+    return envelope("GET", request_id, 200, {"call_details": details_documented(call, recording)})
+
+
+def details_documented(call: SimulatedCall, recording: str | None) -> dict[str, Any]:
+    """Call Details, version A: the documented field names."""
+    over = call.state == "terminal"
+    return {
+        "sid": call.sid,
+        "direction": "outbound-api",
+        "virtual_number": call.virtual_number,
+        "state": call.state,
+        "status": call.status,
+        "assigned_agent_details": {"user_id": call.agent.user_id, "contact_uri": call.agent.uri},
+        "customer_details": {"number": call.customer_number},
+        "created_time": iso_z(call.created_at),
+        "updated_time": iso_z(call.updated_at or call.created_at),
+        "start_time": iso_z(call.created_at),
+        "end_time": iso_z(call.ended_at) if over else None,
+        "total_duration": call.total_duration if over else None,
+        "total_talk_time": call.talk_time if over else None,
+        "recording": {"available": recording is not None, "url": recording},
+        "custom_field": call.custom_field,
+    }
+
+
+def details_contact_center(call: SimulatedCall, recording: str | None) -> dict[str, Any]:
+    """Call Details, version C: the contact-center page's field names."""
+    over = call.state == "terminal"
+    return {
+        "call_sid": call.sid,
+        "call_state": call.state,
+        "call_status": call.status,
+        "direction": "outbound",
+        "virtual_number": call.virtual_number,
+        "from": call.agent.uri,
+        "to": call.customer_number,
+        "start_time": _iso_india(call.created_at),
+        "end_time": _iso_india(call.ended_at) if over and call.ended_at else None,
+        "duration": call.total_duration if over else None,
+        "talk_time": call.talk_time if over else None,
+        "recording_url": recording,
+        "custom_field": call.custom_field,
+        "agent_details": {"user_id": call.agent.user_id, "name": call.agent.name, "email": None},
+        "customer_details": {"number": call.customer_number},
+    }
+
+
+def details_v2(call: SimulatedCall) -> dict[str, Any]:
+    """`call_details` of a v2 callback (contract 4.1), recordings aside."""
+    over = call.state == "terminal"
+    return {
+        "call_sid": call.sid,
+        "direction": "outbound",
+        "virtual_number": call.virtual_number,
+        "call_state": call.state,
+        "call_status": call.status,
+        "assigned_agent_details": {
+            "user_id": call.agent.user_id,
+            "user_name": call.agent.name,
+            "contact_uri": call.agent.uri,
+            "status": call.agent_leg,
+        },
+        "customer_details": {"contact_uri": call.customer_number, "status": call.customer_leg},
+        "created_time": indian(call.created_at),
+        "updated_time": indian(call.updated_at or call.answered_at or call.created_at),
+        "start_time": indian(call.created_at),
+        "end_time": indian(call.ended_at) if over else None,
+        "total_duration": call.total_duration if over else None,
+        "total_talk_time": call.talk_time if over else None,
+        "custom_field": call.custom_field,
+    }
+
+
+def callback(call: SimulatedCall, event: str, options: Options, recording: str | None) -> dict[str, Any]:
+    """The body of a callback (contract 4.1 to 4.4), oddities as switched. `recording` is the link."""
+    body = _callback(call, event, options.callback_shape, recording, options.recordings_shape)
+    if options.epoch_end_time and call.state == "active":
+        _put_epoch(body, options.callback_shape)
+    if options.local_numbers:
+        body = _everywhere(body, _local)
+    if options.literal_nulls:
+        body = _everywhere(body, lambda value: "null" if value is None else value)
+    whole: dict[str, Any] = body
+    return whole
+
+
+def _callback(
+    call: SimulatedCall, event: str, shape: CallbackShape, recording: str | None, recordings: Recordings
+) -> dict[str, Any]:
+    if shape not in ("v2", "v3"):
+        return callback_v1(call, event, recording if recordings != "late" else None)
+    details = details_v2(call) if shape == "v2" else details_v3(call)
+    details["recordings"] = _recordings(
+        recording, "objects" if shape == "v3" and recordings == "strings" else recordings
+    )
+    return {"event_details": {"event_type": event}, "call_details": details}
+
+
+def _recordings(link: str | None, shape: Recordings) -> list[Any] | None:
+    if link is None or shape == "late":
+        return None
+    return [link] if shape == "strings" else [{"url": link}]
+
+
+def details_v3(call: SimulatedCall) -> dict[str, Any]:
+    """`call_details` of a v3 callback: other names, nobody's number."""
+    shared = {"direction", "virtual_number", "created_time", "updated_time", "start_time", "end_time"}
+    shared |= {"total_duration", "total_talk_time", "custom_field"}
+    of_v2 = details_v2(call)
+    return {
+        "sid": call.sid,
+        **{name: of_v2[name] for name in of_v2 if name in shared},
+        "state": call.state,
+        "status": status_v3(call.status),
+        "legs": f"/v3/accounts/simulated/calls/{call.sid}/legs" if call.state == "terminal" else None,
+        "app_id": None,
+        "app_name": None,
+        "digits": None,
+    }
+
+
+def status_v3(status: str | None) -> str | None:
+    """The v3 word for a v2 status."""
+    if status is None:
+        return None
+    word = status.replace("canceled", "cancelled")
+    return word.replace("agent_", "from_leg_").replace("customer_", "to_leg_")
+
+
+def callback_v1(call: SimulatedCall, event: str, recording: str | None) -> dict[str, Any]:
+    """The flat body of v1: local numbers, Indian times without a zone, CustomField only at the end."""
+    over = call.state == "terminal"
+    body: dict[str, Any] = {
+        "CallSid": call.sid,
+        "EventType": event,
+        "Status": status_v1(call.status) if over else "in-progress",
+        "DateCreated": naive_indian(call.created_at),
+        "DateUpdated": naive_indian(call.updated_at or call.answered_at or call.created_at),
+        "StartTime": naive_indian(call.created_at),
+        "EndTime": naive_indian(call.ended_at) if over else None,
+        "From": _local(call.agent.uri),
+        "To": _local(call.customer_number),
+        "PhoneNumberSid": _local(call.virtual_number),
+        "ConversationDuration": call.talk_time if over else None,
+        "Direction": "outbound-api",
+        "RecordingUrl": recording,
+        "Legs": [
+            {"OnCallDuration": call.total_duration or 0, "Status": call.agent_leg, "AnsweredBy": "NA"},
+            {"OnCallDuration": call.talk_time or 0, "Status": call.customer_leg, "AnsweredBy": "Human"},
+        ],
+    }
+    return {**body, "CustomField": call.custom_field} if over else body
+
+
+def status_v1(status: str | None) -> str:
+    """One of v1's four words."""
+    if status in ("completed", "failed"):
+        return status
+    if status and status.endswith("_busy"):
+        return "busy"
+    return "no-answer" if status and status.endswith("_unanswered") else "failed"
+
+
+def flat_fields(body: dict[str, Any]) -> dict[str, str]:
+    """A v1 body as form fields: nested keys become `Legs[0][Status]`, null becomes ""."""
+    fields = {name: _text(value) for name, value in body.items() if name != "Legs"}
+    for index, leg in enumerate(body["Legs"]):
+        fields |= {f"Legs[{index}][{name}]": _text(value) for name, value in leg.items()}
+    return fields
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _iso_india(moment: datetime) -> str:
+    return moment.astimezone(INDIA).isoformat(timespec="seconds")
+
+
+def _local(value: Any) -> Any:
+    return f"0{value[3:]}" if isinstance(value, str) and value.startswith("+91") else value
+
+
+def _put_epoch(body: dict[str, Any], shape: CallbackShape) -> None:
+    if shape in ("v2", "v3"):
+        body["call_details"]["end_time"] = EPOCH_IN_INDIA
+    else:
+        body["EndTime"] = EPOCH_IN_INDIA.removesuffix("+05:30")
+
+
+def _everywhere(value: Any, change: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _everywhere(item, change) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_everywhere(item, change) for item in value]
+    return change(value)

@@ -1,0 +1,236 @@
+"""The host's objects that calls are about: which models, their phone numbers, and their names in ``custom_field``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
+from django.db.models import Model
+from django.utils.encoding import force_str
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.numbers import parse_number
+
+LONGEST_CUSTOM_FIELD = 128
+OPTIONS = ("prefix", "phone", "numbers", "can_call")
+_PREFIX = re.compile(r"[a-z][a-z0-9]*")
+_registered: dict[str, TicketType] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketNumber:
+    """One phone number of a ticket: E.164 in ``number``, or in ``problem`` why it cannot be dialled."""
+
+    label: str
+    number: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketType:
+    """One entry of ``TICKETS``: a model, its prefix in ``custom_field`` and where its phone numbers stand."""
+
+    label: str
+    prefix: str
+    phone: tuple[str, ...] = ()
+    numbers: Callable[[Any], Any] | str | None = None
+    can_call: Callable[[Any, Any], bool] | str | None = None
+
+    @property
+    def model(self) -> type[Model]:
+        """The model class; raises ``ImproperlyConfigured`` when there is none of that name."""
+        try:
+            return apps.get_model(self.label)
+        except (LookupError, ValueError):
+            problem = f"EXOTEL_CCM['TICKETS'] names {self.label!r}, but there is no such model."
+        raise ImproperlyConfigured(problem)
+
+    def key(self, text: str) -> Any:
+        """Return the primary key that ``text`` spells; None when it spells none."""
+        try:
+            return self.model._meta.pk.to_python(text)
+        except ValidationError:
+            return None
+
+    def allows(self, user: Any, ticket: Model) -> bool:
+        """Say whether the entry's ``can_call`` lets ``user`` call this ticket's customer; True without one."""
+        if self.can_call is None:
+            return True
+        can_call = conf.load(self.can_call) if isinstance(self.can_call, str) else self.can_call
+        return bool(can_call(user, ticket))
+
+
+def register(
+    model: type[Model] | str,
+    *,
+    prefix: str,
+    phone: str | Iterable[str] | None = None,
+    numbers: Callable[[Any], Any] | str | None = None,
+    can_call: Callable[[Any, Any], bool] | str | None = None,
+) -> TicketType:
+    """Declare that calls can be about objects of ``model`` (a class, or "app.Model").
+
+    ``phone`` is an attribute path or several ("customer.phone"); ``numbers`` instead a callable, given the ticket, that
+    returns one number, a list of them, or a dict of label: number. ``can_call(user, ticket)`` may say no. Raises
+    ``ImproperlyConfigured`` that says what to write.
+    """
+    label = model.lower() if isinstance(model, str) else model._meta.label_lower
+    ticket_type = TicketType(
+        label=label,
+        prefix=prefix,
+        phone=(phone,) if isinstance(phone, str) else tuple(phone or ()),
+        numbers=numbers,
+        can_call=can_call,
+    )
+    _check(ticket_type, [other for other in ticket_types().values() if other.label != label])
+    _registered[label] = ticket_type
+    return ticket_type
+
+
+def unregister(model: type[Model]) -> None:
+    """Forget a model declared with :func:`register`."""
+    _registered.pop(model._meta.label_lower, None)
+
+
+def ticket_types() -> dict[str, TicketType]:
+    """Return every ticket type by model label in lower case, those of the settings first."""
+    found: dict[str, TicketType] = {}
+    for label, options in conf.get_settings().tickets.items():
+        found[label.lower()] = _from_options(label, options)
+        _check(found[label.lower()], [other for key, other in found.items() if key != label.lower()])
+    return found | _registered
+
+
+def _from_options(label: str, options: Mapping[str, Any]) -> TicketType:
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise ImproperlyConfigured(
+            f"EXOTEL_CCM['TICKETS'][{label!r}] has no option {unknown[0]!r}. Known options: {', '.join(OPTIONS)}."
+        )
+    phone = options.get("phone") or ()
+    paths = (phone,) if isinstance(phone, str) else tuple(phone)
+    return TicketType(**{**options, "label": label.lower(), "prefix": options.get("prefix", ""), "phone": paths})
+
+
+def _check(ticket_type: TicketType, others: Iterable[TicketType]) -> None:
+    where = f"The ticket type {ticket_type.label!r}"
+    if not _PREFIX.fullmatch(str(ticket_type.prefix)):
+        raise ImproperlyConfigured(f'{where} needs a prefix of small letters and digits. Write "prefix": "ticket".')
+    if bool(ticket_type.phone) == bool(ticket_type.numbers):
+        raise ImproperlyConfigured(
+            f'{where} needs either "phone", an attribute path such as "customer.phone", or "numbers", a callable.'
+        )
+    for other in others:
+        if other.prefix == ticket_type.prefix:
+            raise ImproperlyConfigured(
+                f"{where} and {other.label!r} share the prefix {ticket_type.prefix!r}. Give each its own."
+            )
+
+
+def type_of(ticket: Model | type[Model]) -> TicketType:
+    """Return the ticket type of an object or a model, also of a proxy or a child of a declared model.
+
+    Raises ``ImproperlyConfigured`` for a model that was never declared.
+    """
+    types = ticket_types()
+    for base in type(ticket).__mro__ if isinstance(ticket, Model) else ticket.__mro__:
+        meta = getattr(base, "_meta", None)
+        if meta is not None and not meta.abstract and meta.label_lower in types:
+            return types[meta.label_lower]
+    label = ticket._meta.label
+    raise ImproperlyConfigured(
+        f"{label} is not declared as a ticket. "
+        f'Write EXOTEL_CCM = {{"TICKETS": {{"{label}": {{"prefix": "…", "phone": "…"}}}}}}.'
+    )
+
+
+def custom_field(ticket: Model) -> str:
+    """Return the ticket's name in Exotel's ``custom_field``: "<prefix>_<pk>"."""
+    return f"{type_of(ticket).prefix}_{ticket.pk}"
+
+
+def model_of(text: str) -> type[Model] | None:
+    """Return the model whose prefix a ``custom_field`` carries; None when none does."""
+    prefix, underscore, _key = text.partition("_")
+    for ticket_type in ticket_types().values():
+        if underscore and ticket_type.prefix == prefix:
+            return ticket_type.model
+    return None
+
+
+def find(text: str) -> Model | None:
+    """Return the ticket that a ``custom_field`` names; None when it names none that exists."""
+    model = model_of(text)
+    return None if model is None else load(model, text.partition("_")[2])
+
+
+def load(model: type[Model], key_text: str) -> Model | None:
+    """Return the object of ``model`` whose primary key ``key_text`` spells; None when there is none."""
+    try:
+        key = model._meta.pk.to_python(key_text)
+    except ValidationError:
+        return None
+    return model._base_manager.filter(pk=key).first()
+
+
+# A ticket's phone numbers.
+
+
+def numbers_of(ticket: Model) -> list[TicketNumber]:
+    """Return the ticket's phone numbers, each once and no empty ones; those that cannot be dialled say why."""
+    ticket_type = type_of(ticket)
+    found: dict[str, TicketNumber] = {}
+    for label, value in _labelled(ticket_type, ticket):
+        text = force_str(getattr(value, "as_e164", None) or value or "").strip()
+        if text:
+            number = _read_number(label, text)
+            found.setdefault(number.number or f"{label}:{text}", number)
+    return list(found.values())
+
+
+def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
+    if ticket_type.numbers is None:
+        for path in ticket_type.phone:
+            yield from _spread(path.replace(".", " ").replace("_", " "), _follow(ticket, path))
+        return
+    numbers = conf.load(ticket_type.numbers) if isinstance(ticket_type.numbers, str) else ticket_type.numbers
+    yield from _spread("", numbers(ticket))
+
+
+def _follow(ticket: Model, path: str) -> Any:
+    value: Any = ticket
+    for name in path.split("."):
+        try:
+            value = getattr(value, name)
+        except ObjectDoesNotExist:
+            return None
+        except AttributeError:
+            raise ImproperlyConfigured(
+                f"The phone path {path!r} of {ticket._meta.label} leads nowhere: "
+                f"{type(value).__name__} has no attribute {name!r}."
+            ) from None
+        if value is None:
+            return None
+    return value() if callable(value) else value
+
+
+def _spread(label: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((str(name), number) for name, number in value.items())
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield item if isinstance(item, tuple) and len(item) == 2 else (label, item)
+    else:
+        yield label, value
+
+
+def _read_number(label: str, text: str) -> TicketNumber:
+    try:
+        return TicketNumber(label=label, number=parse_number(text))
+    except InvalidNumber as error:
+        return TicketNumber(label=label, problem=str(error))

@@ -1,0 +1,1 @@
+"""The pages between a press of the button and a call."""

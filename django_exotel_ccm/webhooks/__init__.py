@@ -1,0 +1,1 @@
+"""Where Exotel's callbacks arrive."""

@@ -1,0 +1,132 @@
+"""The callback view: bounded, pinned against the host's REST framework settings, honest in its status codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from rest_framework import status
+from rest_framework.exceptions import APIException
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, exception_handler
+
+from django_exotel_ccm.choices import Authentication, EventKind
+from django_exotel_ccm.exotel.callbacks import read_callback
+from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.models import CallEvent
+from django_exotel_ccm.services import record_event
+from django_exotel_ccm.webhooks.authentication import SignedURL, Voucher
+
+logger = logging.getLogger("django_exotel_ccm.webhooks")
+
+LARGEST = 256 * 1024  # bytes; a callback has about one thousand
+
+
+class TooLarge(APIException):
+    """The body is larger than any callback."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+
+
+class NotKept(APIException):
+    """The database did not keep the callback: Exotel must send it again."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Not stored; send it again."
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Ignores ``Accept`` and ``?format=``: Exotel reads the status alone."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the only renderer."""
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+@method_decorator(login_not_required, name="dispatch")
+class CallbackView(APIView):
+    """Takes one callback of Exotel. 200: kept; 403: not signed; 413: too large; 5xx: send it again.
+
+    Exotel gives three tries and 15 seconds each (Exotel: Webhooks). Every class that REST framework would take from
+    the host's settings is named here.
+    """
+
+    authentication_classes = [SignedURL]
+    permission_classes = [AllowAny]
+    parser_classes = []  # the body is read as bytes, below
+    renderer_classes = [JSONRenderer]
+    throttle_classes = []
+    content_negotiation_class = AlwaysJSON
+    versioning_class = None
+    metadata_class = None
+    schema = None
+    http_method_names = ["post"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse other methods first: they are not asked for a signature."""
+        if request.method != "POST":
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        """Keep the status codes ours: a host's handler may answer 200 to all."""
+        return exception_handler
+
+    def post(self, request: Request, token: str) -> Response:
+        """Keep the callback, and answer 200 only when it is committed."""
+        voucher: Voucher = request.auth  # type: ignore[assignment]
+        body, content_type = _read(request._request)  # noqa: SLF001 - REST framework would parse it by its type
+        callback = read_callback(body, content_type)
+        facts = callback.facts or CallFacts()
+        event = CallEvent(
+            kind=EventKind.CALLBACK,
+            authentication=Authentication.SIGNED_URL,
+            reference=voucher.reference,
+            event=facts.event or voucher.event,
+            facts=facts.as_json(),
+            reason=callback.reason,
+            raw=body,
+            content_type=_printable(content_type),
+            received_at=timezone.now(),
+        )
+        try:
+            record_event(event, canonical=callback.canonical)
+        except DatabaseError:
+            logger.exception("A callback for call %s was not stored; Exotel will send it again.", voucher.reference)
+            raise NotKept from None
+        return Response({"status": "kept"})
+
+
+def _read(request: HttpRequest) -> tuple[bytes, str]:
+    """Return the body, at most :data:`LARGEST` bytes of it, and its content type; raises :class:`TooLarge`."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdigit() and int(length[:12]) > LARGEST:
+        raise TooLarge
+    try:
+        body = request.read(LARGEST + 1)
+    except OSError:
+        raise NotKept from None
+    if len(body) > LARGEST:
+        raise TooLarge
+    if not body and request.POST:
+        # A middleware of the host has read the form already.
+        return request.POST.urlencode().encode(), "application/x-www-form-urlencoded"
+    return body, request.META.get("CONTENT_TYPE", "")
+
+
+def _printable(content_type: str) -> str:
+    return "".join(letter for letter in content_type if letter.isprintable())[:200]

@@ -1,0 +1,82 @@
+"""What every test stands on: a clean environment, a host with people and tickets, and a real simulated Exotel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+for _name in [name for name in os.environ if name.startswith("EXOTEL_")]:
+    del os.environ[_name]
+# Loopback never goes through a proxy.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+# The sync API of Playwright runs an event loop in the thread that uses the ORM.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+AGENT = "+919000000101"
+EXOPHONE = "+918000000700"
+
+
+@pytest.fixture
+def host(transactional_db: None) -> Host:
+    """A host's people and tickets, in a database whose transactions are real."""
+    return Host()
+
+
+class Host:
+    """Makes what a host has."""
+
+    def __init__(self) -> None:
+        from django_exotel_ccm.models import ExoPhone
+
+        self.exophone = ExoPhone.objects.create(number=EXOPHONE, is_default=True)
+
+    def user(self, username: str = "asha", *permissions: str, agent: str | None = AGENT, **fields: Any) -> Any:
+        """Return a user of the admin with the permissions ("app.codename"), and with an agent unless None."""
+        from django.contrib.auth.models import Permission, User
+
+        from django_exotel_ccm.models import Agent
+
+        user = User.objects.create_user(username, f"{username}@example.com", "pw", is_staff=True, **fields)
+        for permission in permissions:
+            label, codename = permission.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=label, codename=codename))
+        if agent:
+            Agent.objects.create(user=user, name=username.title(), contact_uri=agent)
+        return user
+
+    def agent(self, name: str = "Asha", contact_uri: str | None = AGENT, **fields: Any) -> Any:
+        """Return an agent."""
+        from django_exotel_ccm.models import Agent
+
+        return Agent.objects.create(name=name, contact_uri=contact_uri, **fields)
+
+    def ticket(self, subject: str = "Broken fan", phone: str = "+919000001001", other: str = "", **fields: Any) -> Any:
+        """Return a ticket of a customer with the phone number."""
+        from tests.helpdesk.models import Customer, Ticket
+
+        customer = Customer.objects.create(name="Ravi", phone=phone, other_phone=other)
+        return Ticket.objects.create(subject=subject, customer=customer, **fields)
+
+
+@pytest.fixture
+def exotel(exotel_simulator: Any, live_server: Any, settings: Any) -> Any:
+    """A simulated Exotel that reports to this test's live server."""
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
+    return exotel_simulator
+
+
+@pytest.fixture
+def receivers() -> Iterator[Callable[..., None]]:
+    """Connect receivers to signals for this test alone: ``receivers(signal, function, sender=None)``."""
+    connected: list[tuple[Any, Any, Any]] = []
+
+    def connect(signal: Any, receiver: Any, sender: Any = None, dispatch_uid: str | None = None) -> None:
+        signal.connect(receiver, sender=sender, weak=False, dispatch_uid=dispatch_uid)
+        connected.append((signal, receiver, (sender, dispatch_uid)))
+
+    yield connect
+    for signal, receiver, (sender, uid) in connected:
+        signal.disconnect(receiver, sender=sender, dispatch_uid=uid)

@@ -1,0 +1,155 @@
+"""Small servers on real sockets, each of which misbehaves in one way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+Script = Callable[["Visit"], None]
+
+
+class Visit:
+    """One connection to a server."""
+
+    def __init__(self, server: Server, sock: socket.socket, number: int) -> None:
+        self.server = server
+        self.sock = sock
+        self.number = number
+
+    def read_request(self) -> bytes:
+        """The next request, head and body; b"" when the client has gone."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                return b""
+            data += chunk
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")),
+            0,
+        )
+        while len(body) < length:
+            body += self.sock.recv(65536)
+        self.server.requests.append(head + b"\r\n\r\n" + body)
+        return head + b"\r\n\r\n" + body
+
+    def reset(self) -> None:
+        """Drop the connection with a RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def pause(self, seconds: float) -> None:
+        self.server.closing.wait(seconds)
+
+
+class Server:
+    """Runs one script per connection; the last script serves all further ones."""
+
+    def __init__(self, scripts: tuple[Script, ...], tls: ssl.SSLContext | None) -> None:
+        self.scripts = scripts
+        self.tls = tls
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.closing = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.threads: list[threading.Thread] = []
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            number = self.connections
+            self.connections += 1
+            thread = threading.Thread(target=self._serve, args=(sock, number), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        sock.settimeout(10)
+        with suppress(OSError):
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            self.scripts[min(number, len(self.scripts) - 1)](Visit(self, sock, number))
+        sock.close()
+
+    def stop(self) -> None:
+        self.closing.set()
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(2)
+
+    @property
+    def bodies(self) -> list[object]:
+        """The JSON bodies that came."""
+        return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.requests]
+
+
+@contextmanager
+def serving(*scripts: Script, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(scripts, tls)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def http(status: int, body: object = b"", *headers: str, reason: str = "Whatever") -> bytes:
+    """An answer's bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} {reason}", *headers]
+    if status != 204:
+        lines.append(f"Content-Length: {len(content)}")
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def answering(*answers: bytes) -> Script:
+    """Answers request after request; the last answer serves all further ones."""
+
+    def script(visit: Visit) -> None:
+        while visit.read_request():
+            visit.sock.sendall(answers[min(len(visit.server.requests), len(answers)) - 1])
+
+    return script
+
+
+def dripping(data: bytes, *, at_once: int = 0, pause: float = 0.05) -> Script:
+    """Answers byte by byte, after the first `at_once` bytes."""
+
+    def script(visit: Visit) -> None:
+        visit.read_request()
+        visit.sock.sendall(data[:at_once])
+        for index in range(at_once, len(data)):
+            if visit.server.closing.is_set():
+                return
+            visit.sock.sendall(data[index : index + 1])
+            time.sleep(pause)
+
+    return script
+
+
+def silent(visit: Visit) -> None:
+    """Reads the request and says nothing."""
+    visit.read_request()
+    visit.pause(10)
+
+
+def reset_after_request(visit: Visit) -> None:
+    visit.read_request()
+    visit.reset()
+
+
+def reset_at_once(visit: Visit) -> None:
+    visit.reset()

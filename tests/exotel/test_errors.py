@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from django_exotel_ccm.exotel import errors
+from django_exotel_ccm.exotel.calls import facts_of_answer
+from django_exotel_ccm.exotel.errors import (
+    ExotelError,
+    NotPlaced,
+    OutcomeUnknown,
+    Reply,
+    error_code,
+    error_from_answer,
+    error_text,
+)
+
+from .samples import ACCEPTED, PLACED, refusal
+
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ExotelError)]
+CODES = {
+    "1010": "AuthenticationFailed",
+    "10731": "AgentNotFound",
+    "1012": "AgentDeviceOff",
+    "10705": "AgentDeviceUnverified",
+    "10706": "AgentDeviceBusy",
+    "10716": "ExoPhoneNotFound",
+    "1017": "AccountNotFound",
+    "10717": "CustomerBlocked",
+    "10724": "TooManyRequests",
+    "10725": "InvalidRequest",
+}
+REFUSING = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429)
+
+
+def reply(http_status: int, payload: object = None, raw: bytes = b"") -> Reply:
+    return Reply(http_status=http_status, payload=payload, facts=facts_of_answer(payload), raw=raw)
+
+
+@pytest.mark.parametrize("http_status", [200, 204, 302, 400, 404, 408, 409, 500, 503])
+@pytest.mark.parametrize("code", CODES)
+def test_a_refusing_code_refuses_under_any_status(code, http_status):
+    for written in (code, int(code)):
+        error = error_from_answer(reply(http_status, refusal(http_status, written)))
+        assert type(error).__name__ == CODES[code]
+        assert isinstance(error, NotPlaced)
+        assert error.code == code
+        assert error.text == "No.: because"
+        assert error.http_status == http_status
+
+
+@pytest.mark.parametrize("http_status", [200, 400, 500, 503])
+def test_an_internal_error_leaves_the_outcome_open(http_status):
+    error = error_from_answer(reply(http_status, refusal(http_status, 1100)))
+
+    assert isinstance(error, errors.InternalError)
+    assert isinstance(error, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("http_status", REFUSING)
+def test_a_refusing_status_refuses_with_and_without_a_code(http_status):
+    bare = error_from_answer(reply(http_status))
+    coded = error_from_answer(reply(http_status, refusal(http_status, 99999, "Something new.")))
+
+    assert isinstance(bare, NotPlaced)
+    assert isinstance(coded, NotPlaced)
+    assert type(bare) is type(coded)
+    assert (bare.code, bare.text) == (f"http_{http_status}", "")
+    assert (coded.code, coded.text) == ("99999", "Something new.: because")
+
+
+@pytest.mark.parametrize(
+    ("http_status", "kind"),
+    [
+        (401, errors.AuthenticationFailed),
+        (402, errors.PaymentRequired),
+        (403, errors.Forbidden),
+        (429, errors.TooManyRequests),
+        (404, NotPlaced),
+    ],
+)
+def test_statuses_with_a_meaning_of_their_own(http_status, kind):
+    assert type(error_from_answer(reply(http_status))) is kind
+
+
+@pytest.mark.parametrize("http_status", [100, 301, 302, 307, 408, 418, 499, 500, 501, 502, 503, 504, 599])
+def test_all_else_leaves_the_outcome_open(http_status):
+    for payload in (None, PLACED["A"], refusal(http_status, 99999)):
+        error = error_from_answer(reply(http_status, payload, b"<html>"))
+        assert type(error) is OutcomeUnknown
+        assert error.code == ("99999" if payload not in (None, PLACED["A"]) else f"http_{http_status}")
+
+
+@pytest.mark.parametrize(
+    ("payload", "raw", "code"),
+    [
+        (None, b"", "no_call_sid"),
+        (None, b"<html>", "unreadable_answer"),
+        ({}, b"{}", "no_call_sid"),
+        ({"response": {"call_state": "active"}}, b"{...}", "no_call_sid"),
+        (refusal(200, 99999), b"{...}", "99999"),
+    ],
+)
+def test_success_without_a_sid_leaves_the_outcome_open(payload, raw, code):
+    for http_status in (200, 201, 202, 204):
+        error = error_from_answer(reply(http_status, payload, raw))
+        assert type(error) is OutcomeUnknown
+        assert error.code == code
+
+
+@pytest.mark.parametrize("http_status", [200, 201, 202])
+def test_success_with_a_sid_is_acceptance(http_status):
+    for payload in PLACED.values():
+        assert error_from_answer(reply(http_status, payload)) is None
+    assert error_from_answer(reply(http_status, {**ACCEPTED, "error_data": {"code": 99999}})) is None
+
+
+def test_details_know_a_missing_call():
+    for payload in (None, refusal(404, 10744)):
+        assert type(error_from_answer(reply(404, payload), placing=False)) is errors.CallNotFound
+    assert type(error_from_answer(reply(500, refusal(500, 10744)), placing=False)) is errors.CallNotFound
+    assert type(error_from_answer(reply(404, refusal(404, 1017)), placing=False)) is errors.AccountNotFound
+    assert type(error_from_answer(reply(404, refusal(404, 10744)))) is NotPlaced
+    assert type(error_from_answer(reply(500, refusal(500, 10744)))) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        ({"response": {"error_data": {"code": 1010}}}, "1010"),
+        ({"response": [{"error_data": {"code": "1010"}}]}, "1010"),
+        ({"error_data": {"code": " 1010 "}}, "1010"),
+        ({"response": {"code": 10706}}, "10706"),
+        ({"response": {"code": "10706"}}, "10706"),
+        ({"response": {"code": 409}}, ""),
+        ({"response": {"code": 999}}, ""),
+        ({"response": {"code": "failure"}}, ""),
+        ({"RestException": {"Status": 429, "Code": "RATE_LIMIT_EXCEEDED"}}, "RATE_LIMIT_EXCEEDED"),
+        ({"response": {"error_data": {"code": None}, "code": 10705}}, "10705"),
+        ({"response": {"error_data": [{"code": 1012}]}}, "1012"),
+        ({"response": {"error_data": "1012"}}, ""),
+        ({"response": {"error_data": {"code": 10**5000}}}, ""),
+        ({"response": {"error_data": {"code": {"a": 1}}}}, ""),
+        ({"response": "no"}, ""),
+        (None, ""),
+        ([], ""),
+    ],
+    ids=range(17),
+)
+def test_codes_are_found_in_every_documented_place(payload, code):
+    assert error_code(payload) == code
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        ({"response": {"error_data": {"message": "a", "description": "b"}}}, "a: b"),
+        ({"response": {"error_data": {"message": "a", "description": "a"}}}, "a"),
+        ({"response": {"error_data": {"description": "b"}}}, "b"),
+        ({"RestException": {"Status": 400, "Message": "v1 says no"}}, "v1 says no"),
+        ({"response": {"message": "top"}}, "top"),
+        ({"message": "x\x00" + "y" * 500}, "x" + "y" * 299),
+        ({"response": {"error_data": None}}, ""),
+        ("text", ""),
+    ],
+)
+def test_texts_are_found_in_every_documented_place(payload, text):
+    assert error_text(payload) == text
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_errors_travel_between_processes(kind):
+    error = kind("No.", code="1", http_status=409, request_id="r", raw=b"{}", tries=2, retry_after=30)
+
+    for traveller in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(traveller) is kind
+        assert vars(traveller) == vars(error)
+        assert str(traveller) == str(error) == "No. (code 1, HTTP 409, request r)"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_tells_the_agent_what_to_do(kind):
+    assert str(kind().advice).endswith(".")
+    assert kind.advice == kind().advice
+
+
+def test_advice_for_a_device_that_is_off():
+    advice = errors.AgentDeviceOff.advice
+
+    assert str(advice) == "Your phone is switched off in Exotel. Turn the device on, then call again."
+
+
+def test_what_an_error_keeps_is_bounded():
+    error = ExotelError(raw=b"x" * 10**6)
+
+    assert len(error.raw) == 64 * 1024
+    assert str(error) == ""
+    assert str(ExotelError(code="http_502")) == "ExotelError (code http_502)"
+
+
+def test_the_docstring_draws_the_whole_family():
+    for kind in KINDS:
+        assert kind.__name__ in (errors.__doc__ or "")
+    for code in errors.CODES:
+        assert code in (errors.__doc__ or "")

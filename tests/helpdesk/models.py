@@ -1,0 +1,54 @@
+"""A host's models: keys of every kind, numbers in places of every kind."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Customer(models.Model):
+    name = models.CharField(max_length=100)
+    phone = models.CharField(max_length=40, blank=True)
+    other_phone = models.CharField(max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Ticket(models.Model):
+    subject = models.CharField(max_length=100)
+    customer = models.ForeignKey(Customer, models.CASCADE, null=True)
+    status = models.CharField(max_length=30, default="open")
+    team = models.CharField(max_length=30, blank=True)
+    notes = models.TextField(blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class UrgentTicket(Ticket):
+    deadline = models.DateField(null=True)
+
+
+class Lead(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LeadPhone(models.Model):
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="phones")
+    kind = models.CharField(max_length=30)
+    number = models.CharField(max_length=40)
+
+    def __str__(self) -> str:
+        return self.number
+
+
+def lead_numbers(lead: Lead) -> dict[str, str]:
+    return {phone.kind: phone.number for phone in lead.phones.all()}

@@ -1,0 +1,80 @@
+"""A host project: stock admin, a helpdesk that knows nothing of calls, and this package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SECRET_KEY = "tests-only"  # noqa: S105
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+TIME_ZONE = "Asia/Kolkata"
+ROOT_URLCONF = "tests.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(__file__).parent / "static"
+
+INSTALLED_APPS = [
+    "django_exotel_ccm",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "tests.helpdesk",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if "POSTGRES_HOST" in os.environ:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": os.environ["POSTGRES_HOST"],
+            "NAME": "postgres",
+            "USER": "postgres",
+            "OPTIONS": {"application_name": "django-exotel-ccm tests"},
+        }
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ.get("SQLITE_NAME", ":memory:"),
+            # A file, so that threads and processes share it; waits for rivals instead of failing.
+            "TEST": {"NAME": os.environ.get("SQLITE_NAME", str(Path(__file__).parent / "test.sqlite3"))},
+            "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+        }
+    }
+
+EXOTEL_CCM = {
+    "CALLBACK_BASE_URL": "http://127.0.0.1:1",
+    "TICKETS": {
+        "helpdesk.Ticket": {"prefix": "ticket", "phone": ["customer.phone", "customer.other_phone"]},
+        "helpdesk.Lead": {"prefix": "lead", "numbers": "tests.helpdesk.models.lead_numbers"},
+    },
+}

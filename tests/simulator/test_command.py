@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from django_exotel_ccm.management.commands import exotel_simulator as command
+
+
+class FakeAccount:
+    def __init__(self, is_loopback: bool) -> None:
+        self.is_loopback = is_loopback
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[str, int]:
+    """The command's output, and the status of a request sent while it serves."""
+    out = io.StringIO()
+    statuses = []
+
+    def serve(self: command.Command) -> None:
+        found = re.search(r"answers at (\S+)", out.getvalue())
+        assert found
+        statuses.append(requests.get(found[1], timeout=5).status_code)
+
+    monkeypatch.setattr(command.Command, "_serve", serve)
+    call_command("exotel_simulator", "--port=0", "--no-color", *options, stdout=out)
+    return out.getvalue(), statuses[0]
+
+
+@pytest.mark.parametrize("accounts", [{}, {"default": FakeAccount(is_loopback=True)}])
+def test_it_serves_and_says_what_to_put_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, accounts: dict[str, FakeAccount]
+) -> None:
+    monkeypatch.setattr(command, "configured_accounts", lambda: accounts)
+    out, status = run(monkeypatch, "--key=k", "--token=t", "--sid=acme1", "--speed=10")
+    assert status == 200
+    assert re.search(r"export EXOTEL_URL='exotel://k:t@127\.0\.0\.1:\d+/acme1\?tls=off'", out)
+    assert out.endswith("The simulator has stopped.\n")
+
+
+def test_it_does_not_start_beside_a_real_account_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = {"sales": FakeAccount(is_loopback=False), "default": FakeAccount(is_loopback=True)}
+    monkeypatch.setattr(command, "configured_accounts", lambda: accounts)
+    with pytest.raises(CommandError, match=r"The account sales is a real one.*--beside-real-account"):
+        run(monkeypatch)
+    assert run(monkeypatch, "--beside-real-account")[1] == 200
+
+
+def test_an_account_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable() -> None:
+        raise ImproperlyConfigured("EXOTEL_URL is not an Exotel URL.")
+
+    monkeypatch.setattr(command, "configured_accounts", unreadable)
+    with pytest.raises(CommandError, match=r"^EXOTEL_URL is not an Exotel URL\. To start .*--beside-real-account"):
+        run(monkeypatch)
+
+
+@pytest.mark.parametrize("option", ["--host=0.0.0.0", "--port=99999", "--speed=0"])
+def test_what_cannot_be_served_is_told(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setattr(command, "configured_accounts", dict)
+    with pytest.raises(CommandError, match="The simulator cannot start: "):
+        run(monkeypatch, option)
+
+
+def test_ctrl_c_stops_it() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EXOTEL_")}
+    arguments = [sys.executable, "-m", "django", "exotel_simulator", "--port=0", "--settings=tests.settings"]
+    with subprocess.Popen(
+        arguments, env={**environment, "PYTHONPATH": "."}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        first = process.stdout.readline()
+        assert "A fake Exotel answers at http://127.0.0.1:" in first
+        while "Ctrl-C" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 0, rest
+    assert rest.endswith("The simulator has stopped.\n")

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from django_exotel_ccm.simulator import Simulator
+from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Place
+
+
+def code(answer: requests.Response) -> tuple[int, int]:
+    body = answer.json()
+    assert body["http_code"] == answer.status_code
+    assert body["response"]["status"] == "failure"
+    assert body["response"]["data"] is None
+    assert len(body["request_id"]) == 32
+    return answer.status_code, body["response"]["error_data"]["code"]
+
+
+@pytest.mark.parametrize("auth", [None, ("sim-key", "wrong"), ("wrong", "sim-token")])
+def test_wrong_credentials_are_1010(exotel: Simulator, auth: tuple[str, str] | None) -> None:
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    assert code(requests.post(url, json={}, auth=auth, timeout=5)) == (401, 1010)
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "Basic !!!", "Basic", "basic c2ltLWtleQ=="])
+def test_unreadable_credentials_are_1010(exotel: Simulator, header: str) -> None:
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    assert code(requests.post(url, headers={"Authorization": header}, timeout=5)) == (401, 1010)
+
+
+def test_another_account_is_1017(exotel: Simulator) -> None:
+    url = f"{exotel.url}/v2/accounts/somebody/calls"
+    assert code(requests.post(url, json={}, auth=AUTH, timeout=5)) == (404, 1017)
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("+919000000199", (404, 10731)),
+        ("sip:nobody", (404, 10731)),
+        ("+919000000103", (409, 1012)),
+        ("+919000000104", (409, 10705)),
+    ],
+)
+def test_agents_that_cannot_be_called(place: Place, agent: str, expected: tuple[int, int]) -> None:
+    assert code(place(from_={"user_contact_uri": agent})) == expected
+
+
+def test_the_device_can_be_switched_at_run_time(exotel: Simulator, place: Place) -> None:
+    exotel.agent(ASHA).device = "busy"
+    assert code(place()) == (409, 10706)
+    exotel.agent(ASHA).device = "off"
+    assert code(place()) == (409, 1012)
+    exotel.agent(ASHA).device = "on"
+    assert place().status_code == 200
+    with pytest.raises(ValueError, match="on, off, unverified, busy"):
+        exotel.agent(ASHA).device = "asleep"  # type: ignore[assignment]
+
+
+def test_an_agent_in_a_call_is_busy_until_it_ends(exotel: Simulator, place: Place) -> None:
+    exotel.speed = 1.0
+    sid = place(BY_HAND).json()["response"]["call_sid"]
+    assert code(place()) == (409, 10706)
+    exotel.press(sid, "agent", "decline")
+    assert place().status_code == 200
+
+
+def test_an_unknown_exophone_is_10716(exotel: Simulator, place: Place) -> None:
+    assert code(place(virtual_number="+918000000799")) == (404, 10716)
+    exotel.add_exophone("+918000000799")
+    assert place(virtual_number="08000000799").status_code == 200
+
+
+@pytest.mark.parametrize(("customer", "expected"), [("+919000001017", (403, 10717)), ("+919000001100", (500, 1100))])
+def test_magic_numbers_that_are_refused_ring_nowhere(
+    exotel: Simulator, place: Place, customer: str, expected: tuple[int, int]
+) -> None:
+    assert code(place(customer)) == expected
+    assert exotel.book.calls == {}
+
+
+def test_an_internal_error_whose_phones_ring_all_the_same(exotel: Simulator, place: Place) -> None:
+    assert code(place("+919000001101")) == (500, 1100)
+    exotel.wait_until_quiet()
+    assert [call.status for call in exotel.book.calls.values()] == ["completed"]
+
+
+def test_everything_can_be_refused_by_a_switch(exotel: Simulator, place: Place) -> None:
+    exotel.options.refuse_with = 10724
+    answer = place()
+    assert code(answer) == (429, 10724)
+    assert "Retry-After" not in answer.headers
+    exotel.options.retry_after = 30
+    assert place().headers["Retry-After"] == "30"
+    exotel.options.refuse_with = 1100
+    assert code(place()) == (500, 1100)
+    with pytest.raises(ValueError, match="refuse_with=7"):
+        exotel.options.refuse_with = 7
+
+
+WRONG: list[dict[str, Any]] = [
+    {"from_": None},
+    {"from_": ASHA},
+    {"from_": {}},
+    {"from_": {"user_contact_uri": ASHA, "user_id": "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"}},
+    {"from_": {"user_contact_uri": "Asha"}},
+    {"from_": {"user_contact_uri": 919000000101}},
+    {"from_": {"user_id": 7}},
+    {"to": None},
+    {"to": "+919000001001"},
+    {"to": {}},
+    {"to": {"contact_uri": "+919000001001"}},
+    {"to": {"number": "9000001001"}},
+    {"to": {"number": None}},
+    {"to": {"number": "+919000001001", "customer_contact_uri": "+919000001001"}},
+    {"virtual_number": None},
+    {"virtual_number": "8000000700"},
+    {"virtual_number": 918000000700},
+    {"recording": "true"},
+    {"recording_channels": "stereo"},
+    {"wait_audio_url": "music.wav"},
+    {"wait_audio_url": "http://[bad"},
+    {"wait_audio_url": 1},
+    {"max_time_limit": "600"},
+    {"max_time_limit": True},
+    {"max_time_limit": 0},
+    {"attempt_time_out": -1},
+    {"attempt_time_out": 1.5},
+    {"custom_field": 12345},
+    {"custom_field": "x" * 129},
+    {"status_callback": {"event": "terminal", "url": "http://127.0.0.1/"}},
+    {"status_callback": ["terminal"]},
+    {"status_callback": [{"url": "http://127.0.0.1/"}]},
+    {"status_callback": [{"event": "ringing", "url": "http://127.0.0.1/"}]},
+    {"status_callback": [{"event": "terminal"}]},
+    {"status_callback": [{"event": "terminal", "url": "ftp://127.0.0.1/"}]},
+    {"status_callback": [{"event": ["terminal"], "url": "http://127.0.0.1/"}]},
+]
+
+
+@pytest.mark.parametrize("fields", WRONG, ids=str)
+def test_a_body_against_the_documentation_is_10725(exotel: Simulator, place: Place, fields: dict[str, Any]) -> None:
+    assert code(place(**fields)) == (400, 10725)
+    assert exotel.book.calls == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"from": NaN}', b"\xff", b"[" * 20_000])
+def test_a_body_that_is_no_json_object_is_10725(exotel: Simulator, content: bytes) -> None:
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    assert code(requests.post(url, data=content, auth=AUTH, timeout=5)) == (400, 10725)
+
+
+@pytest.mark.parametrize("key", ["number", "customer_contact_uri"])
+def test_the_key_inside_to(exotel: Simulator, place: Place, key: Any) -> None:
+    other = {"number": "customer_contact_uri", "customer_contact_uri": "number"}[key]
+    exotel.options.to_key = key
+    assert code(place(to={other: "+919000001001"})) == (400, 10725)
+    assert place(to={key: "+919000001001"}).status_code == 200
+    exotel.wait_until_quiet()
+    exotel.options.to_key = "both"
+    assert place(to={other: "+919000001001"}).status_code == 200
+
+
+def test_unknown_paths_and_methods(exotel: Simulator) -> None:
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    assert requests.get(f"{exotel.url}/nowhere", timeout=5).status_code == 404
+    assert requests.post(f"{exotel.url}/nowhere", timeout=5).status_code == 404
+    assert requests.delete(url, auth=AUTH, timeout=5).status_code == 405
+    assert requests.head(exotel.url, timeout=5).content == b""
+
+
+def test_details_of_an_unknown_call_are_10744(exotel: Simulator) -> None:
+    assert code(requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/abc", auth=AUTH, timeout=5)) == (
+        404,
+        10744,
+    )
+
+
+def test_a_switch_tells_what_it_takes(exotel: Simulator) -> None:
+    with pytest.raises(ValueError, match="answer_shape='D': write one of A, B, C"):
+        exotel.options.answer_shape = "D"  # type: ignore[assignment]
+    with pytest.raises(AttributeError, match="answer_shapes"):
+        exotel.options.answer_shapes = "A"  # type: ignore[attr-defined]

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+import requests
+
+from django_exotel_ccm import simulator
+from django_exotel_ccm.simulator import SCRIPTS, Simulator
+from django_exotel_ccm.simulator.book import masked_url
+from django_exotel_ccm.simulator.clock import Clock, StoppedError
+from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "example.com", "", "::"])
+def test_it_serves_this_machine_only(host: str) -> None:
+    with pytest.raises(ValueError, match=re.escape("write host='127.0.0.1'")):
+        simulator.running(host=host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_it_serves_loopback(host: str) -> None:
+    with simulator.running(host=host) as exotel:
+        assert requests.get(exotel.url, timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"])
+def test_another_host_is_refused(exotel: Simulator, host: str) -> None:
+    assert requests.get(exotel.url, headers={"Host": host}, timeout=5).status_code == 403
+
+
+def test_the_account_url_can_be_taken_apart() -> None:
+    account = simulator.Account(key="k/e:y", token="t@k", sid="acme1")
+    with simulator.running(account=account) as exotel:
+        parts = urllib.parse.urlsplit(exotel.account_url)
+        assert urllib.parse.unquote(parts.username or "") == "k/e:y"
+        assert urllib.parse.unquote(parts.password or "") == "t@k"
+        assert f"http://{parts.hostname}:{parts.port}" == exotel.url
+        assert (parts.scheme, parts.path, parts.query) == ("exotel", "/acme1", "tls=off")
+        url = f"{exotel.url}/v2/accounts/acme1/users"
+        assert requests.get(url, auth=("k/e:y", "t@k"), timeout=5).status_code == 200
+    assert "t@k" not in repr(account)
+
+
+def test_a_large_body_is_413(exotel: Simulator) -> None:
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    answer = requests.post(url, data=b"x" * (64 * 1024 + 1), auth=AUTH, timeout=5)
+    assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize(
+    "length", [b"Content-Length: 99999999999999", b"Content-Length: -1", b"Transfer-Encoding: chunked"]
+)
+def test_a_body_of_unknown_length_is_refused(exotel: Simulator, length: bytes) -> None:
+    host = exotel.url.removeprefix("http://")
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /v2 HTTP/1.1\r\nHost: " + host.encode() + b"\r\n" + length + b"\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100).split()[1] in (b"411", b"413")
+
+
+def test_a_connection_is_kept(exotel: Simulator) -> None:
+    with requests.Session() as session:
+        session.get(exotel.url, timeout=5)
+        (adapter,) = {id(one): one for one in session.adapters.values() if one.poolmanager.pools}.values()
+        for _ in range(5):
+            session.get(f"{exotel.url}/page/state.json", timeout=5)
+            session.post(f"{exotel.url}/v2/accounts/simulated1/calls", data=b"{", auth=AUTH, timeout=5)
+        (pool,) = (adapter.poolmanager.pools.get(key) for key in adapter.poolmanager.pools.keys())  # noqa: SIM118
+        assert pool.num_connections == 1
+
+
+def test_stop_is_quick_and_leaves_no_thread_though_connections_are_idle() -> None:
+    before = set(threading.enumerate())
+    exotel = simulator.running(speed=1.0)
+    with requests.Session() as session:
+        session.get(exotel.url, timeout=5)
+        began = time.monotonic()
+        exotel.stop()
+        assert time.monotonic() - began < 1.0
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=1)
+
+
+def test_a_port_that_is_taken_leaves_nothing_behind(exotel: Simulator) -> None:
+    before = set(threading.enumerate())
+    port = int(exotel.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        simulator.running(port=port)
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_hook_that_raises_is_told_like_an_internal_error(
+    exotel: Simulator, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(payload: object) -> None:
+        raise RuntimeError("a bug of the test")
+
+    exotel.on_call = broken
+    assert place().status_code == 500
+    assert "a bug of the test" in caplog.text
+
+
+# The clock
+
+
+def test_a_clock_runs_as_fast_as_it_is_told() -> None:
+    clock = Clock(speed=1000.0)
+    began = time.monotonic()
+    clock.wait(100)
+    assert 0.05 < time.monotonic() - began < 2.0
+    assert clock.moment() >= 100
+    assert clock.now().utcoffset() is not None
+
+
+def test_the_speed_may_change_while_somebody_waits() -> None:
+    clock = Clock(speed=1.0)
+    threading.Timer(0.05, lambda: setattr(clock, "speed", 100_000.0)).start()
+    began = time.monotonic()
+    clock.wait(1000)
+    assert time.monotonic() - began < 2.0
+    for speed in (0, -1.0, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="speed="):
+            clock.speed = speed
+
+
+def test_a_clock_that_stops_wakes_everybody() -> None:
+    clock = Clock(speed=1.0)
+    threading.Timer(0.05, clock.stop).start()
+    with pytest.raises(StoppedError):
+        clock.wait(1000)
+
+
+# The page
+
+
+def token(exotel: Simulator) -> str:
+    found = re.search(r'name="page-token" content="([^"]+)"', requests.get(exotel.url, timeout=5).text)
+    assert found
+    return found[1]
+
+
+def test_the_page_renders(exotel: Simulator) -> None:
+    page = requests.get(exotel.url, timeout=5)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert "{{" not in page.text
+    for script in SCRIPTS:
+        assert script.number in page.text
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
+        assert requests.get(f"{exotel.url}/page/{name}", timeout=5).headers["Content-Type"].startswith(kind)
+
+
+def test_the_page_shows_and_leads_a_call(exotel: Simulator, place: Place) -> None:
+    exotel.speed = 1.0
+    sid = place(BY_HAND).json()["response"]["call_sid"]
+    state = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()
+    assert state["calls"][0]["moves"] == [["agent", "answer"], ["agent", "decline"]]
+    assert state["requests"][0]["path"] == "/v2/accounts/simulated1/calls"
+    headers = {"X-Page-Token": token(exotel), "Origin": exotel.url}
+    press = {"call_sid": sid, "leg": "agent", "action": "answer"}
+    assert requests.post(f"{exotel.url}/page/press", json=press, headers=headers, timeout=5).status_code == 200
+    assert exotel.book.calls[sid].phase == "customer_ringing"
+    again = requests.post(f"{exotel.url}/page/press", json=press, headers=headers, timeout=5)
+    assert again.status_code == 400
+    assert "customer_ringing" in again.json()["error"]
+
+
+def test_the_page_switches(exotel: Simulator) -> None:
+    headers = {"X-Page-Token": token(exotel), "Origin": exotel.url}
+
+    def post(path: str, body: object) -> int:
+        return requests.post(f"{exotel.url}/page/{path}", json=body, headers=headers, timeout=5).status_code
+
+    assert post("options", {"speed": 10, "by_hand": True}) == 200
+    assert (exotel.speed, exotel.options.by_hand) == (10, True)
+    assert post("device", {"user_id": exotel.agent(ASHA).user_id, "device": "off"}) == 200
+    assert exotel.agent(ASHA).device == "off"
+    for path, body in (
+        ("options", {"speed": "fast"}),
+        ("options", {"speed": "nan"}),
+        ("options", 7),
+        ("device", {"user_id": "nobody", "device": "on"}),
+        ("device", {"user_id": ASHA, "device": "asleep"}),
+        ("press", []),
+        ("press", {"call_sid": "none", "leg": "agent", "action": "answer"}),
+    ):
+        assert post(path, body) == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-Page-Token": "wrong"}, {"Origin": "http://evil.example"}, {"Origin": ""}, {"X-Page-Token": "é"}],
+)
+def test_only_the_page_itself_may_change_anything(exotel: Simulator, headers: dict[str, str]) -> None:
+    sent = {"X-Page-Token": token(exotel), "Origin": exotel.url, **headers}
+    if not headers:
+        sent = {}
+    encoded = {name: value.encode("utf-8") for name, value in sent.items()}
+    answer = requests.post(f"{exotel.url}/page/options", json={"by_hand": True}, headers=encoded, timeout=5)
+    assert answer.status_code == 403
+    assert exotel.options.by_hand is False
+
+
+def test_the_book_is_served_without_secrets(exotel: Simulator, place: Place, application: Application) -> None:
+    secret = "a-very-long-secret-token.with-a-signature"
+    url = f"{application.url}/exotel/callbacks/{secret}/?key=abc"
+    place("+919000001003", status_callback=[{"event": "terminal", "url": url}])
+    exotel.wait_until_quiet()
+    text = requests.get(f"{exotel.url}/book.json", timeout=5).text
+    assert secret not in text
+    assert "key=abc" not in text
+    assert "sim-token" not in text
+    book = json.loads(text)
+    assert book["deliveries"][0]["url"] == f"{application.url}/exotel/callbacks/a-very…/?…"
+    assert book["requests"][0]["body"]["status_callback"][0]["url"] == book["deliveries"][0]["url"]
+    assert book["calls"][0]["status"] == "agent_unanswered"
+    assert exotel.book.deliveries[0].url == url
+
+
+def test_masking() -> None:
+    assert masked_url("http://user:pass@127.0.0.1/a") == "http://127.0.0.1/a"
+    assert masked_url("http://a-very-long-host.example.com/a") == "http://a-very-long-host.example.com/a"
+    assert masked_url("refused with url: /cb/0123456789abcdefgh/?k=v (x)") == "refused with url: /cb/012345…/?… (x)"
+    assert masked_url("https://crm.example.com/cb/0123456789abcdefgh/") == "https://crm.example.com/cb/012345…/"
