@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 SECRET_KEY = "tests-only"  # noqa: S105
@@ -50,6 +51,8 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+SQLITE = os.environ.get("SQLITE_NAME") or str(Path(tempfile.gettempdir()) / f"exotel_ccm_{os.getpid()}.sqlite3")
+
 if "POSTGRES_HOST" in os.environ:
     DATABASES = {
         "default": {
@@ -64,9 +67,9 @@ else:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ.get("SQLITE_NAME", ":memory:"),
-            # A file, so that threads and processes share it; waits for rivals instead of failing.
-            "TEST": {"NAME": os.environ.get("SQLITE_NAME", str(Path(__file__).parent / "test.sqlite3"))},
+            "NAME": SQLITE,
+            # A file, so that threads share it; rivals wait for each other instead of failing.
+            "TEST": {"NAME": SQLITE},
             "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
         }
     }
