@@ -64,7 +64,7 @@ class Secret:
         raise TypeError("A Secret is not pickled: what is pickled ends up in caches, queues and files.")
 
 
-class AccountUnreadable(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+class AccountUnreadable(ValueError):
     """The account's settings cannot be read. The text names the variable and ends with the line to write.
 
     It quotes nothing of the value: a wrongly written credential is still a credential.
@@ -104,7 +104,7 @@ class _Complaint(NamedTuple):
     part: str
 
 
-class _Problem(Exception):  # noqa: N818 - never leaves this module
+class _Problem(Exception):
     """What is wrong with the value, and in which part; `_complaint_or_account` catches it."""
 
     def __init__(self, what: str, part: str = "region") -> None:
@@ -126,7 +126,7 @@ def account_from_url(url: Secret, *, variable: str) -> Account:
     return found
 
 
-def account_from_parts(  # noqa: PLR0913 - the parts, by name
+def account_from_parts(
     *,
     key: Secret,
     token: Secret,

@@ -77,13 +77,13 @@ class ExotelError(Exception):
         return f"{self.text or type(self).__name__} ({details})" if details else self.text
 
 
-class NotPlaced(ExotelError):  # noqa: N818 - says what happened
+class NotPlaced(ExotelError):
     """Surely nothing rang because of this request."""
 
     advice = _("Exotel refused the call. Nobody's phone rang.")
 
 
-class OutcomeUnknown(ExotelError):  # noqa: N818
+class OutcomeUnknown(ExotelError):
     """The request may have reached Exotel, and a phone may be ringing: never repeat it."""
 
     advice = _("It is not known whether Exotel placed this call: a phone may be ringing. Do not call again yet.")

@@ -180,6 +180,8 @@ class Course:
 
     def _enter(self, phase: Phase) -> None:
         with self._clock.changed:
+            if self.call.phase == phase:
+                return  # a new call rings already, and somebody may have pressed before its thread got here
             self.call.phase = phase
             self.call.pressed = None
             self.call.turn += 1

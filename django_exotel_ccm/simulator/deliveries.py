@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import socket
@@ -11,8 +12,8 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import parse_url
 
 from django_exotel_ccm.simulator.book import Book, Delivery
@@ -72,7 +73,7 @@ class Courier:
         """Break off what is being delivered. The clock must have been stopped before."""
         with self._clock.changed:
             for connection in self._sockets:
-                _shut(connection)
+                shut(connection)
 
     def _run(self, errand: Errand) -> None:
         try:
@@ -130,9 +131,7 @@ class Courier:
         prepared.headers["User-Agent"] = "exotel-simulator"
         with requests.Session() as session:
             session.trust_env = False
-            adapter = WatchedAdapter(self._watch)
-            session.mount("http://", adapter)
-            session.mount("https://", adapter)
+            session.mount("http://", WatchedAdapter(self._watch))
             with session.send(prepared, allow_redirects=False, timeout=patience, stream=True) as response:
                 return response.status_code
 
@@ -140,14 +139,13 @@ class Courier:
         with self._clock.changed:
             self._sockets = {known for known in self._sockets if known.fileno() != -1} | {connection}
             if self._clock.stopped:
-                _shut(connection)
+                shut(connection)
 
 
-def _shut(connection: socket.socket) -> None:
-    try:
+def shut(connection: socket.socket) -> None:
+    """Break off whatever a thread waits for on this socket."""
+    with contextlib.suppress(OSError):  # it may have been closed meanwhile
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # it was closed already
 
 
 class WatchedAdapter(HTTPAdapter):
@@ -167,14 +165,8 @@ class WatchedAdapter(HTTPAdapter):
                 super().connect()
                 watch(self.sock)
 
-        class Tls(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                watch(self.sock)
-
         plain_pool = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
-        tls_pool = type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})
-        self.poolmanager.pool_classes_by_scheme = {"http": plain_pool, "https": tls_pool}
+        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "http": plain_pool}
 
 
 def encoded_body(shape: CallbackShape, body: dict[str, Any]) -> dict[str, Any]:

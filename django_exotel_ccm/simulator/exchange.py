@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 JSON = "application/json"
 
@@ -55,11 +55,11 @@ class Request:
     @property
     def path(self) -> str:
         """The path without the query."""
-        return urlsplit(self.target).path
+        return self.target.partition("?")[0]
 
     def query(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
-        return parse_qs(urlsplit(self.target).query).get(name, [default])[-1]
+        return parse_qs(self.target.partition("?")[2]).get(name, [default])[-1]
 
     def header(self, name: str) -> str:
         """A header's value, "" if absent."""

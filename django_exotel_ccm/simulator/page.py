@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import importlib.resources
-import math
 import secrets
 from collections.abc import Callable
 from html import escape
@@ -107,8 +106,7 @@ class Page:
 
     def _options(self, told: Any) -> None:
         if "speed" in told:
-            speed = float(told["speed"])
-            self._board.speed = speed if math.isfinite(speed) else 0.0
+            self._board.speed = float(told["speed"])
         if "by_hand" in told:
             self._board.options.by_hand = told["by_hand"] is True
 

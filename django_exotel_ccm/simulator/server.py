@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import ipaddress
 import logging
@@ -81,9 +82,11 @@ class Server(http.server.ThreadingHTTPServer):
         thread.start()
 
     def _serve_connection(self, request: socket.socket, client_address: Any) -> None:
-        self.process_request_thread(request, client_address)
-        with self._lock:
-            del self._open[threading.current_thread()]
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                del self._open[threading.current_thread()]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong; a client that left is nothing wrong."""
@@ -98,10 +101,8 @@ class Server(http.server.ThreadingHTTPServer):
         with self._lock:
             left = dict(self._open)
         for connection in left.values():
-            try:
+            with contextlib.suppress(OSError):  # it may have been closed meanwhile
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it was closed already
         deadline = time.monotonic() + 1.0
         for thread in (self._serving, *left):
             thread.join(max(0.0, deadline - time.monotonic()))

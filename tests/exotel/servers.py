@@ -7,7 +7,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -131,11 +130,9 @@ def dripping(data: bytes, *, at_once: int = 0, pause: float = 0.05) -> Script:
     def script(visit: Visit) -> None:
         visit.read_request()
         visit.sock.sendall(data[:at_once])
-        for index in range(at_once, len(data)):
-            if visit.server.closing.is_set():
-                return
-            visit.sock.sendall(data[index : index + 1])
-            time.sleep(pause)
+        left = iter(data[at_once:])
+        while not visit.server.closing.wait(pause):
+            visit.sock.sendall(bytes([next(left)]))
 
     return script
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_exotel_ccm.choices import Outcome
 from django_exotel_ccm.exotel.calls import (
+    OUTCOMES,
     CallFacts,
     CallRequest,
     facts_of_answer,
@@ -134,6 +136,10 @@ def test_the_caller_of_an_incoming_call_is_no_agent(direction):
     facts = facts_of_call({"CallSid": SID, "From": "09000000202", "To": "0800", "Direction": direction})
 
     assert (facts.agent_uri, facts.customer_number) == (None, None)
+
+
+def test_outcomes_are_those_of_the_vocabulary():
+    assert {*Outcome.values} - {Outcome.UNKNOWN} == OUTCOMES
 
 
 @pytest.mark.parametrize(

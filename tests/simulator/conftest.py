@@ -62,10 +62,14 @@ def handler_of(application: Application) -> type[http.server.BaseHTTPRequestHand
     return Handler
 
 
+class Receiver(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 @pytest.fixture
 def application() -> Iterator[Application]:
     heard = Application()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(heard)) as server:
+    with Receiver(("127.0.0.1", 0), handler_of(heard)) as server:
         heard.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -107,6 +107,14 @@ def test_v3(exotel: Simulator, place: Place, application: Application) -> None:
     assert "customer_details" not in inner
 
 
+def test_v3_while_they_talk(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.callback_shape = "v3"
+    body_of(exotel, place, application, recording=True)
+    answered, terminal = (json.loads(one.content)["call_details"] for one in application.heard)
+    assert (answered["state"], answered["status"], answered["legs"]) == ("active", None, None)
+    assert terminal["recordings"][0]["url"].endswith(".wav")
+
+
 def test_v1_json(exotel: Simulator, place: Place, application: Application) -> None:
     exotel.options.callback_shape = "v1_json"
     body = json.loads(body_of(exotel, place, application))

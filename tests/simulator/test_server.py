@@ -89,6 +89,89 @@ def test_stop_is_quick_and_leaves_no_thread_though_connections_are_idle() -> Non
         requests.get(exotel.url, timeout=1)
 
 
+def test_stop_does_not_wait_for_an_answer_that_is_late(caplog: pytest.LogCaptureFixture) -> None:
+    exotel = simulator.running(speed=1.0)
+    exotel.options.answer_fault = "late"
+    body = {
+        "from": {"user_contact_uri": ASHA},
+        "to": {"number": BY_HAND},
+        "virtual_number": "+918000000700",
+    }
+    failures = []
+
+    def post() -> None:
+        try:
+            requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=5)
+        except requests.ConnectionError as error:
+            failures.append(error)
+
+    client = threading.Thread(target=post)
+    client.start()
+    while not exotel.book.requests:
+        time.sleep(0.01)
+    began = time.monotonic()
+    exotel.stop()
+    client.join()
+    assert time.monotonic() - began < 1.0
+    assert len(failures) == 1
+    assert caplog.text == ""
+
+
+def test_a_bug_in_the_simulator_is_logged(
+    exotel: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(request: object) -> None:
+        raise RuntimeError("a bug of the page")
+
+    monkeypatch.setattr(exotel._page, "answer", broken)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=5)
+    assert "a bug of the page" in caplog.text
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_it_serves_ipv6_loopback() -> None:
+    try:
+        running = simulator.running(host="::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with running as exotel:
+        assert exotel.url.startswith("http://[::1]:")
+        assert requests.get(exotel.url, timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["//evil", "http://[", "/%00", "/v2/accounts/%2e/users?limit=%ff"])
+def test_strange_targets_are_answered(exotel: Simulator, target: str) -> None:
+    host = exotel.url.removeprefix("http://")
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=5) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert connection.recv(100).split()[1] in (b"404", b"401")
+
+
+def test_many_calls_at_once(exotel: Simulator, application: Application) -> None:
+    agents = [exotel.add_agent(f"sip:agent{number}") for number in range(60)]
+
+    def post(uri: str) -> None:
+        body = {
+            "from": {"user_contact_uri": uri},
+            "to": {"number": "+919000001001"},
+            "virtual_number": "+918000000700",
+            "status_callback": application.entries(),
+        }
+        requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=10)
+
+    threads = [threading.Thread(target=post, args=(agent.uri,)) for agent in agents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    exotel.wait_until_quiet(timeout=15)
+    assert {(call.status, call.talk_time) for call in exotel.book.calls.values()} == {("completed", 42)}
+    assert len(exotel.book.deliveries) == len(application.heard) == 120
+    assert {delivery.status for delivery in exotel.book.deliveries} == {200}
+
+
 def test_a_port_that_is_taken_leaves_nothing_behind(exotel: Simulator) -> None:
     before = set(threading.enumerate())
     port = int(exotel.url.rpartition(":")[2])

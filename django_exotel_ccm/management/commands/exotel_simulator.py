@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 host=options["host"], port=options["port"], speed=options["speed"], account=account
             )
         except (ValueError, OSError, OverflowError) as error:
-            raise CommandError(f"The simulator cannot start: {error}") from error
+            raise CommandError(f"The simulator cannot start: {error} (see --host, --port and --speed)") from error
         with exotel, contextlib.suppress(KeyboardInterrupt):
             self._welcome(exotel)
             self._serve()
