@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any
 
-from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db.models import CompositePrimaryKey
-from django.urls import NoReverseMatch, get_resolver, reverse
+from django.urls import NoReverseMatch, reverse
 
 from django_exotel_ccm import conf, tickets
 
@@ -31,11 +29,13 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         Error(text, hint=hint, id=f"exotel_ccm.{number}") for number, text, hint in settings.problems
     ]
     base = settings.callback_base_url
+    of_tickets = [options.get(name) for options in settings.tickets.values() for name in ("numbers", "can_call")]
     paths = [
         settings.agent_for_user,
         settings.work_context,
         *settings.policies,
         "" if "://" in base else base,
+        *(path for path in of_tickets if isinstance(path, str)),
     ]
     for path in filter(None, paths):
         try:

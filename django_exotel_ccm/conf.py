@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
+import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import environ
@@ -14,9 +15,11 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from django_exotel_ccm.exotel.account import (
+    EXAMPLE,
     Account,
     AccountUnreadable,
     PartNames,
@@ -29,6 +32,7 @@ from django_exotel_ccm.exotel.account import (
 DEFAULT_ALIAS = "default"
 URL_VARIABLE = "EXOTEL_URL"
 PARTS = PartNames()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +73,34 @@ def is_safe_base_url(url: str) -> bool:
     """Say whether callbacks may be sent to ``url``: https, or http on this machine itself."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+        host = parts.hostname or "" if parts.port != 0 else ""
+    except (ValueError, AttributeError):
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host)))
+    # Paths are put behind it, so it ends before any query; a host name has no blanks.
+    whole = bool(host) and not (parts.query or parts.fragment or "?" in url or "#" in url or any(map(str.isspace, url)))
+    return whole and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host)))
 
 
-def _is_mapping_of(kinds: type | tuple[type, ...]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(v and isinstance(v, kinds) for v in value.values())
+def _are_sources(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(alias, str) and alias and source and (isinstance(source, Secret) or _is_variable(source))
+        for alias, source in value.items()
+    )
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+
+
+def _are_tickets(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(label, str) and isinstance(options, dict) and options for label, options in value.items()
+    )
 
 
 KEYS = {
     "ACCOUNTS": _Key(
-        _is_mapping_of((str, Secret)),
+        _are_sources,
         "E002",
         "is not a dict of alias: name of an environment variable",
         '{"default": "EXOTEL_URL"}',
@@ -91,7 +110,7 @@ KEYS = {
         _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
     ),
     "NUMBER_REGION": _Key(
-        lambda value: value in phonenumbers.SUPPORTED_REGIONS,
+        lambda value: isinstance(value, str) and value in phonenumbers.SUPPORTED_REGIONS,
         "E005",
         "is not a country code of two capital letters",
         '"IN"',
@@ -103,7 +122,7 @@ KEYS = {
         '["crm.telephony.office_hours"]',
     ),
     "TICKETS": _Key(
-        _is_mapping_of(dict),
+        _are_tickets,
         "E004",
         "is not a dict of model: options",
         '{"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}',
@@ -134,16 +153,26 @@ def get_settings() -> Settings:
 
 def load(path: str) -> Callable[..., Any]:
     """Return the callable at a dotted path of ``EXOTEL_CCM``; raises ``ImproperlyConfigured`` naming the path."""
+    found: Any
     try:
-        found: Callable[..., Any] = import_string(path)
+        found = import_string(path)
     except ImportError as error:
         raise ImproperlyConfigured(f"EXOTEL_CCM names {path!r}, which cannot be imported: {error}.") from error
-    return found
+    if not callable(found):
+        raise ImproperlyConfigured(f"EXOTEL_CCM names {path!r}, which is not callable.")
+    return cast("Callable[..., Any]", found)
 
 
 def user_model() -> str:
     """Return the label of the host's user model."""
     return settings.AUTH_USER_MODEL
+
+
+def as_column(value: Any) -> Any:
+    """Return a value as the host's columns hold it: without ``USE_TZ``, times are local and have no zone."""
+    if isinstance(value, datetime.datetime) and not settings.USE_TZ:
+        return timezone.make_naive(value, timezone.get_default_timezone())
+    return value
 
 
 def debug() -> bool:
@@ -200,19 +229,32 @@ def _is_set(name: str) -> bool:
 
 
 def _environment(name: str) -> Secret | None:
-    # A value that starts with $ is django-environ's way to name another variable; it is looked up there.
-    value: Secret | None = None
-    with suppress(ImproperlyConfigured):
-        value = Secret(environ.Env().str(name, default=""))
-    if value is None:
-        raise AccountUnreadable(f"{name} starts with $, which names another variable, and that one is not set.")
-    return value or None
+    # django-environ would write what follows the $ to its log, and look for it without end in a circle.
+    last = _chain(name)[-1]
+    if last not in environ.Env.ENVIRON:
+        if last == name:
+            return None
+        raise AccountUnreadable(
+            f"{name} starts with $, which names another variable, and that one is not set. "
+            f"Write: {URL_VARIABLE}={EXAMPLE}, with %24 for a $ of the key or the token"
+        )
+    return Secret(environ.Env().str(last)) or None
+
+
+def _chain(name: str) -> list[str]:
+    """Return the variable, and those that its value ``$ANOTHER`` leads to; the last one holds the value."""
+    names = [name]
+    while (value := environ.Env.ENVIRON.get(names[-1], "")).startswith("$"):
+        if (following := value.lstrip("$")) in names:
+            return [*names, ""]  # a circle leads to no variable
+        names.append(following)
+    return names
 
 
 def credential_variables() -> set[str]:
     """Return the names of the environment variables that may hold an account's credentials."""
     named = {source for source in get_settings().accounts.values() if isinstance(source, str)}
-    return named or {URL_VARIABLE, *PARTS}
+    return {name for start in (*named, URL_VARIABLE, *PARTS) for name in _chain(start)}
 
 
 def has_literal_account() -> bool:
@@ -221,12 +263,23 @@ def has_literal_account() -> bool:
 
 
 def hide_literal_accounts() -> None:
-    """Wrap ``exotel://`` values in the settings: Django's error pages and mails print settings."""
-    accounts = getattr(settings, "EXOTEL_CCM", {}).get("ACCOUNTS")
-    if isinstance(accounts, dict):
-        for alias, value in accounts.items():
-            if isinstance(value, str) and "://" in value:
-                accounts[alias] = Secret(value)
+    """Wrap credentials in the settings, wherever they stand in them: Django's error pages and mails print settings."""
+    raw = getattr(settings, "EXOTEL_CCM", None)
+    if isinstance(raw, dict):
+        for name, value in raw.items():
+            raw[name] = _hidden(value, _is_account if name != "ACCOUNTS" else lambda text: not _is_variable(text))
+
+
+def _is_account(text: str) -> bool:
+    return text.strip().lower().startswith("exotel:")
+
+
+def _hidden(value: Any, is_secret: Callable[[str], bool]) -> Any:
+    if isinstance(value, dict):
+        return {name: _hidden(inner, is_secret) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(inner, is_secret) for inner in value]
+    return Secret(value) if isinstance(value, str) and is_secret(value) else value
 
 
 def hide_credentials(sender: object, environ: dict[str, Any] | None = None, **kwargs: object) -> None:

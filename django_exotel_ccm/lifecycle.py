@@ -7,14 +7,15 @@ wins, and unions. So ``join`` is commutative, associative and idempotent: any or
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import reduce
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from django_exotel_ccm.choices import EventKind, Outcome, State
 from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.exotel.recordings import expiry_of, recording_of
 from django_exotel_ccm.exotel.values import Moment
 
 Registers = dict[str, Any]
@@ -102,7 +103,7 @@ def registers_of(told: Told) -> Registers:
         "ended_at": _moment(facts.ended_at, source, earlier=False) if ended else None,
         "ended_seen": [-_micros(told.received_at)] if ended else None,
         "answered_seen": [-_micros(told.received_at)] if event == "answered" else None,
-        "recordings": {_recording_key(url): [source, _expiry(url), url] for url in facts.recordings},
+        "recordings": _recordings(facts.recordings, source),
         "agent_leg": _leg(facts.agent_leg, source),
         "customer_leg": _leg(facts.customer_leg, source),
         "agent_id": [source, facts.agent_id] if facts.agent_id else None,
@@ -161,16 +162,9 @@ def _leg(word: str | None, source: int) -> list[Any] | None:
     return [int(rank > 1), source, rank, word]
 
 
-def _recording_key(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
-
-
-def _expiry(url: str) -> int:
-    """Return when a signed URL expires, as far as it says, in seconds; only to prefer the later of two."""
-    query = parse_qs(urlsplit(url).query)
-    digits = [values[0] for name in ("Expires", "X-Amz-Expires") if (values := query.get(name))]
-    return max((int(text[:12]) for text in digits if text.isascii() and text.isdigit()), default=0)
+def _recordings(urls: Iterable[str], source: int) -> dict[str, list[Any]]:
+    longest_last = sorted(urls, key=lambda url: (expiry_of(url), url))
+    return {recording_of(url): [source, expiry_of(url), url] for url in longest_last}
 
 
 def _sid_rank(told: Told) -> list[Any]:
@@ -197,22 +191,23 @@ def _join_one(name: str, a: Any, b: Any) -> Any:
     return max(a, b)
 
 
-def join_all(events: Iterable[Told]) -> tuple[Registers, set[str]]:
+def join_all(events: Iterable[Told], *, taken: Container[str | None] = ()) -> tuple[Registers, set[str]]:
     """Return the facts of all events of a call, and the fingerprints of those that name another call.
 
-    A call has one sid: the one the answer to our POST gave, else the first that we were told.
+    A call has one sid: the one the answer to our POST gave, else the first that we were told. A sid in ``taken`` is
+    another call's already.
     """
     told = list(events)
-    sids: Registers = {}
-    for one in told:
-        sids = join(sids, {"call_sids": registers_of(one).get("call_sids", {})})
-    sid = chosen_sid(sids)
+    named = [one for one in told if one.facts.call_sid and one.facts.call_sid not in taken]
+    sid = chosen_sid(_joined(named))
     strangers = {one.fingerprint for one in told if one.facts.call_sid not in (None, sid)}
-    facts: Registers = {}
-    for one in told:
-        if one.fingerprint not in strangers:
-            facts = join(facts, registers_of(one))
-    return facts, strangers
+    facts = _joined(one for one in told if one.fingerprint not in strangers)
+    # What strangers told may have been announced: such a call's news has to be compared with that.
+    return (facts | {"strangers": [1]} if strangers else facts), strangers
+
+
+def _joined(told: Iterable[Told]) -> Registers:
+    return reduce(join, map(registers_of, told), {})
 
 
 def chosen_sid(facts: Registers) -> str | None:
@@ -270,9 +265,19 @@ def _ended_at(
         return None, False
     if "ended_at" in facts:
         return _time(_third(facts, "ended_at")), False
-    if started_at is not None and total_duration is not None:
-        return started_at + datetime.timedelta(seconds=total_duration), True
-    return _time(facts["ended_seen"][0], sign=-1), True
+    return _later(started_at, total_duration) or _time(facts["ended_seen"][0], sign=-1), True
+
+
+def _later(at: datetime.datetime | None, seconds: int | None) -> datetime.datetime | None:
+    """Return the moment ``seconds`` after ``at``; None when one is unknown, or no calendar has that moment."""
+    if at is None or seconds is None:
+        return None
+    try:
+        later = at + datetime.timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+    # The last year is left out: in another time zone such a moment may have none.
+    return later if later.year < datetime.MAXYEAR else None
 
 
 def _answered_at(
@@ -283,7 +288,7 @@ def _answered_at(
     if "answered_seen" not in facts:
         return None
     seen = _EPOCH - int(facts["answered_seen"][0]) * _MICROSECOND
-    return min(seen, ended_at) if ended_at is not None else seen
+    return seen if ended_at is None else min(seen, ended_at)
 
 
 def _third(facts: Registers, name: str) -> int | None:

@@ -12,7 +12,9 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
 
 VIEW_NUMBER = "exotel_ccm.view_customer_number"
-_DIGITS = re.compile(r"\+?\d(?:[\s().\-]*\d){6,}")
+# Blanks, hyphens of all kinds and characters without width may stand inside a number. Shortest: +49 1640.
+_BETWEEN = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]*"
+_DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
 _LONGEST = 64
 
 

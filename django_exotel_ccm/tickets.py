@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.apps import apps
@@ -52,10 +52,7 @@ class TicketType:
 
     def key(self, text: str) -> Any:
         """Return the primary key that ``text`` spells; None when it spells none."""
-        try:
-            return self.model._meta.pk.to_python(text)
-        except ValidationError:
-            return None
+        return _key(self.model, text)
 
     def allows(self, user: Any, ticket: Model) -> bool:
         """Say whether the entry's ``can_call`` lets ``user`` call this ticket's customer; True without one."""
@@ -113,7 +110,7 @@ def _from_options(label: str, options: Mapping[str, Any]) -> TicketType:
             f"EXOTEL_CCM['TICKETS'][{label!r}] has no option {unknown[0]!r}. Known options: {', '.join(OPTIONS)}."
         )
     phone = options.get("phone") or ()
-    paths = (phone,) if isinstance(phone, str) else tuple(phone)
+    paths = tuple(phone) if isinstance(phone, list | tuple) else (phone,)
     return TicketType(**{**options, "label": label.lower(), "prefix": options.get("prefix", ""), "phone": paths})
 
 
@@ -125,6 +122,8 @@ def _check(ticket_type: TicketType, others: Iterable[TicketType]) -> None:
         raise ImproperlyConfigured(
             f'{where} needs either "phone", an attribute path such as "customer.phone", or "numbers", a callable.'
         )
+    if not all(isinstance(path, str) for path in ticket_type.phone):
+        raise ImproperlyConfigured(f'{where} has a phone that is no attribute path. Write "phone": "customer.phone".')
     for other in others:
         if other.prefix == ticket_type.prefix:
             raise ImproperlyConfigured(
@@ -137,6 +136,11 @@ def type_of(ticket: Model | type[Model]) -> TicketType:
 
     Raises ``ImproperlyConfigured`` for a model that was never declared.
     """
+    # A child or proxy is reached through its own model: its admin decides who sees which.
+    return replace(_declared(ticket), label=ticket._meta.label_lower)
+
+
+def _declared(ticket: Model | type[Model]) -> TicketType:
     types = ticket_types()
     for base in type(ticket).__mro__ if isinstance(ticket, Model) else ticket.__mro__:
         meta = getattr(base, "_meta", None)
@@ -149,9 +153,21 @@ def type_of(ticket: Model | type[Model]) -> TicketType:
     )
 
 
+def link_of(ticket: Model) -> tuple[type[Model], str]:
+    """Return the model under which calls about ``ticket`` are kept, and the key as text: one name for one ticket.
+
+    That is the declared model, also for a child or a proxy of it; for a model never declared, its own.
+    """
+    try:
+        model = _declared(ticket).model
+    except ImproperlyConfigured:
+        model = type(ticket)
+    return model, str(getattr(ticket, model._meta.pk.attname))
+
+
 def custom_field(ticket: Model) -> str:
     """Return the ticket's name in Exotel's ``custom_field``: "<prefix>_<pk>"."""
-    return f"{type_of(ticket).prefix}_{ticket.pk}"
+    return f"{type_of(ticket).prefix}_{link_of(ticket)[1]}"
 
 
 def model_of(text: str) -> type[Model] | None:
@@ -171,11 +187,21 @@ def find(text: str) -> Model | None:
 
 def load(model: type[Model], key_text: str) -> Model | None:
     """Return the object of ``model`` whose primary key ``key_text`` spells; None when there is none."""
+    key = _key(model, key_text)
+    return None if key is None else model._base_manager.filter(pk=key).first()
+
+
+def _key(model: type[Model], text: str) -> Any:
+    field: Any = model._meta.pk
+    while field.remote_field is not None:
+        field = field.target_field  # the key of a child's parent
     try:
-        key = model._meta.pk.to_python(key_text)
+        key = field.to_python(text)
+        field.run_validators(key)  # SQLite raises OverflowError for a number out of range
     except ValidationError:
         return None
-    return model._base_manager.filter(pk=key).first()
+    # Only as we write it: int() also reads "1_0" and " 10", and PostgreSQL stores no NUL.
+    return key if str(key) == text and "\0" not in text else None
 
 
 # A ticket's phone numbers.
@@ -209,7 +235,9 @@ def _follow(ticket: Model, path: str) -> Any:
             value = getattr(value, name)
         except ObjectDoesNotExist:
             return None
-        except AttributeError:
+        except AttributeError as error:
+            if error.name != name or error.obj is not value:
+                raise  # the host's own, from inside a property
             raise ImproperlyConfigured(
                 f"The phone path {path!r} of {ticket._meta.label} leads nowhere: "
                 f"{type(value).__name__} has no attribute {name!r}."

@@ -101,6 +101,11 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.name if self.account == conf.DEFAULT_ALIAS else f"{self.name} ({self.account})"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save with NULL for what is absent: two blanks would pass for the same device."""
+        self.contact_uri, self.exotel_user_id = self.contact_uri or None, self.exotel_user_id or None
+        super().save(*args, **kwargs)
+
     def clean(self) -> None:
         """Refuse an agent whom Exotel could not ring, and a phone that is none."""
         self.exotel_user_id = (self.exotel_user_id or "").strip() or None

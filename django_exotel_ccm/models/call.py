@@ -16,6 +16,12 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
+from django_exotel_ccm.tickets import link_of
+
+
+def _content_type(model: type[Model]) -> ContentType:
+    # A declared proxy is a kind of ticket of its own.
+    return ContentType.objects.get_for_model(model, for_concrete_model=False)
 
 
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
@@ -23,17 +29,17 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 
     def about(self, ticket: Model) -> CallRecordQuerySet:
         """Return the calls about one ticket."""
-        return self.filter(
-            ticket_content_type=ContentType.objects.get_for_model(ticket), ticket_object_id=str(ticket.pk)
-        )
+        model, key = link_of(ticket)
+        return self.filter(ticket_content_type=_content_type(model), ticket_object_id=key)
 
     def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
         """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
         if not tickets:
             return {}
+        links = [link_of(ticket) for ticket in tickets]
         about = self.filter(
-            ticket_content_type=ContentType.objects.get_for_model(tickets[0]),
-            ticket_object_id__in=[str(ticket.pk) for ticket in tickets],
+            ticket_content_type=_content_type(links[0][0]),
+            ticket_object_id__in=[key for _model, key in links],
             placed_by_id=user.pk,
         )
         newest = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
@@ -232,9 +238,10 @@ class CallRecord(models.Model):
 
     def show(self, projection: Any) -> list[str]:
         """Take over a projection of the facts; return the names of the columns that changed."""
-        changed = [name for name in _FACT_COLUMNS if getattr(self, name) != getattr(projection, name)]
+        shown = {name: conf.as_column(getattr(projection, name)) for name in _FACT_COLUMNS}
+        changed = [name for name in _FACT_COLUMNS if getattr(self, name) != shown[name]]
         for name in changed:
-            setattr(self, name, getattr(projection, name))
+            setattr(self, name, shown[name])
         return changed
 
 

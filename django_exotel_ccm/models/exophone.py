@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -62,7 +64,8 @@ class ExoPhone(models.Model):
     def clean(self) -> None:
         """Refuse what is no number, and a second default."""
         try:
-            self.number = parse_number(self.number)
+            # A missing number is the field's own complaint.
+            self.number = parse_number(self.number) if self.number else ""
         except InvalidNumber as error:
             raise ValidationError({"number": str(error)}) from None
         others = type(self).objects.filter(account=self.account, is_default=True).exclude(pk=self.pk)
@@ -70,3 +73,7 @@ class ExoPhone(models.Model):
             raise ValidationError(
                 {"is_default": _("The account has a default ExoPhone already. Take it back there first.")}
             )
+
+    def validate_unique(self, exclude: Collection[str] | None = None) -> None:
+        """Leave out the stored column, which has no value before it is saved; ``clean`` has looked already."""
+        super().validate_unique(exclude={*(exclude or ()), "default_for"})

@@ -8,10 +8,13 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Model
 from django.dispatch import Signal
@@ -42,23 +45,20 @@ class _News:
     superseded: bool = False
 
 
-def announce(
-    call: CallRecord, event: CallEvent, *, before: Registers, changed: list[str], using: str, rebuilt: bool
-) -> None:
+def announce(call: CallRecord, event: CallEvent, *, before: Registers, changed: list[str], using: str) -> None:
     """Send the signals for what changed in ``call.facts`` since ``before``, and keep what became of each receiver.
 
-    Runs inside the transaction that changes the call. ``changed`` names the changed columns; after a rebuild, what was
-    announced earlier is looked up and not announced again.
+    Runs inside the transaction that changes the call. ``changed`` names the changed columns; for a call of
+    which strangers told too, what was announced earlier is looked up and not announced again.
     """
     news = list(_news(before, call.facts, event, changed))
-    if rebuilt:
+    if news and "strangers" in call.facts:
         told = set(call.announcements.using(using).values_list("key", flat=True))
         news = [one for one in news if one.key not in told]
     if not news:
         return
-    ticket = _Ticket(call)
-    with work_context(call):
-        rows = [_row(call, event, one, _fates(one, call, ticket, event, using)) for one in news]
+    ticket = _Ticket(call, using)
+    rows = [_row(call, event, one, _fates(one, call, ticket, event, using)) for one in news]
     Announcement.objects.using(using).bulk_create(rows)
 
 
@@ -88,28 +88,39 @@ def _phase(facts: Registers) -> int:
 class _Ticket:
     """The call's ticket, loaded when the first receiver needs it and inside that receiver's savepoint."""
 
-    def __init__(self, call: CallRecord) -> None:
+    def __init__(self, call: CallRecord, using: str) -> None:
         self._call = call
+        self._using = using
         self._loaded: list[Model | None] = []
 
     def sender(self) -> type[Model]:
-        """Return the ticket's model, else ``CallRecord``; asks no database."""
-        content_type = self._call.ticket_content_type
-        model = content_type.model_class() if content_type is not None else None
+        """Return the ticket's model, else ``CallRecord``; asks the database once per process and model at most."""
+        model = self._linked_model()
         if model is None:
-            model = tickets.model_of(self._call.custom_field)
+            # The call's history matters more than TICKETS, whose mistakes the checks report.
+            with suppress(ImproperlyConfigured):
+                model = tickets.model_of(self._call.custom_field)
         return model or CallRecord
 
     def load(self) -> Model | None:
         """Return the ticket, or None when there is none any more."""
         if not self._loaded:
-            content_type = self._call.ticket_content_type
-            model = content_type.model_class() if content_type is not None else None
+            model = self._linked_model()
             if model is not None:
                 self._loaded.append(tickets.load(model, self._call.ticket_object_id))
             else:
                 self._loaded.append(tickets.find(self._call.custom_field))
         return self._loaded[0]
+
+    def forget(self) -> None:
+        """Have the ticket loaded anew: a receiver that failed may have left it half changed."""
+        self._loaded.clear()
+
+    def _linked_model(self) -> type[Model] | None:
+        key = self._call.ticket_content_type_id
+        if key is None:
+            return None
+        return ContentType.objects.db_manager(self._using).get_for_id(key).model_class()
 
 
 def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, using: str) -> list[dict[str, Any]]:
@@ -123,7 +134,7 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
         began = time.monotonic()
         fate = {"receiver": identity, "error": "", "traceback": "", "attempts": 1}
         try:
-            with transaction.atomic(using=using):
+            with transaction.atomic(using=using), work_context(call):
                 receiver(signal=signal, sender=sender, call=call, ticket=ticket.load(), event=event, **extra)
                 if transaction.get_rollback(using=using):
                     raise ReceiverRolledBack(
@@ -132,6 +143,7 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
         except Exception as error:
             logger.exception("Receiver %s of %s failed for call %s.", identity, news.signal.value, call.reference)
             fate |= {"error": _text(repr(error)), "traceback": _text(traceback.format_exc())}
+            ticket.forget()
         seconds = time.monotonic() - began
         if seconds > SLOW:
             logger.warning("Receiver %s of %s took %.1f s; Exotel waits.", identity, news.signal.value, seconds)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -29,14 +29,26 @@ def open_transaction() -> str | None:
     for connection in connections.all(initialized_only=True):
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             return connection.alias
+        # Without autocommit, the host ends its transactions by hand: one may always be open.
+        by_hand = connection.connection is not None and not connection.autocommit
+        if by_hand and not connection.in_atomic_block:
+            return connection.alias
     return None
+
+
+def renew(using: str) -> None:
+    """Give up the connection to database ``using`` if it is broken; the next query opens another."""
+    # Inside the transaction of a test, Django would take the connection for a broken one.
+    if not connections[using].in_atomic_block:
+        connections[using].close_if_unusable_or_obsolete()
 
 
 def commit(work: Callable[[], T], *, using: str) -> T:
     """Run ``work`` in one durable transaction on database ``using`` and return its result once it is committed.
 
-    Deadlocks, lock timeouts, races for a unique key and transactions that the database dropped in silence (MariaDB
-    does, after a deadlock) are run again, three times in all. Raises :class:`NotCommitted`, or the last database error.
+    Deadlocks, lock timeouts, lost connections, races for a unique key and transactions that the database dropped in
+    silence (MariaDB does, after a deadlock) are run again, three times in all. Raises :class:`NotCommitted`, or the
+    last database error.
     """
     for left in reversed(range(TRIES)):
         committed: list[bool] = []
@@ -44,11 +56,11 @@ def commit(work: Callable[[], T], *, using: str) -> T:
             with transaction.atomic(using=using, durable=True):
                 transaction.on_commit(partial(committed.append, True), using=using, robust=True)
                 result = work()
-        except (OperationalError, IntegrityError) as error:
+        except (OperationalError, InterfaceError, IntegrityError) as error:
             if not left:
                 raise
             logger.warning("A unit of work is run again: %s.", type(error).__name__)
-            connections[using].close_if_unusable_or_obsolete()
+            renew(using)
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - spreads rivals, guards nothing
             continue
         if committed or connections[using].in_atomic_block:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
+import itertools
 import logging
 import time
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, connections, models, router
+from django.db import Error as DatabaseFailure
+from django.db import models, router
+from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf, lifecycle, links, tickets
 from django_exotel_ccm.choices import Authentication, EventKind, State
-from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
+from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
-from django_exotel_ccm.numbers import parse_number
 from django_exotel_ccm.policies import Refusal, first_refusal
-from django_exotel_ccm.services.committing import commit, open_transaction
+from django_exotel_ccm.services.committing import commit, open_transaction, renew
+from django_exotel_ccm.services.drafting import check_arguments, customer_number, draft
 from django_exotel_ccm.services.tracking import record_event, told_by
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
-LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
 SAVING = 10.0  # seconds during which saving an answer in hand is tried again
 
 
@@ -58,34 +57,25 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong types, ``ValueError`` for
     options Exotel does not have.
     """
-    options = {
-        "recording": recording,
-        "recording_channels": recording_channels,
-        "wait_audio_url": wait_audio_url,
-        "max_time_limit": max_time_limit,
-        "attempt_time_out": attempt_time_out,
-    }
-    _check_types(agent, to, ticket, exophone, custom_field, request_key, options)
+    arguments = locals()  # all of them, by name
+    check_arguments(arguments)
     alias = open_transaction()
     if alias is not None:
         raise PlacedInsideTransaction(alias)
 
     if ticket is None and custom_field:
-        ticket = tickets.find(custom_field)
-    number, refusal = _customer(to, ticket)
-    call = _draft(agent, number, ticket, exophone, custom_field, placed_by, request_key)
-    refusal = refusal or first_refusal(call)
-    urls: tuple[tuple[str, str], ...] = ()
-    if refusal is None:
-        urls, refusal = _callback_urls(call)
+        arguments["ticket"] = ticket = tickets.find(custom_field)
+    number, refusal = customer_number(to, ticket)
+    call = draft(number, arguments)
+    order = refusal or first_refusal(call) or _order(call, arguments)
 
     written = _write(call)
     if written is not call:
         return _earlier(written, call)
-    if refusal is not None:
-        _record(call, _policy_event(call, refusal))
-        raise CallRefused(call, *refusal)
-    return _dial(call, _request(call, agent, urls, options))
+    if isinstance(order, Refusal):
+        _record(call, _policy_event(call, order))
+        raise CallRefused(call, *order)
+    return _dial(call, order)
 
 
 def agents_for(user: Any) -> list[Agent]:
@@ -97,94 +87,25 @@ def agents_for(user: Any) -> list[Agent]:
     return list(Agent.objects.of_user(user).select_related("exophone").order_by("account", "pk"))
 
 
-def digest_of(request_key: str) -> str:
-    """Return what ``CallRecord.request_key`` holds for a request key."""
-    return hashlib.sha256(request_key.encode()).hexdigest()
-
-
-def _check_types(  # noqa: PLR0913, PLR0917 - one for each parameter
-    agent: Any,
-    to: Any,
-    ticket: Any,
-    exophone: Any,
-    custom_field: Any,
-    request_key: Any,
-    options: dict[str, Any],
-) -> None:
-    expected: dict[str, tuple[Any, type]] = {
-        "agent": (agent, Agent),
-        "to": (to, str),
-        "ticket": (ticket, models.Model),
-        "exophone": (exophone, ExoPhone),
-        "custom_field": (custom_field, str),
-        "request_key": (request_key, str),
-        "recording": (options["recording"], bool),
-        "recording_channels": (options["recording_channels"], str),
-        "wait_audio_url": (options["wait_audio_url"], str),
-        "max_time_limit": (options["max_time_limit"], int),
-        "attempt_time_out": (options["attempt_time_out"], int),
-    }
-    for name, (value, kind) in expected.items():
-        wrong = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
-        if wrong and (value is not None or name == "agent"):
-            raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
-    if to is None and ticket is None and not custom_field:
-        raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
-
-
-def _customer(to: str | None, ticket: models.Model | None) -> tuple[str, Refusal | None]:
-    if to is not None:
-        try:
-            return parse_number(to), None
-        except InvalidNumber as error:
-            return "", Refusal("invalid_number", str(error))
-    numbers = tickets.numbers_of(ticket) if ticket is not None else []
-    if not numbers:
-        return "", Refusal("no_number", _("The ticket has no phone number. Add one, then call again."))
-    if len(numbers) > 1:
-        return "", Refusal("several_numbers", _("The ticket has several phone numbers. Choose one."))
-    if numbers[0].problem:
-        return "", Refusal("invalid_number", numbers[0].problem)
-    return numbers[0].number, None
-
-
-def _draft(  # noqa: PLR0913, PLR0917 - all that is written once
-    agent: Agent,
-    number: str,
-    ticket: models.Model | None,
-    exophone: ExoPhone | None,
-    custom_field: str | None,
-    placed_by: Any,
-    request_key: str | None,
-) -> CallRecord:
-    now = timezone.now()
-    exophone = exophone or agent.exophone or ExoPhone.objects.default_of(agent.account)
-    name = custom_field if custom_field is not None else tickets.custom_field(ticket) if ticket is not None else ""
-    if len(name) > tickets.LONGEST_CUSTOM_FIELD:
-        raise ValueError(
-            f"place_call: custom_field may have {tickets.LONGEST_CUSTOM_FIELD} characters, not {len(name)}."
-        )
-    return CallRecord(
-        account=agent.account,
-        agent=agent,
-        agent_label=str(agent)[:200],
-        exophone=exophone,
-        exophone_number=exophone.number if exophone else "",
-        customer_number=number,
-        ticket_content_type=ContentType.objects.get_for_model(ticket) if ticket is not None else None,
-        ticket_object_id=str(ticket.pk) if ticket is not None else "",
-        ticket_label=str(ticket)[:200] if ticket is not None else "",
-        custom_field=name,
-        placed_by=placed_by,
-        placed_by_label=str(placed_by)[:200] if placed_by is not None else "",
-        request_key=digest_of(request_key) if request_key else None,
-        created_at=now,
-        lease_until=now + LEASE,
-        next_check_at=now + LEASE,
+def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal:
+    """Return what Exotel is to be asked, or why it could not report."""
+    urls = _callback_urls(call)
+    if isinstance(urls, Refusal):
+        return urls
+    agent: Agent = arguments["agent"]
+    options = ("recording", "recording_channels", "wait_audio_url", "max_time_limit", "attempt_time_out")
+    return CallRequest(
+        user_id=agent.exotel_user_id or None,
+        user_contact_uri=None if agent.exotel_user_id else agent.contact_uri,
+        to=call.customer_number,
+        virtual_number=call.exophone_number,
+        custom_field=call.custom_field or None,
+        status_callback=urls,
+        **{name: arguments[name] for name in options},
     )
 
 
-def _callback_urls(call: CallRecord) -> tuple[tuple[tuple[str, str], ...], Refusal | None]:
+def _callback_urls(call: CallRecord) -> tuple[tuple[str, str], ...] | Refusal:
     """Return (event, URL) of both callbacks, or why there is nowhere to send them."""
     base = conf.get_settings().callback_base_url
     if base and "://" not in base:
@@ -194,7 +115,7 @@ def _callback_urls(call: CallRecord) -> tuple[tuple[tuple[str, str], ...], Refus
             "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
             'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
         )
-        return (), Refusal("not_configured", advice)
+        return Refusal("not_configured", advice)
     try:
         paths = {
             event: reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)]) for event in links.EVENTS
@@ -204,35 +125,33 @@ def _callback_urls(call: CallRecord) -> tuple[tuple[tuple[str, str], ...], Refus
             "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
             'path("exotel/", include("django_exotel_ccm.urls")).'
         )
-        return (), Refusal("not_configured", advice)
-    return tuple((event, base.rstrip("/") + path) for event, path in paths.items()), None
-
-
-def _request(call: CallRecord, agent: Agent, urls: tuple[tuple[str, str], ...], options: dict[str, Any]) -> CallRequest:
-    return CallRequest(
-        user_id=agent.exotel_user_id,
-        user_contact_uri=None if agent.exotel_user_id else agent.contact_uri,
-        to=call.customer_number,
-        virtual_number=call.exophone_number,
-        custom_field=call.custom_field or None,
-        status_callback=urls,
-        **options,
-    )
+        return Refusal("not_configured", advice)
+    return tuple((event, base.rstrip("/") + path) for event, path in paths.items())
 
 
 def _write(call: CallRecord) -> CallRecord:
     """Commit the call, and return it; or the call that was placed with its request key before."""
     using = router.db_for_write(CallRecord)
-    calls = CallRecord.objects.using(using)
+    placed = CallRecord.objects.using(using).filter(
+        Q(reference=call.reference) | Q(request_key=call.request_key, request_key__isnull=False)
+    )
+    # Looked up before the transaction, which then begins with its write: SQLite makes no writer of a reader.
+    earlier = placed.first() if call.request_key else None
+    tries = itertools.count()
 
     def work() -> CallRecord:
-        earlier = calls.filter(request_key=call.request_key).first() if call.request_key else None
-        if earlier is None:
+        # A second try: a rival has won the key, or the first commit was kept though its answer was lost.
+        found = placed.first() if next(tries) else None
+        if found is None:
             call.pk = None
             call.save(using=using, force_insert=True)
-        return earlier or call
+        return found or call
 
-    return commit(work, using=using)
+    written = earlier or commit(work, using=using)
+    if written.reference == call.reference:
+        call.pk = written.pk
+        return call
+    return written
 
 
 def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
@@ -240,7 +159,8 @@ def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
     if any(getattr(earlier, name) != getattr(call, name) for name in same):
         raise RequestKeyReused(earlier)
     if earlier.state == State.REFUSED:
-        event = earlier.events.filter(verdict=State.REFUSED).order_by("-pk").first()
+        events = earlier.events.using(router.db_for_write(CallEvent))
+        event = events.filter(verdict=State.REFUSED).order_by("-pk").first()
         raise CallRefused(earlier, earlier.refusal_code, event.advice if event is not None else "")
     return earlier
 
@@ -283,8 +203,8 @@ def _record(call: CallRecord, event: CallEvent) -> None:
     while True:
         try:
             saved = record_event(event)
-        except DatabaseError:
-            connections[router.db_for_write(CallRecord)].close_if_unusable_or_obsolete()
+        except DatabaseFailure:
+            renew(router.db_for_write(CallRecord))
             if time.monotonic() < until:
                 time.sleep(0.5)
                 continue

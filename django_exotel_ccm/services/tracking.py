@@ -65,10 +65,14 @@ def _lock(reference: UUID | None, using: str) -> CallRecord | None:
 
 def told_by(event: CallEvent) -> Told:
     """Return what an event of the ledger tells, for the join."""
+    received_at = event.received_at
+    if timezone.is_naive(received_at):
+        # A host without USE_TZ.
+        received_at = timezone.make_aware(received_at, timezone.get_default_timezone())
     return Told(
         kind=event.kind,
         facts=CallFacts.from_json(event.facts),
-        received_at=event.received_at,
+        received_at=received_at,
         fingerprint=event.fingerprint,
         event=event.event,
         verdict=event.verdict,
@@ -86,16 +90,19 @@ def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
     return EventReason.ANOTHER_CALL if call.call_sid or others.exists() else ""
 
 
-def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str, *, rebuilt: bool = False) -> None:
+def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str) -> None:
     before = call.facts
     changed = call.show(lifecycle.project(facts))
     call.facts = facts
     if call.is_over:
         call.next_check_at = None
+    elif call.next_check_at is None and call.gave_up_at is None:
+        # It seemed over (refused, or ended by what another call was told), and is not.
+        call.next_check_at = timezone.now()
     if facts != before:
         call.updated_at = timezone.now()
         call.save(using=using, update_fields=[*changed, "facts", "next_check_at", "updated_at"])
-    announce(call, event, before=before, changed=changed, using=using, rebuilt=rebuilt)
+    announce(call, event, before=before, changed=changed, using=using)
 
 
 def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
@@ -103,11 +110,14 @@ def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
     events = list(
         CallEvent.objects.using(using).filter(call=call, reason__in=["", EventReason.ANOTHER_CALL]).order_by("pk")
     )
-    facts, strangers = lifecycle.join_all(told_by(one) for one in events)
+    named = {one.facts["call_sid"] for one in events if "call_sid" in one.facts}
+    others = CallRecord.objects.using(using).filter(account=call.account, call_sid__in=named).exclude(pk=call.pk)
+    taken = set(others.values_list("call_sid", flat=True))
+    facts, strangers = lifecycle.join_all((told_by(one) for one in events), taken=taken)
     for one in events:
         reason = EventReason.ANOTHER_CALL if one.fingerprint in strangers else ""
         if one.reason != reason:
             CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
             if one.pk == event.pk:
                 event.reason = reason
-    _take_over(call, event, facts, using, rebuilt=True)
+    _take_over(call, event, facts, using)

@@ -6,11 +6,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError
+from django.db import Error as DatabaseProblem
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
@@ -30,6 +28,7 @@ from django_exotel_ccm.webhooks.authentication import SignedURL, Voucher
 logger = logging.getLogger("django_exotel_ccm.webhooks")
 
 LARGEST = 256 * 1024  # bytes; a callback has about one thousand
+LONGEST_LENGTH = 20  # digits of a Content-Length that are read; of thousands Python would make no number
 
 
 class TooLarge(APIException):
@@ -46,6 +45,20 @@ class NotKept(APIException):
     default_detail = "Not stored; send it again."
 
 
+class Incomplete(APIException):
+    """Less came than was announced. Half a body may read like a whole one, so it is not read at all."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "The body is incomplete; send it again."
+
+
+class LengthRequired(APIException):
+    """How long the body is was not said in a way that lets it be read."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send the body with a Content-Length."
+
+
 class AlwaysJSON(BaseContentNegotiation):
     """Ignores ``Accept`` and ``?format=``: Exotel reads the status alone."""
 
@@ -57,7 +70,6 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderer, str(renderer.media_type)
 
 
-@method_decorator(login_not_required, name="dispatch")
 class CallbackView(APIView):
     """Takes one callback of Exotel. 200: kept; 403: not signed; 413: too large; 5xx: send it again.
 
@@ -105,19 +117,19 @@ class CallbackView(APIView):
         )
         try:
             record_event(event, canonical=callback.canonical)
-        except DatabaseError:
+        except DatabaseProblem:
             logger.exception("A callback for call %s was not stored; Exotel will send it again.", voucher.reference)
             raise NotKept from None
         return Response({"status": "kept"})
 
 
 def _read(request: HttpRequest) -> tuple[bytes, str]:
-    """Return the body, at most :data:`LARGEST` bytes of it, and its content type; raises :class:`TooLarge`."""
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if length.isdigit() and int(length[:12]) > LARGEST:
+    """Return the whole body and its content type; raises when it is larger than :data:`LARGEST` or incomplete."""
+    announced = _announced(request)
+    if announced is not None and announced > LARGEST:
         raise TooLarge
     try:
-        body = request.read(LARGEST + 1)
+        body = request.read(LARGEST + 1) or _unannounced(request, announced)
     except OSError:
         raise NotKept from None
     if len(body) > LARGEST:
@@ -125,7 +137,27 @@ def _read(request: HttpRequest) -> tuple[bytes, str]:
     if not body and request.POST:
         # A middleware of the host has read the form already.
         return request.POST.urlencode().encode(), "application/x-www-form-urlencoded"
+    if announced is not None and len(body) < announced:
+        logger.warning("A callback is incomplete: %d bytes of %d were there to be read.", len(body), announced)
+        raise Incomplete
     return body, request.META.get("CONTENT_TYPE", "")
+
+
+def _announced(request: HttpRequest) -> int | None:
+    """Return what the request says of its length, as far as that is a number."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length.lstrip("0")[:LONGEST_LENGTH] or 0) if length.isascii() and length.isdigit() else None
+
+
+def _unannounced(request: HttpRequest, announced: int | None) -> bytes:
+    """Return a body sent in chunks: Django reads none without a length, servers that mark its end hand it over."""
+    unreadable = announced is None and bool(request.META.get("CONTENT_LENGTH"))
+    if not unreadable and not request.META.get("HTTP_TRANSFER_ENCODING"):
+        return b""
+    if unreadable or not request.META.get("wsgi.input_terminated"):
+        raise LengthRequired
+    body: bytes = request.META["wsgi.input"].read(LARGEST + 1)
+    return body
 
 
 def _printable(content_type: str) -> str:

@@ -33,6 +33,11 @@ class UrgentTicket(Ticket):
     deadline = models.DateField(null=True)
 
 
+class LoudTicket(Ticket):
+    class Meta:
+        proxy = True
+
+
 class Lead(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     name = models.CharField(max_length=100)

@@ -1,0 +1,115 @@
+"""What a call will be: its arguments checked, its customer's number found, its record drafted."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.policies import Refusal
+
+LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
+RECORDING_CHANNELS = ("single", "dual")
+
+
+def digest_of(request_key: str) -> str:
+    """Return what ``CallRecord.request_key`` holds for a request key."""
+    return hashlib.sha256(request_key.encode()).hexdigest()
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """Raise ``TypeError`` for an argument of ``place_call`` of a wrong type, ``ValueError`` for an unusable value."""
+    kinds: dict[str, type] = {
+        "agent": Agent,
+        "to": str,
+        "ticket": models.Model,
+        "exophone": ExoPhone,
+        "recording": bool,
+        "recording_channels": str,
+        "wait_audio_url": str,
+        "max_time_limit": int,
+        "attempt_time_out": int,
+        "custom_field": str,
+        "placed_by": CallRecord._meta.get_field("placed_by").related_model,
+        "request_key": str,
+    }
+    for name, kind in kinds.items():
+        value = arguments[name]
+        wrong = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
+        if wrong and (value is not None or name == "agent"):
+            raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
+    if arguments["to"] is None and arguments["ticket"] is None and not arguments["custom_field"]:
+        raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
+    _check_values(arguments)
+
+
+def _check_values(arguments: dict[str, Any]) -> None:
+    if arguments["recording_channels"] not in (None, *RECORDING_CHANNELS):
+        raise ValueError('place_call: recording_channels must be "single" or "dual".')
+    for name in ("max_time_limit", "attempt_time_out"):
+        if arguments[name] is not None and arguments[name] <= 0:
+            raise ValueError(f"place_call: {name} must be a number of seconds above 0.")
+    for name in ("agent", "ticket", "exophone"):
+        if arguments[name] is not None and arguments[name].pk is None:
+            raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")
+
+
+def customer_number(to: str | None, ticket: models.Model | None) -> tuple[str, Refusal | None]:
+    """Return the customer's number as E.164, or "" and why there is none to dial."""
+    if to is not None:
+        try:
+            return parse_number(to), None
+        except InvalidNumber as error:
+            return "", Refusal("invalid_number", str(error))
+    numbers = tickets.numbers_of(ticket) if ticket is not None else []
+    if not numbers:
+        return "", Refusal("no_number", _("The ticket has no phone number. Add one, then call again."))
+    if len(numbers) > 1:
+        return "", Refusal("several_numbers", _("The ticket has several phone numbers. Choose one."))
+    if numbers[0].problem:
+        return "", Refusal("invalid_number", numbers[0].problem)
+    return numbers[0].number, None
+
+
+def draft(number: str, arguments: dict[str, Any]) -> CallRecord:
+    """Return the record of the call, not saved yet, with all that is written once."""
+    now = timezone.now()
+    agent, ticket, placed_by = arguments["agent"], arguments["ticket"], arguments["placed_by"]
+    exophone = arguments["exophone"] or agent.exophone or ExoPhone.objects.default_of(agent.account)
+    model, key = tickets.link_of(ticket) if ticket is not None else (None, "")
+    return CallRecord(
+        account=agent.account,
+        agent=agent,
+        agent_label=str(agent)[:200],
+        exophone=exophone,
+        exophone_number=exophone.number if exophone else "",
+        customer_number=number,
+        ticket_content_type=ContentType.objects.get_for_model(model, for_concrete_model=False) if model else None,
+        ticket_object_id=key,
+        ticket_label=str(ticket)[:200] if ticket is not None else "",
+        custom_field=_custom_field(arguments["custom_field"], ticket),
+        placed_by=placed_by,
+        placed_by_label=str(placed_by)[:200] if placed_by is not None else "",
+        request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
+        created_at=now,
+        lease_until=now + LEASE,
+        next_check_at=now + LEASE,
+    )
+
+
+def _custom_field(given: str | None, ticket: models.Model | None) -> str:
+    text = given if given is not None else tickets.custom_field(ticket) if ticket is not None else ""
+    if len(text) > tickets.LONGEST_CUSTOM_FIELD:
+        raise ValueError(
+            f"place_call: custom_field may have {tickets.LONGEST_CUSTOM_FIELD} characters, not {len(text)}."
+        )
+    return text

@@ -1,0 +1,135 @@
+"""History outlives the people, phones and tickets in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import models
+from django.utils import timezone
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from tests.helpdesk.models import Lead, Ticket, UrgentTicket
+
+OURS = list(apps.get_app_config("exotel_ccm").get_models())
+
+
+@pytest.fixture
+def call(db: None, django_user_model: Any) -> CallRecord:
+    user = django_user_model.objects.create_user("asha")
+    exophone = ExoPhone.objects.create(number="+918000000700", is_default=True)
+    agent = Agent.objects.create(user=user, name="Asha", contact_uri="+919000000101", exophone=exophone)
+    return CallRecord.objects.create(
+        account="default",
+        agent=agent,
+        agent_label="Asha",
+        exophone=exophone,
+        exophone_number=exophone.number,
+        placed_by=user,
+        placed_by_label="asha",
+        ticket=Ticket.objects.create(subject="Broken fan"),
+        ticket_label="Broken fan",
+        state=State.ENDED,
+        created_at=timezone.now(),
+    )
+
+
+def test_without_agent_exophone_and_user_the_call_keeps_their_names(call: CallRecord, django_user_model: Any) -> None:
+    ExoPhone.objects.all().delete()
+    Agent.objects.all().delete()
+    django_user_model.objects.all().delete()
+
+    call = CallRecord.objects.get()
+    assert (call.agent, call.exophone, call.placed_by) == (None, None, None)
+    assert (call.agent_label, call.exophone_number, call.placed_by_label) == ("Asha", "+918000000700", "asha")
+
+
+def test_an_agent_outlives_user_and_exophone(call: CallRecord, django_user_model: Any) -> None:
+    ExoPhone.objects.all().delete()
+    django_user_model.objects.all().delete()
+
+    agent = Agent.objects.get()
+    assert (agent.user, agent.exophone) == (None, None)
+
+
+def test_without_its_ticket_the_call_keeps_the_tickets_name(call: CallRecord) -> None:
+    Ticket.objects.all().delete()
+
+    call = CallRecord.objects.get()
+    assert call.ticket is None
+    assert call.ticket_label == "Broken fan"
+
+
+def test_without_the_tickets_content_type_the_call_keeps_the_tickets_name(call: CallRecord) -> None:
+    key = str(call.ticket_object_id)
+    old = ContentType.objects.create(app_label="helpdesk", model="fax")
+    CallRecord.objects.update(ticket_content_type=old)
+
+    old.delete()
+
+    call = CallRecord.objects.get()
+    assert call.ticket is None
+    assert (call.ticket_label, call.ticket_object_id) == ("Broken fan", key)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_every_field_says_what_it_is(model: type[models.Model]) -> None:
+    fields = [field for field in model._meta.get_fields() if field.concrete and not field.auto_created]
+
+    assert fields
+    assert [field.name for field in fields if not str(getattr(field, "help_text", ""))] == []
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_no_list_is_ordered_unasked(model: type[models.Model]) -> None:
+    assert not model._meta.ordering
+
+
+@pytest.mark.django_db
+def test_the_migrations_are_those_of_the_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+# Which calls there are.
+
+
+@pytest.fixture
+def user(django_user_model: Any, db: None) -> Any:
+    return django_user_model.objects.create_user("ravi")
+
+
+def a_call(ticket: models.Model, **fields: Any) -> CallRecord:
+    return CallRecord.objects.create(account="default", created_at=timezone.now(), ticket=ticket, **fields)
+
+
+def test_the_calls_about_a_ticket_are_those_of_its_kind_and_key(db: None) -> None:
+    ticket = Ticket.objects.create(pk=1, subject="Fan")
+    mine, again = a_call(ticket), a_call(ticket)
+    a_call(Ticket.objects.create(pk=10, subject="Lamp"))
+    a_call(Lead.objects.create(name="Meera"))
+
+    assert list(CallRecord.objects.about(ticket).newest_first()) == [again, mine]
+
+
+def test_a_child_of_a_ticket_is_that_ticket(db: None) -> None:
+    urgent = UrgentTicket.objects.create(subject="Fire")
+    call = a_call(Ticket.objects.get())
+
+    assert list(CallRecord.objects.about(urgent)) == [call]
+
+
+def test_the_newest_call_of_a_user_for_each_ticket(user: Any) -> None:
+    fan, lamp, door = (Ticket.objects.create(subject=subject) for subject in ("Fan", "Lamp", "Door"))
+    a_call(fan, placed_by=user)
+    newest = a_call(fan, placed_by=user)
+    of_lamp = a_call(lamp, placed_by=user)
+    a_call(lamp)
+
+    found = CallRecord.objects.newest_by(user, [fan, lamp, door])
+
+    assert found == {str(fan.pk): newest, str(lamp.pk): of_lamp}
+    assert CallRecord.objects.newest_by(user, []) == {}

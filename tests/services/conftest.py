@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_exotel_ccm.simulator import Simulator
+
+
+@pytest.fixture
+def exotel(exotel_simulator: Simulator) -> Simulator:
+    """A simulated Exotel that rings phones and tells nobody."""
+    exotel_simulator.options.lost_events = frozenset({"answered", "terminal"})
+    return exotel_simulator
+
+
+@pytest.fixture
+def posts(exotel: Simulator) -> Callable[[], list[Any]]:
+    """The bodies of the Make a Calls in the simulator's own book."""
+    return lambda: [request.body for request in exotel.book.requests if request.method == "POST"]

@@ -1,0 +1,241 @@
+"""Promise 1: a customer is never dialled twice by accident."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.test import TestCase
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.simulator import Simulator
+
+Posts = Callable[[], list[Any]]
+
+
+def test_another_connection_sees_the_call_when_the_post_arrives(host: Any, exotel: Simulator) -> None:
+    seen: list[Any] = []
+
+    def look(body: dict[str, Any]) -> None:
+        # The simulator's thread has a connection of its own.
+        seen.extend(CallRecord.objects.values_list("state", "customer_number", "custom_field"))
+        connections.close_all()
+
+    exotel.on_call = look
+    ticket = host.ticket()
+
+    place_call(agent=host.agent(), ticket=ticket)
+
+    assert seen == [("requested", "+919000001001", f"ticket_{ticket.pk}")]
+
+
+def test_no_transaction_is_open_while_dialling(host: Any, exotel: Simulator) -> None:
+    placing = connections["default"]
+    seen: list[bool] = []
+
+    def look(body: dict[str, Any]) -> None:
+        raw: Any = placing.connection
+        idle = (
+            raw.info.transaction_status.name == "IDLE" if connection.vendor == "postgresql" else not raw.in_transaction
+        )
+        seen.append(idle and not placing.in_atomic_block)
+
+    exotel.on_call = look
+
+    place_call(agent=host.agent(), ticket=host.ticket())
+
+    assert seen == [True]
+
+
+def test_eight_threads_with_one_key_place_one_call(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent, ticket, user = host.agent(), host.ticket(), host.user("ravi", agent=None)
+    barrier = threading.Barrier(8)
+
+    def press(_number: int) -> int:
+        try:
+            barrier.wait()
+            return place_call(agent=agent, ticket=ticket, placed_by=user, request_key="press 1").pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as threads:
+        keys = list(threads.map(press, range(8)))
+
+    assert len(posts()) == 1
+    assert keys == [CallRecord.objects.get().pk] * 8
+
+
+def test_a_key_used_again_returns_the_first_call(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent, ticket = host.agent(), host.ticket()
+    first = place_call(agent=agent, ticket=ticket, request_key="press 1")
+
+    again = place_call(agent=agent, ticket=ticket, request_key="press 1")
+
+    assert again == first
+    assert again.state == State.ACTIVE
+    assert len(posts()) == 1
+
+
+def test_calls_without_a_key_are_calls_of_their_own(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent, ticket = host.agent(), host.ticket()
+
+    first = place_call(agent=agent, ticket=ticket)
+    exotel.wait_until_quiet()
+    second = place_call(agent=agent, ticket=ticket)
+
+    assert first != second
+    assert len(posts()) == 2
+
+
+@pytest.mark.parametrize("other", ["agent", "number", "ticket"])
+def test_a_key_of_another_call_is_not_used_again(host: Any, exotel: Simulator, posts: Posts, other: str) -> None:
+    agent, ticket = host.agent(), host.ticket()
+    first = place_call(agent=agent, to="+919000001001", ticket=ticket, request_key="press 1")
+    others: dict[str, Callable[[], dict[str, Any]]] = {
+        "agent": lambda: {"agent": host.agent("Vik", "sip:vik4c1d77e2")},
+        "number": lambda: {"to": "+919000001002"},
+        "ticket": lambda: {"ticket": host.ticket("Loud fan")},
+    }
+    changed = others[other]()
+
+    with pytest.raises(RequestKeyReused, match="Give each call a request_key of its own") as raised:
+        place_call(**{"agent": agent, "to": "+919000001001", "ticket": ticket, "request_key": "press 1", **changed})
+
+    assert raised.value.call == first
+    assert len(posts()) == 1
+
+
+def test_a_refused_press_pressed_again_is_refused_again_and_not_dialled(
+    host: Any, exotel: Simulator, posts: Posts
+) -> None:
+    agent, ticket = host.agent("Ola", "+919000000103"), host.ticket()
+    with pytest.raises(CallRefused) as first:
+        place_call(agent=agent, ticket=ticket, request_key="press 1")
+    exotel.agent("+919000000103").device = "on"
+
+    with pytest.raises(CallRefused) as again:
+        place_call(agent=agent, ticket=ticket, request_key="press 1")
+
+    assert again.value.call == first.value.call
+    assert (again.value.code, again.value.advice) == (first.value.code, first.value.advice)
+    assert again.value.code == "1012"
+    assert len(posts()) == 1
+
+
+def test_a_press_refused_before_dialling_stays_refused(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent, ticket = host.agent(is_active=False), host.ticket()
+    with pytest.raises(CallRefused) as first:
+        place_call(agent=agent, ticket=ticket, request_key="press 1")
+    Agent.objects.update(is_active=True)
+
+    with pytest.raises(CallRefused, match=str(first.value.advice)[:20]) as again:
+        place_call(agent=Agent.objects.get(), ticket=ticket, request_key="press 1")
+
+    assert (again.value.call, again.value.code) == (first.value.call, "agent_inactive")
+    assert posts() == []
+
+
+def test_inside_a_transaction_nothing_is_dialled_and_the_line_to_write_is_said(
+    host: Any, exotel: Simulator, posts: Posts
+) -> None:
+    agent = host.agent()
+
+    with pytest.raises(PlacedInsideTransaction) as raised, transaction.atomic():
+        place_call(agent=agent, to="+919000001001")
+
+    assert "transaction.on_commit(lambda: place_call(...))" in str(raised.value)
+    assert "'default'" in str(raised.value)
+    assert raised.value.alias == "default"
+    assert posts() == []
+    assert not CallRecord.objects.exists()
+
+
+def test_the_line_that_the_error_names_works(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent = host.agent()
+
+    with transaction.atomic():
+        transaction.on_commit(lambda: place_call(agent=agent, to="+919000001001"))
+
+    assert len(posts()) == 1
+
+
+def test_a_transaction_on_another_database_is_one_too(
+    host: Any, exotel: Simulator, posts: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, other = host.agent(), connections.create_connection("default")
+    other.alias = "reports"
+    monkeypatch.setattr(connections, "all", lambda initialized_only=False: [connections["default"], other])
+    other.connect()
+    other.set_autocommit(False)
+    try:
+        with pytest.raises(PlacedInsideTransaction, match="'reports'"):
+            place_call(agent=agent, to="+919000001001")
+    finally:
+        other.close()
+
+    assert posts() == []
+
+
+def test_transactions_by_hand_are_transactions(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent = host.agent()
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(PlacedInsideTransaction, match="'default'"):
+            place_call(agent=agent, to="+919000001001")
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+    assert posts() == []
+
+
+@pytest.mark.django_db
+def test_a_hosts_own_testcase_can_place_calls(exotel: Simulator, posts: Posts) -> None:
+    class HostTest(TestCase):
+        def runTest(self) -> None:  # noqa: N802 - unittest's name
+            agent = Agent.objects.create(name="Asha", contact_uri="+919000000101")
+            ExoPhone.objects.create(number="+918000000700", is_default=True)
+            call = place_call(agent=agent, to="+919000001001", request_key="a")
+            assert place_call(agent=agent, to="+919000001001", request_key="a") == call
+            assert CallRecord.objects.get().state == State.ACTIVE
+
+    result = HostTest().run()
+
+    assert result is not None
+    assert (result.errors, result.failures) == ([], [])
+    assert len(posts()) == 1
+
+
+def test_a_commit_whose_answer_is_lost_writes_one_call(
+    host: Any, exotel: Simulator, posts: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, broken = transaction.atomic, iter([True])
+
+    class AnswerLost:
+        """The server commits, and the connection breaks before it can say so."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            self.block = real(**kwargs)
+
+        def __enter__(self) -> None:
+            self.block.__enter__()
+
+        def __exit__(self, *exc: object) -> None:
+            self.block.__exit__(*exc)
+            if next(broken, False):
+                raise OperationalError("server closed the connection unexpectedly")
+
+    agent = host.agent()
+    monkeypatch.setattr(transaction, "atomic", AnswerLost)
+
+    call = place_call(agent=agent, to="+919000001001")
+
+    assert CallRecord.objects.get() == call
+    assert len(posts()) == 1

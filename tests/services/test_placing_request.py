@@ -1,0 +1,194 @@
+"""What is asked of Exotel, against the simulator's own book and the seed's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from django_exotel_ccm import links
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.simulator import Simulator
+
+Posts = Callable[[], list[Any]]
+ASHA_ID = "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"
+
+
+def test_the_fullest_call_is_the_seeds_json(host: Any, exotel: Simulator, posts: Posts) -> None:
+    exophone = ExoPhone.objects.create(number="+918000000701")
+
+    call = place_call(
+        agent=host.agent(),
+        to="+919000001001",
+        exophone=exophone,
+        recording=True,
+        recording_channels="dual",
+        wait_audio_url="https://crm.example.com/wait.wav",
+        max_time_limit=1800,
+        attempt_time_out=45,
+        custom_field="ticket_12345",
+    )
+
+    [body] = posts()
+    callbacks = body.pop("status_callback")
+    assert body == {
+        "from": {"user_contact_uri": "+919000000101"},
+        "to": {"number": "+919000001001"},
+        "virtual_number": "+918000000701",
+        "recording": True,
+        "recording_channels": "dual",
+        "wait_audio_url": "https://crm.example.com/wait.wav",
+        "max_time_limit": 1800,
+        "attempt_time_out": 45,
+        "custom_field": "ticket_12345",
+    }
+    assert [set(callback) for callback in callbacks] == [{"event", "url"}] * 2
+    assert [callback["event"] for callback in callbacks] == ["terminal", "answered"]
+    for callback in callbacks:
+        prefix, token, rest = callback["url"].rsplit("/", 2)
+        assert (prefix, rest) == ("http://127.0.0.1:1/exotel/callbacks", "")
+        assert links.read(token) == (call.reference, callback["event"])
+
+
+def test_what_is_not_given_is_not_sent(host: Any, exotel: Simulator, posts: Posts) -> None:
+    place_call(agent=host.agent(), to="+919000001001")
+
+    assert posts()[0].keys() == {"from", "to", "virtual_number", "status_callback"}
+
+
+def test_false_is_given_and_sent(host: Any, exotel: Simulator, posts: Posts) -> None:
+    place_call(agent=host.agent(), to="+919000001001", recording=False)
+
+    assert posts()[0]["recording"] is False
+
+
+@pytest.mark.parametrize(
+    ("device", "sent"),
+    [
+        ({"contact_uri": "+919000000101"}, {"user_contact_uri": "+919000000101"}),
+        ({"contact_uri": "sip:vik4c1d77e2"}, {"user_contact_uri": "sip:vik4c1d77e2"}),
+        ({"contact_uri": None, "exotel_user_id": ASHA_ID}, {"user_id": ASHA_ID}),
+        ({"contact_uri": "+919000000101", "exotel_user_id": ASHA_ID}, {"user_id": ASHA_ID}),
+    ],
+)
+def test_the_agent_is_named_by_number_sip_address_or_id(
+    host: Any, exotel: Simulator, posts: Posts, device: dict[str, Any], sent: dict[str, str]
+) -> None:
+    call = place_call(agent=host.agent(**device), to="+919000001001")
+
+    assert posts()[0]["from"] == sent
+    assert call.state == State.ACTIVE
+
+
+def test_a_blank_id_that_came_in_past_the_model_is_none(host: Any, exotel: Simulator, posts: Posts) -> None:
+    host.agent()
+    Agent.objects.update(exotel_user_id="")
+
+    place_call(agent=Agent.objects.get(), to="+919000001001")
+
+    assert posts()[0]["from"] == {"user_contact_uri": "+919000000101"}
+
+
+def test_the_record_says_what_was_written_once(host: Any, exotel: Simulator, posts: Posts) -> None:
+    user, ticket = host.user(), host.ticket()
+
+    call = place_call(agent=user.exotel_agents.get(), ticket=ticket, placed_by=user, request_key="press 1")
+
+    call = CallRecord.objects.get(pk=call.pk)
+    assert call.state == State.ACTIVE
+    assert call.call_sid in exotel.book.calls
+    assert call.ticket == ticket
+    assert (call.ticket_label, call.agent_label, call.placed_by_label) == ("Broken fan", "Asha", "asha")
+    assert call.customer_number == "+919000001001"
+    assert call.custom_field == posts()[0]["custom_field"] == f"ticket_{ticket.pk}"
+    assert call.request_key is not None
+    assert "press 1" not in call.request_key
+
+
+def test_the_exophone_is_the_given_one_else_the_agents_else_the_default(
+    host: Any, exotel: Simulator, posts: Posts
+) -> None:
+    other = ExoPhone.objects.create(number="+918000000701")
+    asha, vik = host.agent(), host.agent("Vik", "sip:vik4c1d77e2", exophone=other)
+
+    place_call(agent=asha, to="+919000001001")
+    place_call(agent=vik, to="+919000001001")
+    exotel.wait_until_quiet()
+    place_call(agent=vik, to="+919000001001", exophone=host.exophone)
+
+    assert [body["virtual_number"] for body in posts()] == ["+918000000700", "+918000000701", "+918000000700"]
+
+
+def test_a_number_is_dialled_as_e164_however_it_is_written(host: Any, exotel: Simulator, posts: Posts) -> None:
+    place_call(agent=host.agent(), to="0 90000 01001")
+
+    assert posts()[0]["to"] == {"number": "+919000001001"}
+
+
+def test_one_custom_field_is_enough_to_name_the_ticket(host: Any, exotel: Simulator, posts: Posts) -> None:
+    ticket = host.ticket(phone="+919000001002")
+
+    call = place_call(agent=host.agent(), custom_field=f"ticket_{ticket.pk}")
+
+    assert call.ticket == ticket
+    assert posts()[0]["to"] == {"number": "+919000001002"}
+
+
+def test_a_custom_field_of_the_hosts_own_names_no_ticket(host: Any, exotel: Simulator, posts: Posts) -> None:
+    call = place_call(agent=host.agent(), to="+919000001001", custom_field="campaign 7 <b>&\n")
+
+    assert call.ticket_content_type_id is None
+    assert posts()[0]["custom_field"] == "campaign 7 <b>&\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"agent": None}, "agent must be Agent, not NoneType"),
+        ({"agent": 5}, "agent must be Agent, not int"),
+        ({"to": 919000001001}, "to must be str, not int"),
+        ({"ticket": "ticket_1"}, "ticket must be Model, not str"),
+        ({"exophone": "+918000000700"}, "exophone must be ExoPhone, not str"),
+        ({"recording": "yes"}, "recording must be bool, not str"),
+        ({"recording_channels": 2}, "recording_channels must be str, not int"),
+        ({"wait_audio_url": b"https://"}, "wait_audio_url must be str, not bytes"),
+        ({"max_time_limit": "60"}, "max_time_limit must be int, not str"),
+        ({"attempt_time_out": True}, "attempt_time_out must be int, not bool"),
+        ({"custom_field": 5}, "custom_field must be str, not int"),
+        ({"placed_by": AnonymousUser()}, "placed_by must be User, not AnonymousUser"),
+        ({"request_key": 5}, "request_key must be str, not int"),
+        ({"to": None}, "give to=, the customer's number, or ticket="),
+    ],
+)
+def test_a_wrong_type_is_an_error_of_the_program(
+    host: Any, exotel: Simulator, posts: Posts, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        place_call(**{"agent": host.agent(), "to": "+919000001001", **arguments})
+
+    assert posts() == []
+    assert not CallRecord.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"recording_channels": "triple"}, 'must be "single" or "dual"'),
+        ({"max_time_limit": 0}, "max_time_limit must be a number of seconds above 0"),
+        ({"attempt_time_out": -1}, "attempt_time_out must be a number of seconds above 0"),
+        ({"custom_field": "x" * 129}, "128 characters, not 129"),
+        ({"exophone": ExoPhone(number="+918000000700")}, "save the exophone first"),
+    ],
+)
+def test_a_value_that_exotel_does_not_have_is_an_error_of_the_program(
+    host: Any, exotel: Simulator, posts: Posts, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        place_call(**{"agent": host.agent(), "to": "+919000001001", **arguments})
+
+    assert posts() == []
+    assert not CallRecord.objects.exists()

@@ -1,0 +1,79 @@
+"""How often place_call asks the database: exactly so often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.simulator import Simulator
+from tests.helpdesk.models import Ticket
+
+
+def statements(captured: CaptureQueriesContext) -> list[str]:
+    """Each statement as its verb and table."""
+    found = []
+    for query in captured.captured_queries:
+        sql = query["sql"]
+        table = re.search(r'(?:FROM|INTO|UPDATE) "(\w+)"', sql)
+        found.append(" ".join(filter(None, [sql.split()[0], table and table[1].removeprefix("exotel_ccm_")])))
+    return found
+
+
+LOCK = {"sqlite": ["UPDATE callrecord", "SELECT callrecord"], "postgresql": ["SELECT callrecord"]}
+DIALLED = ["BEGIN", "INSERT callrecord", "COMMIT"]
+
+
+def recorded() -> list[str]:
+    return [
+        "BEGIN",
+        *LOCK[connection.vendor],
+        "SELECT callevent",
+        "SELECT callrecord",  # whether the sid, new to us, is another call's
+        "INSERT callevent",
+        "UPDATE callrecord",
+        "INSERT announcement",
+        "COMMIT",
+    ]
+
+
+def test_a_call_to_a_number(host: Any, exotel: Simulator) -> None:
+    agent, exophone = host.agent(), host.exophone
+
+    with CaptureQueriesContext(connection) as captured:
+        place_call(agent=agent, to="+919000001001", exophone=exophone)
+
+    assert statements(captured) == [*DIALLED, *recorded()]
+
+
+def test_a_call_about_a_ticket_with_a_key_and_a_receiver(
+    host: Any, exotel: Simulator, receivers: Callable[..., None]
+) -> None:
+    agent, user = host.agent(), host.user("ravi", agent=None)
+    ticket = Ticket.objects.get(pk=host.ticket().pk)
+    ContentType.objects.get_for_model(Ticket)
+    receivers(signals.call_accepted, lambda **kwargs: None)
+
+    with CaptureQueriesContext(connection) as captured:
+        place_call(agent=agent, ticket=ticket, placed_by=user, request_key="press 1")
+
+    told = ["SAVEPOINT", "SELECT helpdesk_ticket", "RELEASE"]
+    unit = recorded()
+    assert (
+        statements(captured)
+        == [
+            "SELECT helpdesk_customer",
+            "SELECT exophone",
+            "SELECT callrecord",  # the request key
+            *DIALLED,
+            *unit[:-2],
+            *told,
+            *unit[-2:],
+        ]
+    )

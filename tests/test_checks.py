@@ -1,0 +1,148 @@
+"""System checks: each id fires for its cause, and is silent otherwise."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.management import call_command
+from django.db import models
+from django.test.utils import isolate_apps
+
+from django_exotel_ccm import tickets
+from tests.exotel.leaks import KEY, TOKEN, leaks_in
+
+BASE = {"CALLBACK_BASE_URL": "https://crm.example.com"}
+PHONE = {"prefix": "ticket", "phone": "customer.phone"}
+HERE = "tests.test_checks"
+
+
+@pytest.fixture(autouse=True)
+def account(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_URL", "exotel://K:T@mumbai/acme1")
+
+
+def ours() -> dict[str, checks.CheckMessage]:
+    found = [message for message in checks.run_checks() if (message.id or "").startswith("exotel_ccm.")]
+    assert len({message.id for message in found}) == len(found)
+    return {(message.id or "").removeprefix("exotel_ccm."): message for message in found}
+
+
+def callable_of_a_host(*args: Any) -> None:
+    return None
+
+
+def test_a_host_that_is_set_up_draws_no_message() -> None:
+    output = io.StringIO()
+
+    call_command("check", fail_level="WARNING", stdout=output, stderr=output)
+
+    assert output.getvalue() == "System check identified no issues (0 silenced).\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "keys"),
+    [
+        ("E001", {"ACOUNTS": {}}),
+        ("E002", {"ACCOUNTS": "EXOTEL_URL"}),
+        ("E003", {"CALLBACK_BASE_URL": "http://crm.example.com"}),
+        ("E004", {"TICKETS": {"helpdesk.Ticket": None}}),
+        ("E005", {"NUMBER_REGION": "India"}),
+        ("E006", {"POLICIES": ["crm.nowhere.rule"]}),
+        ("E006", {"WORK_CONTEXT": "crm.nowhere.context"}),
+        ("E006", {"AGENT_FOR_USER": "not-a-path"}),
+        ("E006", {"CALLBACK_BASE_URL": "crm.nowhere.base_url"}),
+        ("E006", {"TICKETS": {"helpdesk.Ticket": {"prefix": "t", "numbers": "crm.nowhere.numbers"}}}),
+        ("E006", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "can_call": "crm.nowhere.can_call"}}}),
+        ("W001", {"CALLBACK_BASE_URL": None}),
+        ("E007", {"ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"}}),
+        ("W003", {"ACCOUNTS": {"default": "exotel://K:T@mumbai/acme1"}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "prefix": "Ticket"}}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"}}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "numbers": f"{HERE}.callable_of_a_host"}}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone_path": "x"}}}),
+        ("E008", {"TICKETS": {"helpdesk.Tickets": PHONE}}),
+        ("E008", {"TICKETS": {"Ticket": PHONE}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": 5}}}),
+        ("E008", {"TICKETS": {"helpdesk.Ticket": PHONE, "helpdesk.Lead": {**PHONE, "phone": "name"}}}),
+        ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "custmer.phone"}}}),
+        ("W004", {"TICKETS": {"helpdesk.LoudTicket": PHONE}}),
+    ],
+)
+def test_each_mistake_draws_its_own_message(settings: Any, number: str, keys: dict[str, Any]) -> None:
+    settings.EXOTEL_CCM = {**BASE, **keys}
+
+    found = ours()
+
+    assert list(found) == [number]
+    level = checks.ERROR if number.startswith("E") else checks.WARNING
+    assert found[number].level == level
+    assert found[number].hint or number == "E008"  # whose texts say themselves what to write
+
+
+def test_what_can_be_used_draws_none(settings: Any) -> None:
+    path = f"{HERE}.callable_of_a_host"
+    settings.EXOTEL_CCM = {
+        "CALLBACK_BASE_URL": path,
+        "ACCOUNTS": {"default": "EXOTEL_URL"},
+        "AGENT_FOR_USER": path,
+        "POLICIES": [path],
+        "WORK_CONTEXT": path,
+        "TICKETS": {
+            "helpdesk.Ticket": {**PHONE, "can_call": path},
+            "helpdesk.Lead": {"prefix": "lead", "numbers": callable_of_a_host},
+        },
+    }
+
+    assert ours() == {}
+
+
+def test_no_account_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXOTEL_URL")
+
+    found = ours()
+
+    assert list(found) == ["W002"]
+    assert "EXOTEL_API_KEY, EXOTEL_API_TOKEN, EXOTEL_ACCOUNT_SID, EXOTEL_REGION" in (found["W002"].hint or "")
+
+
+def test_an_unreadable_account_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_URL", f"exotel://{KEY}:{TOKEN}@mumbai/acme1")
+
+    found = ours()
+
+    assert list(found) == ["E007"]
+    assert "Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID" in found["E007"].msg
+    assert leaks_in(str(found["E007"])) == []
+
+
+def test_urls_that_are_not_included(settings: Any) -> None:
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+
+    found = [message for message in checks.run_checks(tags=["urls"]) if message.id == "exotel_ccm.E011"]
+
+    assert [message.hint for message in found] == [
+        'Write path("exotel/", include("django_exotel_ccm.urls")) in the project\'s urls.py.'
+    ]
+
+
+@isolate_apps("tests.helpdesk")
+def test_a_composite_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Order(models.Model):  # noqa: DJ008
+        pk = models.CompositePrimaryKey("shop", "number")
+        shop = models.IntegerField()
+        number = models.IntegerField()
+        phone = models.CharField(max_length=20)
+
+        class Meta:
+            app_label = "helpdesk"
+
+    monkeypatch.setattr(tickets, "apps", Order._meta.apps)
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Order": {"prefix": "order", "phone": "phone"}}}
+
+    found = ours()
+
+    assert set(found) == {"E009", "W004"}
+    assert "composite primary key" in found["E009"].msg

@@ -1,0 +1,264 @@
+"""EXOTEL_CCM and the environment: what is unusable is named with the line to write, and no value is quoted."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.exotel.account import Secret
+from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
+
+URL = "exotel://K:T@mumbai/acme1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "number", "line"),
+    [
+        ({"ACCOUNTS": ["EXOTEL_URL"]}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
+        ({"ACCOUNTS": {"default": 5}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
+        ({"ACCOUNTS": {"default": ""}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
+        ({"ACCOUNTS": {1: "EXOTEL_URL"}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
+        ({"CALLBACK_BASE_URL": 5}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "crm"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "http://crm.example.com"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "https://crm.example.com/?x=1"}, "E003", '"https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "https://crm.example.com/#x"}, "E003", '"https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "https://crm example.com"}, "E003", '"https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "https://crm.example.com:port"}, "E003", '"https://crm.example.com"'),
+        ({"CALLBACK_BASE_URL": "https://"}, "E003", '"https://crm.example.com"'),
+        ({"TICKETS": ["helpdesk.Ticket"]}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
+        ({"TICKETS": {"helpdesk.Ticket": "ticket"}}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
+        ({"TICKETS": {5: {"prefix": "ticket"}}}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
+        ({"NUMBER_REGION": "India"}, "E005", '"NUMBER_REGION": "IN"'),
+        ({"NUMBER_REGION": ["IN"]}, "E005", '"NUMBER_REGION": "IN"'),
+        ({"AGENT_FOR_USER": "agent_for"}, "E006", '"AGENT_FOR_USER": "crm.telephony.agent_for"'),
+        ({"POLICIES": "crm.telephony.office_hours"}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
+        ({"POLICIES": ["office hours"]}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
+        ({"WORK_CONTEXT": len}, "E006", '"WORK_CONTEXT": "crm.tenants.work_context"'),
+    ],
+)
+def test_an_unusable_value_keeps_its_default_and_says_what_to_write(
+    settings: Any, keys: dict[str, Any], number: str, line: str
+) -> None:
+    settings.EXOTEL_CCM = keys
+
+    [(found, problem, hint)] = conf.get_settings().problems
+    name = next(iter(keys))
+    assert found == number
+    assert problem.startswith(f"EXOTEL_CCM['{name}'] is n")
+    assert line in hint
+    assert getattr(conf.get_settings(), name.lower()) == getattr(conf.Settings(), name.lower())
+
+
+def test_an_unknown_key_is_named_beside_the_known_ones(settings: Any) -> None:
+    settings.EXOTEL_CCM = {"CALLBACK_URL": "https://crm.example.com"}
+
+    [(number, problem, hint)] = conf.get_settings().problems
+    assert (number, problem) == ("E001", "EXOTEL_CCM has no key 'CALLBACK_URL'.")
+    assert "CALLBACK_BASE_URL" in hint
+
+
+@pytest.mark.parametrize("value", ["https://crm.example.com", ["ACCOUNTS"], 5])
+def test_what_is_no_dict_is_said_to_be_none(settings: Any, value: Any) -> None:
+    settings.EXOTEL_CCM = value
+
+    conf.hide_literal_accounts()
+
+    assert conf.get_settings().problems == (("E001", "EXOTEL_CCM is not a dict.", "Write EXOTEL_CCM = {...}."),)
+
+
+@pytest.mark.parametrize("value", [None, {}, {"ACCOUNTS": None, "POLICIES": None}])
+def test_nothing_set_is_no_problem(settings: Any, value: Any) -> None:
+    settings.EXOTEL_CCM = value
+
+    assert conf.get_settings() == conf.Settings()
+
+
+def test_settings_that_can_be_used(settings: Any) -> None:
+    settings.EXOTEL_CCM = {
+        "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"},
+        "CALLBACK_BASE_URL": "https://crm.example.com:8443/crm",
+        "NUMBER_REGION": "SG",
+        "POLICIES": ["tests.test_conf.nobody"],
+        "WORK_CONTEXT": "tests.test_conf.nobody",
+        "AGENT_FOR_USER": "tests.test_conf.nobody",
+    }
+
+    read = conf.get_settings()
+    assert read.problems == ()
+    assert read.policies == ("tests.test_conf.nobody",)
+    assert (read.number_region, read.callback_base_url) == ("SG", "https://crm.example.com:8443/crm")
+
+
+def test_overridden_settings_are_read_anew() -> None:
+    with override_settings(EXOTEL_CCM={"NUMBER_REGION": "SG"}):
+        inside = conf.get_settings().number_region
+
+    assert (inside, conf.get_settings().number_region) == ("SG", "IN")
+
+
+def nobody(*args: Any) -> None:
+    return None
+
+
+NOT_CALLABLE = "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("tests.test_conf.somebody", "'tests.test_conf.somebody', which cannot be imported"),
+        ("crm.telephony.agent_for", "'crm.telephony.agent_for', which cannot be imported"),
+        ("tests.test_conf.NOT_CALLABLE", "'tests.test_conf.NOT_CALLABLE', which is not callable"),
+    ],
+)
+def test_a_dotted_path_that_leads_to_no_callable(path: str, words: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=words):
+        conf.load(path)
+
+
+# Accounts.
+
+
+def test_the_default_account_from_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_URL", "exotel://K%2F1:T%40@singapore/acme1")
+
+    account = conf.get_account()
+
+    assert (account.key.reveal(), account.token.reveal(), account.sid) == ("K/1", "T@", "acme1")
+    assert account.ccm_url == "https://ccm-api.exotel.com"
+    assert conf.configured_accounts() == {"default": account}
+
+
+def test_the_default_account_from_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"API_KEY": "K%2F", "API_TOKEN": "T@:/", "ACCOUNT_SID": "acme1", "REGION": "mumbai", "TO_KEY": "number"}
+    for name, value in parts.items():
+        monkeypatch.setenv(f"EXOTEL_{name}", value)
+
+    account = conf.get_account()
+
+    assert (account.key.reveal(), account.token.reveal(), account.to_key) == ("K%2F", "T@:/", "number")
+    assert account.ccm_url == "https://ccm-api.in.exotel.com"
+
+
+def test_the_url_comes_before_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_URL", URL)
+    monkeypatch.setenv("EXOTEL_API_KEY", "other")
+
+    assert conf.get_account().key.reveal() == "K"
+
+
+def test_several_accounts_by_alias(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EXOTEL_CCM = {"ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"}}
+    monkeypatch.setenv("EXOTEL_URL", URL)
+    monkeypatch.setenv("SALES_URL", "exotel://K2:T2@singapore/acme2")
+
+    assert {alias: account.sid for alias, account in conf.configured_accounts().items()} == {
+        "default": "acme1",
+        "sales": "acme2",
+    }
+
+
+def test_no_account_at_all() -> None:
+    assert conf.configured_accounts() == {}
+
+
+@pytest.mark.parametrize("alias", ["sales", ""])
+def test_an_unknown_alias_says_the_line_to_write(alias: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=rf'"ACCOUNTS": {{"{alias}": "EXOTEL_URL"}}'):
+        conf.get_account(alias)
+
+
+def test_with_accounts_the_default_is_not_read_from_elsewhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EXOTEL_CCM = {"ACCOUNTS": {"sales": "SALES_URL"}}
+    monkeypatch.setenv("EXOTEL_URL", URL)
+
+    with pytest.raises(ImproperlyConfigured, match="There is no Exotel account 'default'"):
+        conf.get_account()
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "EXOTEL_URL is empty. Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"),
+        ({"EXOTEL_URL": f"{KEY}:{TOKEN}@mumbai/a"}, "EXOTEL_URL does not begin with exotel://. Write: EXOTEL_URL="),
+        ({"EXOTEL_API_KEY": KEY}, "EXOTEL_API_TOKEN lacks the API token. Write: EXOTEL_API_TOKEN=TOKEN"),
+        ({"EXOTEL_API_KEY": KEY, "EXOTEL_API_TOKEN": TOKEN}, "EXOTEL_ACCOUNT_SID lacks the account SID"),
+        (
+            {"EXOTEL_URL": f"${TOKEN}"},
+            r"EXOTEL_URL starts with \$, which names another variable, and that one is not set",
+        ),
+        ({"EXOTEL_API_KEY": KEY, "EXOTEL_API_TOKEN": f"${TOKEN}"}, r"EXOTEL_API_TOKEN starts with \$"),
+        ({"EXOTEL_URL": "$EXOTEL_URL"}, r"EXOTEL_URL starts with \$"),
+        ({"EXOTEL_URL": "$OTHER", "OTHER": "$EXOTEL_URL"}, r"EXOTEL_URL starts with \$"),
+    ],
+)
+def test_an_unreadable_environment_names_the_variable_and_quotes_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(ImproperlyConfigured, match=words) as raised:
+        conf.get_account()
+
+    assert "Write: EXOTEL_" in str(raised.value)
+    assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
+    assert leaks_in(caplog.text) == []
+
+
+def test_a_variable_that_names_another_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_URL", "$VAULT_URL")
+    monkeypatch.setenv("VAULT_URL", URL)
+
+    assert conf.get_account().sid == "acme1"
+    assert {"EXOTEL_URL", "VAULT_URL"} <= conf.credential_variables()
+
+
+# Credentials in the settings themselves.
+
+
+def test_literal_credentials_are_taken_and_never_print(settings: Any) -> None:
+    settings.EXOTEL_CCM = {"ACCOUNTS": {"default": "exotel://planted-zebra:planted-walrus@mumbai/acme1"}}
+
+    account = conf.get_account()
+
+    assert account.token.reveal() == "planted-walrus"
+    assert leaks_in(repr(django_settings.EXOTEL_CCM) + repr(conf.get_settings())) == []
+    assert conf.has_literal_account()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"ACCOUNTS": "exotel://zebra:walrus@mumbai/a"},
+        {"ACCOUNTS": ["exotel://zebra:walrus@mumbai/a"]},
+        {"ACCOUNTS": {"default": {"URL": "exotel://zebra:walrus@mumbai/a"}}},
+        {"ACCOUNTS": {"default": "zebra:walrus@mumbai/a"}},
+        {"ACCOUNTS": {"default": " EXOTEL://zebra:walrus@mumbai/a"}},
+        {"ACCOUNT": {"default": "exotel://zebra:walrus@mumbai/a"}},
+        {"CALLBACK_BASE_URL": "exotel://zebra:walrus@mumbai/a"},
+    ],
+)
+def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value: Any) -> None:
+    settings.EXOTEL_CCM = value
+
+    found = conf.get_settings()
+
+    assert leaks_in(repr(django_settings.EXOTEL_CCM) + repr(found)) == []
+    if not found.problems:
+        with pytest.raises(ImproperlyConfigured, match=r"EXOTEL_CCM\['ACCOUNTS'\]") as raised:
+            conf.get_account()
+        assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
+
+
+def test_a_secret_may_be_given_as_one(settings: Any) -> None:
+    settings.EXOTEL_CCM = {"ACCOUNTS": {"default": Secret(URL)}}
+
+    assert conf.get_account().sid == "acme1"

@@ -1,0 +1,274 @@
+"""The host's objects: their numbers, and their names in custom_field, whatever keys and shapes the host has."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.test.utils import isolate_apps
+
+from django_exotel_ccm import tickets
+from tests.helpdesk.models import Customer, Lead, LeadPhone, LoudTicket, Ticket, UrgentTicket
+
+HERE = "tests.test_tickets"
+
+
+@pytest.fixture
+def declare(settings: Any) -> Any:
+    """Declare ``helpdesk.Ticket`` with other options."""
+
+    def declare(**options: Any) -> None:
+        settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket", **options}}}
+
+    return declare
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Nothing that a test registers stays."""
+    yield
+    tickets._registered.clear()
+
+
+def a_ticket(phone: Any = "+919000001001", other: Any = "") -> Ticket:
+    return Ticket(pk=7, subject="Fan", customer=Customer(name="Ravi", phone=phone, other_phone=other))
+
+
+def numbers(ticket: models.Model) -> list[tuple[str, str]]:
+    return [(one.label, one.number) for one in tickets.numbers_of(ticket)]
+
+
+# Numbers.
+
+
+def test_numbers_at_the_end_of_paths() -> None:
+    ticket = a_ticket("90000 01001", "+919000001002")
+
+    assert numbers(ticket) == [("customer phone", "+919000001001"), ("customer other phone", "+919000001002")]
+
+
+def test_the_same_number_twice_is_one() -> None:
+    assert numbers(a_ticket("90000 01001", "+919000001001")) == [("customer phone", "+919000001001")]
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_empty_fields_are_no_numbers(empty: Any) -> None:
+    assert numbers(a_ticket(empty, empty)) == []
+
+
+def test_a_related_row_that_is_missing_is_no_number() -> None:
+    assert numbers(Ticket(pk=7, subject="Fan")) == []
+
+
+@pytest.mark.django_db
+def test_a_related_row_that_was_deleted_meanwhile_is_no_number() -> None:
+    assert numbers(Ticket(pk=7, subject="Fan", customer_id=404)) == []
+
+
+def test_text_in_a_phone_field_says_what_is_wrong() -> None:
+    [number] = tickets.numbers_of(a_ticket("ask Ravi"))
+
+    assert (number.label, number.number) == ("customer phone", "")
+    assert "country code" in number.problem
+
+
+def test_a_path_may_end_in_a_method_a_list_or_a_phone_number(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers_kept = ["9000001001", ("home", "9000001002"), SimpleNamespace(as_e164="+919000001003")]
+    monkeypatch.setattr(Customer, "all_numbers", lambda self: numbers_kept, raising=False)
+    declare(phone="customer.all_numbers")
+
+    assert numbers(a_ticket()) == [
+        ("customer all numbers", "+919000001001"),
+        ("home", "+919000001002"),
+        ("customer all numbers", "+919000001003"),
+    ]
+
+
+def test_a_path_that_leads_nowhere_says_where_it_breaks(declare: Any) -> None:
+    declare(phone="customer.mobile")
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"'customer.mobile' of helpdesk.Ticket leads nowhere: Customer has no"
+    ):
+        tickets.numbers_of(a_ticket())
+
+
+def test_an_error_inside_the_hosts_property_is_the_hosts_own(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Customer, "mobile", property(lambda self: self.profile.mobile), raising=False)
+    declare(phone="customer.mobile")
+
+    with pytest.raises(AttributeError, match="profile"):
+        tickets.numbers_of(a_ticket())
+
+
+@pytest.mark.django_db
+def test_numbers_in_related_rows_by_a_callable() -> None:
+    lead = Lead.objects.create(name="Meera")
+    LeadPhone.objects.create(lead=lead, kind="home", number="9000001001")
+    LeadPhone.objects.create(lead=lead, kind="work", number="9000001002")
+
+    assert sorted(numbers(lead)) == [("home", "+919000001001"), ("work", "+919000001002")]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("9000001001", [("", "+919000001001")]),
+        (["9000001001", "9000001002"], [("", "+919000001001"), ("", "+919000001002")]),
+        ([("home", "9000001001")], [("home", "+919000001001")]),
+        ({"home": "9000001001", "work": None}, [("home", "+919000001001")]),
+        (None, []),
+        (919000001001, [("", "+919000001001")]),
+    ],
+)
+def test_what_a_numbers_callable_may_return(declare: Any, given: Any, found: list[tuple[str, str]]) -> None:
+    declare(numbers=lambda ticket: given)
+
+    assert numbers(a_ticket()) == found
+
+
+# Names in custom_field.
+
+
+def test_an_integer_key() -> None:
+    assert tickets.custom_field(a_ticket()) == "ticket_7"
+
+
+def test_a_uuid_key() -> None:
+    key = uuid.UUID("7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa")
+
+    assert tickets.custom_field(Lead(pk=key)) == f"lead_{key}"
+
+
+@pytest.mark.django_db
+def test_names_lead_back_to_their_tickets(host: Any) -> None:
+    ticket, lead = host.ticket(), Lead.objects.create(name="Meera")
+
+    assert tickets.find(tickets.custom_field(ticket)) == ticket
+    assert tickets.find(tickets.custom_field(lead)) == lead
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [UrgentTicket, LoudTicket])
+def test_a_child_and_a_proxy_have_the_declared_models_name(model: type[Ticket]) -> None:
+    ticket = model.objects.create(subject="Fire")
+
+    assert tickets.custom_field(ticket) == f"ticket_{ticket.pk}"
+    assert tickets.link_of(ticket) == (Ticket, str(ticket.pk))
+    assert tickets.find(tickets.custom_field(ticket)) == Ticket.objects.get()
+    assert tickets.type_of(ticket).model is tickets.type_of(model).model is model  # its own admin
+
+
+@pytest.mark.django_db
+def test_a_declared_child_has_a_name_of_its_own(settings: Any) -> None:
+    settings.EXOTEL_CCM = {
+        "TICKETS": {
+            "helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"},
+            "helpdesk.UrgentTicket": {"prefix": "urgent", "phone": "customer.phone"},
+        }
+    }
+    ticket = UrgentTicket.objects.create(subject="Fire")
+
+    assert tickets.custom_field(ticket) == f"urgent_{ticket.pk}"
+    assert tickets.find(f"urgent_{ticket.pk}") == ticket
+
+
+@isolate_apps("tests.helpdesk")
+def test_a_child_with_a_key_of_its_own_is_named_by_the_declared_models_key() -> None:
+    class Complaint(Ticket):
+        number = models.IntegerField(primary_key=True)
+        ticket = models.OneToOneField(Ticket, models.CASCADE, parent_link=True)
+
+        class Meta:
+            app_label = "helpdesk"
+
+    assert tickets.custom_field(Complaint(number=1, id=7)) == "ticket_7"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "key", ["", "x", " 1", "+1", "01", "1_0", "1.0", "९", "-1", "9" * 30, "9" * 5000, "1\0", "None"]
+)
+def test_keys_that_are_not_written_as_ours_find_nothing(key: str) -> None:
+    for number in (1, 9, 10):
+        Ticket.objects.create(pk=number, subject="Fan")
+
+    assert tickets.find(f"ticket_{key}") is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["", "ticket", "_1", "fax_1", "Ticket_1", "ticket-1", "lead_1", "campaign 7"])
+def test_other_texts_find_nothing(text: str) -> None:
+    Ticket.objects.create(pk=1, subject="Fan")
+
+    assert tickets.find(text) is None
+
+
+def test_a_ticket_types_key_reads_only_what_we_write() -> None:
+    read = tickets.ticket_types()["helpdesk.ticket"].key
+
+    assert (read("10"), read("1_0"), read("x"), read("")) == (10, None, None, None)
+
+
+# Declaring.
+
+
+def test_a_model_can_be_declared_in_code() -> None:
+    registered = tickets.register(Customer, prefix="customer", phone=["phone", "other_phone"])
+
+    assert registered.model is Customer
+    assert numbers(Customer(pk=3, phone="9000001001")) == [("phone", "+919000001001")]
+    assert tickets.custom_field(Customer(pk=3)) == "customer_3"
+
+
+def test_a_declaration_can_be_taken_back() -> None:
+    tickets.register("helpdesk.Customer", prefix="customer", phone="phone")
+
+    tickets.unregister(Customer)
+    tickets.unregister(Customer)
+
+    with pytest.raises(ImproperlyConfigured, match=r'"TICKETS": {"helpdesk.Customer": {"prefix": "…", "phone": "…"}}'):
+        tickets.custom_field(Customer(pk=3))
+
+
+def test_a_declaration_in_code_replaces_that_of_the_settings() -> None:
+    tickets.register(Ticket, prefix="case", phone="customer.phone")
+
+    assert tickets.custom_field(a_ticket()) == "case_7"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prefix": "ticket", "phone": "phone"}, "'helpdesk.customer' and 'helpdesk.ticket' share the prefix 'ticket'"),
+        ({"prefix": "Customer", "phone": "phone"}, "needs a prefix of small letters and digits"),
+        ({"prefix": "my_customer", "phone": "phone"}, "needs a prefix of small letters and digits"),
+        ({"prefix": "7", "phone": "phone"}, "needs a prefix of small letters and digits"),
+        ({"prefix": "customer"}, 'needs either "phone"'),
+        ({"prefix": "customer", "phone": "phone", "numbers": len}, 'needs either "phone"'),
+        ({"prefix": "customer", "phone": [5]}, 'Write "phone": "customer.phone"'),
+    ],
+)
+def test_a_wrong_declaration_says_what_to_write(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=words):
+        tickets.register(Customer, **options)
+
+    assert "helpdesk.customer" not in tickets.ticket_types()
+
+
+def test_can_call_decides_who_may_call() -> None:
+    assert tickets.ticket_types()["helpdesk.ticket"].allows(None, a_ticket())
+
+    for can_call in (nobody_on_sundays, f"{HERE}.nobody_on_sundays"):
+        declared = tickets.register(Customer, prefix="customer", phone="phone", can_call=can_call)
+        assert declared.allows("asha", Customer(name="Monday"))
+        assert not declared.allows("asha", Customer(name="Sunday"))
+
+
+def nobody_on_sundays(user: Any, customer: Customer) -> bool:
+    return customer.name != "Sunday"

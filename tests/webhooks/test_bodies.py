@@ -1,0 +1,251 @@
+"""Whatever the body: answered 200, kept to the byte, with facts or with a reason, and never a server error."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.exceptions import BadRequest
+from django.test import RequestFactory
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from django_exotel_ccm.choices import EventKind, EventReason, Outcome, State
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.webhooks.views import LARGEST
+from tests.exotel.samples import V1_FIELDS, V1_JSON, V2_CALLBACK, V3_CALLBACK, multipart
+from tests.webhooks.conftest import SID, Calls, body_of, raw_of, url_of
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=xYzBoundary"
+HTML = "<script>alert(1)</script>\x00\x07\x1b[31m\u202e\ud800"
+
+BODIES: dict[str, tuple[bytes, str]] = {
+    "v2": (json.dumps(V2_CALLBACK).encode(), JSON),
+    "v3": (json.dumps(V3_CALLBACK).encode(), JSON),
+    "v1": (json.dumps(V1_JSON).encode(), JSON),
+    "v1 form": (urlencode(V1_FIELDS).encode(), FORM),
+    "v1 multipart": (multipart(V1_FIELDS), MULTIPART),
+}
+READ: dict[str, tuple[bytes, str]] = {
+    **BODIES,
+    "without a content type": (json.dumps(V2_CALLBACK).encode(), ""),
+    "with a wrong content type": (json.dumps(V2_CALLBACK).encode(), "text/xml; charset=nonsense"),
+    "a form under the type of JSON": (urlencode(V1_FIELDS).encode(), JSON),
+    "an unknown charset": (json.dumps(V2_CALLBACK).encode(), "application/json; charset=klingon; x=\x01"),
+    "a type as long as a page": (json.dumps(V2_CALLBACK).encode(), "a" * 9_000),  # longer ones Django refuses itself
+    "numbers of 5,000 digits": (
+        json.dumps({**V2_CALLBACK, "n": 1}).replace('"n": 1', f'"n": {"9" * 5000}').encode(),
+        JSON,
+    ),
+    "NUL and lone surrogates": (json.dumps({**V2_CALLBACK, "x\0\ud800": "\0\udfff"}).encode(), JSON),
+    "UTF-16": (json.dumps(V2_CALLBACK).encode("utf-16"), JSON),
+    "a byte order mark": (b"\xef\xbb\xbf" + json.dumps(V2_CALLBACK).encode(), JSON),
+    "in a list": (json.dumps([V2_CALLBACK]).encode(), JSON),
+    "broken multipart": (multipart(V1_FIELDS)[:-30], MULTIPART),
+    "multipart without its boundary": (multipart(V1_FIELDS), "multipart/form-data"),
+}
+UNREAD: dict[str, tuple[bytes, str, EventReason]] = {
+    "nothing": (b"", JSON, EventReason.EMPTY),
+    "blanks": (b" \r\n\t ", FORM, EventReason.EMPTY),
+    "null": (b"null", JSON, EventReason.NOT_AN_OBJECT),
+    "a number": (b"17", JSON, EventReason.NOT_AN_OBJECT),
+    "a list": (b"[1, 2]", JSON, EventReason.NOT_AN_OBJECT),
+    "an empty object": (b"{}", JSON, EventReason.NO_CALL),
+    "an object of something else": (b'{"hello": {"world": [1]}}', JSON, EventReason.NO_CALL),
+    "binary": (random.Random(1).randbytes(3000), "application/octet-stream", EventReason.UNREADABLE),
+    "a web page": (b"<html></html>", "text/html", EventReason.UNREADABLE),
+    "half an object": (b'{"call_details": {"call_sid": "a', JSON, EventReason.UNREADABLE),
+    "multipart of nothing": (b"--xYzBoundary", MULTIPART, EventReason.UNREADABLE),
+    "nested deeply": (b'{"a":' * 40_000 + b"1" + b"}" * 40_000, JSON, EventReason.TOO_DEEP),
+    "lists nested deeply": (b"[" * LARGEST, JSON, EventReason.TOO_DEEP),
+    "NUL alone": (b"\0" * LARGEST, JSON, EventReason.UNREADABLE),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_body_of_a_call_is_read_and_kept(name: str, calls: Calls) -> None:
+    call, (body, content_type) = calls.accepted(), READ[name]
+
+    response = calls.deliver(call, body, content_type=content_type)
+
+    event = CallEvent.objects.get(kind=EventKind.CALLBACK)
+    assert (response.status_code, response.json()) == (200, {"status": "kept"})
+    assert (raw_of(event), event.reason, event.call) == (body, "", call)
+    assert event.content_type.isprintable()
+    record = calls.reread(call)
+    assert (record.state, record.outcome, record.call_sid) == (State.ENDED, Outcome.COMPLETED, SID)
+    assert record.talk_time == 141
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_body_of_nothing_is_kept_with_the_reason(name: str, calls: Calls) -> None:
+    call, (body, content_type, reason) = calls.accepted(), UNREAD[name]
+
+    response = calls.deliver(call, body, content_type=content_type)
+
+    event = CallEvent.objects.get(kind=EventKind.CALLBACK)
+    assert response.status_code == 200
+    assert (raw_of(event), event.reason, event.facts, event.call) == (body, reason, {}, call)
+    assert calls.reread(call).state == State.ACTIVE
+
+
+WRONG_VALUES: list[Any] = [
+    None, True, "", "null", "NULL", "N/A", " ", 0, -1, 1.5, 1e300, "-1", "9" * 5000, 10**30, [], [1], {}, {"a": [{}]},
+    HTML, "1970-01-01 05:30:00", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00",
+    "2026-02-30 10:00:00", "https://[", "javascript:alert(1)", "é" * 5000,
+]  # fmt: skip
+FIELDS = [
+    "call_status", "call_state", "start_time", "end_time", "total_talk_time", "total_duration", "recordings",
+    "custom_field", "assigned_agent_details", "customer_details", "direction", "legs", "event_type",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_of_any_value_harms_nothing_else(field: str, calls: Calls) -> None:
+    for value in WRONG_VALUES:
+        call = calls.requested()
+        sid = call.reference.hex
+        body = body_of("terminal", sid, **{"call_status": "busy", "start_time": "2026-02-11T06:00:00Z", field: value})
+
+        response = calls.deliver(call, body)
+
+        event = CallEvent.objects.get(call=call)
+        record = calls.reread(call)
+        assert (response.status_code, event.reason, raw_of(event)) == (200, "", body), value
+        assert (record.state, record.call_sid) == (State.ENDED, sid), value
+        if field != "call_status":
+            assert record.outcome == Outcome.BUSY, value
+        if field != "start_time":
+            assert record.started_at is not None, value
+        assert record.custom_field == ""
+
+
+@pytest.mark.parametrize("value", WRONG_VALUES)
+def test_a_sid_of_any_value(value: Any, calls: Calls) -> None:
+    call = calls.requested()
+
+    response = calls.deliver(call, body_of("terminal", value))
+
+    assert response.status_code == 200
+    assert calls.reread(call).state == State.ENDED
+
+
+@pytest.mark.parametrize("name", ["event_details", "call_details"])
+@pytest.mark.parametrize("value", [[], [1], "text", 5, None, [[{}]]])
+def test_something_else_where_an_object_belongs(name: str, value: Any, calls: Calls) -> None:
+    call, body = calls.accepted(), json.dumps({**V2_CALLBACK, name: value}).encode()
+
+    response = calls.deliver(call, body)
+
+    assert response.status_code == 200
+    assert raw_of(CallEvent.objects.get(kind=EventKind.CALLBACK)) == body
+    assert calls.reread(call).state == State.ENDED
+
+
+@pytest.mark.parametrize("value", ["1970-01-01 05:30:00", "1970-01-01T00:00:00Z", None, "null", ""])
+def test_a_placeholder_for_a_time_is_no_time(value: Any, calls: Calls) -> None:
+    call = calls.accepted()
+
+    calls.deliver(call, body_of("terminal", start_time=value, end_time=value, total_talk_time="42"))
+
+    record = calls.reread(call)
+    assert (record.started_at, record.talk_time, record.ended_at_approximate) == (None, 42, True)
+    assert record.ended_at is not None
+    assert abs((record.ended_at - timezone.now()).total_seconds()) < 60
+
+
+def test_unknown_words_are_kept_and_read_as_nothing_else(calls: Calls) -> None:
+    call = calls.accepted()
+
+    calls.deliver(call, body_of("recording_stop_success", call_status="missed"))
+    calls.deliver(call, body_of("terminal", call_status="missed"))
+
+    record = calls.reread(call)
+    events = CallEvent.objects.filter(kind=EventKind.CALLBACK).order_by("pk")
+    assert (record.state, record.outcome, record.facts["words"]) == (State.ENDED, Outcome.UNKNOWN, ["missed"])
+    assert events[0].facts["event_raw"] == "recording_stop_success"
+
+
+def test_the_record_s_own_custom_field_stays(calls: Calls) -> None:
+    call = calls.accepted(custom_field="ticket_7")
+
+    calls.deliver(call, body_of("terminal", custom_field=HTML))
+
+    event = CallEvent.objects.get(kind=EventKind.CALLBACK)
+    assert calls.reread(call).custom_field == "ticket_7"
+    assert not set(event.facts["custom_field"]) & {"\0", "\ud800"}
+
+
+@pytest.mark.parametrize("size", [LARGEST, LARGEST + 1, 2 * LARGEST])
+def test_a_body_is_taken_up_to_256_kilobytes(size: int, calls: Calls) -> None:
+    call, body = calls.accepted(), body_of().ljust(size)
+
+    response = calls.deliver(call, body)
+
+    fits = size <= LARGEST
+    assert response.status_code == (200 if fits else 413)
+    assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == int(fits)
+    assert calls.reread(call).state == (State.ENDED if fits else State.ACTIVE)
+
+
+@pytest.mark.parametrize(("size", "status"), [(LARGEST, 200), (LARGEST + 1, 413), (3 * LARGEST, 413)])
+def test_a_body_in_chunks_is_taken_from_a_server_that_hands_it_over(size: int, status: int, calls: Calls) -> None:
+    call, body = calls.accepted(), body_of().ljust(size)
+    chunked: dict[str, Any] = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    chunked["wsgi.input"] = io.BytesIO(body)
+
+    response = calls.deliver(call, body, **chunked)
+
+    assert response.status_code == status
+    assert [raw_of(event) for event in CallEvent.objects.filter(kind=EventKind.CALLBACK)] == [body] * (status == 200)
+
+
+@pytest.mark.parametrize("query", ["?format=xml", "?format=json", "?method=GET&x=%00%ff", "?" + "a" * 5000])
+@pytest.mark.parametrize("accept", ["text/xml", "application/json; version=9", "é;;,", ""])
+def test_what_the_caller_accepts_does_not_matter(query: str, accept: str, calls: Calls) -> None:
+    call = calls.accepted()
+
+    response = calls.client.generic("POST", url_of(call) + query, body_of(), JSON, headers={"accept": accept})
+
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+
+
+fragments = st.lists(
+    st.sampled_from([part for body, _ in BODIES.values() for part in (body[:40], body[40:200], body[-60:])])
+    | st.sampled_from([b"--xYzBoundary", b"\r\n\r\n", b'; name="CallSid"', b"Status=", b"&", b'{"call_details":', b"}"])
+    | st.binary(max_size=9)
+).map(b"".join)
+
+
+def reaches_views(content_type: str) -> bool:
+    """Say whether Django can make a request of a header; some it refuses before any view."""
+    try:
+        RequestFactory().generic("POST", "/", b"x", content_type)
+    except (BadRequest, ValueError):
+        return False
+    return True
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary() | fragments | st.sampled_from([body for body, _ in BODIES.values()]),
+    content_type=st.sampled_from([JSON, FORM, MULTIPART, ""]) | st.text().filter(reaches_views),
+    event=st.sampled_from(["answered", "terminal"]),
+)
+def test_any_bytes_of_any_type_are_kept(body: bytes, content_type: str, event: str, calls: Calls) -> None:
+    call = calls.requested(account=uuid.uuid4().hex)  # or another call would have the sid already
+
+    response = calls.deliver(call, body, event, content_type=content_type)
+
+    kept = CallEvent.objects.get(reference=call.reference)
+    assert response.status_code == 200
+    assert (raw_of(kept), kept.call) == (body, call)
+    assert bool(kept.reason) is (kept.facts == {} and CallRecord.objects.get(pk=call.pk).state == State.REQUESTED)

@@ -1,0 +1,144 @@
+"""200 means committed: what the database dropped, even in silence, is done again, and in the end asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import Error, InterfaceError, OperationalError, connection
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.choices import EventKind, State
+from django_exotel_ccm.models import Announcement, CallEvent
+from django_exotel_ccm.services import record_event
+from django_exotel_ccm.services.committing import TRIES, NotCommitted
+from tests.webhooks.conftest import Calls, body_of
+
+LAST_STATEMENT = "exotel_ccm_announcement"
+
+
+@contextmanager
+def dropped(times: int) -> Iterator[list[int]]:
+    """Let the database drop so many transactions in silence: all statements succeed, nothing stays.
+
+    MariaDB does this after a deadlock inside a savepoint; Django then rolls the block back without an error.
+    """
+    drops: list[int] = []
+
+    def drop(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.startswith("INSERT") and LAST_STATEMENT in sql and len(drops) < times:
+            drops.append(1)
+            context["connection"].set_rollback(True)
+        return result
+
+    with connection.execute_wrapper(drop):
+        yield drops
+
+
+@contextmanager
+def failing(error: Exception, times: int) -> Iterator[list[int]]:
+    """Let the ledger's INSERT fail so many times."""
+    failures: list[int] = []
+
+    def fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("INSERT") and "exotel_ccm_callevent" in sql and len(failures) < times:
+            failures.append(1)
+            raise error
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail):
+        yield failures
+
+
+@pytest.fixture
+def heard(receivers: Callable[..., None]) -> list[str]:
+    """What a receiver of call_ended has heard."""
+    said: list[str] = []
+    receivers(signals.call_ended, lambda **news: said.append("ended"))
+    return said
+
+
+@pytest.mark.parametrize("drops", range(1, TRIES))
+def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls, heard: list[str]) -> None:
+    call = real_calls.accepted()
+
+    with dropped(drops) as seen:
+        response = real_calls.deliver(call, body_of())
+
+    assert (response.status_code, len(seen)) == (200, drops)
+    assert real_calls.reread(call).state == State.ENDED
+    assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 1
+    assert Announcement.objects.filter(key="ended").count() == 1
+    assert len(heard) == drops + 1  # what a receiver does outside the database happens again
+
+
+def test_what_is_dropped_every_time_is_asked_for_again(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    call = real_calls.accepted()
+
+    with dropped(TRIES) as seen:
+        response = real_calls.deliver(call, body_of())
+    assert (response.status_code, len(seen)) == (503, TRIES)
+    assert real_calls.reread(call).state == State.ACTIVE
+    assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()
+    assert str(call.reference) in caplog.text
+
+    assert real_calls.deliver(call, body_of()).status_code == 200
+    assert real_calls.reread(call).state == State.ENDED
+
+
+def test_the_service_says_that_nothing_was_kept(real_calls: Calls) -> None:
+    call = real_calls.accepted()
+    real_calls.deliver(call, body_of())
+    event = CallEvent.objects.get(kind=EventKind.CALLBACK)
+    CallEvent.objects.filter(pk=event.pk).delete()
+    Announcement.objects.all().delete()
+    type(call).objects.filter(pk=call.pk).update(facts={}, state=State.REQUESTED)
+
+    with dropped(TRIES), pytest.raises(NotCommitted):
+        record_event(event)
+
+    assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()
+
+
+@pytest.mark.parametrize("error", [OperationalError("database is locked"), OperationalError("deadlock detected")])
+def test_a_failure_that_passes_is_not_seen_outside(error: Exception, real_calls: Calls) -> None:
+    call = real_calls.accepted()
+
+    with failing(error, TRIES - 1) as failures:
+        response = real_calls.deliver(call, body_of())
+
+    assert (response.status_code, len(failures)) == (200, TRIES - 1)
+    assert real_calls.reread(call).state == State.ENDED
+
+
+@pytest.mark.parametrize("error", [OperationalError("disk full"), InterfaceError("connection already closed"), Error()])
+def test_a_failure_that_lasts_is_answered_503_in_our_own_words(error: Exception, real_calls: Calls) -> None:
+    call = real_calls.accepted()
+
+    with failing(error, 99):
+        response = real_calls.deliver(call, body_of())
+
+    assert (response.status_code, response.json()) == (503, {"detail": "Not stored; send it again."})
+    assert real_calls.reread(call).state == State.ACTIVE
+
+
+class BrokenConnection:
+    """A body whose sender has gone."""
+
+    def read(self, *size: int) -> bytes:
+        raise ConnectionResetError("gone")
+
+    readline = read
+
+
+def test_a_body_whose_sender_has_gone_is_asked_for_again(calls: Calls) -> None:
+    call = calls.accepted()
+
+    broken: dict[str, Any] = {"wsgi.input": BrokenConnection()}
+    response = calls.deliver(call, body_of(), **broken)
+
+    assert response.status_code == 503
+    assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()

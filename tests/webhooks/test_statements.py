@@ -1,0 +1,101 @@
+"""How many statements a callback costs, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import CallRecord
+from tests.helpdesk.models import Ticket
+from tests.webhooks.conftest import SID, Calls, body_of
+
+#: The lock is one statement where rows can be locked, and an UPDATE and a SELECT elsewhere.
+LOCK = ["SELECT"] if connection.features.has_select_for_update else ["UPDATE", "SELECT"]
+WORK = [*LOCK, "SELECT", "INSERT", "UPDATE", "INSERT"]
+SAVEPOINT = ["SAVEPOINT", "RELEASE"]
+
+Count = Callable[..., list[str]]
+
+
+@pytest.fixture
+def statements(real_calls: Calls) -> Count:
+    """Deliver a callback and return the first word of each statement: ``statements(call, body, event)``."""
+
+    def _statements(call: CallRecord, body: bytes, event: str = "terminal") -> list[str]:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            response = real_calls.deliver(call, body, event)
+        assert response.status_code == 200
+        words = [query["sql"].split()[0] for query in captured.captured_queries]
+        assert (words[0], words[-1]) == ("BEGIN", "COMMIT")
+        return words[1:-1]
+
+    return _statements
+
+
+def test_five_statements_and_on_sqlite_six() -> None:
+    assert len(WORK) == (5 if connection.features.has_select_for_update else 6)
+
+
+@pytest.mark.parametrize("event", ["answered", "terminal"])
+def test_a_callback(event: str, statements: Count, real_calls: Calls) -> None:
+    assert statements(real_calls.accepted(), body_of(event), event) == WORK
+
+
+def test_a_callback_of_a_call_about_a_ticket(statements: Count, real_calls: Calls, host: Any) -> None:
+    ticket = host.ticket()
+    call = real_calls.accepted(ticket=ticket, custom_field=f"ticket_{ticket.pk}")
+
+    assert statements(call, body_of()) == WORK
+
+
+def test_a_callback_without_news_saves_and_announces_nothing(statements: Count, real_calls: Calls) -> None:
+    call = real_calls.accepted()
+    statements(call, body_of("answered"), "answered")
+
+    assert statements(call, body_of("answered", custom_field="x"), "answered") == WORK[:-2]
+
+
+def test_a_receiver_costs_its_savepoint_and_what_it_does(
+    statements: Count, real_calls: Calls, receivers: Callable[..., None]
+) -> None:
+    for uid in ("one", "other"):
+        receivers(signals.call_ended, lambda **news: None, dispatch_uid=uid)
+
+    assert statements(real_calls.accepted(), body_of()) == [*WORK[:-1], *SAVEPOINT, *SAVEPOINT, WORK[-1]]
+
+
+def test_the_ticket_is_loaded_once_for_all_receivers(
+    statements: Count, real_calls: Calls, receivers: Callable[..., None], host: Any
+) -> None:
+    ticket = host.ticket()
+    for uid in ("one", "other"):
+        receivers(signals.call_ended, lambda **news: None, sender=Ticket, dispatch_uid=uid)
+    call = real_calls.accepted(ticket=ticket)
+
+    with_ticket = [*WORK[:-1], "SAVEPOINT", "SELECT", "RELEASE", *SAVEPOINT, WORK[-1]]
+    assert statements(call, body_of()) == with_ticket
+
+
+def test_a_repeated_delivery(statements: Count, real_calls: Calls) -> None:
+    call = real_calls.accepted()
+    statements(call, body_of())
+
+    assert statements(call, body_of()) == [*LOCK, "SELECT"]
+
+
+def test_the_first_to_name_the_sid_asks_whose_it_is(statements: Count, real_calls: Calls) -> None:
+    call = real_calls.requested()
+    real_calls.answer(call, State.UNCONFIRMED, {})
+
+    first = statements(call, body_of("answered", SID), "answered")
+
+    assert first == [*LOCK, "SELECT", "SELECT", "INSERT", "UPDATE", "INSERT"]
+    assert statements(call, body_of("terminal", SID)) == WORK
