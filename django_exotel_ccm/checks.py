@@ -55,19 +55,18 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 def check_accounts(**kwargs: Any) -> list[CheckMessage]:
     """E007, W002, W003: the accounts in the environment, and credentials where Django's error pages show them."""
-    found: list[CheckMessage] = []
     try:
-        accounts = conf.configured_accounts()
+        conf.configured_accounts()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="The value itself is not shown.", id="exotel_ccm.E007")]
-    if not accounts:
-        found.append(
-            checks.Warning(
-                "No Exotel account is configured, so no call can be placed.",
-                hint=f"Set {', '.join(conf.PARTS[:4])} in the environment, or {conf.URL_VARIABLE}.",
-                id="exotel_ccm.W002",
-            )
+    found: list[CheckMessage] = [
+        checks.Warning(
+            f"The Exotel account {alias!r} has no credentials, so it can place no call.",
+            hint=f"Set {wanted} in the environment.",
+            id="exotel_ccm.W002",
         )
+        for alias, wanted in conf.missing_accounts().items()
+    ]
     if conf.has_literal_account():
         found.append(
             checks.Warning(

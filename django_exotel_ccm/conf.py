@@ -175,41 +175,51 @@ def as_column(value: Any) -> Any:
     return value
 
 
-def debug() -> bool:
-    """Say whether the host shows Django's debug pages."""
-    return settings.DEBUG
-
-
 def configured_accounts() -> dict[str, Account]:
-    """Return every configured account by alias; raises ``ImproperlyConfigured`` for the first unreadable one.
+    """Return every account that has credentials, by alias; raises ``ImproperlyConfigured`` for an unreadable one."""
+    return {alias: get_account(alias) for alias in _sources() if alias not in missing_accounts()}
 
-    Without ``ACCOUNTS`` this is the default account, or nothing when its variables are not set.
-    """
-    aliases = get_settings().accounts
-    if aliases:
-        return {alias: get_account(alias) for alias in aliases}
-    return {DEFAULT_ALIAS: get_account()} if any(map(_is_set, (URL_VARIABLE, *PARTS))) else {}
+
+def missing_accounts() -> dict[str, str]:
+    """Return the aliases whose environment variables are not set, each with what to set."""
+    return {
+        alias: _wanted(source)
+        for alias, source in _sources().items()
+        if isinstance(source, str) and not any(map(environ.Env.ENVIRON.get, _variables(source)))
+    }
+
+
+def _sources() -> Mapping[str, str | Secret]:
+    return get_settings().accounts or {DEFAULT_ALIAS: URL_VARIABLE}
+
+
+def _variables(source: str) -> tuple[str, ...]:
+    return (URL_VARIABLE, *PARTS) if source == URL_VARIABLE else (source,)
+
+
+def _wanted(source: str) -> str:
+    return f"{', '.join(PARTS[:4])}, or {URL_VARIABLE}" if source == URL_VARIABLE else source
 
 
 def get_account(alias: str = DEFAULT_ALIAS) -> Account:
     """Return the account ``alias``; raises ``ImproperlyConfigured`` that says the line to write and quotes no value."""
-    accounts = get_settings().accounts
-    if alias not in accounts and (accounts or alias != DEFAULT_ALIAS):
+    source = _sources().get(alias)
+    if source is None:
         raise ImproperlyConfigured(
             f'There is no Exotel account {alias!r}. Write EXOTEL_CCM = {{"ACCOUNTS": {{"{alias}": "EXOTEL_URL"}}}}.'
         )
     try:
-        return _read_account(accounts.get(alias, URL_VARIABLE), fall_back=alias not in accounts)
+        return _read_account(source)
     except AccountUnreadable as error:
         problem = str(error)
     raise ImproperlyConfigured(problem)
 
 
-def _read_account(source: str | Secret, *, fall_back: bool) -> Account:
+def _read_account(source: str | Secret) -> Account:
     if isinstance(source, Secret):
         return account_from_url(source, variable="EXOTEL_CCM['ACCOUNTS']")
     url = _environment(source)
-    if url or not fall_back:
+    if url or source != URL_VARIABLE:
         return account_from_url(url or Secret(""), variable=source)
     parts = {part: _environment(name) or Secret("") for part, name in PARTS._asdict().items()}
     if not any(parts.values()):
@@ -222,10 +232,6 @@ def _read_account(source: str | Secret, *, fall_back: bool) -> Account:
         to_key=parts["to_key"].reveal(),
         variables=PARTS,
     )
-
-
-def _is_set(name: str) -> bool:
-    return bool(environ.Env.ENVIRON.get(name))
 
 
 def _environment(name: str) -> Secret | None:

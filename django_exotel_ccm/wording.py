@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import time_format
+from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -18,12 +19,12 @@ def describe(call: CallRecord, user: Any) -> str:
     """Return one sentence about ``call``, its number masked unless ``user`` may see it."""
     words = {
         "agent": call.agent_label,
-        "customer": shown(call.customer_number, user),
-        "time": time_format(timezone.localtime(call.created_at), "H:i"),
+        "customer": shown(call.customer_number, user) or _("the customer"),
+        "time": _time(call.created_at),
     }
     match call.state:
         case State.REQUESTED:
-            return _("Exotel is being asked to connect %(agent)s with %(customer)s since %(time)s.") % words
+            return _("Asking Exotel since %(time)s to connect %(agent)s with %(customer)s.") % words
         case State.UNCONFIRMED:
             return (
                 _(
@@ -35,11 +36,25 @@ def describe(call: CallRecord, user: Any) -> str:
         case State.REFUSED:
             return _("The call to %(customer)s was refused at %(time)s.") % words
         case State.ACTIVE if call.answered_at is not None:
-            return _("A phone was answered in the call of %(agent)s to %(customer)s.") % words
+            return _("A phone was answered in the call of %(agent)s to %(customer)s, placed at %(time)s.") % words
         case State.ACTIVE:
             return _("Exotel accepted the request at %(time)s to ring %(agent)s first, then %(customer)s.") % words
         case _state:
-            return _("The call of %(agent)s to %(customer)s ended: %(outcome)s.") % (words | {"outcome": outcome(call)})
+            text = _("The call of %(agent)s to %(customer)s, placed at %(time)s, ended: %(outcome)s.")
+            return text % (words | {"outcome": outcome(call)})
+
+
+def _time(moment: datetime.datetime) -> str:
+    """Return the time of day, with the date unless it is today."""
+    local, now = _local(moment), _local(timezone.now())
+    if local.date() == now.date():
+        return time_format(local, "H:i")
+    return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time_format(local, 'H:i')}"
+
+
+def _local(moment: datetime.datetime) -> datetime.datetime:
+    # Hosts without USE_TZ have naive times, which are local already.
+    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
 def outcome(call: CallRecord) -> str:

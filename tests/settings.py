@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-SECRET_KEY = "tests-only"  # noqa: S105
+SECRET_KEY = "tests-only"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True

@@ -57,7 +57,7 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E006", {"TICKETS": {"helpdesk.Ticket": {"prefix": "t", "numbers": "crm.nowhere.numbers"}}}),
         ("E006", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "can_call": "crm.nowhere.can_call"}}}),
         ("W001", {"CALLBACK_BASE_URL": None}),
-        ("E007", {"ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"}}),
+        ("W002", {"ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"}}),
         ("W003", {"ACCOUNTS": {"default": "exotel://K:T@mumbai/acme1"}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "prefix": "Ticket"}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"}}}),

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django_exotel_ccm.choices import State
+from django_exotel_ccm import signals
+from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
+from tests.book import assert_record_equals_book
+from tests.helpdesk.models import Ticket
 
 
-def test_a_call_takes_its_course_and_the_record_equals_the_book(host: Any, exotel: Any) -> None:
+def test_a_call_takes_its_course_and_the_ticket_learns_how_it_ended(host: Any, exotel: Any, receivers: Any) -> None:
     agent, ticket = host.agent(), host.ticket()
 
+    def note(*, call: CallRecord, ticket: Ticket, **kwargs: Any) -> None:
+        ticket.status = f"{call.outcome} after {call.talk_time} s"
+        ticket.save(update_fields=["status"])
+
+    receivers(signals.call_ended, note, sender=Ticket)
+
     call = place_call(agent=agent, ticket=ticket, recording=True)
+    accepted = call.state
     exotel.wait_until_quiet(timeout=20)
 
-    call = CallRecord.objects.get(pk=call.pk)
-    print(call.__dict__)
-    print(exotel.book.calls)
-    print(exotel.book.deliveries)
-    assert call.state == State.ENDED
+    call.refresh_from_db()
+    ticket.refresh_from_db()
+    assert accepted == State.ACTIVE
+    assert (call.state, call.outcome) == (State.ENDED, Outcome.COMPLETED)
+    assert ticket.status == "completed after 42 s"
+    assert_record_equals_book(exotel)

@@ -6,12 +6,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Agent, ExoPhone
+from django_exotel_ccm.numbers import parse_number
 
 
 class AccountChoices(admin.ModelAdmin):
@@ -24,11 +28,30 @@ class AccountChoices(admin.ModelAdmin):
         if db_field.name != "account":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         aliases = list(conf.get_settings().accounts) or [conf.DEFAULT_ALIAS]
+        # An alias that has left the settings stays on offer where it is used: saving must not move it in silence.
+        used = db_field.model._base_manager.order_by().values_list("account", flat=True).distinct()
+        aliases += sorted(set(used) - set(aliases))
         return forms.ChoiceField(
             choices=[(alias, alias) for alias in aliases],
             label=db_field.verbose_name,
             help_text=db_field.help_text,
         )
+
+
+class NumberField(forms.CharField):
+    """A phone number with the spaces and brackets people write, which the column has no room for."""
+
+    widget = AdminTextInputWidget
+
+    def to_python(self, value: Any) -> str:
+        """Return the number as E.164."""
+        text = super().to_python(value)
+        if text in self.empty_values:
+            return str(text)
+        try:
+            return parse_number(text)
+        except InvalidNumber as error:
+            raise ValidationError(str(error), code="invalid") from None
 
 
 @admin.register(Agent)
@@ -56,3 +79,11 @@ class ExoPhoneAdmin(AccountChoices):
     list_filter = ["is_active", "account"]
     search_fields = ["number", "label"]
     ordering = ["account", "number", "pk"]
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        """Take numbers as people write them."""
+        if db_field.name == "number":
+            return NumberField(label=db_field.verbose_name, help_text=db_field.help_text, max_length=64)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)

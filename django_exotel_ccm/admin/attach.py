@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
+import threading
 from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
-
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.sites import all_sites
 from django.core import checks
@@ -21,6 +21,8 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.door import find_admin_door
 from django_exotel_ccm.doors import add_finder
+
+_one_at_a_time = threading.Lock()
 
 
 def install() -> None:
@@ -50,9 +52,10 @@ def attach_all(**kwargs: Any) -> None:
 
 def attach(site: AdminSite) -> None:
     """Give each ticket's ModelAdmin on ``site`` the mixin, keeping its own class, attributes and overrides."""
-    for model in _ticket_models():
-        if site.is_registered(model) and not isinstance(site.get_model_admin(model), CallCustomerMixin):
-            _give_mixin(site.get_model_admin(model))
+    with _one_at_a_time:
+        for model in _ticket_models():
+            if site.is_registered(model) and not isinstance(site.get_model_admin(model), CallCustomerMixin):
+                _give_mixin(site.get_model_admin(model))
 
 
 def _ticket_models() -> list[type[Model]]:
@@ -67,7 +70,8 @@ def _ticket_models() -> list[type[Model]]:
 def _give_mixin(model_admin: ModelAdmin) -> None:
     own: Any = type(model_admin)
     # The instance changes its class in place: the site's URLs may already hold its bound methods.
-    model_admin.__class__ = type(own.__name__, (CallCustomerMixin, own), {"__module__": own.__module__})
+    attributes = {"__module__": own.__module__, "call_customer_by_itself": True}
+    model_admin.__class__ = type(own.__name__, (CallCustomerMixin, own), attributes)
     assert isinstance(model_admin, CallCustomerMixin)  # noqa: S101 - for the type checker
     model_admin.add_call_customer()
 

@@ -1,4 +1,4 @@
-""" "Call customer" on a ModelAdmin: an action, a press on each row, a button on the form, and the calls so far."""
+"""The mixin for a ticket's ModelAdmin: an action, a press on each row, a button on the form, and the calls so far."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -32,6 +33,7 @@ else:
 
 PLACE_CALL = "exotel_ccm.place_call"
 MOST = 100
+LONGEST_QUERY = 3000  # common servers refuse addresses of more than 4,000 characters
 LISTED = 10
 
 
@@ -40,6 +42,9 @@ class CallCustomerMixin(_Base):
 
     Entries of ``TICKETS`` whose ModelAdmin has no mixin get it by themselves.
     """
+
+    call_customer_by_itself = False
+    """Whether a ``TICKETS`` entry brought the mixin, not the host's code."""
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
@@ -54,7 +59,16 @@ class CallCustomerMixin(_Base):
 
     def has_call_customer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say whether this user sees the button at all; each ticket is asked again when it is pressed."""
-        return request.user.has_perm(PLACE_CALL)
+        return request.user.has_perm(PLACE_CALL) and self._is_ticket()
+
+    def _is_ticket(self) -> bool:
+        try:
+            self.get_ticket_type()
+        except ImproperlyConfigured:
+            if self.call_customer_by_itself:
+                return False  # declared no longer: tickets.unregister, or a test's own settings
+            raise
+        return True
 
     def get_ticket_type(self) -> TicketType:
         """Return the entry of ``TICKETS`` for this model."""
@@ -66,11 +80,12 @@ class CallCustomerMixin(_Base):
     def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Send one chosen ticket on to be called, several to the page that goes through them. Dials nothing."""
         keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MOST + 1]]
-        if len(keys) > MOST:
-            text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": MOST}
+        query = self._query(keys, request.get_full_path())
+        if len(keys) > MOST or len(query) > LONGEST_QUERY:
+            most = min(MOST, len(keys) * LONGEST_QUERY // len(query) // 10 * 10)
+            text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": most}
             self.message_user(request, text, messages.WARNING)
             return None
-        query = self._query(keys, request.get_full_path())
         if len(keys) == 1:
             # The browser sends the same form, CSRF token and all, to the view that may place calls.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
@@ -123,7 +138,9 @@ class CallCustomerMixin(_Base):
             query = self._query([str(ticket.pk)], request.get_full_path())
             shown |= {
                 "place_url": f"{reverse('exotel_ccm:place')}?{query}",
-                "after": newest.pk if newest else 0,
+                "after": str(newest.pk if newest else 0),
+                # A form that was sent back with errors holds edits that are saved nowhere.
+                "unsaved": request.method == "POST",
             }
         if request.user.has_perm(VIEW_CALL):
             calls = CallRecord.objects.about(ticket).newest_first()[:LISTED]
@@ -158,13 +175,17 @@ class _CallColumn:
         self._model_admin = model_admin
         self._request = request
         self._newest: dict[str, CallRecord] = {}
-        self._editable = False
+        self._attributes = ""
 
     def prepare(self, changelist: ChangeList) -> None:
         """Look up this user's newest call about each row."""
         rows = list(changelist.result_list)
         self._newest = CallRecord.objects.newest_by(self._request.user, rows)
-        self._editable = bool(changelist.list_editable)
+        if changelist.list_editable:
+            # Without our script, edits made in the list stay in this tab.
+            self._attributes = SafeString(' formtarget="_blank" data-exotel-edits')
+            if self._request.method == "POST":
+                self._attributes += SafeString(" data-exotel-unsaved")
 
     def __call__(self, ticket: Model) -> SafeString:
         """Return the row's button, with what the page shows as the newest call."""
@@ -176,8 +197,7 @@ class _CallColumn:
             ' aria-label="{}">{}</button><input type="hidden" name="exotel_after_{}" value="{}">',
             reverse("exotel_ccm:place"),
             query,
-            # Without our script, edits made in the list stay in this tab.
-            SafeString(' formtarget="_blank"') if self._editable else "",
+            self._attributes,
             _("Call customer: %(ticket)s") % {"ticket": ticket},
             _("Call"),
             key,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import django
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.sites import all_sites
+from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
@@ -42,7 +44,8 @@ class AdminDoor:
     def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """Return a page in the site's frame."""
         request.current_app = self.name
-        return TemplateResponse(request, f"exotel_ccm/admin/{template}", {**self.site.each_context(request), **context})
+        frame = {**self.site.each_context(request), "breadcrumbs_are_a_list": django.VERSION >= (6, 1)}
+        return TemplateResponse(request, f"exotel_ccm/admin/{template}", {**frame, **context})
 
     def tell(self, request: HttpRequest, level: str, text: str) -> None:
         """Show a message on the next page; hosts without messages see none."""
@@ -55,7 +58,17 @@ class AdminDoor:
 
     def ticket_url(self, ticket: Model) -> str:
         """Return the ticket's change form."""
-        return self._url(f"{ticket._meta.app_label}_{ticket._meta.model_name}_change", ticket.pk)
+        return self._url(f"{ticket._meta.app_label}_{ticket._meta.model_name}_change", quote(ticket.pk))
+
+    def ticket_url_of(self, request: HttpRequest, call: CallRecord) -> str:
+        """Return the change form of a call's ticket; "" where this user may see no such tickets on this site."""
+        content_type = call.ticket_content_type
+        model = content_type.model_class() if content_type is not None else None
+        if model is None or not self.site.is_registered(model):
+            return ""
+        if not self.site.get_model_admin(model).has_view_permission(request):
+            return ""
+        return self._url(f"{model._meta.app_label}_{model._meta.model_name}_change", quote(call.ticket_object_id))
 
     def list_url(self, ticket_type: TicketType) -> str:
         """Return the changelist."""
@@ -78,5 +91,17 @@ class AdminDoor:
 
 
 def find_admin_door(name: str) -> AdminDoor | None:
-    """Return the door of the admin site called ``name``."""
-    return next((AdminDoor(site) for site in all_sites if site.name == name), None)
+    """Return the door of the admin site called ``name``; among namesakes, that of the site in the project's URLs."""
+    sites = [site for site in all_sites if site.name == name]
+    if len(sites) > 1:
+        # A host's own site is often called "admin" too, beside Django's, which then serves nobody.
+        sites = [site for site in sites if site is _served(name)]
+    return AdminDoor(sites[0]) if sites else None
+
+
+def _served(name: str) -> AdminSite | None:
+    try:
+        index = resolve(reverse("admin:index", current_app=name))
+    except (NoReverseMatch, Resolver404):
+        return None
+    return getattr(index.func, "admin_site", None)

@@ -9,7 +9,10 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
+from django_exotel_ccm import conf
 from django_exotel_ccm.numbers import shown
 
 COUNTED = 10_000
@@ -25,12 +28,41 @@ class BoundedPaginator(Paginator):
         return int(rows.order_by()[:COUNTED].count())
 
 
+class AccountFilter(admin.SimpleListFilter):
+    """The configured accounts; Django's own filter would read every row to find out which there are."""
+
+    title = _("account")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer each account; nothing, and so no filter, where there is only one."""
+        aliases = list(conf.get_settings().accounts)
+        return [(alias, alias) for alias in aliases] if len(aliases) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the chosen account's rows."""
+        return queryset.filter(account=self.value()) if self.value() else queryset
+
+
 class HistoryAdmin(admin.ModelAdmin):
     """A list that can be read by those with the view permission, and changed by nobody."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     actions = None
+
+    class Media:
+        css = {"all": ["exotel_ccm/call_customer.css"]}
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Take from the address what the filters offer and no more: else it finds numbers that are masked."""
+        offered = {
+            one if isinstance(one, str) else one.parameter_name
+            for one in [*self.list_filter, self.date_hierarchy]
+            if one is not None
+        }
+        return lookup.partition("__")[0] in offered
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """History is not written by hand."""
@@ -51,6 +83,13 @@ class HistoryInline(admin.TabularInline):
     extra = 0
     can_delete = False
     show_change_link = True
+    template = "exotel_ccm/admin/history_inline.html"
+    heavy: list[str] = []
+    """Columns that the rows do not show, and that can be large."""
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Leave the large columns in the database."""
+        return super().get_queryset(request).defer(*self.heavy)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """History is not written by hand."""
@@ -61,12 +100,23 @@ class HistoryInline(admin.TabularInline):
         return False
 
 
-def masked(request: HttpRequest, name: str, label: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Return an admin column of ``text(row)`` in which the numbers are shown as this request's user may see them."""
+def masked(
+    request: HttpRequest, name: str, label: Any, text: Callable[[Any], str], *, keep: bool = False
+) -> Callable[[Any], str]:
+    """Return an admin column of ``text(row)`` in which the numbers are shown as this request's user may see them.
+
+    ``keep`` shows its lines and spaces as they are.
+    """
 
     def column(row: Any) -> str:
-        return shown(text(row), request.user) or "-"
+        seen = shown(text(row), request.user)
+        return (verbatim(seen) if keep else seen) or "-"
 
     column.__name__ = name
     column.short_description = label  # type: ignore[attr-defined]
     return column
+
+
+def verbatim(text: str) -> str:
+    """Return ``text`` as HTML that keeps its lines and spaces."""
+    return format_html('<pre class="exotel-verbatim">{}</pre>', text) if text else ""

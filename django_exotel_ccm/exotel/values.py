@@ -48,13 +48,14 @@ def clean_text(value: object, limit: int) -> str | None:
         value = str(value) if value.bit_length() < 4096 else None
     if not isinstance(value, str):
         return None
-    text = _storable(value)
+    text = storable(value)
     if len(text) > 1 and text[0] == text[-1] == '"':
-        text = _storable(_unquoted(text))
+        text = storable(_unquoted(text))
     return None if text.lower() in _NOTHING else text[:limit].rstrip() or None
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Text without what some database refuses: NUL and lone surrogates; and without blanks around it."""
     return _UNSTORABLE.sub("", text).strip()
 
 

@@ -23,6 +23,7 @@ from django.utils import timezone
 from django_exotel_ccm import signals, tickets
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import AnnouncementState, SignalName, State
+from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.lifecycle import PHASES, Registers
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 
@@ -152,7 +153,7 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
 
 
 def _text(text: str) -> str:
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:20_000]
+    return storable(text)[:20_000]
 
 
 def _row(call: CallRecord, event: CallEvent, news: _News, fates: list[dict[str, Any]]) -> Announcement:

@@ -15,6 +15,7 @@ logger = logging.getLogger("django_exotel_ccm.services")
 
 T = TypeVar("T")
 TRIES = 3
+AFTER_COMMIT = "What the host put off with transaction.on_commit failed; write robust=True there."
 
 
 class NotCommitted(OperationalError):
@@ -57,12 +58,20 @@ def commit(work: Callable[[], T], *, using: str) -> T:
                 transaction.on_commit(partial(committed.append, True), using=using, robust=True)
                 result = work()
         except (OperationalError, InterfaceError, IntegrityError) as error:
+            if committed:
+                logger.exception(AFTER_COMMIT)
+                return result
             if not left:
                 raise
             logger.warning("A unit of work is run again: %s.", type(error).__name__)
             renew(using)
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - spreads rivals, guards nothing
             continue
+        except Exception:
+            if not committed:
+                raise
+            # What the host does after the commit is its own affair: the work is kept.
+            logger.exception(AFTER_COMMIT)
         if committed or connections[using].in_atomic_block:
             return result
     raise NotCommitted("The database dropped the transaction without saying so.")

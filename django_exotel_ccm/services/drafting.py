@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.numbers import parse_number
 from django_exotel_ccm.policies import Refusal
@@ -89,21 +90,25 @@ def draft(number: str, arguments: dict[str, Any]) -> CallRecord:
     return CallRecord(
         account=agent.account,
         agent=agent,
-        agent_label=str(agent)[:200],
+        agent_label=_label(agent),
         exophone=exophone,
         exophone_number=exophone.number if exophone else "",
         customer_number=number,
         ticket_content_type=ContentType.objects.get_for_model(model, for_concrete_model=False) if model else None,
         ticket_object_id=key,
-        ticket_label=str(ticket)[:200] if ticket is not None else "",
+        ticket_label=_label(ticket),
         custom_field=_custom_field(arguments["custom_field"], ticket),
         placed_by=placed_by,
-        placed_by_label=str(placed_by)[:200] if placed_by is not None else "",
+        placed_by_label=_label(placed_by),
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
         created_at=now,
         lease_until=now + LEASE,
         next_check_at=now + LEASE,
     )
+
+
+def _label(thing: object) -> str:
+    return storable(str(thing))[:200] if thing is not None else ""
 
 
 def _custom_field(given: str | None, ticket: models.Model | None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -24,6 +25,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     entrance = Entrance.of(request, request.GET.dict())
     keys = list(dict.fromkeys(request.GET.getlist("ticket")))[:MOST]
     found = entrance.door.find(request, entrance.ticket_type, keys)
+    _load_related(entrance.ticket_type, found)
     newest = CallRecord.objects.newest_by(request.user, found)
     agents = callable_agents(request.user)
     next_url = entrance.next_url(request, request.GET.get("next", ""))
@@ -34,7 +36,8 @@ def choose(request: HttpRequest) -> HttpResponse:
         "door": entrance.door.name,
         "type": entrance.ticket_type.label,
         "rows": rows,
-        "agents": agents,
+        # Written out once: the page repeats them for every ticket. Keys are text, whatever the locale's separators.
+        "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
         "may_dial_any": request.user.has_perm(ANY_NUMBER),
         "skipped": skipped(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
@@ -51,15 +54,16 @@ def _row(
     numbers = tickets.numbers_of(ticket)
     return {
         "ticket": ticket,
+        "key": str(ticket.pk),
         "url": entrance.door.ticket_url(ticket),
         "numbers": [
-            {"name": name_of(one.number), "label": one.label, "shown": shown(one.number, request.user)}
+            {"name": name_of(ticket, one.number), "label": one.label, "shown": shown(one.number, request.user)}
             for one in numbers
             if one.number
         ],
         "problems": [one for one in numbers if one.problem],
         "obstacle": _obstacle(request, entrance, ticket, numbers, agents),
-        "after": newest.pk if newest is not None else 0,
+        "after": str(newest.pk if newest is not None else 0),
         "newest": describe(newest, request.user) if newest is not None else "",
         "newest_url": entrance.door.call_url(request, newest) if newest is not None else "",
     }
@@ -78,5 +82,15 @@ def _obstacle(
     if not agents:
         return _("You have no phone in Exotel yet. An administrator can add an agent for you.")
     if not any(one.number for one in numbers) and not request.user.has_perm(ANY_NUMBER):
-        return numbers[0].problem if numbers else _("There is no phone number.")
+        return _("No number of it can be dialled.") if numbers else _("There is no phone number.")
     return ""
+
+
+def _load_related(ticket_type: tickets.TicketType, found: list[Model]) -> None:
+    """Load the rows in which the numbers stand for all tickets at once."""
+    for path in ticket_type.phone:
+        relations = path.split(".")[:-1]
+        if relations:
+            # What is no relation of the model (a property, say) is read ticket by ticket.
+            with suppress(AttributeError, ValueError):
+                prefetch_related_objects(found, "__".join(relations))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
@@ -38,7 +39,7 @@ class Entrance:
         if not request.user.has_perm(PLACE_CALL):
             raise PermissionDenied
         door = find_door(values.get("door", ""))
-        ticket_type = tickets.ticket_types().get(values.get("type", ""))
+        ticket_type = _ticket_type(values.get("type", ""))
         if door is None or ticket_type is None:
             raise Http404
         if not door.admits(request):
@@ -67,6 +68,13 @@ class Entrance:
         return f"{reverse('exotel_ccm:choose')}?{urlencode(query, doseq=True)}"
 
 
+def _ticket_type(label: str) -> TicketType | None:
+    try:
+        return tickets.type_of(apps.get_model(label))
+    except (LookupError, ValueError, ImproperlyConfigured):
+        return None
+
+
 def callable_agents(user: object) -> list[Agent]:
     """Return the agents as whom ``user`` may call: their own first, and all others with the permission."""
     own = agents_for(user)
@@ -90,9 +98,10 @@ def choose_agent(user: object, wanted: str) -> Agent | None:
     return own[0] if len(own) == 1 else None
 
 
-def name_of(number: str) -> str:
-    """Return what stands for a number in a form: people who may not see it may still call it."""
-    return salted_hmac("django_exotel_ccm.number", number).hexdigest()[:32]
+def name_of(ticket: Model, number: str) -> str:
+    """Return what stands for a ticket's number in a form: people who may not see it may still call it."""
+    value = f"{ticket._meta.label_lower}|{ticket.pk}|{number}"
+    return salted_hmac("django_exotel_ccm.number", value, algorithm="sha256").hexdigest()[:32]
 
 
 def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str | None:
@@ -104,7 +113,7 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
     if typed:
         return _typed(user, typed, numbers)
     if named:
-        return next((one.number for one in numbers if constant_time_compare(name_of(one.number), named)), None)
+        return next((one.number for one in numbers if constant_time_compare(name_of(ticket, one.number), named)), None)
     return numbers[0].number if len(numbers) == 1 else None
 
 

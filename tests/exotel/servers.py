@@ -149,4 +149,6 @@ def reset_after_request(visit: Visit) -> None:
 
 
 def reset_at_once(visit: Visit) -> None:
+    # Not before the first byte is here: sooner, connect() itself may see the reset, and then nothing was sent.
+    visit.sock.recv(1, socket.MSG_PEEK)
     visit.reset()

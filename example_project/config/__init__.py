@@ -1,0 +1,1 @@
+"""The helpdesk's project: settings and URLs."""

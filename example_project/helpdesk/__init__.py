@@ -1,0 +1,1 @@
+"""A small helpdesk: customers, their tickets, and what was said about them."""

@@ -1,0 +1,149 @@
+"""Agents and ExoPhones are edited in the admin, and what Exotel could not ring is refused at the form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from django_exotel_ccm.models import Agent, ExoPhone
+from tests.admin.desk import Desk, Page
+
+
+@pytest.fixture
+def desk(host: Any) -> Desk:
+    return Desk(host.user("root", is_superuser=True, agent=None))
+
+
+def save_agent(desk: Desk, agent: Agent | None = None, **given: str) -> Page:
+    url = reverse("admin:exotel_ccm_agent_change", args=[agent.pk]) if agent else reverse("admin:exotel_ccm_agent_add")
+    form = desk.get(url).of_id("agent_form")
+    return desk.post(url, form.data | {"account": "default", "is_active": "on", **given})
+
+
+def save_exophone(desk: Desk, phone: ExoPhone | None = None, **given: str) -> Page:
+    url = reverse("admin:exotel_ccm_exophone_add")
+    if phone:
+        url = reverse("admin:exotel_ccm_exophone_change", args=[phone.pk])
+    form = desk.get(url).of_id("exophone_form")
+    return desk.post(url, form.data | {"account": "default", "is_active": "on", **given})
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("90000 00101", "+919000000101"),
+        ("+91 (90000) 00101", "+919000000101"),
+        ("sip:asha4c1d77e2", "sip:asha4c1d77e2"),
+        ("  sip:asha@voip.example  ", "sip:asha@voip.example"),
+    ],
+)
+def test_a_phone_is_kept_as_exotel_wants_it(desk: Desk, written: str, kept: str) -> None:
+    save_agent(desk, name="Asha", contact_uri=written)
+
+    agent = Agent.objects.get()
+    assert (agent.contact_uri, agent.exotel_user_id, agent.user) == (kept, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("12345", "That is not one valid phone number. Write it with its country code, for example +91 98765 43210."),
+        ("Asha's phone", "That is not one valid phone number."),
+        ("+919000000101 / 102", "That is not one valid phone number."),
+        ("sip:a b", "That is not a SIP address. Write it as in Exotel, for example sip:asha4c1d77e2."),
+        ("", "Give the agent a contact URI or an Exotel user id: one of them is called."),
+    ],
+)
+def test_a_phone_that_is_none_is_refused_with_what_to_write(desk: Desk, written: str, said: str) -> None:
+    page = save_agent(desk, name="Asha", contact_uri=written)
+
+    assert said in page.text.replace("&#x27;", "'")
+    assert Agent.objects.count() == 0
+
+
+def test_one_phone_rings_for_one_agent(host: Any, desk: Desk) -> None:
+    host.agent()
+
+    page = save_agent(desk, name="Vik", contact_uri="+91 90000 00101")
+
+    assert "Agent with this Account and Contact URI already exists." in page.text
+    assert Agent.objects.count() == 1
+
+
+def test_two_agents_without_a_user_and_an_id_are_no_conflict(desk: Desk) -> None:
+    save_agent(desk, name="Asha", contact_uri="+919000000101")
+    save_agent(desk, name="Vik", contact_uri="+919000000102")
+
+    assert Agent.objects.filter(user=None, exotel_user_id=None).count() == 2
+
+
+def test_an_exophone_of_another_account_is_refused(host: Any, desk: Desk, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "mumbai": "EXOTEL_MUMBAI"}}
+
+    page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="mumbai", exophone=str(host.exophone.pk))
+
+    assert "This ExoPhone belongs to another account." in page.text
+
+
+def test_an_account_that_left_the_settings_is_not_changed_in_silence(host: Any, desk: Desk) -> None:
+    agent = host.agent(account="old")
+    url = reverse("admin:exotel_ccm_agent_change", args=[agent.pk])
+
+    page = desk.get(url)
+
+    assert '<option value="old" selected>' in page.html
+
+
+def test_an_unknown_account_is_no_choice(desk: Desk) -> None:
+    page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="elsewhere")
+
+    assert "Select a valid choice." in page.text
+    assert Agent.objects.count() == 0
+
+
+@pytest.mark.parametrize("written", ["+91 (80) 0000-0701", "080 0000 0701", "+918000000701"])
+def test_an_exophone_is_written_as_people_write_numbers(desk: Desk, written: str) -> None:
+    save_exophone(desk, number=written)
+
+    assert ExoPhone.objects.filter(number="+918000000701").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("123", "That is not one valid phone number. Write it with its country code, for example +91 98765 43210."),
+        ("", "This field is required."),
+        ("8" * 70, "That is too long for a phone number."),
+    ],
+)
+def test_an_exophone_that_is_none_is_refused_once(desk: Desk, written: str, said: str) -> None:
+    page = save_exophone(desk, number=written)
+
+    assert said in page.text
+    assert page.html.count("errorlist") == 1
+    assert ExoPhone.objects.count() == 1
+
+
+def test_a_second_default_is_refused_with_what_to_do(host: Any, desk: Desk) -> None:
+    page = save_exophone(desk, number="+918000000701", is_default="on")
+
+    assert "The account has a default ExoPhone already. Take it back there first." in page.text
+
+
+def test_an_exophone_can_be_edited(host: Any, desk: Desk) -> None:
+    save_exophone(desk, host.exophone, number="+918000000701", label="Sales", is_default="on")
+
+    host.exophone.refresh_from_db()
+    assert (host.exophone.number, host.exophone.label) == ("+918000000701", "Sales")
+
+
+def test_agents_are_found_by_what_their_user_logs_in_with(host: Any, desk: Desk) -> None:
+    host.user("asha")
+    host.agent("Vik", "sip:vik4c1d77e2")
+
+    page = desk.get(reverse("admin:exotel_ccm_agent_changelist") + "?q=asha")
+
+    assert "1 agent" in page.text
+    assert "vik4c1d77e2" not in page.text

@@ -1,0 +1,277 @@
+"""Promise 7: one settings entry puts the button on a third-party ticket, on every site, in whatever order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+
+from django_exotel_ccm.admin import CallCustomerMixin, CallRecordAdmin
+from django_exotel_ccm.admin.attach import attach, attach_all, check_attached
+from django_exotel_ccm.models import CallRecord
+from tests.admin.conftest import urls_of
+from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, Desk
+from tests.helpdesk.admin import TicketAdmin
+from tests.helpdesk.models import Customer, Lead, LeadPhone, Ticket, UrgentTicket
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class OwnAdmin(admin.ModelAdmin):
+    list_display = ["subject"]
+
+
+def test_the_settings_entry_alone_puts_it_on_the_host_s_own_admin_class() -> None:
+    model_admin = admin.site.get_model_admin(Ticket)
+
+    assert isinstance(model_admin, CallCustomerMixin)
+    assert isinstance(model_admin, TicketAdmin)
+    assert type(model_admin).__name__ == "TicketAdmin"
+    assert type(model_admin).__module__ == TicketAdmin.__module__
+
+
+def test_a_model_that_is_no_ticket_is_left_alone() -> None:
+    assert not isinstance(admin.site.get_model_admin(Customer), CallCustomerMixin)
+
+
+def test_attaching_again_changes_nothing() -> None:
+    before = type(admin.site.get_model_admin(Ticket))
+
+    attach_all()
+
+    assert type(admin.site.get_model_admin(Ticket)) is before
+    assert list(admin.site.get_model_admin(Ticket).actions).count("call_customer") == 1
+
+
+def test_two_requests_at_the_same_moment_attach_once() -> None:
+    site = admin.AdminSite(name="crm")
+    site.register(Ticket, OwnAdmin)
+    barrier = threading.Barrier(8)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        barrier.wait(10)
+        try:
+            attach(site)
+        except BaseException as error:  # noqa: BLE001 - the thread has nobody else to tell
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert failures == []
+    assert list(site.get_model_admin(Ticket).actions) == ["call_customer"]
+
+
+def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, exotel: Any, settings: Any) -> None:
+    class ClosedAdmin(admin.ModelAdmin):
+        def get_queryset(self, request: Any) -> Any:
+            return super().get_queryset(request).none()
+
+    crm, closed = admin.AdminSite(name="crm"), admin.AdminSite(name="closed")
+    crm.register(Ticket, OwnAdmin)
+    closed.register(Ticket, ClosedAdmin)
+    settings.ROOT_URLCONF = urls_of(crm, closed)
+    user, ticket = host.user("asha", *AGENT_WORK, SEES_CALLS), host.ticket(phone=BY_HAND)
+    desk = Desk(user, "crm")
+
+    page = desk.press_row(ticket)
+    forged = Client()
+    forged.force_login(user)
+    status = forged.post(
+        "/exotel/place/", {"door": "closed", "type": "helpdesk.ticket", "ticket": ticket.pk, "after": 0}
+    )
+
+    assert desk.where == "/crm/helpdesk/ticket/"
+    assert "Exotel accepted the request" in page.messages
+    assert "See the call" not in page.text  # this site has no page for calls
+    assert status.status_code == 404
+
+
+def test_a_custom_site_by_the_name_of_django_s_own_is_the_one_that_serves(
+    host: Any, exotel: Any, settings: Any
+) -> None:
+    """Hosts often write ``site = OurSite()``: its name is "admin" too, and Django's own site is in no URL."""
+    ours = admin.AdminSite()
+    ours.register(Ticket, OwnAdmin)
+    ours.register(CallRecord, CallRecordAdmin)
+    settings.ROOT_URLCONF = urls_of(ours)
+    user = host.user("asha", *AGENT_WORK, SEES_CALLS, last_name="north")
+    ticket = host.ticket(phone=BY_HAND, team="south")
+
+    # Django's own site would hide another team's ticket; this one does not.
+    page = Desk(user).press_row(ticket)
+
+    assert "Exotel accepted the request" in page.messages
+
+
+def test_a_model_registered_after_the_urls_were_built_has_it_from_the_next_request(
+    host: Any, exotel: Any, settings: Any
+) -> None:
+    site = admin.AdminSite(name="crm")
+    site.register(CallRecord, CallRecordAdmin)
+    site.register(Ticket, OwnAdmin)
+    settings.ROOT_URLCONF = urls_of(site)
+    site.unregister(Ticket)
+    site.register(Ticket, OwnAdmin)
+    late = site.get_model_admin(Ticket)
+    assert not isinstance(late, CallCustomerMixin)
+
+    Client().get("/crm/login/")
+
+    assert isinstance(late, CallCustomerMixin)
+
+
+def test_a_lead_with_a_uuid_key_and_labelled_numbers_is_called(
+    host: Any, exotel: Any, make_desk: Callable[..., Desk]
+) -> None:
+    lead = Lead.objects.create(name="Meera's shop")
+    LeadPhone.objects.create(lead=lead, kind="mobile", number=BY_HAND)
+    LeadPhone.objects.create(lead=lead, kind="shop", number="+919000001010")
+    desk = make_desk(Lead, admin.ModelAdmin)
+
+    question = desk.press_row(lead, model="helpdesk_lead")
+    answer = desk.press_choice(question)
+
+    call = CallRecord.objects.get()
+    assert f"{BY_HAND} (mobile)" in question.text
+    assert "Exotel accepted the request" in answer.messages
+    assert (call.ticket, call.custom_field) == (lead, f"lead_{lead.pk}")
+    assert "Exotel accepted the request" in desk.change_form(lead).text.partition("Calls")[2]
+
+
+class Urgent(CallCustomerMixin, admin.ModelAdmin):
+    pass
+
+
+def test_a_child_by_multi_table_inheritance_is_called_through_its_own_admin(
+    host: Any, exotel: Any, make_desk: Callable[..., Desk]
+) -> None:
+    customer = host.ticket(phone=BY_HAND).customer
+    urgent = UrgentTicket.objects.create(subject="Fire", customer=customer)
+    desk = make_desk(UrgentTicket, Urgent)
+
+    answer = desk.press_row(urgent, model="helpdesk_urgentticket")
+
+    call = CallRecord.objects.get()
+    assert "Exotel accepted the request" in answer.messages
+    assert desk.where == "/crm/helpdesk/urgentticket/"
+    assert (call.ticket, call.custom_field) == (urgent.ticket_ptr, f"ticket_{urgent.pk}")
+
+
+def test_a_child_declared_as_a_ticket_of_its_own_has_it_by_the_settings_alone(
+    host: Any, exotel: Any, make_desk: Callable[..., Desk], settings: Any
+) -> None:
+    entry = {"prefix": "urgent", "phone": "customer.phone"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.UrgentTicket": entry}}
+    urgent = UrgentTicket.objects.create(subject="Fire", customer=host.ticket(phone=BY_HAND).customer)
+
+    make_desk(UrgentTicket, admin.ModelAdmin).press_button(urgent)
+
+    assert CallRecord.objects.get().custom_field == f"urgent_{urgent.pk}"
+
+
+def test_a_model_that_is_no_ticket_any_more_has_an_ordinary_admin(
+    host: Any, make_desk: Callable[..., Desk], settings: Any
+) -> None:
+    ticket = host.ticket()
+    desk = make_desk(Ticket, OwnAdmin)
+    settings.EXOTEL_CCM = {"TICKETS": {}}
+
+    pages = [desk.changelist(), desk.change_form(ticket)]
+
+    assert isinstance(desk.site_admin.get_model_admin(Ticket), CallCustomerMixin)
+    assert all("Broken fan" in page.text and "Call customer" not in page.text for page in pages)
+
+
+def test_a_mixin_by_hand_on_an_undeclared_model_says_what_to_write(
+    host: Any, make_desk: Callable[..., Desk], settings: Any
+) -> None:
+    desk = make_desk(Ticket, Urgent)
+    settings.EXOTEL_CCM = {"TICKETS": {}}
+
+    with pytest.raises(ImproperlyConfigured, match=r"helpdesk.Ticket is not declared as a ticket. Write EXOTEL_CCM ="):
+        desk.changelist()
+
+
+# The check.
+
+
+def warnings() -> list[str]:
+    return [warning.msg for warning in check_attached()]
+
+
+def test_a_ticket_on_no_site_is_a_warning(settings: Any) -> None:
+    entry = {"prefix": "phone", "phone": "number"}
+    settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.LeadPhone": entry}}
+
+    [warning] = check_attached()
+
+    assert warning.id == "exotel_ccm.W004"
+    assert warning.msg == "helpdesk.LeadPhone is in TICKETS but on no admin site, so nobody sees its button."
+
+
+@pytest.mark.django_db
+def test_tickets_on_a_site_are_no_warning() -> None:
+    assert warnings() == []
+    assert not [one for one in checks.run_checks() if one.id == "exotel_ccm.W004"]
+
+
+# Whatever the order of INSTALLED_APPS: in a process of its own.
+
+ORDERS = {
+    "ours first": ["django_exotel_ccm", "django.contrib.admin", "tests.helpdesk"],
+    "ours last": ["django.contrib.admin", "tests.helpdesk", "django_exotel_ccm"],
+    "host first": ["tests.helpdesk", "django_exotel_ccm", "django.contrib.admin"],
+    "custom default site": ["tests.admin.own_site.OwnAdminConfig", "tests.helpdesk", "django_exotel_ccm"],
+    "no autodiscovery": ["django_exotel_ccm", "django.contrib.admin.apps.SimpleAdminConfig", "tests.helpdesk"],
+}
+PROGRAM = """
+    import os, sys
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    from django.conf import settings
+    fixed = [app for app in settings.INSTALLED_APPS if app not in
+             ("django_exotel_ccm", "django.contrib.admin", "tests.helpdesk")]
+    settings.INSTALLED_APPS = sys.argv[1].split(",") + fixed
+    import django
+    django.setup()
+    from django.urls import reverse
+    print(reverse("exotel_ccm:place"), reverse("admin:index"))
+    import tests.helpdesk.admin
+    from django.core.signals import request_started
+    request_started.send(sender=None, environ={})
+    from django.contrib import admin
+    from tests.helpdesk.models import Ticket
+    print(type(admin.site).__name__, admin.site.get_model_admin(Ticket).actions)
+"""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_it_is_attached_whatever_the_order_of_installed_apps(order: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(PROGRAM), ",".join(ORDERS[order])],
+        cwd=REPOSITORY,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines()[0] == "/exotel/place/ /admin/"
+    assert ran.stdout.splitlines()[1].endswith("['call_customer']")

@@ -1,0 +1,206 @@
+"""The button and the calls so far on a ticket's own page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.http import HttpResponse
+from django.template import engines
+from django.template.loaders.locmem import Loader
+from django.utils import timezone
+
+from django_exotel_ccm.admin import CallCustomerMixin
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import CallRecord
+from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.helpdesk.models import Ticket
+
+
+@pytest.fixture
+def desk(host: Any) -> Desk:
+    return Desk(host.user("asha", *AGENT_WORK, "helpdesk.add_ticket", SEES_CALLS, SEES_NUMBERS))
+
+
+def ended_call(ticket: Any, **fields: Any) -> CallRecord:
+    return CallRecord.objects.create(
+        **{
+            "account": "default",
+            "ticket": ticket,
+            "agent_label": "Asha",
+            "customer_number": BY_HAND,
+            "created_at": timezone.now(),
+            "state": State.ENDED,
+            "outcome": "completed",
+            "talk_time": 42,
+            **fields,
+        }
+    )
+
+
+def test_the_button_places_the_call_and_comes_back_to_the_ticket(host: Any, exotel: Any, desk: Desk) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+
+    page = desk.press_button(ticket)
+
+    call = CallRecord.objects.get()
+    assert (call.state, call.ticket) == (State.ACTIVE, ticket)
+    assert desk.where == desk.url("helpdesk_ticket_change", ticket.pk)
+    assert "Exotel accepted the request" in page.messages
+    assert "success" not in page.messages.lower()
+
+
+def test_the_button_stands_beside_history_and_opens_a_tab_of_its_own(host: Any, desk: Desk) -> None:
+    page = desk.change_form(host.ticket())
+
+    tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
+    assert "Call customer" in tools
+    assert "History" in tools
+    assert page.of_class("exotel-call-form")[0].attributes["target"] == "_blank"
+
+
+def test_the_add_page_and_pop_ups_have_no_button(host: Any, desk: Desk) -> None:
+    ticket = host.ticket()
+
+    pages = [
+        desk.get(desk.url("helpdesk_ticket_add")),
+        desk.get(desk.url("helpdesk_ticket_change", ticket.pk) + "?_popup=1"),
+    ]
+
+    assert [page.of_class("exotel-call-form") for page in pages] == [[], []]
+    assert not any("exotel-calls" in page.html for page in pages)
+
+
+def test_a_form_that_came_back_with_errors_is_known_to_hold_edits(host: Any, desk: Desk) -> None:
+    page = desk.change_form(host.ticket())
+
+    page = desk.post(desk.where, page.of_id("ticket_form").data | {"subject": ""})
+
+    assert "This field is required." in page.text
+    [form] = page.of_class("exotel-call-form")
+    assert "data-exotel-unsaved" in form.buttons[0]
+
+
+def test_the_timeline_tells_the_newest_ten_calls(host: Any, desk: Desk) -> None:
+    ticket, other = host.ticket(), host.ticket("Another")
+    calls = [ended_call(ticket) for _ in range(11)]
+    stranger = ended_call(other)
+
+    page = desk.change_form(ticket)
+
+    links = page.html.partition("exotel-calls-heading")[2]
+    assert page.html.count("0:42 minutes of conversation") == 10
+    assert f"/callrecord/{calls[-1].pk}/" in links
+    assert f"/callrecord/{calls[0].pk}/" not in links
+    assert f"/callrecord/{stranger.pk}/" not in links
+
+
+def test_an_empty_timeline_says_so(host: Any, desk: Desk) -> None:
+    assert "Nobody has called about this yet." in desk.change_form(host.ticket()).text
+
+
+def test_the_timeline_is_for_those_who_may_see_calls_and_the_button_for_those_who_may_call(host: Any) -> None:
+    ticket = host.ticket()
+    ended_call(ticket)
+    caller = Desk(host.user("asha", *AGENT_WORK))
+    reader = Desk(host.user("vik", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+
+    for_caller, for_reader = caller.change_form(ticket), reader.change_form(ticket)
+
+    assert "minutes of conversation" not in for_caller.text
+    assert len(for_caller.of_class("exotel-call-form")) == 1
+    assert "minutes of conversation" in for_reader.text
+    assert for_reader.of_class("exotel-call-form") == []
+
+
+def test_a_ticket_that_can_call_forbids_has_no_button(host: Any, desk: Desk, settings: Any) -> None:
+    settings.EXOTEL_CCM = {
+        "TICKETS": {
+            "helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.only_open"}
+        }
+    }
+
+    pages = [desk.change_form(host.ticket()), desk.change_form(host.ticket(status="closed"))]
+
+    assert [len(page.of_class("exotel-call-form")) for page in pages] == [1, 0]
+
+
+def only_open(user: Any, ticket: Ticket) -> bool:
+    return ticket.status == "open"
+
+
+# Hosts of all kinds.
+
+
+class OwnTemplate(admin.ModelAdmin):
+    change_form_template = "own_form.html"
+
+
+class OwnRendering(admin.ModelAdmin):
+    def render_change_form(self, request: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        context["title"] = "Our very own title"
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class PlainRendering(admin.ModelAdmin):
+    def render_change_form(self, request: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        return HttpResponse("a page of the host's own making")
+
+
+@pytest.fixture
+def own_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """{% extends "admin/change_form.html" %}
+        {% block object-tools-items %}<li>Print</li>{{ block.super }}{% endblock %}"""
+    engine = engines["django"].engine
+    monkeypatch.setattr(engine, "template_loaders", [Loader(engine, {"own_form.html": text}), *engine.template_loaders])
+
+
+def test_the_button_joins_a_host_s_own_template(own_template: None, host: Any, make_desk: Callable[..., Desk]) -> None:
+    page = make_desk(Ticket, OwnTemplate).change_form(host.ticket())
+
+    tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
+    assert [word for word in ("Call customer", "Print", "History") if word in tools] == [
+        "Call customer",
+        "Print",
+        "History",
+    ]
+
+
+def test_the_button_joins_a_host_s_own_rendering(host: Any, exotel: Any, make_desk: Callable[..., Desk]) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    desk = make_desk(Ticket, OwnRendering)
+
+    page = desk.change_form(ticket)
+    desk.press_button_of(page)
+
+    assert "Our very own title" in page.text
+    assert CallRecord.objects.get().state == State.ACTIVE
+
+
+def test_a_page_that_is_no_template_is_left_alone(host: Any, make_desk: Callable[..., Desk]) -> None:
+    page = make_desk(Ticket, PlainRendering).change_form(host.ticket())
+
+    assert page.html == "a page of the host's own making"
+
+
+class ByHand(CallCustomerMixin, admin.ModelAdmin):
+    actions = ["close"]
+
+    @admin.action(description="Close")
+    def close(self, request: Any, queryset: Any) -> None:
+        queryset.update(status="closed")
+
+
+def test_the_mixin_by_hand_keeps_the_host_s_actions(host: Any, exotel: Any, make_desk: Callable[..., Desk]) -> None:
+    ticket = host.ticket(phone=OTHER)
+    desk = make_desk(Ticket, ByHand)
+
+    page = desk.changelist()
+    desk.press_button(ticket)
+
+    assert page.html.count('value="call_customer"') == 1
+    assert 'value="close"' in page.html
+    assert len(page.row_buttons) == 1
+    assert CallRecord.objects.get().customer_number == OTHER

@@ -1,0 +1,251 @@
+"""The history's pages: what they tell, what they cost, and that they believe nothing they show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.admin import history
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.signals import call_ended
+from tests.admin.desk import BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+
+LISTS = ["callrecord", "callevent", "announcement"]
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def reader(host: Any) -> Desk:
+    return Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+
+
+def make_calls(count: int, **fields: Any) -> list[CallRecord]:
+    now = timezone.now()
+    calls = CallRecord.objects.bulk_create(
+        CallRecord(
+            **{"account": "default", "agent_label": "Asha", "created_at": now, "custom_field": f"ticket_{n}", **fields}
+        )
+        for n in range(count)
+    )
+    events = CallEvent.objects.bulk_create(
+        CallEvent(call=call, kind="callback", event="terminal", received_at=now, fingerprint=f"{call.pk}")
+        for call in calls
+    )
+    Announcement.objects.bulk_create(
+        Announcement(call=event.call, event=event, signal="call_ended", created_at=now) for event in events
+    )
+    return calls
+
+
+def listed(desk: Desk, model: str, query: str = "") -> Any:
+    return desk.get(reverse(f"admin:exotel_ccm_{model}_changelist") + query)
+
+
+def test_a_call_tells_its_story(host: Any, exotel: Any, reader: Desk) -> None:
+    exotel.speed = 500.0
+    call = place_call(agent=host.agent(), ticket=host.ticket(phone="+919000001011"), placed_by=reader.user)
+    exotel.wait_until_quiet(timeout=20)
+
+    page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert "ended: 0:42 minutes of conversation." in page.text
+    assert "agent_canceled" in page.text  # Exotel's own word is kept beside ours
+    assert "answer to the request" in page.text
+    assert "callback from Exotel" in page.text
+    assert "call ended" in page.text
+    assert "+919000001011" in page.text
+    assert "Delete" not in page.text
+    assert "Save" not in page.text
+
+
+def test_the_list_says_how_each_call_went(reader: Desk) -> None:
+    make_calls(1, state="unconfirmed")
+    make_calls(1, state="ended", outcome="busy")
+    make_calls(1, state="ended", outcome="completed", talk_time=102)
+
+    rows = listed(reader, "callrecord").html.partition("<tbody>")[2].partition("</tbody>")[0]
+
+    assert [said in rows for said in ("outcome unknown", "customer was busy", "1:42 minutes of conversation")] == [
+        True
+    ] * 3
+
+
+def test_a_refused_call_says_what_to_do(host: Any, exotel: Any, reader: Desk) -> None:
+    exotel.agent("+919000000101").device = "off"
+    Desk(host.user("asha", "helpdesk.view_ticket", "exotel_ccm.place_call")).press_row(host.ticket(phone=BY_HAND))
+
+    page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[CallRecord.objects.get().pk]))
+
+    assert "1012: Your phone is switched off in Exotel. Turn the device on, then call again." in page.text
+
+
+def test_a_call_that_was_refused_and_then_reported_says_both(reader: Desk) -> None:
+    [call] = make_calls(1, refusal_code="10706", state="ended", outcome="completed", talk_time=5)
+
+    page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert "10706, but Exotel reported the call later" in page.text
+    assert "0:05 minutes of conversation" in page.text
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_an_empty_list_is_an_ordinary_page(reader: Desk, model: str) -> None:
+    page = listed(reader, model)
+
+    assert reader.response.status_code == 200
+    assert f"0 {CallRecord._meta.apps.get_model('exotel_ccm', model)._meta.verbose_name_plural}" in page.text
+
+
+def test_what_a_receiver_failed_with_is_shown_with_its_traceback(
+    host: Any, exotel: Any, receivers: Any, reader: Desk
+) -> None:
+    def mail_the_customer(**kwargs: Any) -> None:
+        raise ConnectionError(f"no mail server {EVIL}")
+
+    receivers(call_ended, mail_the_customer)
+    exotel.speed = 500.0
+    place_call(agent=host.agent(), ticket=host.ticket())
+    exotel.wait_until_quiet(timeout=20)
+
+    in_list = listed(reader, "announcement", "?state__exact=failed")
+    announcement = Announcement.objects.get(state="failed")
+    page = reader.get(reverse("admin:exotel_ccm_announcement_change", args=[announcement.pk]))
+
+    assert "mail_the_customer: ConnectionError" in in_list.text
+    assert "Traceback (most recent call last)" in page.text
+    assert "in mail_the_customer" in page.text.replace("&lt;locals&gt;.", "")
+    assert EVIL not in in_list.html + page.html
+
+
+def test_html_in_what_we_were_told_is_text(reader: Desk) -> None:
+    [call] = make_calls(
+        1, custom_field=EVIL, ticket_label=EVIL, agent_label=EVIL, refusal_code=EVIL[:40], placed_by_label=EVIL
+    )
+    CallEvent.objects.update(
+        event=EVIL,
+        code=EVIL,
+        advice=EVIL,
+        request_id=EVIL,
+        content_type=EVIL,
+        raw=EVIL.encode(),
+        facts={"words": [EVIL]},
+    )
+    Announcement.objects.update(
+        receivers=[{"receiver": EVIL, "error": EVIL, "traceback": EVIL, "attempts": 1}], changed=[EVIL]
+    )
+    event, announcement = CallEvent.objects.get(), Announcement.objects.get()
+
+    urls = [
+        reverse(f"admin:exotel_ccm_{row._meta.model_name}_change", args=[row.pk]) for row in (call, event, announcement)
+    ]
+    sources = [*(listed(reader, model).html for model in LISTS), *(reader.get(url).html for url in urls)]
+
+    assert all("&lt;script&gt;alert(1)" in source for source in sources)
+    assert not any(EVIL in source for source in sources)
+
+
+def test_a_body_that_is_no_text_is_shown_all_the_same(reader: Desk) -> None:
+    make_calls(1)
+    CallEvent.objects.update(raw=b"\xff\xfe\x00 not text")
+
+    page = reader.get(reverse("admin:exotel_ccm_callevent_change", args=[CallEvent.objects.get().pk]))
+
+    assert "not text" in page.text
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_a_list_costs_the_same_queries_for_few_and_for_many_rows(reader: Desk, model: str) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            listed(reader, model)
+        return len(queries)
+
+    make_calls(5)
+    cost()
+    few = cost()
+    make_calls(45)
+
+    assert cost() == few
+
+
+def test_a_call_s_page_costs_the_same_queries_for_few_and_for_many_events(reader: Desk) -> None:
+    [call] = make_calls(1)
+    url = reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            reader.get(url)
+        return len(queries)
+
+    cost()
+    few = cost()
+    for n in range(20):
+        CallEvent.objects.create(call=call, kind="callback", received_at=timezone.now(), fingerprint=f"x{n}")
+
+    assert cost() == few
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_lists_never_count_or_scan_the_whole_table(reader: Desk, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "COUNTED", 7)
+    make_calls(9)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = listed(reader, model)
+
+    ours = [query["sql"] for query in queries if f'"exotel_ccm_{model}"' in query["sql"]]
+    counts = [sql for sql in ours if "COUNT(" in sql.upper()]
+    assert len(counts) == 1
+    assert all("LIMIT 7" in sql for sql in counts)
+    assert not any("DISTINCT" in sql for sql in ours)
+    assert "7 " in page.text
+
+
+def test_lists_leave_bodies_in_the_database(reader: Desk) -> None:
+    [call] = make_calls(1)
+
+    with CaptureQueriesContext(connection) as queries:
+        listed(reader, "callevent")
+        reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert not any('"exotel_ccm_callevent"."raw"' in query["sql"] for query in queries)
+
+
+def test_the_account_is_a_filter_where_there_are_several(reader: Desk, settings: Any) -> None:
+    make_calls(2)
+    make_calls(1, account="mumbai")
+    one = listed(reader, "callrecord")
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "mumbai": "EXOTEL_MUMBAI"}}
+
+    several = listed(reader, "callrecord")
+    chosen = listed(reader, "callrecord", "?account=mumbai")
+
+    assert "By account" not in one.text
+    assert "By account" in several.text
+    assert "1 call" in chosen.text
+
+
+@pytest.mark.parametrize("term", ["abc", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥", "1" * 200])
+@pytest.mark.parametrize("model", ["callrecord", "callevent"])
+def test_any_search_is_answered(reader: Desk, model: str, term: str) -> None:
+    make_calls(1)
+
+    listed(reader, model, f"?q={term}")
+
+    assert reader.response.status_code == 200
+
+
+def test_a_call_without_view_permission_on_the_ledger_shows_no_ledger(host: Any) -> None:
+    [call] = make_calls(1)
+    desk = Desk(host.user("meera", SEES_CALLS, agent=None))
+
+    page = desk.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert desk.response.status_code == 200
+    assert "callback from Exotel" not in page.text

@@ -1,0 +1,135 @@
+"""Without ``view_customer_number`` no page of ours holds the number, and calling still works."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from django_exotel_ccm.signals import call_ended
+from tests.admin.desk import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+
+COMPLETED = "+919000001001"
+DIGITS = re.compile(r"9[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*1[\s()-]*0[\s()-]*0[\s()-]*1")
+
+
+def fail_with_the_number(**kwargs: Any) -> None:
+    raise RuntimeError(f"The gateway does not know {kwargs['call'].customer_number}")
+
+
+@pytest.fixture
+def story(host: Any, exotel: Any, receivers: Any) -> CallRecord:
+    """A whole call, with a receiver that quotes the number when it fails, on a ticket that is called by it."""
+    receivers(call_ended, fail_with_the_number)
+    exotel.speed = 500.0
+    ticket = host.ticket(subject=f"Call back {COMPLETED}", phone=COMPLETED)
+    Desk(host.user("vik", *AGENT_WORK)).press_button(ticket)
+    exotel.wait_until_quiet(timeout=20)
+    return CallRecord.objects.get()
+
+
+def pages(desk: Desk, call: CallRecord) -> dict[str, str]:
+    """Return the source of every page of ours that tells of calls."""
+    events, announcements = CallEvent.objects.all(), Announcement.objects.all()
+    urls = [
+        reverse("admin:exotel_ccm_callrecord_changelist"),
+        reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]),
+        reverse("admin:exotel_ccm_callevent_changelist"),
+        *(reverse("admin:exotel_ccm_callevent_change", args=[event.pk]) for event in events),
+        reverse("admin:exotel_ccm_announcement_changelist"),
+        *(reverse("admin:exotel_ccm_announcement_change", args=[one.pk]) for one in announcements),
+    ]
+    found = {url: desk.get(url).html for url in urls}
+    assert len(found) >= 9
+    return found
+
+
+def test_no_page_of_ours_holds_the_number(host: Any, story: CallRecord) -> None:
+    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
+
+    leaks = [url for url, html in pages(desk, story).items() if DIGITS.search(html)]
+
+    assert leaks == []
+
+
+def test_with_the_permission_the_pages_hold_it(host: Any, story: CallRecord) -> None:
+    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+
+    shown = [url for url, html in pages(desk, story).items() if DIGITS.search(html)]
+
+    assert reverse("admin:exotel_ccm_callrecord_change", args=[story.pk]) in shown
+    assert sum("callevent" in url for url in shown) >= 3
+    assert sum("announcement" in url for url in shown) >= 2
+
+
+def test_who_may_not_see_the_number_may_still_call_it(host: Any, exotel: Any) -> None:
+    exotel.speed = 500.0
+    desk = Desk(host.user("asha", *AGENT_WORK, SEES_CALLS))
+    ticket = host.ticket(phone=COMPLETED, other="+919000001002")
+
+    question = desk.press_button(ticket)
+    answer = desk.press_choice(question)
+    exotel.wait_until_quiet(timeout=20)
+    seen = [question.html, answer.html, desk.change_form(ticket).html, desk.changelist().html]
+    several = desk.run_action([ticket, host.ticket(phone="")]).html
+
+    assert CallRecord.objects.get().customer_number == COMPLETED
+    assert "+••••••••••01 (customer phone)" in question.text
+    assert "to ring Asha first, then +••••••••••01." in answer.messages
+    assert not any(DIGITS.search(html) for html in [*seen, several])
+
+
+def test_the_ticket_s_history_page_keeps_it_masked_for_everybody(host: Any, story: CallRecord) -> None:
+    assert [DIGITS.search(entry.change_message) for entry in LogEntry.objects.all()] == [None]
+
+
+def test_numbers_cannot_be_probed_by_searching(host: Any, story: CallRecord) -> None:
+    def found(desk: Desk, query: str) -> bool:
+        page = desk.get(reverse("admin:exotel_ccm_callrecord_changelist") + f"?q={query}")
+        return "1 call" in page.text
+
+    blind, seeing = host.user("meera", SEES_CALLS, agent=None), host.user("uma", SEES_CALLS, SEES_NUMBERS, agent=None)
+
+    assert found(Desk(seeing), "919000001001")
+    assert not any(found(Desk(blind), COMPLETED[start : start + 4]) for start in range(1, 10))
+    assert found(Desk(blind), "back")
+    assert found(Desk(blind), str(story.call_sid))
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "callrecord_changelist?customer_number=%2B919000001001",
+        "callrecord_changelist?customer_number__startswith=%2B919",
+        "callrecord_changelist?ticket_label__contains=9190",
+        "callrecord_changelist?facts__contains=9190",
+        "callevent_changelist?call__customer_number__startswith=%2B919",
+        "callevent_changelist?facts__icontains=9190",
+        "announcement_changelist?receivers__icontains=9190",
+        "announcement_changelist?event__call__customer_number__startswith=%2B919",
+    ],
+)
+def test_numbers_cannot_be_probed_by_address(host: Any, story: CallRecord, lookup: str) -> None:
+    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
+    name, _question, query = lookup.partition("?")
+
+    desk.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+
+    assert desk.response.status_code == 400
+
+
+def test_the_filters_of_the_lists_work(host: Any, story: CallRecord) -> None:
+    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
+
+    year = story.created_at.year
+    ended = desk.get(reverse("admin:exotel_ccm_callrecord_changelist") + f"?state__exact=ended&created_at__year={year}")
+    refused = desk.get(reverse("admin:exotel_ccm_callrecord_changelist") + "?state__exact=refused")
+    failed = desk.get(reverse("admin:exotel_ccm_announcement_changelist") + "?state__exact=failed")
+
+    assert "1 call" in ended.text
+    assert "0 calls" in refused.text
+    assert "1 announcement" in failed.text

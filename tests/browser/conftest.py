@@ -1,0 +1,100 @@
+"""A real Chromium at a real site: static files served, screenshots and accessibility findings kept in artifacts/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+# Before 6.1 breadcrumbs and search bar of the stock admin hold links that nothing but their colour tells from text.
+CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]]} if django.VERSION < (6, 1) else None
+PATIENCE = 15_000  # milliseconds until a page that does not do what it should fails its test
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Start the machine's own Chromium, headless; skip where there is none."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page in a browser of its own, with the cookies of nobody."""
+    contexts = []
+
+    def open_one(width: int = 1280, height: int = 900, *, dark: bool = False, **options: Any) -> Any:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", **options
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def site(live_server: Any, exotel: Any) -> Any:
+    """The live site, whose phones ring until somebody presses."""
+    exotel.options.by_hand = True
+    exotel.speed = 1.0
+    return live_server
+
+
+def log_in(page: Any, url: str, username: str) -> None:
+    """Log in as people do."""
+    page.goto(f"{url}/admin/")
+    page.fill("#id_username", username)
+    page.fill("#id_password", "pw")
+    page.click("input[type=submit]")
+    page.wait_for_selector("#user-tools")
+
+
+def keep_picture(page: Any, name: str) -> None:
+    """Keep a screenshot for people to look at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def keep_findings(found: dict[str, list[str]]) -> None:
+    """Keep what axe found on each page."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    counts = {"count": sum(map(len, found.values())), "pages": found}
+    (ARTIFACTS / "axe.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+
+
+def violations(page: Any) -> list[str]:
+    """Return what axe says is not accessible on the page: rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only where there is a browser
+
+    found = Axe().run(page, context=CONTEXT).response["violations"]
+    return sorted(f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"])
+
+
+assert os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")  # playwright runs an event loop in the thread that uses the ORM

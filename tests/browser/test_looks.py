@@ -1,0 +1,80 @@
+"""Pictures of our pages on stock admin: light and dark, wide and as narrow as a phone, and nothing that axe minds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import CallRecord
+from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
+from tests.browser.conftest import keep_picture, log_in, violations
+
+pytestmark = pytest.mark.browser
+LOOKS = {
+    "wide": (1280, 900, False),
+    "dark": (1280, 900, True),
+    "narrow": (390, 844, False),
+    "narrow_dark": (390, 844, True),
+}
+
+
+@pytest.fixture
+def addresses(host: Any, live_server: Any) -> dict[str, str]:
+    """The pages to look at, with something on each."""
+    host.user(
+        "asha",
+        *AGENT_WORK,
+        SEES_CALLS,
+        SEES_NUMBERS,
+        "exotel_ccm.view_callevent",
+        "exotel_ccm.dial_any_number",
+        "exotel_ccm.place_call_for_others",
+    )
+    host.agent("Vik", "sip:vik4c1d77e2")
+    now = timezone.now()
+    tickets = [
+        host.ticket("Ceiling fan in the meeting room makes a noise since Monday", phone=BY_HAND),
+        host.ticket("Wet carpet", phone="+919000001002", other="+919000001010"),
+        host.ticket("Asked for a quote", phone="ask at the desk"),
+    ]
+    common = {
+        "account": "default",
+        "agent_label": "Asha",
+        "customer_number": BY_HAND,
+        "ticket": tickets[0],
+        "ticket_label": str(tickets[0]),
+        "created_at": now,
+        "exophone_number": "+918000000700",
+    }
+    CallRecord.objects.create(**common, state=State.ENDED, outcome="completed", talk_time=102, total_duration=121)
+    CallRecord.objects.create(**common, state=State.REFUSED, refusal_code="1012")
+    call = CallRecord.objects.create(**common, state=State.UNCONFIRMED)
+    chosen = "&".join(f"ticket={ticket.pk}" for ticket in tickets)
+    return {
+        "changelist": "/admin/helpdesk/ticket/",
+        "change_form": f"/admin/helpdesk/ticket/{tickets[0].pk}/change/",
+        "choose": f"/exotel/choose/?door=admin&type=helpdesk.ticket&{chosen}",
+        "call_record": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
+        "calls": "/admin/exotel_ccm/callrecord/",
+    }
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_our_pages_are_readable(
+    look: str, addresses: dict[str, str], live_server: Any, open_page: Callable[..., Any]
+) -> None:
+    width, height, dark = LOOKS[look]
+    page = open_page(width, height, dark=dark)
+    log_in(page, live_server.url, "asha")
+    found = {}
+
+    for name, address in addresses.items():
+        page.goto(live_server.url + address)
+        keep_picture(page, f"{look}_{name}")
+        found[name] = violations(page)
+
+    assert {name: seen for name, seen in found.items() if seen} == {}

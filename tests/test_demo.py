@@ -1,0 +1,356 @@
+"""The demo as its users run it: a process of its own, ended as people and machines end processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+WITHIN = 60  # seconds; no run takes a fifth of it
+REAL = "exotel://never:shown@mumbai/acme1"
+NO_INCLUDE = "urlpatterns = [path('admin/', admin.site.urls)]"
+NO_WEBHOOK = """urlpatterns = [
+    path('admin/', admin.site.urls),
+    path('exotel/callbacks/<token>/', csrf_exempt(lambda request, token: HttpResponseNotFound())),
+    path('exotel/', include('django_exotel_ccm.urls')),
+]"""
+
+
+class Demo:
+    """One run of the demo, in a process group of its own."""
+
+    def __init__(self, data: Path, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        added = {"HELPDESK_DATA": str(data), "PYTHONPATH": f"{data}{os.pathsep}{ROOT}", **environment}
+        self.process = subprocess.Popen(
+            command or (sys.executable, "-m", "demo", "--speed=40", *arguments),
+            cwd=ROOT / "example_project",
+            env=kept | added,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        self.printed = ""
+
+    def read_until(self, words: str) -> None:
+        """Read what is printed, up to the line with the words."""
+        assert self.process.stdout
+        while words not in self.printed:
+            line = self.process.stdout.readline()
+            assert line, self.printed
+            self.printed += line
+
+    def finish(self, typed: str = "") -> int:
+        """Read the rest, and return the exit status."""
+        self.printed += self.process.communicate(typed, timeout=WITHIN)[0]
+        return self.process.returncode
+
+    def left_behind(self) -> bool:
+        """Say whether any process of the run still lives."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+    """Start demos whose data lie in one folder; what still lives at the end is killed."""
+    runs: list[Demo] = []
+
+    def start(*arguments: str, **options: Any) -> Demo:
+        runs.append(Demo(tmp_path, *arguments, **options))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.process.pid, signal.SIGKILL)
+        run.process.communicate()
+
+
+def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(data / "helpdesk.sqlite3")) as database:
+        return database.execute(query).fetchall()
+
+
+def test_once_places_a_call_through_the_admin_and_ends_well(demo: Callable[..., Demo], tmp_path: Path) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+
+    run = demo("--once", EXOTEL_URL=REAL, EXOTEL_API_TOKEN="never-shown", **proxy)
+
+    assert run.finish() == 0, run.printed
+    assert "Ignored in your environment: EXOTEL_API_TOKEN, EXOTEL_URL." in run.printed
+    assert "never" not in run.printed
+    story = [
+        "The admin says: Exotel accepted the request",
+        "Asha's phone rings.",
+        "Asha answers. The customer's phone rings: +919000001001.",
+        "The customer answers. They talk.",
+        'Exotel reports "answered"; the helpdesk answers 200.',
+        'Exotel reports "terminal"; the helpdesk answers 200.',
+        'The ticket "#1 Ceiling fan hums at night" says: called.',
+        "Call by Asha: completed, 0:42 minutes of talk.",
+        "The simulator's book agrees: asked once, 2 callbacks delivered, completed, 42 s of talk.",
+    ]
+    told = [run.printed.find(words) for words in story]
+    assert -1 not in told, run.printed
+    assert told == sorted(told)
+    assert rows(tmp_path, "SELECT status FROM helpdesk_ticket WHERE id = 1") == [("called",)]
+    assert rows(tmp_path, "SELECT account, state, outcome, talk_time FROM exotel_ccm_callrecord") == [
+        ("default", "ended", "completed", 42)
+    ]
+    assert not run.left_behind()
+
+
+def test_seeding_twice_gives_the_agents_and_exophones_of_the_simulator_once(
+    demo: Callable[..., Demo], exotel_simulator: Any, tmp_path: Path
+) -> None:
+    seed = '"$0" manage.py seed_helpdesk'
+    run = demo(command=("sh", "-c", f'"$0" manage.py migrate -v0 && {seed} && {seed}', sys.executable))
+
+    assert run.finish() == 0, run.printed
+    assert run.printed.count("7 tickets. Log in as asha or admin, password demo.") == 2
+    agents = {(agent.name, agent.uri) for agent in exotel_simulator.directory.agents}
+    assert sorted(rows(tmp_path, "SELECT name, contact_uri FROM exotel_ccm_agent")) == sorted(agents)
+    exophones = {(number,) for number in exotel_simulator.directory.exophones}
+    assert sorted(rows(tmp_path, "SELECT number FROM exotel_ccm_exophone")) == sorted(exophones)
+
+
+@pytest.mark.parametrize(
+    ("urls", "words"),
+    [
+        (NO_INCLUDE, r"(?s)The demo stops here: .*exotel_ccm\.E011"),
+        (NO_WEBHOOK, r'(?s)DISAGREE:.*callback "terminal" was not taken: the helpdesk answered \[404\]'),
+    ],
+    ids=["no include", "no webhook"],
+)
+def test_it_fails_when_the_webhook_url_is_taken_out(
+    demo: Callable[..., Demo], tmp_path: Path, urls: str, words: str
+) -> None:
+    (tmp_path / "deaf_settings.py").write_text("from config.settings import *\nROOT_URLCONF = 'deaf_urls'\n")
+    (tmp_path / "deaf_urls.py").write_text(
+        "from django.contrib import admin\nfrom django.http import HttpResponseNotFound\n"
+        "from django.urls import include, path\nfrom django.views.decorators.csrf import csrf_exempt\n\n"
+        f"{urls}\n"
+    )
+
+    run = demo("--once", DJANGO_SETTINGS_MODULE="deaf_settings")
+
+    assert run.finish() == 1, run.printed
+    assert re.search(words, run.printed), run.printed
+    assert "Traceback" not in run.printed
+    assert not run.left_behind()
+
+
+def test_a_taken_port_is_left_alone_and_ctrl_c_ends_the_open_site(demo: Callable[..., Demo]) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # taken by somebody else: as good
+            taken.bind(("127.0.0.1", 8000))
+            taken.listen()
+        run = demo()
+        run.read_until("Phones:")
+    site, phones = re.findall(r"(http://127\.0\.0\.1:\d+)/(?:admin/helpdesk/ticket/)?  ", run.printed)[-2:]
+
+    page = requests.get(f"{site}/admin/login/", timeout=10)
+    clock = requests.get(f"{phones}/page/state.json", timeout=10).json()["speed"]
+    foreign = requests.get(f"{site}/admin/login/", headers={"Host": "helpdesk.example.com"}, timeout=10)
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.finish() == 0, run.printed
+    assert re.search(r"Port 8000 is taken, so the helpdesk uses 80\d\d\.", run.printed)
+    assert "log in as asha, password demo" in run.printed
+    assert run.printed.endswith("The demo has ended.\n")
+    assert (page.status_code, foreign.status_code, clock) == (200, 400, 1.0)
+    assert page.cookies.keys() == ["helpdesk_csrftoken"]
+    assert not run.left_behind()
+    for url in (site, phones):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=10)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
+def test_a_signal_in_the_middle_of_a_call_leaves_nothing_behind(demo: Callable[..., Demo], how: signal.Signals) -> None:
+    run = demo("--once", "--speed=1")
+    run.read_until("phone rings")
+    run.process.send_signal(how)
+
+    assert run.finish() == 128 + how, run.printed
+    assert run.printed.endswith("The demo has ended.\n")
+    assert "Traceback" not in run.printed
+    assert not run.left_behind()
+
+
+def test_a_killed_demo_is_started_again_as_if_nothing_had_been(demo: Callable[..., Demo], tmp_path: Path) -> None:
+    killed = demo("--speed=1")
+    killed.read_until("phone rings")
+    killed.process.kill()
+    killed.finish()
+
+    again = demo("--once")
+
+    assert not killed.left_behind()
+    assert again.finish() == 0, again.printed
+    assert rows(tmp_path, "SELECT count(*) FROM helpdesk_ticket WHERE subject LIKE 'Ceiling fan%'") == [(1,)]
+    assert rows(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".py") == [
+        "helpdesk.sqlite3",
+        "secret_key",
+    ]
+
+
+def test_two_first_runs_at_once_take_turns_and_both_end_well(demo: Callable[..., Demo]) -> None:
+    runs = [demo("--once"), demo("--once")]
+
+    assert [run.finish() for run in runs] == [0, 0], runs[0].printed + runs[1].printed
+    assert sum("Another demo places its first call just now" in run.printed for run in runs) == 1
+
+
+def test_it_ends_with_whoever_started_it(demo: Callable[..., Demo]) -> None:
+    run = demo(command=("sh", "-c", '"$0" -m demo --speed=1 & wait', sys.executable))
+    run.read_until("phone rings")
+    run.process.kill()
+
+    run.finish()  # returns when nobody holds the demo's output any more
+
+    assert run.printed.endswith("The demo has ended.\n")
+
+
+# Real phones: only refusals, and an account that is a simulator.
+
+LIVE = {"agent": "+919000000101", "customer": "+919000001001", "exophone": "+918000000700"}
+
+
+def live(without: str = "", **numbers: str) -> list[str]:
+    return ["--live", "--once", *(f"--{name}={value}" for name, value in (LIVE | numbers).items() if name != without)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without", "words"),
+    [
+        (live(without="agent"), "", "LIVE needs AGENT, a number with its country code. Type: make demo LIVE=1"),
+        (live(without="customer"), "", "LIVE needs CUSTOMER, a number"),
+        (live(without="exophone"), "", "LIVE needs EXOPHONE, a number"),
+        (live(customer="098765 43210"), "", "LIVE needs CUSTOMER, a number"),
+        (live(), "EXOTEL_URL", "LIVE needs your Exotel account. Set EXOTEL_API_KEY,"),
+        (live(), "CALLBACK_BASE_URL", "LIVE needs CALLBACK_BASE_URL: without it nobody hears how the call ends."),
+        (live(), "https", "(exotel_ccm.E003) EXOTEL_CCM['CALLBACK_BASE_URL'] is neither an https address"),
+        (live(), "yes", "nothing was dialled."),
+    ],
+)
+def test_live_refuses_what_is_not_complete(
+    demo: Callable[..., Demo], exotel_simulator: Any, arguments: list[str], without: str, words: str
+) -> None:
+    base = "http://crm.example.com:1" if without == "https" else f"http://127.0.0.1:{free_port()}"
+    environment = {"EXOTEL_URL": exotel_simulator.account_url, "CALLBACK_BASE_URL": base}
+    environment[without if without in environment else "UNUSED"] = ""
+
+    run = demo(*arguments, **environment)
+
+    assert run.finish(typed="y\n") == 1, run.printed
+    assert words in run.printed
+    assert "Traceback" not in run.printed
+    assert exotel_simulator.book.requests == []
+
+
+def test_live_asks_for_a_typed_yes_and_tells_the_call_from_the_ledger(
+    demo: Callable[..., Demo], exotel_simulator: Any, tmp_path: Path
+) -> None:
+    base = f"http://127.0.0.1:{free_port()}"
+
+    run = demo(*live(), EXOTEL_URL=exotel_simulator.account_url, CALLBACK_BASE_URL=base)
+
+    assert run.finish(typed="yes\n") == 0, run.printed
+    asked = "This rings +919000000101, then +919000001001, through the Exotel account simulated1."
+    assert run.printed.index(asked) < run.printed.index("The admin says:") < run.printed.index("Exotel says: terminal")
+    assert 'The ticket "#1 A first real call" says: called.' in run.printed
+    [request] = [seen.body for seen in exotel_simulator.book.requests if seen.method == "POST"]
+    assert (request["to"], request["virtual_number"]) == ({"number": LIVE["customer"]}, LIVE["exophone"])
+    assert not (tmp_path / "helpdesk.sqlite3").exists()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("account", "number", "refused"),
+    [
+        (REAL, "+919000001001", True),
+        (REAL, "+919812345678", False),
+        ("exotel://k:t@127.0.0.1:1/acme1?tls=off", "+919000001001", False),
+    ],
+)
+def test_the_made_up_people_are_never_rung_through_a_real_account(
+    demo: Callable[..., Demo], account: str, number: str, refused: bool
+) -> None:
+    ask = (
+        "from django_exotel_ccm.models import CallRecord\nfrom helpdesk.policies import no_stranger\n"
+        f"print(no_stranger(CallRecord(account='default', customer_number={number!r})))"
+    )
+
+    run = demo(command=(sys.executable, "manage.py", "shell", "--no-imports", "-c", ask), EXOTEL_URL=account)
+
+    assert run.finish() == 0, run.printed
+    assert ("Only the simulator may ring them." in run.printed) is refused
+
+
+# The first step on a fresh machine.
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "words"),
+    [
+        ("", "This needs Python 3.11 or newer, and there is none on the PATH."),
+        ("#!/bin/sh\nexit 1\n", "This needs Python 3.11 or newer, and there is none on the PATH."),
+        (
+            '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; *print*) echo 3.12;; esac\n',
+            "sudo apt install python3.12-venv",
+        ),
+    ],
+    ids=["none", "too old", "without venv"],
+)
+def test_a_machine_without_a_fitting_python_is_told_what_to_type(tmp_path: Path, interpreter: str, words: str) -> None:
+    bin_folder = tmp_path / "a bin"
+    bin_folder.mkdir()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    if interpreter:
+        (bin_folder / "python3").write_text(interpreter)
+        (bin_folder / "python3").chmod(0o755)
+    make = shutil.which("make")
+    assert make
+
+    done = subprocess.run(
+        [make, "demo", "ONCE=1"],
+        cwd=tmp_path,
+        env={"PATH": str(bin_folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert words in done.stdout
+    assert not (tmp_path / ".venv").exists()

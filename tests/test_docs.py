@@ -1,0 +1,299 @@
+"""The documentation holds what the code has, no less and no more, and its examples run."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+import os
+import pkgutil
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management.base import BaseCommand, CommandParser
+from django.dispatch import Signal
+from django.test import Client
+from django.urls import reverse
+
+import django_exotel_ccm
+from django_exotel_ccm import conf, exceptions, models, services, signals, tickets, urls
+from django_exotel_ccm.choices import Outcome, SignalName, State
+from django_exotel_ccm.exotel.account import Secret, account_from_url
+from django_exotel_ccm.exotel.errors import CODES, REFUSING_STATUSES, NotPlaced
+from django_exotel_ccm.management import commands
+from django_exotel_ccm.simulator import SCRIPTS, Options
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(django_exotel_ccm.__file__).parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+# Reading the pages.
+
+
+def read(page: str) -> str:
+    return (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a heading, without its code, up to the next heading of its level or above."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^(#+) {re.escape(heading)}\n", text, re.MULTILINE)
+    assert found, f"{page}.md has no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(found[1])}}} ", text[found.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of the tables in a text, without their headings."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    ruled = [index for index, row in enumerate(cells) if set("".join(row)) <= set("|-")]
+    return [row for index, row in enumerate(cells) if index not in ruled and index + 1 not in ruled]
+
+
+def first_names(text: str) -> list[str]:
+    """The names in backticks in the first column of the tables in a text."""
+    return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def titles(text: str, level: int) -> list[str]:
+    """The headings of a level that are names in backticks."""
+    return re.findall(rf"^{'#' * level} `(.+)`$", text, re.MULTILINE)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+
+
+def file_in(page: str, name: str) -> str:
+    """The code block that is the file ``name``."""
+    found = [block for block in blocks(page, "python") if block.startswith(f"# {name}\n")]
+    assert found, f"{page}.md shows no {name}"
+    return found[0]
+
+
+# Reading the code.
+
+
+def in_code(pattern: str) -> set[str]:
+    return {found for path in PACKAGE.rglob("*.py") for found in re.findall(pattern, path.read_text("utf-8"))}
+
+
+def check_ids() -> set[str]:
+    return {f"exotel_ccm.{number}" for number in in_code(r"""(?:exotel_ccm\.|["'])([EW]\d{3})\b""")}
+
+
+def rooms() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules([str(PACKAGE)])} - {"migrations"}
+
+
+def command_names() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(commands.__path__)}
+
+
+def command_options() -> set[str]:
+    def flags(parser: CommandParser) -> set[str]:
+        return {flag for action in parser._actions for flag in action.option_strings}
+
+    command = import_module("django_exotel_ccm.management.commands.exotel_simulator").Command()
+    usual = flags(BaseCommand().create_parser("manage.py", "usual"))
+    return flags(command.create_parser("manage.py", "exotel_simulator")) - usual
+
+
+def own_exceptions() -> set[str]:
+    base = exceptions.ExotelCCMError
+    found = {name for name, value in vars(exceptions).items() if isinstance(value, type) and issubclass(value, base)}
+    return found - {base.__name__}
+
+
+DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
+    ("keys of EXOTEL_CCM", titles(section("settings", "Keys"), 3), conf.KEYS),
+    ("options of TICKETS", first_names(section("settings", "`TICKETS`")), tickets.OPTIONS),
+    ("variables", first_names(section("settings", "Environment variables")), {conf.URL_VARIABLE, *conf.PARTS}),
+    ("checks", first_names(read("checks")), check_ids()),
+    ("signals", titles(read("signals"), 2), {name for name, it in vars(signals).items() if isinstance(it, Signal)}),
+    (
+        "permissions",
+        first_names(section("admin", "Permissions")),
+        {f"exotel_ccm.{codename}" for codename, _label in models.CallRecord._meta.permissions},
+    ),
+    ("our refusals", first_names(section("reference", "Codes of ours")), in_code(r'Refusal\(\s*"(\w+)"')),
+    ("Exotel's codes", first_names(section("reference", "Codes of Exotel")), CODES),
+    ("exceptions", first_names(section("reference", "Exceptions")), own_exceptions()),
+    ("arguments", first_names(section("reference", "Place a call")), inspect.signature(services.place_call).parameters),
+    ("URLs", first_names(section("reference", "URLs")), {str(pattern.name) for pattern in urls.urlpatterns}),
+    ("commands", first_names(section("reference", "Commands")), command_names()),
+    ("models", titles(section("reference", "Models"), 3), models.__all__),
+    ("command's options", first_names(section("simulator", "The command")), command_options()),
+    ("switches", first_names(section("simulator", "Switches")), {one.name for one in dataclasses.fields(Options)}),
+    ("rooms", first_names(section("architecture", "Rooms")), rooms()),
+    ("outcomes", first_names(section("life-of-a-call", "`outcome`")), Outcome.values),
+]
+
+
+@pytest.mark.parametrize(("documented", "known"), [it[1:] for it in DOCUMENTED], ids=[it[0] for it in DOCUMENTED])
+def test_what_is_documented_is_what_there_is(documented: Iterable[str], known: Iterable[str]) -> None:
+    assert sorted(documented) == sorted(known)
+
+
+def test_the_states_are_drawn_and_explained() -> None:
+    drawing = (ROOT / "docs/diagrams/life-of-a-call.svg").read_text("utf-8")
+    explained = first_names(read("life-of-a-call"))
+
+    assert explained[: len(State.values)] == State.values
+    assert [state for state in State.values if f">{state}</text>" not in drawing] == []
+
+
+def test_the_signals_stand_in_the_order_in_which_they_are_sent() -> None:
+    assert titles(read("signals"), 2) == SignalName.values
+
+
+def test_the_codes_say_whether_anything_was_placed() -> None:
+    table = rows(section("reference", "Codes of Exotel"))
+
+    assert {row[0].strip("`"): row[2] == "no" for row in table} == {
+        code: issubclass(kind, NotPlaced) for code, kind in CODES.items()
+    }
+
+
+def test_the_refusing_statuses_are_listed() -> None:
+    row = next(row for row in rows(read("life-of-a-call")) if row[0].startswith("HTTP "))
+
+    assert set(map(int, re.findall(r"\d+", row[0]))) == REFUSING_STATUSES
+
+
+def test_the_fields_that_hosts_may_read_exist() -> None:
+    fields = first_names(section("reference", "`CallRecord`"))
+
+    assert "talk_time" in fields
+    assert [name for name in fields if not hasattr(models.CallRecord, name)] == []
+
+
+def test_the_magic_numbers_are_the_simulators() -> None:
+    table = [tuple(row) for row in rows(section("simulator", "Magic numbers"))]
+
+    assert table == [(f"`{script.number}`", script.title) for script in SCRIPTS]
+
+
+def test_the_switches_begin_as_documented() -> None:
+    table = {row[0].strip("`"): row[1].split(", ")[0].strip("`") for row in rows(section("simulator", "Switches"))}
+    usual = dataclasses.asdict(Options()) | {"lost_events": "none"}
+
+    assert table == {name: str(value) for name, value in usual.items()}
+
+
+def test_the_layers_are_those_that_the_linter_holds() -> None:
+    layers = next(it for it in PYPROJECT["tool"]["importlinter"]["contracts"] if it["type"] == "layers")["layers"]
+
+    assert blocks("architecture", "text")[0].splitlines() == layers
+
+
+def test_the_versions_agree() -> None:
+    version = PYPROJECT["project"]["version"]
+    changelog = re.findall(r"^## \[?([^\s\]]+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+    assert runpy.run_path(str(ROOT / "docs/conf.py"))["release"] == version
+    assert changelog[0] == version
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", path.read_text("utf-8"))
+
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
+def test_the_commands_named_are_targets_of_make(path: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / path).read_text("utf-8"), re.MULTILINE))
+
+    assert {"demo", "test"} <= named <= targets
+
+
+# The examples.
+
+
+@pytest.mark.parametrize("page", [path.stem for path in PAGES])
+def test_examples_are_python(page: str) -> None:
+    for block in blocks(page, "python"):
+        compile(block, page, "exec")
+
+
+@pytest.mark.parametrize("page", ["index", "tutorial", "settings"])
+def test_settings_in_examples_are_usable(page: str, settings: Any) -> None:
+    examples = [block for block in blocks(page, "python") if "EXOTEL_CCM = {" in block]
+
+    assert examples
+    for example in examples:
+        names: dict[str, Any] = {"INSTALLED_APPS": []}
+        exec(example, names)
+        settings.EXOTEL_CCM = names["EXOTEL_CCM"]
+        assert conf.get_settings().problems == ()
+
+
+def test_account_urls_in_examples_are_readable() -> None:
+    shown = re.findall(r"exotel://[^\s'`]+[A-Za-z0-9_]", "".join(map(read, ("settings", "tutorial"))))
+
+    assert len(shown) > 5
+    for url in shown:
+        assert account_from_url(Secret(url), variable="EXOTEL_URL").sid
+
+
+def test_the_log_filter_cuts_the_tokens_of_callbacks(caplog: pytest.LogCaptureFixture) -> None:
+    names: dict[str, Any] = {}
+    exec(file_in("go-live", "crm/logs.py"), names)
+    caplog.handler.addFilter(names["CutCallbackTokens"]())
+
+    Client().post(reverse("exotel_ccm:callback", args=["a-token.of-a.callback"]))
+    logging.getLogger("host").warning("%s paid %d", "Ravi", 7)
+
+    assert "/exotel/callbacks/…/" in caplog.text
+    assert "a-token" not in caplog.text
+    assert "Ravi paid 7" in caplog.text
+
+
+def test_the_receivers_and_tests_of_the_examples_run(tmp_path: Path) -> None:
+    host = tmp_path / "helpdesk"
+    host.mkdir()
+    (host / "__init__.py").touch()
+    (host / "models.py").write_text("from tests.helpdesk.models import Customer, Ticket\n")
+    (host / "telephony.py").write_text(file_in("tutorial", "helpdesk/telephony.py"))
+    (host / "mails.py").write_text(file_in("signals", "helpdesk/telephony.py"))
+    (tmp_path / "test_telephony.py").write_text(file_in("testing", "tests/test_telephony.py"))
+    (tmp_path / "test_helpdesk.py").write_text(file_in("testing", "helpdesk/tests.py"))
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture(autouse=True)\n"
+        "def told(request, settings, mailoutbox):\n"
+        "    from helpdesk import mails, telephony\n"
+        "    settings.MANAGERS = [('Boss', 'boss@example.com')]\n"
+        "    yield\n"
+        "    assert len(mailoutbox) == ('call again' in request.node.name)\n"
+    )
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\naddopts = -p no:cacheprovider\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTGRES")}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SQLITE_NAME": str(tmp_path / "db.sqlite3")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout

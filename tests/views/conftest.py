@@ -1,0 +1,26 @@
+"""The desk of somebody who may do all that an agent does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admin.desk import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Desk
+
+
+@pytest.fixture
+def desk(host: Any) -> Desk:
+    return Desk(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
+
+
+def orders(exotel: Any) -> list[Any]:
+    """Return the calls that Exotel was asked to place."""
+    return [seen.body for seen in exotel.book.requests if seen.method == "POST"]
+
+
+@pytest.fixture
+def exotel(exotel: Any) -> Any:
+    """The simulated Exotel at the pace of real phones: a call that nobody answers rings longer than a test."""
+    exotel.speed = 1.0
+    return exotel

@@ -1,0 +1,302 @@
+"""Promise 6: every URL of ours, walked by everybody who might knock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import get_resolver, reverse
+from django.utils import timezone
+
+from django_exotel_ccm import urls
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone
+from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, Desk
+from tests.helpdesk.models import Ticket
+from tests.views.conftest import orders
+
+MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement]
+HISTORY = [CallRecord, CallEvent, Announcement]
+
+
+def row_of(model: Any) -> Any:
+    """Return one row of a model of ours, made where there is none."""
+    now = timezone.now()
+    if model in (Agent, ExoPhone):
+        return model.objects.first()
+    call = CallRecord.objects.create(account="default", created_at=now, customer_number=BY_HAND)
+    if model is CallRecord:
+        return call
+    event = CallEvent.objects.create(call=call, kind="callback", received_at=now, fingerprint="f")
+    return event if model is CallEvent else Announcement.objects.create(call=call, signal="call_ended", created_at=now)
+
+
+def pages_of(model: Any) -> dict[str, str]:
+    prefix, key = f"admin:exotel_ccm_{model._meta.model_name}", row_of(model).pk
+    return {
+        "list": reverse(f"{prefix}_changelist"),
+        "add": reverse(f"{prefix}_add"),
+        "change": reverse(f"{prefix}_change", args=[key]),
+        "delete": reverse(f"{prefix}_delete", args=[key]),
+        "history": reverse(f"{prefix}_history", args=[key]),
+    }
+
+
+def knock(client: Client, pages: dict[str, str], method: str = "get") -> dict[str, int]:
+    return {name: getattr(client, method)(url).status_code for name, url in pages.items()}
+
+
+def all_of(pages: dict[str, str], status: int) -> dict[str, int]:
+    return dict.fromkeys(pages, status)
+
+
+def allow(user: Any, model: Any, *actions: str) -> None:
+    for action in actions:
+        user.user_permissions.add(Permission.objects.get(codename=f"{action}_{model._meta.model_name}"))
+
+
+# The admin pages of the five models.
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nobody_without_permission_gets_into_an_admin_page(host: Any, model: Any, method: str) -> None:
+    host.agent()
+    staff = host.user("meera", "exotel_ccm.place_call", agent=None)
+    customer = host.user("ravi", agent=None)
+    customer.is_staff = False
+    customer.save()
+    allow(customer, model, "view", "change", "add", "delete")
+    gone = host.user("gone", agent=None)
+    allow(gone, model, "view", "change", "add", "delete")
+    gone.is_active = False
+    gone.save()
+    pages = pages_of(model)
+
+    # The admin sends strangers to its login page.
+    assert knock(Desk(None).client, pages) == all_of(pages, 302)
+    assert knock(Desk(customer).client, pages) == all_of(pages, 302)
+    assert knock(Desk(gone).client, pages) == all_of(pages, 302)
+    client = Client()
+    client.force_login(staff)
+    assert knock(client, pages, method) == all_of(pages, 403)
+    assert model.objects.count() == 1
+
+
+@pytest.mark.parametrize("model", HISTORY)
+def test_history_is_read_by_those_with_the_permission_and_changed_by_nobody(host: Any, model: Any) -> None:
+    user = host.user("meera", "exotel_ccm.place_call", agent=None)
+    allow(user, model, "view", "change", "add", "delete")
+    pages = pages_of(model)
+    before = model.objects.values().get()
+    client = Client()
+    client.force_login(user)
+
+    seen = knock(client, pages)
+    posted = {
+        name: client.post(url, {"post": "yes", "action": "delete_selected"}).status_code for name, url in pages.items()
+    }
+
+    assert seen == {"list": 200, "add": 403, "change": 200, "delete": 403, "history": 200}
+    assert (posted["add"], posted["change"], posted["delete"]) == (403, 403, 403)
+    assert model.objects.values().get() == before
+
+
+def test_even_the_superuser_edits_and_deletes_no_history(host: Any) -> None:
+    user = host.user("root", is_superuser=True)
+    call = row_of(CallRecord)
+    client = Client()
+    client.force_login(user)
+
+    change = client.post(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]), {"state": "ended"})
+    many = client.post(
+        reverse("admin:exotel_ccm_callrecord_changelist"),
+        {"action": "delete_selected", "_selected_action": [call.pk], "index": 0, "post": "yes"},
+    )
+
+    assert (change.status_code, many.status_code) == (403, 200)
+    call.refresh_from_db()
+    assert call.state == "requested"
+
+
+@pytest.mark.parametrize("model", [Agent, ExoPhone])
+def test_agents_and_exophones_are_edited_by_those_with_the_permission(host: Any, model: Any) -> None:
+    host.agent()
+    user = host.user("meera", agent=None)
+    allow(user, model, "view", "change", "add", "delete")
+    pages = pages_of(model)
+
+    assert knock(Desk(user).client, pages) == all_of(pages, 200)
+
+
+# Our own views.
+
+
+def test_this_file_knows_every_url_of_ours() -> None:
+    names = {pattern.name for pattern in urls.urlpatterns}
+    admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
+
+    # A new view has to be walked here before it is listed here. The callback's door is tests/webhooks/.
+    assert names == {"callback", "place", "choose"}
+    assert admin_names == []
+
+
+def press(ticket: Any, **given: Any) -> dict[str, Any]:
+    return {"door": "admin", "type": "helpdesk.ticket", "ticket": ticket.pk, "after": 0, **given}
+
+
+def knock_at_calling(user: Any, ticket: Any, forged: dict[str, Any] | None = None) -> tuple[int, int]:
+    """Return the statuses of the choose page and of the press itself."""
+    client = Client()
+    if user is not None:
+        client.force_login(user)
+    data = press(ticket) | (forged or {})
+    choose = client.get(reverse("exotel_ccm:choose"), data)
+    return choose.status_code, client.post(reverse("exotel_ccm:place"), data).status_code
+
+
+def test_the_right_user_may_call(host: Any, exotel: Any) -> None:
+    assert knock_at_calling(host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)) == (200, 302)
+    assert len(orders(exotel)) == 1
+
+
+def test_strangers_may_not_call(host: Any, exotel: Any) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    visitor = host.user("ravi", *AGENT_WORK, agent=None)
+    visitor.is_staff = False
+    visitor.save()
+    gone = host.user("gone", *AGENT_WORK, agent=None)
+    gone.is_active = False
+    gone.save()
+
+    assert knock_at_calling(None, ticket) == (403, 403)
+    assert knock_at_calling(host.user("meera", "helpdesk.view_ticket"), ticket) == (403, 403)
+    assert knock_at_calling(visitor, ticket) == (403, 403)
+    assert knock_at_calling(gone, ticket) == (403, 403)
+    assert orders(exotel) == []
+    assert CallRecord.objects.count() == 0
+
+
+def test_another_team_s_ticket_does_not_exist(host: Any, exotel: Any) -> None:
+    user = host.user("asha", *AGENT_WORK, last_name="north")
+    theirs = host.ticket(phone=BY_HAND, team="south")
+
+    # The choose page lists nothing, and does not say what is missing.
+    assert knock_at_calling(user, theirs) == (200, 404)
+    assert (
+        Desk(user)
+        .get(reverse("exotel_ccm:choose") + f"?door=admin&type=helpdesk.ticket&ticket={theirs.pk}")
+        .html.count("Broken fan")
+        == 0
+    )
+    assert orders(exotel) == []
+
+
+def test_calling_needs_the_right_to_see_the_ticket(host: Any, exotel: Any) -> None:
+    user = host.user("asha", "exotel_ccm.place_call")
+
+    assert knock_at_calling(user, host.ticket(phone=BY_HAND)) == (200, 404)
+    assert orders(exotel) == []
+
+
+def test_can_call_has_its_say_at_the_press_too(host: Any, exotel: Any, settings: Any) -> None:
+    options = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.never"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": options}}
+    user, ticket = host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)
+
+    assert knock_at_calling(user, ticket) == (200, 403)
+    assert "This ticket is not yours to call." in Desk(user).run_action([ticket, host.ticket()]).text
+    assert orders(exotel) == []
+
+
+def never(user: Any, ticket: Ticket) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"door": "elsewhere"},
+        {"door": ""},
+        {"type": "helpdesk.customer"},
+        {"type": "auth.user"},
+        {"type": "nonsense"},
+        {"type": "a.b.c"},
+        {"type": ""},
+        {"ticket": "0"},
+        {"ticket": ""},
+        {"ticket": "abc"},
+        {"ticket": "1 OR 1=1"},
+        {"ticket": "\0"},
+        {"ticket": "9" * 40},
+    ],
+)
+def test_a_forged_door_kind_or_ticket_leads_nowhere(host: Any, exotel: Any, forged: dict[str, str]) -> None:
+    _choose, place = knock_at_calling(host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND), forged)
+
+    assert place == 404
+    assert orders(exotel) == []
+
+
+def test_a_forged_agent_is_refused(host: Any, exotel: Any) -> None:
+    user, ticket = host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)
+    other = host.agent("Vik", "sip:vik4c1d77e2")
+
+    statuses = {knock_at_calling(user, ticket, {"agent": forged})[1] for forged in (other.pk, 0, "x", "9" * 40)}
+
+    assert statuses == {403}
+    assert orders(exotel) == []
+
+
+def test_a_forged_number_is_not_dialled(host: Any, exotel: Any, desk: Desk) -> None:
+    ticket, other = host.ticket(phone=OTHER, other=BY_HAND), host.ticket("Other", phone="+919000001002", other=OTHER)
+    theirs = desk.press_button(other).of_class("exotel-choose-form")[0].data["number"][0]
+    page = desk.press_button(ticket)
+
+    for forged in (theirs, "x" * 32, BY_HAND, "é"):
+        assert len(desk.press_choice(page, number=forged).of_class("exotel-choose-form")) == 1
+    desk.press_choice(page, to="+919000001004")
+
+    assert desk.response.status_code == 403
+    assert orders(exotel) == []
+
+
+def test_only_a_post_with_the_csrf_token_calls(host: Any, exotel: Any, desk: Desk) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    data = {name: str(value) for name, value in press(ticket).items()}
+
+    reads = [getattr(desk.client, method)(reverse("exotel_ccm:place"), data) for method in ("get", "head", "options")]
+    writes = [getattr(desk.client, method)(reverse("exotel_ccm:place"), data) for method in ("post", "put", "delete")]
+    posted_choice = Client().post(reverse("exotel_ccm:choose"), data)
+
+    assert [answer.status_code for answer in reads] == [405] * 3
+    assert [answer.status_code for answer in writes] == [403] * 3
+    assert posted_choice.status_code == 405
+    assert orders(exotel) == []
+
+
+def test_csrf_is_checked_also_where_the_host_has_taken_the_middleware_out(
+    host: Any, exotel: Any, settings: Any, desk: Desk
+) -> None:
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name]
+
+    answer = desk.client.post(reverse("exotel_ccm:place"), press(host.ticket(phone=BY_HAND)))
+
+    assert answer.status_code == 403
+    assert orders(exotel) == []
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+)
+def test_next_leads_to_no_other_host(host: Any, exotel: Any, wanted: str) -> None:
+    client = Client()
+    client.force_login(host.user("asha", *AGENT_WORK))
+
+    answer = client.post(reverse("exotel_ccm:place"), press(host.ticket(phone=BY_HAND), next=wanted))
+    choose = client.get(reverse("exotel_ccm:choose"), press(host.ticket(), next=wanted))
+
+    assert answer["Location"] == reverse("admin:helpdesk_ticket_changelist")
+    assert "evil" not in choose.content.decode()
+    assert "alert(1)" not in choose.content.decode()

@@ -1,0 +1,96 @@
+"""Promise 5: nothing on screen claims more than is known."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone, translation
+
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.wording import describe
+
+NOON = datetime.datetime(2026, 3, 4, 6, 30, tzinfo=datetime.UTC)  # 12:00 in Kolkata
+
+
+class Seeing:
+    def has_perm(self, name: str) -> bool:
+        return name == "exotel_ccm.view_customer_number"
+
+
+def said(user: Any = None, **fields: Any) -> str:
+    with time_machine.travel(NOON + datetime.timedelta(minutes=1), tick=False):
+        call = CallRecord(**{"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON, **fields})
+        return describe(call, user or Seeing())
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"state": "requested"}, "Asking Exotel since 12:00 to connect Asha with +919000001001."),
+        (
+            {"state": "unconfirmed"},
+            (
+                "Outcome unknown since 12:00: Exotel gave no clear answer, so Asha's phone may ring. "
+                "The call to +919000001001 is not repeated."
+            ),
+        ),
+        ({"state": "refused"}, "The call to +919000001001 was refused at 12:00."),
+        ({"state": "refused", "customer_number": ""}, "The call to the customer was refused at 12:00."),
+        ({"state": "active"}, "Exotel accepted the request at 12:00 to ring Asha first, then +919000001001."),
+        (
+            {"state": "active", "answered_at": NOON},
+            "A phone was answered in the call of Asha to +919000001001, placed at 12:00.",
+        ),
+        (
+            {"state": "ended", "outcome": "completed", "talk_time": 102},
+            "The call of Asha to +919000001001, placed at 12:00, ended: 1:42 minutes of conversation.",
+        ),
+        (
+            {"state": "ended", "outcome": "completed", "talk_time": 0},
+            "The call of Asha to +919000001001, placed at 12:00, ended: completed, without a conversation.",
+        ),
+        (
+            {"state": "ended", "outcome": "completed", "talk_time": None},
+            "The call of Asha to +919000001001, placed at 12:00, ended: completed.",
+        ),
+        (
+            {"state": "ended", "outcome": "customer_unanswered", "answered_at": NOON},
+            "The call of Asha to +919000001001, placed at 12:00, ended: customer did not answer.",
+        ),
+        (
+            {"state": "ended", "outcome": "failed", "talk_time": 9},
+            "The call of Asha to +919000001001, placed at 12:00, ended: failed, 0:09 minutes of conversation.",
+        ),
+    ],
+)
+def test_a_call_is_told_as_it_is_known(fields: dict[str, Any], sentence: str) -> None:
+    assert said(**fields) == sentence
+
+
+def test_a_call_of_another_day_has_its_date() -> None:
+    with translation.override("en-gb"):
+        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).endswith("at 12/02/2026 12:00.")
+
+
+def test_midnight_is_the_reader_s_not_greenwich_s() -> None:
+    # 00:15 in Kolkata is still yesterday in Greenwich.
+    early = datetime.datetime(2026, 3, 3, 18, 45, tzinfo=datetime.UTC)
+
+    assert said(state="refused", created_at=early).endswith("was refused at 00:15.")
+
+
+def test_without_time_zones_it_works_too(settings: Any) -> None:
+    settings.USE_TZ = False
+
+    assert said(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("The call to")
+
+
+def test_who_may_not_see_the_number_reads_its_last_digits() -> None:
+    class Blind:
+        def has_perm(self, name: str) -> bool:
+            return False
+
+    assert said(Blind(), state="refused") == "The call to +••••••••••01 was refused at 12:00."
