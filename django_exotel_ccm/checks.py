@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db.models import CompositePrimaryKey
 from django.urls import NoReverseMatch, reverse
 
-from django_exotel_ccm import conf, tickets
+from django_exotel_ccm import accounts, conf, tickets
 
 
 def register_all() -> None:
@@ -56,7 +56,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 def check_accounts(**kwargs: Any) -> list[CheckMessage]:
     """E007, W002, W003: the accounts in the environment, and credentials where Django's error pages show them."""
     try:
-        conf.configured_accounts()
+        accounts.configured_accounts()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="The value itself is not shown.", id="exotel_ccm.E007")]
     found: list[CheckMessage] = [
@@ -65,7 +65,7 @@ def check_accounts(**kwargs: Any) -> list[CheckMessage]:
             hint=f"Set {wanted} in the environment.",
             id="exotel_ccm.W002",
         )
-        for alias, wanted in conf.missing_accounts().items()
+        for alias, wanted in accounts.missing_accounts().items()
     ]
     if conf.has_literal_account():
         found.append(

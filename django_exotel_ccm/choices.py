@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+
+class Permission(StrEnum):
+    """The permissions that we ask for, as Django names them."""
+
+    PLACE_CALL = "exotel_ccm.place_call"
+    ANY_NUMBER = "exotel_ccm.dial_any_number"
+    FOR_OTHERS = "exotel_ccm.place_call_for_others"
+    VIEW_NUMBER = "exotel_ccm.view_customer_number"
+    VIEW_CALL = "exotel_ccm.view_callrecord"
 
 
 class State(TextChoices):

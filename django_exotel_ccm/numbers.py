@@ -9,9 +9,9 @@ import phonenumbers
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidNumber
 
-VIEW_NUMBER = "exotel_ccm.view_customer_number"
 # Blanks, hyphens of all kinds and characters without width may stand inside a number. Shortest: +49 1640.
 _BETWEEN = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]*"
 _DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
@@ -53,4 +53,4 @@ def _masked(number: str) -> str:
 
 def shown(text: str, user: Any) -> str:
     """Return ``text`` as ``user`` may see it: whole with ``exotel_ccm.view_customer_number``, else masked."""
-    return text if user is not None and user.has_perm(VIEW_NUMBER) else mask(text)
+    return text if user is not None and user.has_perm(Permission.VIEW_NUMBER) else mask(text)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import conf
+from django_exotel_ccm import accounts, conf
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.models import CallRecord
 
@@ -34,7 +34,7 @@ def first_refusal(call: CallRecord) -> Refusal | None:
 
 def _not_ready(call: CallRecord) -> Refusal | None:
     try:
-        conf.get_account(call.account)
+        accounts.get_account(call.account)
     except ImproperlyConfigured as error:
         return Refusal("not_configured", str(error))
     agent, exophone = call.agent, call.exophone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.apps import apps
@@ -14,10 +14,11 @@ from django.utils.encoding import force_str
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.numbers import parse_number
 
 LONGEST_CUSTOM_FIELD = 128
-OPTIONS = ("prefix", "phone", "numbers", "can_call")
+ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")
 _registered: dict[str, TicketType] = {}
 
@@ -40,6 +41,8 @@ class TicketType:
     phone: tuple[str, ...] = ()
     numbers: Callable[[Any], Any] | str | None = None
     can_call: Callable[[Any, Any], bool] | str | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+    """What a press of the button asks of Exotel: ``recording`` and the other options of ``place_call``."""
 
     @property
     def model(self) -> type[Model]:
@@ -69,11 +72,13 @@ def register(
     phone: str | Iterable[str] | None = None,
     numbers: Callable[[Any], Any] | str | None = None,
     can_call: Callable[[Any, Any], bool] | str | None = None,
+    call: Mapping[str, Any] | None = None,
 ) -> TicketType:
     """Declare that calls can be about objects of ``model`` (a class, or "app.Model").
 
     ``phone`` is an attribute path or several ("customer.phone"); ``numbers`` instead a callable, given the ticket, that
-    returns one number, a list of them, or a dict of label: number. ``can_call(user, ticket)`` may say no. Raises
+    returns one number, a list of them, or a dict of label: number. ``can_call(user, ticket)`` may say no.
+    ``call`` holds what a press of the button asks of Exotel, for example ``{"recording": True}``. Raises
     ``ImproperlyConfigured`` that says what to write.
     """
     label = model.lower() if isinstance(model, str) else model._meta.label_lower
@@ -83,6 +88,7 @@ def register(
         phone=(phone,) if isinstance(phone, str) else tuple(phone or ()),
         numbers=numbers,
         can_call=can_call,
+        call=call or {},
     )
     _check(ticket_type, [other for other in ticket_types().values() if other.label != label])
     _registered[label] = ticket_type
@@ -104,10 +110,10 @@ def ticket_types() -> dict[str, TicketType]:
 
 
 def _from_options(label: str, options: Mapping[str, Any]) -> TicketType:
-    unknown = sorted(set(options) - set(OPTIONS))
+    unknown = sorted(set(options) - set(ENTRY))
     if unknown:
         raise ImproperlyConfigured(
-            f"EXOTEL_CCM['TICKETS'][{label!r}] has no option {unknown[0]!r}. Known options: {', '.join(OPTIONS)}."
+            f"EXOTEL_CCM['TICKETS'][{label!r}] has no option {unknown[0]!r}. Known options: {', '.join(ENTRY)}."
         )
     phone = options.get("phone") or ()
     paths = tuple(phone) if isinstance(phone, list | tuple) else (phone,)
@@ -124,11 +130,22 @@ def _check(ticket_type: TicketType, others: Iterable[TicketType]) -> None:
         )
     if not all(isinstance(path, str) for path in ticket_type.phone):
         raise ImproperlyConfigured(f'{where} has a phone that is no attribute path. Write "phone": "customer.phone".')
+    _check_call(where, ticket_type.call)
     for other in others:
         if other.prefix == ticket_type.prefix:
             raise ImproperlyConfigured(
                 f"{where} and {other.label!r} share the prefix {ticket_type.prefix!r}. Give each its own."
             )
+
+
+def _check_call(where: str, call: object) -> None:
+    if not isinstance(call, dict) or set(call) - set(OPTIONS):
+        raise ImproperlyConfigured(f'{where} has a "call" that is no dict of {", ".join(OPTIONS)}.')
+    try:
+        for name, value in call.items():
+            check_option(name, value)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f'{where}: in "call", {error}') from None
 
 
 def type_of(ticket: Model | type[Model]) -> TicketType:

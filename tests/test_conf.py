@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from django_exotel_ccm import conf
+from django_exotel_ccm import accounts, conf
 from django_exotel_ccm.exotel.account import Secret
 from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
 
@@ -129,11 +129,11 @@ def test_a_dotted_path_that_leads_to_no_callable(path: str, words: str) -> None:
 def test_the_default_account_from_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", "exotel://K%2F1:T%40@singapore/acme1")
 
-    account = conf.get_account()
+    account = accounts.get_account()
 
     assert (account.key.reveal(), account.token.reveal(), account.sid) == ("K/1", "T@", "acme1")
     assert account.ccm_url == "https://ccm-api.exotel.com"
-    assert conf.configured_accounts() == {"default": account}
+    assert accounts.configured_accounts() == {"default": account}
 
 
 def test_the_default_account_from_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_the_default_account_from_variables_of_its_own(monkeypatch: pytest.Monke
     for name, value in parts.items():
         monkeypatch.setenv(f"EXOTEL_{name}", value)
 
-    account = conf.get_account()
+    account = accounts.get_account()
 
     assert (account.key.reveal(), account.token.reveal(), account.to_key) == ("K%2F", "T@:/", "number")
     assert account.ccm_url == "https://ccm-api.in.exotel.com"
@@ -151,7 +151,7 @@ def test_the_url_comes_before_the_parts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("EXOTEL_URL", URL)
     monkeypatch.setenv("EXOTEL_API_KEY", "other")
 
-    assert conf.get_account().key.reveal() == "K"
+    assert accounts.get_account().key.reveal() == "K"
 
 
 def test_several_accounts_by_alias(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,20 +159,20 @@ def test_several_accounts_by_alias(settings: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("EXOTEL_URL", URL)
     monkeypatch.setenv("SALES_URL", "exotel://K2:T2@singapore/acme2")
 
-    assert {alias: account.sid for alias, account in conf.configured_accounts().items()} == {
+    assert {alias: account.sid for alias, account in accounts.configured_accounts().items()} == {
         "default": "acme1",
         "sales": "acme2",
     }
 
 
 def test_no_account_at_all() -> None:
-    assert conf.configured_accounts() == {}
+    assert accounts.configured_accounts() == {}
 
 
 @pytest.mark.parametrize("alias", ["sales", ""])
 def test_an_unknown_alias_says_the_line_to_write(alias: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=rf'"ACCOUNTS": {{"{alias}": "EXOTEL_URL"}}'):
-        conf.get_account(alias)
+        accounts.get_account(alias)
 
 
 def test_with_accounts_the_default_is_not_read_from_elsewhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_with_accounts_the_default_is_not_read_from_elsewhere(settings: Any, mon
     monkeypatch.setenv("EXOTEL_URL", URL)
 
     with pytest.raises(ImproperlyConfigured, match="There is no Exotel account 'default'"):
-        conf.get_account()
+        accounts.get_account()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_unreadable_environment_names_the_variable_and_quotes_nothing(
         monkeypatch.setenv(name, value)
 
     with caplog.at_level(logging.DEBUG), pytest.raises(ImproperlyConfigured, match=words) as raised:
-        conf.get_account()
+        accounts.get_account()
 
     assert "Write: EXOTEL_" in str(raised.value)
     assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
@@ -217,8 +217,8 @@ def test_a_variable_that_names_another_is_followed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("EXOTEL_URL", "$VAULT_URL")
     monkeypatch.setenv("VAULT_URL", URL)
 
-    assert conf.get_account().sid == "acme1"
-    assert {"EXOTEL_URL", "VAULT_URL"} <= conf.credential_variables()
+    assert accounts.get_account().sid == "acme1"
+    assert {"EXOTEL_URL", "VAULT_URL"} <= accounts.credential_variables()
 
 
 # Credentials in the settings themselves.
@@ -227,7 +227,7 @@ def test_a_variable_that_names_another_is_followed(monkeypatch: pytest.MonkeyPat
 def test_literal_credentials_are_taken_and_never_print(settings: Any) -> None:
     settings.EXOTEL_CCM = {"ACCOUNTS": {"default": "exotel://planted-zebra:planted-walrus@mumbai/acme1"}}
 
-    account = conf.get_account()
+    account = accounts.get_account()
 
     assert account.token.reveal() == "planted-walrus"
     assert leaks_in(repr(django_settings.EXOTEL_CCM) + repr(conf.get_settings())) == []
@@ -254,11 +254,11 @@ def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value:
     assert leaks_in(repr(django_settings.EXOTEL_CCM) + repr(found)) == []
     if not found.problems:
         with pytest.raises(ImproperlyConfigured, match=r"EXOTEL_CCM\['ACCOUNTS'\]") as raised:
-            conf.get_account()
+            accounts.get_account()
         assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
 
 
 def test_a_secret_may_be_given_as_one(settings: Any) -> None:
     settings.EXOTEL_CCM = {"ACCOUNTS": {"default": Secret(URL)}}
 
-    assert conf.get_account().sid == "acme1"
+    assert accounts.get_account().sid == "acme1"

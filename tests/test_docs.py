@@ -24,7 +24,7 @@ from django.test import Client
 from django.urls import reverse
 
 import django_exotel_ccm
-from django_exotel_ccm import conf, exceptions, models, services, signals, tickets, urls
+from django_exotel_ccm import accounts, conf, exceptions, models, services, signals, tickets, urls
 from django_exotel_ccm.choices import Outcome, SignalName, State
 from django_exotel_ccm.exotel.account import Secret, account_from_url
 from django_exotel_ccm.exotel.errors import CODES, REFUSING_STATUSES, NotPlaced
@@ -117,8 +117,8 @@ def own_exceptions() -> set[str]:
 
 DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ("keys of EXOTEL_CCM", titles(section("settings", "Keys"), 3), conf.KEYS),
-    ("options of TICKETS", first_names(section("settings", "`TICKETS`")), tickets.OPTIONS),
-    ("variables", first_names(section("settings", "Environment variables")), {conf.URL_VARIABLE, *conf.PARTS}),
+    ("options of TICKETS", first_names(section("settings", "`TICKETS`")), tickets.ENTRY),
+    ("variables", first_names(section("settings", "Environment variables")), {accounts.URL_VARIABLE, *accounts.PARTS}),
     ("checks", first_names(read("checks")), check_ids()),
     ("signals", titles(read("signals"), 2), {name for name, it in vars(signals).items() if isinstance(it, Signal)}),
     (

@@ -23,7 +23,7 @@ from django.test import Client
 from django.urls import path, reverse
 from django.utils.log import AdminEmailHandler
 
-from django_exotel_ccm import conf, signals, simulator
+from django_exotel_ccm import accounts, conf, signals, simulator
 from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
@@ -40,9 +40,9 @@ FAILURES = ("view", "client", "placing", "parser")
 
 def fail(request: HttpRequest, what: str) -> HttpResponse:
     """A host's view that fails with accounts in its hands."""
-    account = conf.get_account() if what != "parser" else None
+    account = accounts.get_account() if what != "parser" else None
     if what == "parser":
-        conf.get_account("unreadable")  # without ACCOUNTS there is no such alias: it fails too
+        accounts.get_account("unreadable")  # without ACCOUNTS there is no such alias: it fails too
     elif what == "client" and account is not None:
         ExotelClient(account).make_call(
             CallRequest(to="+919000001001", virtual_number="+918000000700", user_contact_uri="+919000000101")
@@ -172,7 +172,7 @@ def test_ledger_and_admin_after_a_receiver_and_a_call_have_failed(
     host: Any, browser: Client, receivers: Callable[..., None], exotel: Simulator, logged: Callable[[], str]
 ) -> None:
     def failing(**kwargs: Any) -> None:
-        account = conf.get_account()
+        account = accounts.get_account()
         raise LookupError(account, account.key, conf.get_settings(), ExotelClient(account), exotel.book.requests)
 
     receivers(signals.call_refused, failing)
@@ -203,13 +203,13 @@ def test_ledger_and_admin_after_a_receiver_and_a_call_have_failed(
 
 
 def test_repr_and_pickles(browser: Client, planted: str, exotel: Simulator) -> None:
-    account = conf.get_account()
+    account = accounts.get_account()
     client = ExotelClient(account)
     errors: list[Exception] = []
     doings: list[Callable[[], Any]] = [
         lambda: client.make_call(CallRequest(to="+919000001001", virtual_number="x", user_id="y")),
         lambda: place_call(agent=Agent.objects.get(), to="+919000001001"),
-        lambda: conf.get_account("unreadable"),
+        lambda: accounts.get_account("unreadable"),
     ]
     for doing in doings:
         with pytest.raises((ExotelError, CallRefused, ImproperlyConfigured)) as raised:

@@ -14,14 +14,15 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import select_template
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.admin.door import VIEW_CALL, AdminDoor
+from django_exotel_ccm.admin.door import AdminDoor
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.wording import describe
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-PLACE_CALL = "exotel_ccm.place_call"
 MOST = 100
 LONGEST_QUERY = 3000  # common servers refuse addresses of more than 4,000 characters
 LISTED = 10
@@ -59,11 +59,14 @@ class CallCustomerMixin(_Base):
 
     def has_call_customer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say whether this user sees the button at all; each ticket is asked again when it is pressed."""
-        return request.user.has_perm(PLACE_CALL) and self._is_ticket()
+        return request.user.has_perm(Permission.PLACE_CALL) and self._is_ticket()
 
     def _is_ticket(self) -> bool:
         try:
+            reverse("exotel_ccm:place")
             self.get_ticket_type()
+        except NoReverseMatch:
+            return False  # our URLs are not included: a check says so, and the host's pages work on
         except ImproperlyConfigured:
             if self.call_customer_by_itself:
                 return False  # declared no longer: tickets.unregister, or a test's own settings
@@ -96,7 +99,8 @@ class CallCustomerMixin(_Base):
         columns = super().get_list_display(request)
         if not self.has_call_customer_permission(request) or IS_POPUP_VAR in request.GET:
             return columns
-        return [*columns, _CallColumn(self, request)]
+        # Beside the name: a last column scrolls out of sight on long lists.
+        return [*columns[:1], _CallColumn(self, request), *columns[1:]]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up for all rows at once what the page shows as each ticket's newest call."""
@@ -138,17 +142,21 @@ class CallCustomerMixin(_Base):
             query = self._query([str(ticket.pk)], request.get_full_path())
             shown |= {
                 "place_url": f"{reverse('exotel_ccm:place')}?{query}",
+                "choose_url": f"{reverse('exotel_ccm:choose')}?{query}" if self._may_choose(request) else "",
                 "after": str(newest.pk if newest else 0),
                 # A form that was sent back with errors holds edits that are saved nowhere.
                 "unsaved": request.method == "POST",
             }
-        if request.user.has_perm(VIEW_CALL):
+        if request.user.has_perm(Permission.VIEW_CALL):
             calls = CallRecord.objects.about(ticket).newest_first()[:LISTED]
             shown["calls"] = [
                 {"call": call, "said": describe(call, request.user), "url": door.call_url(request, call)}
                 for call in calls
             ]
         return shown
+
+    def _may_choose(self, request: HttpRequest) -> bool:
+        return any(map(request.user.has_perm, (Permission.ANY_NUMBER, Permission.FOR_OTHERS)))
 
     @property
     def media(self) -> Media:

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, HistoryInline, masked
-from django_exotel_ccm.choices import State
+from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.numbers import VIEW_NUMBER, shown
+from django_exotel_ccm.numbers import shown
 from django_exotel_ccm.wording import describe, outcome
 
 
@@ -56,7 +56,7 @@ class CallRecordAdmin(HistoryAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search numbers only for those who may see them; a ticket's name can hold one."""
         fields = ["call_sid", "custom_field", "agent_label"]
-        if request.user.has_perm(VIEW_NUMBER):
+        if request.user.has_perm(Permission.VIEW_NUMBER):
             return [*fields, "ticket_label", "customer_number"]
         digits = any(letter.isdigit() for letter in request.GET.get(SEARCH_VAR, ""))
         return fields if digits else [*fields, "ticket_label"]

@@ -15,10 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
-
-VIEW_CALL = "exotel_ccm.view_callrecord"
 
 
 class AdminDoor:
@@ -77,7 +76,7 @@ class AdminDoor:
 
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the page of a call's record; "" without the permission, or where the site has no such page."""
-        return self._url("exotel_ccm_callrecord_change", call.pk) if request.user.has_perm(VIEW_CALL) else ""
+        return self._url("exotel_ccm_callrecord_change", call.pk) if request.user.has_perm(Permission.VIEW_CALL) else ""
 
     def _url(self, name: str, *args: Any) -> str:
         try:

@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.numbers import parse_number
 from django_exotel_ccm.policies import Refusal
 
 LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
-RECORDING_CHANNELS = ("single", "dual")
 
 
 def digest_of(request_key: str) -> str:
@@ -34,19 +34,13 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         "to": str,
         "ticket": models.Model,
         "exophone": ExoPhone,
-        "recording": bool,
-        "recording_channels": str,
-        "wait_audio_url": str,
-        "max_time_limit": int,
-        "attempt_time_out": int,
         "custom_field": str,
         "placed_by": CallRecord._meta.get_field("placed_by").related_model,
         "request_key": str,
     }
     for name, kind in kinds.items():
         value = arguments[name]
-        wrong = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
-        if wrong and (value is not None or name == "agent"):
+        if not isinstance(value, kind) and (value is not None or name == "agent"):
             raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
     if arguments["to"] is None and arguments["ticket"] is None and not arguments["custom_field"]:
         raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
@@ -54,11 +48,8 @@ def check_arguments(arguments: dict[str, Any]) -> None:
 
 
 def _check_values(arguments: dict[str, Any]) -> None:
-    if arguments["recording_channels"] not in (None, *RECORDING_CHANNELS):
-        raise ValueError('place_call: recording_channels must be "single" or "dual".')
-    for name in ("max_time_limit", "attempt_time_out"):
-        if arguments[name] is not None and arguments[name] <= 0:
-            raise ValueError(f"place_call: {name} must be a number of seconds above 0.")
+    for name in OPTIONS:
+        check_option(name, arguments[name])
     for name in ("agent", "ticket", "exophone"):
         if arguments[name] is not None and arguments[name].pk is None:
             raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")

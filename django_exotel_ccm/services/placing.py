@@ -14,12 +14,13 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import conf, lifecycle, links, tickets
+from django_exotel_ccm import accounts, conf, lifecycle, links, tickets
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
+from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.committing import commit, open_transaction, renew
@@ -93,7 +94,6 @@ def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal
     if isinstance(urls, Refusal):
         return urls
     agent: Agent = arguments["agent"]
-    options = ("recording", "recording_channels", "wait_audio_url", "max_time_limit", "attempt_time_out")
     return CallRequest(
         user_id=agent.exotel_user_id or None,
         user_contact_uri=None if agent.exotel_user_id else agent.contact_uri,
@@ -101,7 +101,7 @@ def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal
         virtual_number=call.exophone_number,
         custom_field=call.custom_field or None,
         status_callback=urls,
-        **{name: arguments[name] for name in options},
+        **{name: arguments[name] for name in OPTIONS},
     )
 
 
@@ -169,7 +169,7 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     event = _new_event(call, EventKind.ANSWER, Authentication.CREDENTIALS)
     refused: NotPlaced | None = None
     try:
-        answer = ExotelClient(conf.get_account(call.account)).make_call(request)
+        answer = ExotelClient(accounts.get_account(call.account)).make_call(request)
     except ExotelError as error:
         refused = error if isinstance(error, NotPlaced) else None
         event.verdict = State.UNCONFIRMED if refused is None else State.REFUSED

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.numbers import shown
-from django_exotel_ccm.views.press import ANY_NUMBER, Entrance, callable_agents, name_of
+from django_exotel_ccm.views.press import Entrance, callable_agents, name_of
 from django_exotel_ccm.wording import describe, skipped
 
 MOST = 100
@@ -38,7 +39,7 @@ def choose(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         # Written out once: the page repeats them for every ticket. Keys are text, whatever the locale's separators.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
-        "may_dial_any": request.user.has_perm(ANY_NUMBER),
+        "may_dial_any": request.user.has_perm(Permission.ANY_NUMBER),
         "skipped": skipped(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
         "list_url": entrance.door.list_url(entrance.ticket_type),
@@ -81,8 +82,8 @@ def _obstacle(
         return _("This ticket is not yours to call.")
     if not agents:
         return _("You have no phone in Exotel yet. An administrator can add an agent for you.")
-    if not any(one.number for one in numbers) and not request.user.has_perm(ANY_NUMBER):
-        return _("No number of it can be dialled.") if numbers else _("There is no phone number.")
+    if not any(one.number for one in numbers) and not request.user.has_perm(Permission.ANY_NUMBER):
+        return _("None of its numbers can be dialled.") if numbers else _("There is no phone number.")
     return ""
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.doors import Door
-from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, RequestKeyReused
+from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafting import digest_of
@@ -59,7 +59,7 @@ def place(request: HttpRequest) -> HttpResponse:
         text = _("You have called this number since this page was loaded. Call again only if you mean to.")
         entrance.door.tell(request, "warning", format_html("{} {}", text, describe(newer, request.user)))
         return question
-    _place(request, entrance.door, ticket, agent, number, request_key)
+    _place(request, entrance, ticket, agent, number, request_key)
     return HttpResponseRedirect(next_url)
 
 
@@ -80,9 +80,14 @@ def _newer_call(request: HttpRequest, ticket: Model, number: str, after: int, re
     return newest if newest.is_over or newest.request_key != digest_of(request_key) else None
 
 
-def _place(request: HttpRequest, door: Door, ticket: Model, agent: Agent, number: str, request_key: str) -> None:
+def _place(
+    request: HttpRequest, entrance: Entrance, ticket: Model, agent: Agent, number: str, request_key: str
+) -> None:
+    door, asked = entrance.door, entrance.ticket_type.call
     try:
-        call = place_call(agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key)
+        call = place_call(
+            agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **asked
+        )
     except CallRefused as refused:
         _tell(request, door, refused.call, "error", refused.advice)
         call = refused.call
@@ -90,7 +95,7 @@ def _place(request: HttpRequest, door: Door, ticket: Model, agent: Agent, number
         text = _("You have just called this number as another agent. Load the page again to call once more.")
         _tell(request, door, reused.call, "warning", text)
         return
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, PlacedInsideTransaction) as error:
         door.tell(request, "error", format_html("{}", str(error)))
         return
     else:

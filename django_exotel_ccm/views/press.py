@@ -15,15 +15,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.doors import Door, find_door
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.tickets import TicketNumber, TicketType
-
-PLACE_CALL = "exotel_ccm.place_call"
-ANY_NUMBER = "exotel_ccm.dial_any_number"
-FOR_OTHERS = "exotel_ccm.place_call_for_others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Entrance:
     @classmethod
     def of(cls, request: HttpRequest, values: Mapping[str, str]) -> Entrance:
         """Return the entrance a request names; raises ``PermissionDenied`` or ``Http404`` when it is closed."""
-        if not request.user.has_perm(PLACE_CALL):
+        if not request.user.has_perm(Permission.PLACE_CALL):
             raise PermissionDenied
         door = find_door(values.get("door", ""))
         ticket_type = _ticket_type(values.get("type", ""))
@@ -78,7 +75,7 @@ def _ticket_type(label: str) -> TicketType | None:
 def callable_agents(user: object) -> list[Agent]:
     """Return the agents as whom ``user`` may call: their own first, and all others with the permission."""
     own = agents_for(user)
-    if not user.has_perm(FOR_OTHERS):  # type: ignore[attr-defined]
+    if not user.has_perm(Permission.FOR_OTHERS):  # type: ignore[attr-defined]
         return own
     others = Agent.objects.active().exclude(pk__in=[agent.pk for agent in own]).select_related("exophone")
     return [*own, *others.order_by("name", "pk")]
@@ -119,6 +116,6 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
 
 def _typed(user: object, typed: str, numbers: list[TicketNumber]) -> str:
     number = parse_number(typed)
-    if number not in {one.number for one in numbers} and not user.has_perm(ANY_NUMBER):  # type: ignore[attr-defined]
+    if number not in {one.number for one in numbers} and not user.has_perm(Permission.ANY_NUMBER):  # type: ignore[attr-defined]
         raise PermissionDenied
     return number

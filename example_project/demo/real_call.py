@@ -63,7 +63,7 @@ def _port() -> int:
 
 
 def _ask(options: argparse.Namespace) -> None:
-    from django_exotel_ccm.conf import get_account  # noqa: PLC0415 - the settings are read only now
+    from django_exotel_ccm.accounts import get_account  # noqa: PLC0415 - the settings are read only now
 
     say(f"This rings {options.agent}, then {options.customer}, through the Exotel account {get_account().sid}.")
     say("Real phones ring, and Exotel charges for the call. Type yes to go on:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm.conf import get_account
+from django_exotel_ccm.accounts import get_account
 from django_exotel_ccm.models import CallRecord
 from helpdesk.seeding import AGENTS, CUSTOMERS
 

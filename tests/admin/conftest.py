@@ -31,8 +31,8 @@ def make_desk(host: Any, settings: Any) -> Callable[..., Desk]:
 
     def make(model: Any, model_admin: Any, *, name: str = "crm") -> Desk:
         # Models can be imported only once Django is set up.
-        from django_exotel_ccm.admin import CallRecordAdmin  # noqa: PLC0415
-        from django_exotel_ccm.models import CallRecord  # noqa: PLC0415
+        from django_exotel_ccm.admin import CallRecordAdmin
+        from django_exotel_ccm.models import CallRecord
 
         site = admin.AdminSite(name=name)
         site.register(model, model_admin)

@@ -124,7 +124,7 @@ def test_the_page_says_which_cannot_be_called_and_why(host: Any, desk: Desk) -> 
     assert len(page.of_class("exotel-choose-form")) == 1
     assert "There is no phone number." in page.text
     assert "Customer phone: That is not one valid phone number." in page.text
-    assert "No number of it can be dialled." in page.text
+    assert "None of its numbers can be dialled." in page.text
 
 
 def test_more_than_a_hundred_tickets_are_refused_with_a_reason(host: Any, desk: Desk) -> None:

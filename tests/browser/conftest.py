@@ -91,7 +91,7 @@ def keep_findings(found: dict[str, list[str]]) -> None:
 
 def violations(page: Any) -> list[str]:
     """Return what axe says is not accessible on the page: rule, and where."""
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only where there is a browser
+    from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, context=CONTEXT).response["violations"]
     return sorted(f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"])

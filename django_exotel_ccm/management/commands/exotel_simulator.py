@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_exotel_ccm import simulator
-from django_exotel_ccm.conf import configured_accounts
+from django_exotel_ccm.accounts import configured_accounts
 
 ALL_THE_SAME = "To start the simulator all the same, type: python manage.py exotel_simulator --beside-real-account"
 

@@ -45,6 +45,12 @@
         setTimeout(() => { pressed = false; }, 2000);
       }
     });
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a.exotel-choose-link");
+      if (link) {
+        link.target = unsaved() ? "_blank" : "_self";
+      }
+    });
     // The browser may show this page again from its cache, after "back".
     window.addEventListener("pageshow", () => { pressed = false; });
   };
