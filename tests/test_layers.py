@@ -1,0 +1,111 @@
+"""What each room may know: proven in processes of their own, where nothing is imported yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from pytest_socket import SocketConnectBlockedError
+
+from tests.run import ROOT, Suite
+
+NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: routed by nobody
+
+
+def python(*arguments: str, **environment: str) -> str:
+    """Run Python in the project with a bare environment; return what it prints, fail with what it complains."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT,
+        env=kept | {"NO_PROXY": "127.0.0.1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def modules_after(statement: str) -> set[str]:
+    return set(json.loads(python("-c", f"{statement}\nimport json, sys; print(json.dumps(sorted(sys.modules)))")))
+
+
+def test_exotel_and_lifecycle_need_no_settings() -> None:
+    rooms = [
+        "lifecycle",
+        *(f"exotel.{path.stem}" for path in (ROOT / "django_exotel_ccm" / "exotel").glob("[a-z]*.py")),
+    ]
+    imports = "\n".join(f"import django_exotel_ccm.{room}" for room in rooms)
+
+    answer = python("-c", f"{imports}\nfrom django.conf import settings; print(settings.configured)")
+
+    assert len(rooms) > 5
+    assert answer.strip() == "False"
+
+
+def test_the_simulator_and_exotel_import_no_records() -> None:
+    modules = modules_after("import django_exotel_ccm.simulator, django_exotel_ccm.exotel.client")
+
+    assert "django_exotel_ccm.exotel.client" in modules
+    assert not {name for name in modules if name.startswith(("django.db.backends", "django_exotel_ccm.models"))}
+    assert "django_exotel_ccm.conf" not in modules
+
+
+def test_the_pytest_plugin_imports_nothing_of_django_at_load() -> None:
+    (plugin,) = entry_points(group="pytest11", name="exotel_simulator")
+
+    modules = modules_after(f"import {plugin.value}")
+
+    assert plugin.value in modules
+    assert not {name for name in modules if name.partition(".")[0] in {"django", "rest_framework", "requests"}}
+
+
+def test_a_host_without_admin_messages_static_files_and_rest_framework_takes_a_call(tmp_path: Path) -> None:
+    report = json.loads(python("-m", "tests.bare_host", str(tmp_path)).splitlines()[-1])
+
+    assert report == {
+        "brought along": [],
+        "state": "ended",
+        "talk_time": 42,
+        "deliveries": [["answered", 200], ["terminal", 200]],
+    }
+
+
+def test_the_suite_removes_every_exotel_variable() -> None:
+    planted = {"EXOTEL_URL": "exotel://k:t@mumbai/real", "EXOTEL_API_KEY": "real", "EXOTEL_X": "real"}
+    statement = "import os, tests.conftest; print([name for name in os.environ if name.startswith('EXOTEL')])"
+
+    answer = python("-c", statement, **planted)
+
+    assert answer.strip() == "[]"
+
+
+def test_the_runner_hands_no_exotel_variable_to_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EXOTEL_API_TOKEN", "real")
+    monkeypatch.setenv("POSTGRES_HOST", "db.example.com")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+
+    environment = Suite(tmp_path, [])._environment()
+
+    assert environment["LANG"] == "C.UTF-8"
+    assert not {name for name in environment if name.startswith("EXOTEL") or name == "POSTGRES_HOST"}
+
+
+def test_a_socket_that_is_not_loopback_is_refused_before_anything_leaves() -> None:
+    # The guard warns as it is raised, and warnings are errors: either is a refusal of its own.
+    refusals = (SocketConnectBlockedError, UserWarning)
+    with socket.socket() as outside, pytest.raises(refusals, match=r"A test tried to use .*192\.0\.2\.1"):
+        outside.connect(NOWHERE)
+
+
+def test_a_socket_to_this_machine_is_let_through() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), 5) as inside:
+        assert inside.getpeername() == server.getsockname()

@@ -1,0 +1,96 @@
+"""What is in the wheel, what it says of itself, and that it claims nothing that is not tried."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "django_exotel_ccm"
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The wheel, built from this tree as a release is."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+def information(wheel: zipfile.ZipFile, name: str) -> str:
+    (path,) = (one for one in wheel.namelist() if one.endswith(f".dist-info/{name}"))
+    return wheel.read(path).decode()
+
+
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    return Parser().parsestr(information(wheel, "METADATA"))
+
+
+def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    ours = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
+    ours = {name for name in ours if "__pycache__" not in name}
+
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert packed == ours
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"py\.typed",
+        r"migrations/0001_\w+\.py",
+        r"templates/exotel_ccm/.+\.html",
+        r"static/exotel_ccm/.+\.js",
+        r"static/exotel_ccm/.+\.css",
+        r"simulator/pages/.+\.html",
+        r"management/commands/exotel_simulator\.py",
+    ],
+)
+def test_what_is_not_imported_is_in_the_wheel(wheel: zipfile.ZipFile, pattern: str) -> None:
+    assert [name for name in wheel.namelist() if re.fullmatch(f"django_exotel_ccm/{pattern}", name)]
+
+
+def test_the_licence_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    text = information(wheel, "licenses/LICENSE")
+
+    assert metadata(wheel)["License-Expression"] == "BSD-3-Clause"
+    assert "the django-exotel-ccm contributors" in text
+
+
+def test_the_version_is_the_changelogs_newest(wheel: zipfile.ZipFile) -> None:
+    headings = re.findall(r"^## \[?(\d+\.\d+\.\d+\w*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert headings[0] == PROJECT["version"] == metadata(wheel)["Version"]
+
+
+def test_the_pytest_plugin_is_declared(wheel: zipfile.ZipFile) -> None:
+    assert "[pytest11]\nexotel_simulator = django_exotel_ccm.pytest_plugin" in information(wheel, "entry_points.txt")
+
+
+def test_the_classifiers_claim_the_pairs_that_the_matrix_runs() -> None:
+    pairs = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "noxfile.py").read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PAIRS"
+    )
+    claimed = "\n".join(PROJECT["classifiers"])
+
+    assert set(re.findall(r"Python :: (3\.\d+)", claimed)) == {python for python, _django in pairs}
+    assert set(re.findall(r"Django :: (\d\.\d)", claimed)) == {django for _python, django in pairs}
+    assert PROJECT["requires-python"] == f">={min(pairs)[0]}"
