@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
 from typing import Any
@@ -171,6 +171,15 @@ def _sid_rank(told: Told) -> list[Any]:
     return [int(told.kind != EventKind.ANSWER), _micros(told.received_at), told.fingerprint]
 
 
+def event_of(facts: CallFacts, vouched: str) -> str:
+    """Return the event that a callback reports: the one its body names, else the one its URL is for.
+
+    A body that names a word nobody knows and says that the call goes on is not taken for the end of it.
+    """
+    goes_on = facts.event_raw is not None and facts.state == "active"
+    return facts.event or ("" if goes_on and vouched == "terminal" else vouched)
+
+
 # How events add up.
 
 
@@ -195,15 +204,21 @@ def join_all(events: Iterable[Told], *, taken: Container[str | None] = ()) -> tu
     """Return the facts of all events of a call, and the fingerprints of those that name another call.
 
     A call has one sid: the one the answer to our POST gave, else the first that we were told. A sid in ``taken`` is
-    another call's already.
+    another call's already; that of our answer is then left out, for the answer is ours all the same.
     """
-    told = list(events)
+    told = [_without_taken_sid(one, taken) for one in events]
     named = [one for one in told if one.facts.call_sid and one.facts.call_sid not in taken]
     sid = chosen_sid(_joined(named))
     strangers = {one.fingerprint for one in told if one.facts.call_sid not in (None, sid)}
     facts = _joined(one for one in told if one.fingerprint not in strangers)
     # What strangers told may have been announced: such a call's news has to be compared with that.
     return (facts | {"strangers": [1]} if strangers else facts), strangers
+
+
+def _without_taken_sid(told: Told, taken: Container[str | None]) -> Told:
+    if told.kind == EventKind.ANSWER and told.facts.call_sid in taken:
+        return replace(told, facts=replace(told.facts, call_sid=None))
+    return told
 
 
 def _joined(told: Iterable[Told]) -> Registers:

@@ -12,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import accounts, conf
-from django_exotel_ccm.background import work_context
 from django_exotel_ccm.models import CallRecord
 
 
@@ -26,8 +25,8 @@ class Refusal(NamedTuple):
 def first_refusal(call: CallRecord) -> Refusal | None:
     """Return the first reason not to dial ``call``; None when there is none.
 
-    Our own preconditions come first, then the host's policies in their order. An exception of a policy is not caught:
-    nothing is dialled then.
+    Our own preconditions come first, then the host's policies in their order; the caller enters ``WORK_CONTEXT``. An
+    exception of a policy is not caught: nothing is dialled then.
     """
     return _not_ready(call) or _policy_refusal(call)
 
@@ -56,9 +55,8 @@ def _not_ready(call: CallRecord) -> Refusal | None:
 
 
 def _policy_refusal(call: CallRecord) -> Refusal | None:
-    with work_context(call):
-        for path in conf.get_settings().policies:
-            reason = conf.load(path)(call)
-            if reason:
-                return Refusal(path.rpartition(".")[2][:40], str(reason))
+    for path in conf.get_settings().policies:
+        reason = conf.load(path)(call)
+        if reason:
+            return Refusal(path.rpartition(".")[2][:40], str(reason))
     return None

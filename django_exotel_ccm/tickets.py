@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
+from django.db import router
 from django.db.models import Model
 from django.utils.encoding import force_str
 
@@ -17,7 +19,6 @@ from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.numbers import parse_number
 
-LONGEST_CUSTOM_FIELD = 128
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")
 _registered: dict[str, TicketType] = {}
@@ -102,11 +103,16 @@ def unregister(model: type[Model]) -> None:
 
 def ticket_types() -> dict[str, TicketType]:
     """Return every ticket type by model label in lower case, those of the settings first."""
+    return _declared_in(conf.get_settings()) | _registered
+
+
+@functools.lru_cache(maxsize=1)
+def _declared_in(settings: conf.Settings) -> dict[str, TicketType]:
     found: dict[str, TicketType] = {}
-    for label, options in conf.get_settings().tickets.items():
+    for label, options in settings.tickets.items():
         found[label.lower()] = _from_options(label, options)
         _check(found[label.lower()], [other for key, other in found.items() if key != label.lower()])
-    return found | _registered
+    return found
 
 
 def _from_options(label: str, options: Mapping[str, Any]) -> TicketType:
@@ -196,16 +202,22 @@ def model_of(text: str) -> type[Model] | None:
     return None
 
 
-def find(text: str) -> Model | None:
-    """Return the ticket that a ``custom_field`` names; None when it names none that exists."""
+def find(text: str, *, using: str | None = None) -> Model | None:
+    """Return the ticket that a ``custom_field`` names; None when it names none that exists. As :func:`load`."""
     model = model_of(text)
-    return None if model is None else load(model, text.partition("_")[2])
+    return None if model is None else load(model, text.partition("_")[2], using=using)
 
 
-def load(model: type[Model], key_text: str) -> Model | None:
-    """Return the object of ``model`` whose primary key ``key_text`` spells; None when there is none."""
+def load(model: type[Model], key_text: str, *, using: str | None = None) -> Model | None:
+    """Return the object of ``model`` whose primary key ``key_text`` spells; None when there is none.
+
+    ``using`` is the database of the open transaction: it is asked, and no replica of it, if the model lives there.
+    """
     key = _key(model, key_text)
-    return None if key is None else model._base_manager.filter(pk=key).first()
+    rows = model._base_manager.all()
+    if using is not None and router.allow_migrate_model(using, model):
+        rows = rows.using(using)
+    return None if key is None else rows.filter(pk=key).first()
 
 
 def _key(model: type[Model], text: str) -> Any:

@@ -231,11 +231,6 @@ class CallRecord(models.Model):
         """Whether nothing rings any more, as far as is known."""
         return self.state in (State.ENDED, State.REFUSED)
 
-    @classmethod
-    def fact_columns(cls) -> tuple[str, ...]:
-        """Return the names of the columns that are projected from ``facts``."""
-        return _FACT_COLUMNS
-
     def show(self, projection: Any) -> list[str]:
         """Take over a projection of the facts; return the names of the columns that changed."""
         shown = {name: conf.as_column(getattr(projection, name)) for name in _FACT_COLUMNS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import time
@@ -108,9 +109,9 @@ class _Ticket:
         if not self._loaded:
             model = self._linked_model()
             if model is not None:
-                self._loaded.append(tickets.load(model, self._call.ticket_object_id))
+                self._loaded.append(tickets.load(model, self._call.ticket_object_id, using=self._using))
             else:
-                self._loaded.append(tickets.find(self._call.custom_field))
+                self._loaded.append(tickets.find(self._call.custom_field, using=self._using))
         return self._loaded[0]
 
     def forget(self) -> None:
@@ -132,11 +133,12 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
     sender = ticket.sender()
     fates = []
     for identity, receiver in receivers_of(signal, sender):
+        own_call, own_event = _copies(call, event)
         began = time.monotonic()
         fate = {"receiver": identity, "error": "", "traceback": "", "attempts": 1}
         try:
             with transaction.atomic(using=using), work_context(call):
-                receiver(signal=signal, sender=sender, call=call, ticket=ticket.load(), event=event, **extra)
+                receiver(signal=signal, sender=sender, call=own_call, ticket=ticket.load(), event=own_event, **extra)
                 if transaction.get_rollback(using=using):
                     raise ReceiverRolledBack(
                         "The receiver left a failed database query behind, or asked for a rollback."
@@ -150,6 +152,14 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
             logger.warning("Receiver %s of %s took %.1f s; Exotel waits.", identity, news.signal.value, seconds)
         fates.append(fate)
     return fates
+
+
+def _copies(call: CallRecord, event: CallEvent) -> tuple[CallRecord, CallEvent]:
+    """Return a call and an event that one receiver may change without the others, or us, noticing."""
+    own_call, own_event = copy.copy(call), copy.copy(event)
+    own_call.facts, own_event.facts = copy.deepcopy(call.facts), copy.deepcopy(event.facts)
+    own_event.call = own_call
+    return own_call, own_event
 
 
 def _text(text: str) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
@@ -55,40 +56,17 @@ def _check_values(arguments: dict[str, Any]) -> None:
             raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")
 
 
-def customer_number(to: str | None, ticket: models.Model | None) -> tuple[str, Refusal | None]:
-    """Return the customer's number as E.164, or "" and why there is none to dial."""
-    if to is not None:
-        try:
-            return parse_number(to), None
-        except InvalidNumber as error:
-            return "", Refusal("invalid_number", str(error))
-    numbers = tickets.numbers_of(ticket) if ticket is not None else []
-    if not numbers:
-        return "", Refusal("no_number", _("The ticket has no phone number. Add one, then call again."))
-    if len(numbers) > 1:
-        return "", Refusal("several_numbers", _("The ticket has several phone numbers. Choose one."))
-    if numbers[0].problem:
-        return "", Refusal("invalid_number", numbers[0].problem)
-    return numbers[0].number, None
-
-
-def draft(number: str, arguments: dict[str, Any]) -> CallRecord:
-    """Return the record of the call, not saved yet, with all that is written once."""
+def draft(arguments: dict[str, Any]) -> CallRecord:
+    """Return the record of the call, not saved yet, with all that is written once but its ticket and its customer."""
     now = timezone.now()
-    agent, ticket, placed_by = arguments["agent"], arguments["ticket"], arguments["placed_by"]
+    agent, placed_by = arguments["agent"], arguments["placed_by"]
     exophone = arguments["exophone"] or agent.exophone or ExoPhone.objects.default_of(agent.account)
-    model, key = tickets.link_of(ticket) if ticket is not None else (None, "")
     return CallRecord(
         account=agent.account,
         agent=agent,
         agent_label=_label(agent),
         exophone=exophone,
         exophone_number=exophone.number if exophone else "",
-        customer_number=number,
-        ticket_content_type=ContentType.objects.get_for_model(model, for_concrete_model=False) if model else None,
-        ticket_object_id=key,
-        ticket_label=_label(ticket),
-        custom_field=_custom_field(arguments["custom_field"], ticket),
         placed_by=placed_by,
         placed_by_label=_label(placed_by),
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
@@ -98,14 +76,48 @@ def draft(number: str, arguments: dict[str, Any]) -> CallRecord:
     )
 
 
+def address(call: CallRecord, arguments: dict[str, Any]) -> Refusal | None:
+    """Write the ticket and the customer into the drafted call; return why nobody can be dialled, or None.
+
+    Touches the host's objects, so it runs in the host's ``WORK_CONTEXT``.
+    """
+    ticket, given = arguments["ticket"], arguments["custom_field"]
+    if ticket is None and given:
+        ticket = tickets.find(given)
+    if ticket is not None:
+        model, call.ticket_object_id = tickets.link_of(ticket)
+        call.ticket_content_type = ContentType.objects.get_for_model(model, for_concrete_model=False)
+        call.ticket_label = _label(ticket)
+    call.custom_field = _custom_field(given, ticket)
+    number = _customer_number(arguments["to"], ticket)
+    if isinstance(number, Refusal):
+        return number
+    call.customer_number = number
+    return None
+
+
+def _customer_number(to: str | None, ticket: models.Model | None) -> str | Refusal:
+    if to is not None:
+        try:
+            return parse_number(to)
+        except InvalidNumber as error:
+            return Refusal("invalid_number", str(error))
+    numbers = tickets.numbers_of(ticket) if ticket is not None else []
+    if not numbers:
+        return Refusal("no_number", _("The ticket has no phone number. Add one, then call again."))
+    if len(numbers) > 1:
+        return Refusal("several_numbers", _("The ticket has several phone numbers. Choose one."))
+    return Refusal("invalid_number", numbers[0].problem) if numbers[0].problem else numbers[0].number
+
+
 def _label(thing: object) -> str:
     return storable(str(thing))[:200] if thing is not None else ""
 
 
 def _custom_field(given: str | None, ticket: models.Model | None) -> str:
     text = given if given is not None else tickets.custom_field(ticket) if ticket is not None else ""
-    if len(text) > tickets.LONGEST_CUSTOM_FIELD:
-        raise ValueError(
-            f"place_call: custom_field may have {tickets.LONGEST_CUSTOM_FIELD} characters, not {len(text)}."
-        )
+    if len(text) > LONGEST_CUSTOM_FIELD:
+        raise ValueError(f"place_call: custom_field may have {LONGEST_CUSTOM_FIELD} characters, not {len(text)}.")
+    if storable(text) != text.strip():
+        raise ValueError("place_call: custom_field contains NUL or a lone surrogate, which no database keeps.")
     return text

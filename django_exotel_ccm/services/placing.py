@@ -10,11 +10,12 @@ from typing import Any
 from django.db import Error as DatabaseFailure
 from django.db import models, router
 from django.db.models import Q
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import accounts, conf, lifecycle, links, tickets
+from django_exotel_ccm import accounts, conf, lifecycle, links
+from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.calls import CallRequest
@@ -24,7 +25,7 @@ from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.committing import commit, open_transaction, renew
-from django_exotel_ccm.services.drafting import check_arguments, customer_number, draft
+from django_exotel_ccm.services.drafting import address, check_arguments, draft
 from django_exotel_ccm.services.tracking import record_event, told_by
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -64,11 +65,9 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     if alias is not None:
         raise PlacedInsideTransaction(alias)
 
-    if ticket is None and custom_field:
-        arguments["ticket"] = ticket = tickets.find(custom_field)
-    number, refusal = customer_number(to, ticket)
-    call = draft(number, arguments)
-    order = refusal or first_refusal(call) or _order(call, arguments)
+    call = draft(arguments)
+    with work_context(call):
+        order = address(call, arguments) or first_refusal(call) or _order(call, arguments)
 
     written = _write(call)
     if written is not call:
@@ -117,9 +116,7 @@ def _callback_urls(call: CallRecord) -> tuple[tuple[str, str], ...] | Refusal:
         )
         return Refusal("not_configured", advice)
     try:
-        paths = {
-            event: reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)]) for event in links.EVENTS
-        }
+        paths = {event: _path(links.sign(call.reference, event)) for event in links.EVENTS}
     except NoReverseMatch:
         advice = _(
             "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
@@ -127,6 +124,14 @@ def _callback_urls(call: CallRecord) -> tuple[tuple[str, str], ...] | Refusal:
         )
         return Refusal("not_configured", advice)
     return tuple((event, base.rstrip("/") + path) for event, path in paths.items())
+
+
+def _path(token: str) -> str:
+    """Return the callback's path below ``CALLBACK_BASE_URL``, the same in a request and in a worker.
+
+    Only in a request does Django know below which path the site is mounted; so the base URL carries it.
+    """
+    return "/" + reverse("exotel_ccm:callback", args=[token]).removeprefix(get_script_prefix())
 
 
 def _write(call: CallRecord) -> CallRecord:
@@ -173,7 +178,7 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     except ExotelError as error:
         refused = error if isinstance(error, NotPlaced) else None
         event.verdict = State.UNCONFIRMED if refused is None else State.REFUSED
-        event.code, event.advice = error.code[:40], str(error.advice)
+        event.code, event.advice = error.code[:40], _advice(error)
         event.http_status, event.request_id = error.http_status, error.request_id
         event.raw, event.tries = error.raw, error.tries
     else:
@@ -185,6 +190,13 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     if refused is not None and call.state == State.REFUSED:
         raise CallRefused(call, event.code, event.advice)
     return call
+
+
+def _advice(error: ExotelError) -> str:
+    """Return what the agent is told; Exotel's own words too, where nobody knows its code."""
+    if type(error) is NotPlaced and error.text:
+        return _("%(advice)s Exotel says: %(text)s") % {"advice": error.advice, "text": error.text}
+    return str(error.advice)
 
 
 def _policy_event(call: CallRecord, refusal: Refusal) -> CallEvent:

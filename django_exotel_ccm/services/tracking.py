@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from uuid import UUID
 
 from django.db import connections, router
 from django.utils import timezone
 
 from django_exotel_ccm import lifecycle
-from django_exotel_ccm.choices import EventReason, State
+from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.lifecycle import Registers, Told
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.announcing import announce
 from django_exotel_ccm.services.committing import commit
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+UNREADABLE = frozenset(EventReason.values) - {EventReason.UNKNOWN_CALL, EventReason.ANOTHER_CALL}
 
 
 def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
@@ -46,7 +51,7 @@ def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
     event.save(using=using, force_insert=True)
     if call is not None and event.reason == EventReason.ANOTHER_CALL:
         _rebuild(call, event, using)
-    elif call is not None and not event.reason:
+    elif call is not None:
         facts = lifecycle.join(call.facts, lifecycle.registers_of(told_by(event)))
         _take_over(call, event, facts, using)
     return event
@@ -74,7 +79,8 @@ def told_by(event: CallEvent) -> Told:
         facts=CallFacts.from_json(event.facts),
         received_at=received_at,
         fingerprint=event.fingerprint,
-        event=event.event,
+        # What cannot be read proves that Exotel has the call, and nothing else.
+        event="" if event.reason in UNREADABLE else event.event,
         verdict=event.verdict,
         refusal=event.code if event.verdict == State.REFUSED else "",
         tries=event.tries,
@@ -87,7 +93,11 @@ def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
     if not sid or sid == call.call_sid:
         return ""
     others = CallRecord.objects.using(using).filter(account=call.account, call_sid=sid)
-    return EventReason.ANOTHER_CALL if call.call_sid or others.exists() else ""
+    if not call.call_sid and not others.exists():
+        return ""
+    if event.kind == EventKind.ANSWER:
+        logger.error("Exotel accepted call %s under sid %s, which another call has already.", call.reference, sid)
+    return EventReason.ANOTHER_CALL
 
 
 def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str) -> None:
@@ -108,7 +118,7 @@ def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str)
 def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
     """Decide anew which sid is the call's, now that a second one was named, and join its events alone."""
     events = list(
-        CallEvent.objects.using(using).filter(call=call, reason__in=["", EventReason.ANOTHER_CALL]).order_by("pk")
+        CallEvent.objects.using(using).filter(call=call).exclude(reason=EventReason.UNKNOWN_CALL).order_by("pk")
     )
     named = {one.facts["call_sid"] for one in events if "call_sid" in one.facts}
     others = CallRecord.objects.using(using).filter(account=call.account, call_sid__in=named).exclude(pk=call.pk)
@@ -116,7 +126,7 @@ def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
     facts, strangers = lifecycle.join_all((told_by(one) for one in events), taken=taken)
     for one in events:
         reason = EventReason.ANOTHER_CALL if one.fingerprint in strangers else ""
-        if one.reason != reason:
+        if one.reason != reason and one.reason not in UNREADABLE:
             CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
             if one.pk == event.pk:
                 event.reason = reason

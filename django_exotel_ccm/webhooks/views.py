@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
+from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
@@ -108,7 +109,7 @@ class CallbackView(APIView):
             kind=EventKind.CALLBACK,
             authentication=Authentication.SIGNED_URL,
             reference=voucher.reference,
-            event=facts.event or voucher.event,
+            event=lifecycle.event_of(facts, voucher.event),
             facts=facts.as_json(),
             reason=callback.reason,
             raw=body,

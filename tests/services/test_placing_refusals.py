@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,12 @@ def configured(**keys: Any) -> Callable[[Any], dict[str, Any]]:
     return change
 
 
+def without_variable(settings: Any) -> dict[str, Any]:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "SALES_URL"}}
+    del os.environ["SALES_URL"]  # the fixture had led it to the simulator
+    return {}
+
+
 def without_urls(settings: Any) -> dict[str, Any]:
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
     return {}
@@ -157,7 +164,7 @@ HERE = "tests.services.test_placing_refusals"
         (
             "not_configured",
             "SALES_URL is empty. Write: SALES_URL=",
-            configured(ACCOUNTS={"default": "SALES_URL"}),
+            without_variable,
             {},
             {},
         ),

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.urls import set_script_prefix
 
 from django_exotel_ccm import links
 from django_exotel_ccm.choices import State
+from django_exotel_ccm.exceptions import CallRefused
+from django_exotel_ccm.exotel.errors import NotPlaced
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
@@ -192,3 +195,42 @@ def test_a_value_that_exotel_does_not_have_is_an_error_of_the_program(
 
     assert posts() == []
     assert not CallRecord.objects.exists()
+
+
+@pytest.mark.parametrize("prefix", ["/", "/crm/"])
+def test_the_callback_path_does_not_depend_on_where_the_call_is_placed(
+    host: Any, posts: Any, settings: Any, prefix: str
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "https://example.com/crm"}
+    set_script_prefix(prefix)
+    try:
+        place_call(agent=host.agent(), to="+919000001001")
+    finally:
+        set_script_prefix("/")
+
+    [order] = posts()
+    for one in order["status_callback"]:
+        assert one["url"].startswith("https://example.com/crm/exotel/callbacks/")
+
+
+def test_an_unknown_refusal_is_told_in_exotels_own_words(host: Any, exotel: Any, monkeypatch: Any) -> None:
+    from django_exotel_ccm.services import placing
+
+    def refuse(*args: Any) -> None:
+        raise NotPlaced("Recording is not enabled for this account", code="10999", http_status=403)
+
+    monkeypatch.setattr(placing.ExotelClient, "make_call", refuse)
+
+    with pytest.raises(CallRefused) as refused:
+        place_call(agent=host.agent(), to="+919000001001")
+
+    assert refused.value.code == "10999"
+    assert "Exotel says: Recording is not enabled for this account" in refused.value.advice
+
+
+@pytest.mark.parametrize("text", ["ticket_1\0", "ticket_\ud800"])
+def test_a_custom_field_that_no_database_keeps_is_refused_before_anything(host: Any, posts: Any, text: str) -> None:
+    with pytest.raises(ValueError, match="NUL or a lone surrogate"):
+        place_call(agent=host.agent(), to="+919000001001", custom_field=text)
+
+    assert posts() == []

@@ -68,8 +68,8 @@ def test_a_call_about_a_ticket_with_a_key_and_a_receiver(
     assert (
         statements(captured)
         == [
-            "SELECT helpdesk_customer",
             "SELECT exophone",
+            "SELECT helpdesk_customer",
             "SELECT callrecord",  # the request key
             *DIALLED,
             *unit[:-2],

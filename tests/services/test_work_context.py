@@ -46,9 +46,9 @@ def test_receivers_tickets_and_policies_run_in_the_work_context(
     }
     load = tickets.load
 
-    def watched_load(*key: Any) -> Any:
+    def watched_load(*key: Any, **options: Any) -> Any:
         entered.append("load")
-        return load(*key)
+        return load(*key, **options)
 
     monkeypatch.setattr(tickets, "load", watched_load)
     receivers(signals.call_accepted, lambda **kwargs: entered.append("receiver"))
@@ -74,3 +74,17 @@ def test_a_broken_work_context_harms_no_history(
     assert announcement.state == "failed"
     assert "no such tenant" in announcement.receivers[0]["error"]
     assert entered == []  # outside of its context no receiver runs
+
+
+def test_a_worker_reads_the_tickets_number_in_the_work_context(
+    host: Any, exotel: Simulator, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered.clear()
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "WORK_CONTEXT": f"{__name__}.tenant"}
+    numbers_of, find = tickets.numbers_of, tickets.find
+    monkeypatch.setattr(tickets, "numbers_of", lambda ticket: entered.append("numbers") or numbers_of(ticket))
+    monkeypatch.setattr(tickets, "find", lambda text: entered.append("find") or find(text))
+
+    place_call(agent=host.agent(), custom_field=f"ticket_{host.ticket().pk}")
+
+    assert entered[:4] == ["default", "find", "numbers", "left"]

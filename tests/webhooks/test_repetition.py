@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import threading
@@ -14,13 +15,14 @@ import requests
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, EventReason, State
-from django_exotel_ccm.lifecycle import join_all
+from django_exotel_ccm.lifecycle import Projection, join_all
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.tracking import told_by
 from tests.exotel.samples import V2_CALLBACK
 from tests.webhooks.conftest import SID, Calls, body_of, url_of
 
 OTHER = "b" * 32
+FACTS = [one.name for one in dataclasses.fields(Projection)]
 
 
 def callbacks() -> list[CallEvent]:
@@ -28,7 +30,7 @@ def callbacks() -> list[CallEvent]:
 
 
 def columns(call: CallRecord) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in (*CallRecord.fact_columns(), "facts", "updated_at")}
+    return {name: getattr(call, name) for name in (*FACTS, "facts", "updated_at")}
 
 
 def test_a_delivery_repeated_is_kept_once_and_changes_nothing(calls: Calls, receivers: Callable[..., None]) -> None:
