@@ -7,11 +7,12 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db.models import CompositePrimaryKey
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import CharField, CompositePrimaryKey
 from django.urls import NoReverseMatch, reverse
 
 from django_exotel_ccm import accounts, conf, tickets
+from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 
 
 def register_all() -> None:
@@ -79,7 +80,7 @@ def check_accounts(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_tickets(**kwargs: Any) -> list[CheckMessage]:
-    """E008 to E010: every entry of ``TICKETS``."""
+    """E008 to E010 and E012: every entry of ``TICKETS``."""
     try:
         types = tickets.ticket_types()
         models = {label: ticket_type.model for label, ticket_type in types.items()}
@@ -95,22 +96,55 @@ def check_tickets(**kwargs: Any) -> list[CheckMessage]:
                     id="exotel_ccm.E009",
                 )
             )
+        found += _check_key(types[label], model)
         found += _check_paths(types[label], model)
     return found
 
 
+def _check_key(ticket_type: tickets.TicketType, model: Any) -> Iterator[CheckMessage]:
+    key: Any = model._meta.pk
+    while key.remote_field is not None:
+        key = key.target_field  # the key of a child's parent
+    room = LONGEST_CUSTOM_FIELD - len(f"{ticket_type.prefix}_")
+    if isinstance(key, CharField) and (key.max_length or 0) > room:
+        yield Error(
+            f"The key of {model._meta.label} may have {key.max_length} characters, "
+            f"but custom_field has room for {room} behind {ticket_type.prefix + '_'!r}.",
+            hint=f"Give the key a max_length of {room} at most, or declare a model with a shorter key.",
+            id="exotel_ccm.E012",
+        )
+
+
 def _check_paths(ticket_type: tickets.TicketType, model: Any) -> Iterator[CheckMessage]:
     for path in ticket_type.phone:
-        first = path.partition(".")[0]
-        try:
-            model._meta.get_field(first)
-        except FieldDoesNotExist:
-            if not hasattr(model, first):
+        here = model
+        for name in path.split("."):
+            if not _has(here, name):
                 yield Error(
-                    f"The phone path {path!r} of {model._meta.label} leads nowhere: there is no {first!r}.",
+                    f"The phone path {path!r} of {model._meta.label} leads nowhere: "
+                    f"{here._meta.label} has no {name!r}.",
                     hint='Write a path of attributes, such as "phone": "customer.phone".',
                     id="exotel_ccm.E010",
                 )
+                break
+            here = _model_behind(here, name)
+            if here is None:
+                break  # what a field's value or a property has is known only when it is there
+
+
+def _has(model: Any, name: str) -> bool:
+    # Not every descriptor can be asked of the class, and __getattr__ may answer to any name.
+    return hasattr(model, name) or hasattr(model, "__getattr__") or name in {f.name for f in model._meta.fields}
+
+
+def _model_behind(model: Any, name: str) -> Any:
+    """Return the model of the one object to which a relation leads; None where the models do not tell."""
+    for field in model._meta.get_fields():
+        reverse_side = field.auto_created and not field.concrete
+        if (field.get_accessor_name() if reverse_side else field.name) == name:
+            one = field.many_to_one or field.one_to_one
+            return field.related_model if one and isinstance(field.related_model, type) else None
+    return None
 
 
 def check_urls(**kwargs: Any) -> list[CheckMessage]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ DEFAULT_ALIAS = "default"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """``EXOTEL_CCM`` as read. ``problems`` holds (check id, what is wrong, the line to write) of what is not usable."""
 
@@ -122,10 +123,10 @@ KEYS = {
 @functools.cache
 def get_settings() -> Settings:
     """Return ``EXOTEL_CCM``; what cannot be used stays at its default and is named in ``problems``."""
+    hide_literal_accounts()
     raw = getattr(settings, "EXOTEL_CCM", None) or {}
     if not isinstance(raw, dict):
         return Settings(problems=(("E001", "EXOTEL_CCM is not a dict.", "Write EXOTEL_CCM = {...}."),))
-    hide_literal_accounts()
     values: dict[str, Any] = {}
     problems = []
     for name, value in raw.items():
@@ -172,8 +173,16 @@ def hide_literal_accounts() -> None:
     """Wrap credentials in the settings, wherever they stand in them: Django's error pages and mails print settings."""
     raw = getattr(settings, "EXOTEL_CCM", None)
     if isinstance(raw, dict):
-        for name, value in raw.items():
-            raw[name] = _hidden(value, _is_account if name != "ACCOUNTS" else lambda text: not _is_variable(text))
+        raw.update(_hidden_settings(raw))
+    elif raw is not None:  # it cannot be changed where it stands
+        settings.EXOTEL_CCM = _hidden_settings(raw) if isinstance(raw, Mapping) else _hidden(raw, _is_account)
+
+
+def _hidden_settings(raw: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {
+        name: _hidden(value, _is_account if name != "ACCOUNTS" else lambda text: not _is_variable(text))
+        for name, value in raw.items()
+    }
 
 
 def _is_account(text: str) -> bool:
@@ -181,11 +190,13 @@ def _is_account(text: str) -> bool:
 
 
 def _hidden(value: Any, is_secret: Callable[[str], bool]) -> Any:
-    if isinstance(value, dict):
-        return {name: _hidden(inner, is_secret) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, str):
+        return Secret(value) if is_secret(value) else value
+    if isinstance(value, Mapping):  # alias and credentials may have been exchanged
+        return {_hidden(name, _is_account): _hidden(inner, is_secret) for name, inner in value.items()}
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, bytes | bytearray | memoryview):
         return [_hidden(inner, is_secret) for inner in value]
-    return Secret(value) if isinstance(value, str) and is_secret(value) else value
+    return value
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:

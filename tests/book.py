@@ -109,7 +109,8 @@ def _assert_call(
     assert record.customer_number == truth.customer_number
     assert record.exophone_number == truth.virtual_number
     assert record.agent is not None
-    assert truth.agent.uri in (record.agent.contact_uri, None)
+    assert record.agent.contact_uri in (truth.agent.uri, None)
+    assert record.agent.exotel_user_id in (truth.agent.user_id, "", None)
     assert record.custom_field == (truth.custom_field or "")
     assert ("answered_seen" in record.facts) is (answered is not None)
     if terminal is None:

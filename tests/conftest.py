@@ -17,6 +17,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 AGENT = "+919000000101"
 EXOPHONE = "+918000000700"
+LAST_SPEED = 100_000.0  # a call that goes on when its test is over may last four simulated hours
 
 
 @pytest.fixture
@@ -62,10 +63,27 @@ class Host:
 
 
 @pytest.fixture
-def exotel(exotel_simulator: Any, live_server: Any, settings: Any) -> Any:
-    """A simulated Exotel that reports to this test's live server."""
+def exotel(exotel_simulator: Any, live_server: Any, settings: Any, compare_books: Callable[..., None]) -> Iterator[Any]:
+    """A simulated Exotel that reports to this test's live server; afterwards its book is the database."""
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
-    return exotel_simulator
+    yield exotel_simulator
+    compare_books(exotel_simulator)
+
+
+@pytest.fixture
+def compare_books(request: pytest.FixtureRequest, transactional_db: None) -> Callable[..., None]:
+    """Compare the simulator's book with the database once all is quiet, unless the test has ``books_differ``."""
+
+    def compare(exotel: Any) -> None:
+        if request.node.get_closest_marker("books_differ"):
+            return
+        from tests.book import assert_record_equals_book
+
+        exotel.speed = LAST_SPEED
+        exotel.wait_until_quiet(timeout=20)
+        assert_record_equals_book(exotel)
+
+    return compare
 
 
 @pytest.fixture

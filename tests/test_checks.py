@@ -13,6 +13,7 @@ from django.test.utils import isolate_apps
 
 from django_exotel_ccm import tickets
 from tests.exotel.leaks import KEY, TOKEN, leaks_in
+from tests.helpdesk.models import Customer
 
 BASE = {"CALLBACK_BASE_URL": "https://crm.example.com"}
 PHONE = {"prefix": "ticket", "phone": "customer.phone"}
@@ -71,6 +72,10 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "call": {"record": True}}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": PHONE, "helpdesk.Lead": {**PHONE, "phone": "name"}}}),
         ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "custmer.phone"}}}),
+        ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": ["customer.phone", "customer.fone"]}}}),
+        ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "urgentticket.customer.fone"}}}),
+        ("E010", {"TICKETS": {"helpdesk.UrgentTicket": {**PHONE, "phone": "ticket_ptr.customer.fone"}}}),
+        ("E010", {"TICKETS": {"helpdesk.Lead": {**PHONE, "phone": "leadphone"}}}),
         ("W004", {"TICKETS": {"helpdesk.LoudTicket": PHONE}}),
     ],
 )
@@ -100,6 +105,40 @@ def test_what_can_be_used_draws_none(settings: Any) -> None:
     }
 
     assert ours() == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "customer.phone.as_e164",  # what a field's value has, only the value knows
+        "urgentticket.customer.phone",
+        "customer.get_phone.number",
+        "customer_id",
+        "owner.get_full_name",
+        "customer.ticket_set.first",
+        "pk",
+    ],
+)
+def test_a_path_is_followed_as_far_as_the_models_tell(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(Customer, "get_phone", property(lambda customer: None), raising=False)
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": path}}}
+
+    assert ours() == {}
+
+
+def test_a_model_that_answers_to_any_name_is_believed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Customer, "__getattr__", lambda customer, name: None, raising=False)
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "customer.fone"}}}
+
+    assert ours() == {}
+
+
+def test_a_path_that_leads_nowhere_says_which_model_lacks_what(settings: Any) -> None:
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "customer.fone"}}}
+
+    assert "'customer.fone' of helpdesk.Ticket leads nowhere: helpdesk.Customer has no 'fone'" in ours()["E010"].msg
 
 
 def test_no_account_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,3 +188,30 @@ def test_a_composite_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
     assert set(found) == {"E009", "W004"}
     assert "composite primary key" in found["E009"].msg
+
+
+@pytest.mark.parametrize(("prefix", "fits"), [("order", True), ("orders", False)])
+@pytest.mark.parametrize("label", ["helpdesk.Order", "helpdesk.UrgentOrder"])
+@isolate_apps("tests.helpdesk")
+def test_a_key_must_fit_behind_its_prefix(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, label: str, prefix: str, fits: bool
+) -> None:
+    class Order(models.Model):  # noqa: DJ008
+        code = models.CharField(max_length=122, primary_key=True)
+        phone = models.CharField(max_length=20)
+
+        class Meta:
+            app_label = "helpdesk"
+
+    class UrgentOrder(Order):  # noqa: DJ008
+        class Meta:
+            app_label = "helpdesk"
+
+    monkeypatch.setattr(tickets, "apps", Order._meta.apps)
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {label: {"prefix": prefix, "phone": "phone"}}}
+
+    found = ours()
+
+    assert set(found) == ({"W004"} if fits else {"E012", "W004"})
+    if not fits:
+        assert "may have 122 characters, but custom_field has room for 121 behind 'orders_'" in found["E012"].msg

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -77,7 +80,7 @@ def test_what_is_no_dict_is_said_to_be_none(settings: Any, value: Any) -> None:
 def test_nothing_set_is_no_problem(settings: Any, value: Any) -> None:
     settings.EXOTEL_CCM = value
 
-    assert conf.get_settings() == conf.Settings()
+    assert asdict(conf.get_settings()) == asdict(conf.Settings())
 
 
 def test_settings_that_can_be_used(settings: Any) -> None:
@@ -244,6 +247,15 @@ def test_literal_credentials_are_taken_and_never_print(settings: Any) -> None:
         {"ACCOUNTS": {"default": " EXOTEL://zebra:walrus@mumbai/a"}},
         {"ACCOUNT": {"default": "exotel://zebra:walrus@mumbai/a"}},
         {"CALLBACK_BASE_URL": "exotel://zebra:walrus@mumbai/a"},
+        {"ACCOUNTS": {"exotel://zebra:walrus@mumbai/a": "default"}},
+        {"ACCOUNTS": {"exotel://zebra:walrus@mumbai/a"}},
+        {"ACCOUNTS": deque([("default", "exotel://zebra:walrus@mumbai/a")])},
+        {"POLICIES": ("exotel://zebra:walrus@mumbai/a",)},
+        MappingProxyType({"ACCOUNT": "exotel://zebra:walrus@mumbai/a"}),
+        MappingProxyType({"TICKETS": MappingProxyType({"helpdesk.Ticket": "exotel://zebra:walrus@mumbai/a"})}),
+        ["ACCOUNTS", {"default": "exotel://zebra:walrus@mumbai/a"}],
+        ("exotel://zebra:walrus@mumbai/a",),
+        "exotel://zebra:walrus@mumbai/a",
     ],
 )
 def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value: Any) -> None:
@@ -256,6 +268,17 @@ def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value:
         with pytest.raises(ImproperlyConfigured, match=r"EXOTEL_CCM\['ACCOUNTS'\]") as raised:
             accounts.get_account()
         assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
+
+
+@pytest.mark.parametrize("outer", [dict, MappingProxyType])
+def test_frozen_settings_are_taken_and_never_print(settings: Any, outer: Any) -> None:
+    literal = {"default": "exotel://planted-zebra:planted-walrus@mumbai/acme1"}
+    settings.EXOTEL_CCM = outer({"ACCOUNTS": MappingProxyType(literal)})
+
+    conf.hide_literal_accounts()  # as at the start, before anything is read
+
+    assert leaks_in(repr(django_settings.EXOTEL_CCM)) == []
+    assert accounts.get_account().token.reveal() == "planted-walrus"
 
 
 def test_a_secret_may_be_given_as_one(settings: Any) -> None:

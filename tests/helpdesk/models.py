@@ -33,6 +33,13 @@ class UrgentTicket(Ticket):
     deadline = models.DateField(null=True)
 
 
+class CodedTicket(Ticket):
+    """A child whose own key is not its parent's."""
+
+    code = models.CharField(max_length=10, primary_key=True)
+    ticket_ptr = models.OneToOneField(Ticket, models.CASCADE, parent_link=True)
+
+
 class LoudTicket(Ticket):
     class Meta:
         proxy = True
