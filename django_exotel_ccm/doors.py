@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -14,11 +15,19 @@ from django.http import HttpRequest, HttpResponse
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
 
+MOST = 100
+"""How many tickets one page takes an agent through."""
+LONGEST_QUERY = 3000
+"""Common servers refuse addresses of more than 4,000 characters."""
+
 
 class Door(Protocol):
     """One way by which users reach tickets."""
 
     name: str
+
+    def login_url(self, next_url: str) -> str:
+        """Return the page where strangers log in and are sent on to ``next_url``; "" where there is none."""
 
     def admits(self, request: HttpRequest) -> bool:
         """Say whether the user may come in at all."""
@@ -43,6 +52,19 @@ class Door(Protocol):
 
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the page of a call's record, or "" when this user may not see it."""
+
+
+def query_of(door: Door, ticket_type: TicketType, keys: Sequence[str], next_url: str, **more: str) -> str:
+    """Return what the address of a press says: which tickets, through which door, and where to go afterwards.
+
+    All our names begin with "exotel_": the host's own forms are posted to such addresses.
+    """
+    named = {"door": door.name, "type": ticket_type.label, "ticket": list(keys), "next": next_url, **more}
+    query = urlencode({f"exotel_{name}": value for name, value in named.items() if value != ""}, doseq=True)
+    if len(query) > LONGEST_QUERY and next_url != door.list_url(ticket_type):
+        # Back to the whole list, then: its filters made the address too long.
+        return query_of(door, ticket_type, keys, door.list_url(ticket_type), **more)
+    return query
 
 
 _finders: list[Callable[[str], Door | None]] = []

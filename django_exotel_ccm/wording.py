@@ -34,11 +34,13 @@ def describe(call: CallRecord, user: Any) -> str:
                 % words
             )
         case State.REFUSED:
-            return _("The call to %(customer)s was refused at %(time)s.") % words
+            return _("The call to %(customer)s, placed at %(time)s, was refused.") % words
         case State.ACTIVE if call.answered_at is not None:
             return _("A phone was answered in the call of %(agent)s to %(customer)s, placed at %(time)s.") % words
         case State.ACTIVE:
-            return _("Exotel accepted the request at %(time)s to ring %(agent)s first, then %(customer)s.") % words
+            return (
+                _("Exotel accepted the request to ring %(agent)s first, then %(customer)s, placed at %(time)s.") % words
+            )
         case _state:
             text = _("The call of %(agent)s to %(customer)s, placed at %(time)s, ended: %(outcome)s.")
             return text % (words | {"outcome": outcome(call)})

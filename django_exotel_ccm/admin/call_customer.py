@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
@@ -23,6 +24,7 @@ from django.utils.translation import gettext_lazy
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.doors import LONGEST_QUERY, MOST, query_of
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.wording import describe
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-MOST = 100
-LONGEST_QUERY = 3000  # common servers refuse addresses of more than 4,000 characters
 LISTED = 10
+SEEN = "exotel_seen"
+"""The one field of ours in the host's list: ticket's key to newest call's, as JSON, for rows that have a call."""
 
 
 class CallCustomerMixin(_Base):
@@ -83,13 +85,15 @@ class CallCustomerMixin(_Base):
     def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Send one chosen ticket on to be called, several to the page that goes through them. Dials nothing."""
         keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MOST + 1]]
-        query = self._query(keys, request.get_full_path())
+        query = self._query(keys, request)
         if len(keys) > MOST or len(query) > LONGEST_QUERY:
-            most = min(MOST, len(keys) * LONGEST_QUERY // len(query) // 10 * 10)
+            most = max(1, min(MOST, len(keys) * LONGEST_QUERY // len(query) // 10 * 10))
             text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": most}
             self.message_user(request, text, messages.WARNING)
             return None
-        if len(keys) == 1:
+        # "All tickets of this search" may have become another ticket than the page showed.
+        if len(keys) == 1 and request.POST.get("select_across") != "1":
+            query = self._query(keys, request, after=_seen_by(request, keys[0]))
             # The browser sends the same form, CSRF token and all, to the view that may place calls.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
@@ -138,8 +142,8 @@ class CallCustomerMixin(_Base):
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
         if may_call and self.get_ticket_type().allows(request.user, ticket):
-            newest = CallRecord.objects.newest_by(request.user, [ticket]).get(str(ticket.pk))
-            query = self._query([str(ticket.pk)], request.get_full_path())
+            newest = CallRecord.objects.newest_by(request.user, [ticket]).get(tickets.link_of(ticket)[1])
+            query = self._query([str(ticket.pk)], request)
             shown |= {
                 "place_url": f"{reverse('exotel_ccm:place')}?{query}",
                 "choose_url": f"{reverse('exotel_ccm:choose')}?{query}" if self._may_choose(request) else "",
@@ -163,18 +167,25 @@ class CallCustomerMixin(_Base):
         """Add the script that keeps unsaved edits, and the styles."""
         return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": ["exotel_ccm/call_customer.css"]})
 
-    def _query(self, keys: list[str], next_url: str) -> str:
-        query = {
-            "door": self.admin_site.name,
-            "type": self.get_ticket_type().label,
-            "ticket": keys,
-            "next": next_url,
-        }
-        return urlencode(query, doseq=True)
+    def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
+        return query_of(AdminDoor(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
+
+
+def _seen_by(request: HttpRequest, key: str) -> str:
+    """Return what the list showed as this ticket's newest call, "0" for none; "" when it did not say."""
+    try:
+        seen = json.loads(request.POST.get(SEEN, ""))
+    except (ValueError, RecursionError):
+        return ""
+    return str(seen.get(key, 0)) if isinstance(seen, dict) else ""
 
 
 class _CallColumn:
-    """The list's column of buttons, for one request."""
+    """The list's column of presses, for one request.
+
+    A row has a plain link to the page that asks, and our script makes a button of it that calls at once. A button of
+    the host's own form would be the one that Enter presses.
+    """
 
     __name__ = "call_customer"
     short_description = gettext_lazy("call")
@@ -182,32 +193,40 @@ class _CallColumn:
     def __init__(self, model_admin: CallCustomerMixin, request: HttpRequest) -> None:
         self._model_admin = model_admin
         self._request = request
-        self._newest: dict[str, CallRecord] = {}
+        self._ticket_type = model_admin.get_ticket_type()
+        self._newest: dict[str, str] = {}
+        self._first = ""
         self._attributes = ""
 
     def prepare(self, changelist: ChangeList) -> None:
         """Look up this user's newest call about each row."""
         rows = list(changelist.result_list)
-        self._newest = CallRecord.objects.newest_by(self._request.user, rows)
+        newest = CallRecord.objects.newest_by(self._request.user, rows)
+        linked = {str(ticket.pk): newest.get(tickets.link_of(ticket)[1]) for ticket in rows}
+        self._newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
+        self._first = next(iter(linked), "")
         if changelist.list_editable:
             # Without our script, edits made in the list stay in this tab.
-            self._attributes = SafeString(' formtarget="_blank" data-exotel-edits')
+            self._attributes = SafeString(' target="_blank" data-exotel-edits')
             if self._request.method == "POST":
                 self._attributes += SafeString(" data-exotel-unsaved")
 
     def __call__(self, ticket: Model) -> SafeString:
-        """Return the row's button, with what the page shows as the newest call."""
+        """Return the row's press; the first row also says what the page shows as the newest calls."""
         key = str(ticket.pk)
-        newest = self._newest.get(key)
-        query = self._model_admin._query([key], self._request.get_full_path())  # noqa: SLF001 - one class in two parts
+        seen = format_html('<input type="hidden" name="{}" value="{}">', SEEN, json.dumps(self._newest))
+        press = self._press(ticket, key) if self._ticket_type.allows(self._request.user, ticket) else ""
+        return format_html("{}{}", press, seen if key == self._first else "")
+
+    def _press(self, ticket: Model, key: str) -> SafeString:
+        after = self._newest.get(key, "0")
         return format_html(
-            '<button type="submit" class="exotel-call" formmethod="post" formnovalidate formaction="{}?{}"{}'
-            ' aria-label="{}">{}</button><input type="hidden" name="exotel_after_{}" value="{}">',
+            '<a href="{}?{}" class="exotel-call" data-exotel-place="{}?{}"{} aria-label="{}">{}</a>',
+            reverse("exotel_ccm:choose"),
+            self._model_admin._query([key], self._request),  # noqa: SLF001 - one class in two parts
             reverse("exotel_ccm:place"),
-            query,
+            self._model_admin._query([key], self._request, after=after),  # noqa: SLF001
             self._attributes,
             _("Call customer: %(ticket)s") % {"ticket": ticket},
             _("Call"),
-            key,
-            newest.pk if newest is not None else 0,
         )

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value, flatten_fieldsets
-from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, HistoryInline, masked
+from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, HistoryInline
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.numbers import shown
@@ -51,7 +51,13 @@ class CallRecordAdmin(HistoryAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show who called whom and how it went."""
-        return ["created_at", "agent_label", _customer(request), _ticket(request), "how_it_goes"]
+        return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes"]
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Find out for all rows at once whose tickets this user may see."""
+        changelist = super().get_changelist_instance(request)
+        self._look_at(request, list(changelist.result_list))
+        return changelist
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search numbers only for those who may see them; a ticket's name can hold one."""
@@ -69,15 +75,26 @@ class CallRecordAdmin(HistoryAdmin):
                 None,
                 {
                     "fields": [
-                        _summary(request),
-                        self._link(request),
+                        self._column(request, "summary", _("what is known"), describe),
+                        self._ticket(request, link=True),
                         "agent_label",
-                        _customer(request),
+                        self._customer(request),
                         "exophone_number",
                     ]
                 },
             ),
-            (_("How it went"), {"fields": ["state", "how_it_ended", _refusal(request), "words", *times]}),
+            (
+                _("How it went"),
+                {
+                    "fields": [
+                        "state",
+                        "how_it_ended",
+                        self._column(request, "refusal", _("refusal"), _refusal),
+                        "words",
+                        *times,
+                    ]
+                },
+            ),
             (
                 _("Names"),
                 {
@@ -85,7 +102,7 @@ class CallRecordAdmin(HistoryAdmin):
                     "fields": [
                         "reference",
                         "call_sid",
-                        "custom_field",
+                        self._column(request, "name", _("custom field"), _custom_field),
                         "account",
                         "placed_by_label",
                         "updated_at",
@@ -98,16 +115,44 @@ class CallRecordAdmin(HistoryAdmin):
         """Every field shown is read-only, ours included."""
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
-    def _link(self, request: HttpRequest) -> Callable[[Any], str]:
-        """Return the column with the ticket, linked for those who may see such tickets on this site."""
+    # Who may see what: a ticket's name and number are for those who may see the ticket on this site.
+
+    def _look_at(self, request: HttpRequest, calls: list[CallRecord]) -> None:
+        seen = AdminDoor(self.admin_site).sees(request, calls)
+        for call in calls:
+            call.seen_by_reader = call.pk in seen  # type: ignore[attr-defined]
+
+    def _sees(self, request: HttpRequest, call: CallRecord) -> bool:
+        if not hasattr(call, "seen_by_reader"):
+            self._look_at(request, [call])
+        return bool(call.seen_by_reader)  # type: ignore[attr-defined]
+
+    def _column(
+        self, request: HttpRequest, name: str, label: Any, text: Callable[[CallRecord, Any], str]
+    ) -> Callable[[Any], str]:
+        """Return a column of ``text(call, user)``, the user being None for those who may not see the ticket."""
+
+        def column(call: CallRecord) -> str:
+            return text(call, request.user if self._sees(request, call) else None) or "-"
+
+        column.__name__ = name
+        column.short_description = label  # type: ignore[attr-defined]
+        return column
+
+    def _customer(self, request: HttpRequest) -> Callable[[Any], str]:
+        return self._column(request, "customer", _("customer"), lambda call, user: shown(call.customer_number, user))
+
+    def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
+        """Return the column with the ticket's name, linked to its page."""
         door = AdminDoor(self.admin_site)
 
-        @admin.display(description=_("ticket"))
-        def ticket_name(call: CallRecord) -> str:
-            name, url = shown(call.ticket_label, request.user) or "-", door.ticket_url_of(request, call)
-            return format_html('<a href="{}">{}</a>', url, name) if url else name
+        def name(call: CallRecord, user: Any) -> str:
+            if user is None:
+                return str(_("not yours to see"))
+            label, url = shown(call.ticket_label, user), door.ticket_url_of(call) if link else ""
+            return format_html('<a href="{}">{}</a>', url, label or "-") if url else label
 
-        return ticket_name
+        return self._column(request, "ticket_name", _("ticket"), name)
 
     @admin.display(description=_("ended"))
     def over(self, call: CallRecord) -> str:
@@ -133,29 +178,14 @@ class CallRecordAdmin(HistoryAdmin):
         return ", ".join(lifecycle.words(call.facts)) or "-"
 
 
-def _summary(request: HttpRequest) -> Callable[[Any], str]:
-    @admin.display(description=_("what is known"))
-    def summary(call: CallRecord) -> str:
-        return describe(call, request.user)
-
-    return summary
-
-
-def _refusal(request: HttpRequest) -> Callable[[Any], str]:
-    def told(call: CallRecord) -> str:
-        if not call.refusal_code:
-            return ""
-        if call.state in (State.ACTIVE, State.ENDED):
-            return str(_("%(code)s, but Exotel reported the call later")) % {"code": call.refusal_code}
-        event = call.events.filter(verdict=State.REFUSED).order_by("-pk").first()
-        return f"{call.refusal_code}: {event.advice}" if event is not None else call.refusal_code
-
-    return masked(request, "refusal", _("refusal"), told)
+def _refusal(call: CallRecord, user: Any) -> str:
+    if not call.refusal_code:
+        return ""
+    if call.state in (State.ACTIVE, State.ENDED):
+        return str(_("%(code)s, but Exotel reported the call later")) % {"code": call.refusal_code}
+    event = call.events.filter(verdict=State.REFUSED).order_by("-pk").first()
+    return shown(f"{call.refusal_code}: {event.advice}" if event is not None else call.refusal_code, user)
 
 
-def _ticket(request: HttpRequest) -> Callable[[Any], str]:
-    return masked(request, "ticket_name", _("ticket"), lambda call: call.ticket_label)
-
-
-def _customer(request: HttpRequest) -> Callable[[Any], str]:
-    return masked(request, "customer", _("customer"), lambda call: call.customer_number)
+def _custom_field(call: CallRecord, user: Any) -> str:
+    return shown(call.custom_field, user)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import django
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.sites import all_sites
 from django.contrib.admin.utils import quote
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -26,6 +30,11 @@ class AdminDoor:
     def __init__(self, site: AdminSite) -> None:
         self.site = site
         self.name = site.name
+
+    def login_url(self, next_url: str) -> str:
+        """Return the site's login page."""
+        login = self._url("login")
+        return f"{login}?{urlencode({REDIRECT_FIELD_NAME: next_url})}" if login and next_url else login
 
     def admits(self, request: HttpRequest) -> bool:
         """Say whether the user may log in to this site."""
@@ -59,15 +68,39 @@ class AdminDoor:
         """Return the ticket's change form."""
         return self._url(f"{ticket._meta.app_label}_{ticket._meta.model_name}_change", quote(ticket.pk))
 
-    def ticket_url_of(self, request: HttpRequest, call: CallRecord) -> str:
-        """Return the change form of a call's ticket; "" where this user may see no such tickets on this site."""
+    def ticket_url_of(self, call: CallRecord) -> str:
+        """Return the change form of a call's ticket; "" where there is none on this site."""
         content_type = call.ticket_content_type
         model = content_type.model_class() if content_type is not None else None
         if model is None or not self.site.is_registered(model):
             return ""
-        if not self.site.get_model_admin(model).has_view_permission(request):
-            return ""
         return self._url(f"{model._meta.app_label}_{model._meta.model_name}_change", quote(call.ticket_object_id))
+
+    def sees(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
+        """Return the keys of those calls that are about a ticket this user may see here, or about none.
+
+        Asks the database at most once for each kind of ticket.
+        """
+        calls = list(calls)
+        if getattr(request.user, "is_superuser", False):
+            return {call.pk for call in calls}
+        seen = {call.pk for call in calls if not call.ticket_object_id}
+        kinds: dict[Any, list[CallRecord]] = defaultdict(list)
+        for call in calls:
+            if call.ticket_object_id and call.ticket_content_type_id is not None:
+                kinds[call.ticket_content_type_id].append(call)
+        for kind, about in kinds.items():
+            found = self._found(request, kind, {call.ticket_object_id for call in about})
+            seen |= {call.pk for call in about if call.ticket_object_id in found}
+        return seen
+
+    def _found(self, request: HttpRequest, kind: Any, keys: set[str]) -> set[str]:
+        model = ContentType.objects.get_for_id(kind).model_class()
+        if model is None:
+            return set()
+        # Of the entry only the model matters, which may have left TICKETS since.
+        ticket_type = TicketType(label=model._meta.label_lower, prefix="")
+        return {str(ticket.pk) for ticket in self.find(request, ticket_type, sorted(keys))}
 
     def list_url(self, ticket_type: TicketType) -> str:
         """Return the changelist."""

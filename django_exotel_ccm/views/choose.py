@@ -12,26 +12,40 @@ from django.views.decorators.http import require_safe
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.doors import MOST
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.numbers import shown
-from django_exotel_ccm.views.press import Entrance, callable_agents, name_of
+from django_exotel_ccm.views.press import (
+    Entrance,
+    NumbersUnknown,
+    callable_agents,
+    login_first,
+    name_of,
+    read_numbers,
+    whole_number,
+)
 from django_exotel_ccm.wording import describe, skipped
-
-MOST = 100
 
 
 @require_safe
 def choose(request: HttpRequest) -> HttpResponse:
     """List the chosen tickets: which can be called, to which numbers, as whom, and why others cannot. Dials nothing."""
+    login = login_first(request, request.GET.dict(), request.get_full_path())
+    if login is not None:
+        return login
     entrance = Entrance.of(request, request.GET.dict())
-    keys = list(dict.fromkeys(request.GET.getlist("ticket")))[:MOST]
+    keys = list(dict.fromkeys(request.GET.getlist("exotel_ticket")))[:MOST]
     found = entrance.door.find(request, entrance.ticket_type, keys)
     _load_related(entrance.ticket_type, found)
+    return entrance.door.render(request, "choose.html", _context(request, entrance, keys, found))
+
+
+def _context(request: HttpRequest, entrance: Entrance, keys: list[str], found: list[Model]) -> dict[str, Any]:
     newest = CallRecord.objects.newest_by(request.user, found)
     agents = callable_agents(request.user)
-    next_url = entrance.next_url(request, request.GET.get("next", ""))
-    rows = [_row(request, entrance, ticket, newest.get(str(ticket.pk)), agents) for ticket in found]
-    context = {
+    next_url = entrance.next_url(request, request.GET.get("exotel_next", ""))
+    rows = [_row(request, entrance, ticket, newest.get(tickets.link_of(ticket)[1]), agents) for ticket in found]
+    return {
         "title": _("Call customer"),
         "opts": entrance.ticket_type.model._meta,
         "door": entrance.door.name,
@@ -46,13 +60,13 @@ def choose(request: HttpRequest) -> HttpResponse:
         # After one of several tickets the agent comes back here for the next.
         "next_url": next_url if len(keys) == 1 else request.get_full_path(),
     }
-    return entrance.door.render(request, "choose.html", context)
 
 
 def _row(
     request: HttpRequest, entrance: Entrance, ticket: Model, newest: CallRecord | None, agents: list[Any]
 ) -> dict[str, Any]:
-    numbers = tickets.numbers_of(ticket)
+    numbers, unread = _numbers(ticket)
+    told = _told(request, ticket) or newest
     return {
         "ticket": ticket,
         "key": str(ticket.pk),
@@ -63,11 +77,28 @@ def _row(
             if one.number
         ],
         "problems": [one for one in numbers if one.problem],
-        "obstacle": _obstacle(request, entrance, ticket, numbers, agents),
+        "obstacle": unread or _obstacle(request, entrance, ticket, numbers, agents),
         "after": str(newest.pk if newest is not None else 0),
-        "newest": describe(newest, request.user) if newest is not None else "",
-        "newest_url": entrance.door.call_url(request, newest) if newest is not None else "",
+        "newest": describe(told, request.user) if told is not None else "",
+        "newest_url": entrance.door.call_url(request, told) if told is not None else "",
+        # Whoever presses here has read that this call goes on.
+        "again": str(told.pk) if told is not None and not told.is_over else "",
     }
+
+
+def _numbers(ticket: Model) -> tuple[list[tickets.TicketNumber], str]:
+    try:
+        return read_numbers(ticket), ""
+    except NumbersUnknown as error:
+        return [], str(error)
+
+
+def _told(request: HttpRequest, ticket: Model) -> CallRecord | None:
+    """Return the call to one of the ticket's numbers that a press was told of, which need not be the newest of all."""
+    again = whole_number(request.GET.get("exotel_again", ""))
+    if again is None:
+        return None
+    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=again).first()
 
 
 def _obstacle(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,13 +17,30 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.doors import Door
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.numbers import shown
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafting import digest_of
-from django_exotel_ccm.views.press import Entrance, choose_agent, choose_number
+from django_exotel_ccm.views.press import (
+    Entrance,
+    NumbersUnknown,
+    choose_agent,
+    choose_number,
+    login_first,
+    whole_number,
+)
 from django_exotel_ccm.wording import describe
 
-LONGEST_KEY = 19  # digits of the largest 64-bit key
-LEVELS = {State.UNCONFIRMED.value: "warning", State.REQUESTED.value: "info"}
+LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
+
+
+class Question(Exception):
+    """A press left something open: the choose page asks it. ``again`` is the call it was told of."""
+
+    def __init__(self, text: str = "", level: str = "warning", again: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.level = level
+        self.again = again
 
 
 @require_POST
@@ -29,55 +48,77 @@ LEVELS = {State.UNCONFIRMED.value: "warning", State.REQUESTED.value: "info"}
 def place(request: HttpRequest) -> HttpResponse:
     """Call the customer of one ticket, say what is known, and go back to where the press came from.
 
-    Takes ``door``, ``type``, ``ticket``, ``after`` (the key of the newest call that the page knew of, 0 for none),
-    ``next``, and where they had to be asked ``agent``, ``number`` or ``to``. What it cannot know it asks on the choose
-    page.
+    Takes ``exotel_door``, ``exotel_type``, ``exotel_ticket``, ``exotel_after`` (the key of the newest call that the
+    page knew of, 0 for none), ``exotel_next``, and where they had to be asked ``exotel_agent``, ``exotel_number`` or
+    ``exotel_to``, and ``exotel_again`` (the call that goes on, and is known to). What it cannot know it asks on the
+    choose page.
     """
-    values = request.GET.dict() | request.POST.dict()
+    # The address wins: a host's own form is posted with it.
+    values = request.POST.dict() | request.GET.dict()
+    wanted = values.get("exotel_next", "")
+    login = login_first(request, values, wanted)
+    if login is not None:
+        return login
     entrance = Entrance.of(request, values)
-    ticket = entrance.ticket(request, values.get("ticket", ""))
-    key = str(ticket.pk)
-    next_url = entrance.next_url(request, values.get("next", ""))
-    question = HttpResponseRedirect(entrance.choose_url([key], next_url))
-
-    agent = choose_agent(request.user, values.get("agent", ""))
+    ticket = entrance.ticket(request, values.get("exotel_ticket", ""))
+    next_url = entrance.next_url(request, wanted)
+    if not entrance.ticket_type.allows(request.user, ticket):
+        entrance.door.tell(request, "error", _("This ticket is not yours to call."))
+        return HttpResponseRedirect(next_url)
     try:
-        number = choose_number(request.user, ticket, named=values.get("number", ""), typed=values.get("to", "").strip())
-    except InvalidNumber as error:
-        entrance.door.tell(request, "error", format_html("{}", str(error)))
-        return question
-    if number is None and values.get("number"):
-        entrance.door.tell(request, "warning", _("The phone numbers have changed since this page was loaded."))
-    after = _whole_number(values.get("after") or values.get(f"exotel_after_{key}") or "")
-    if agent is None or number is None or after is None:
-        return question
-
-    # The ticket by its name: a child's and its parent's admin mean the same one.
-    request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
-    newer = _newer_call(request, ticket, number, after, request_key)
-    if newer is not None:
-        text = _("You have called this number since this page was loaded. Call again only if you mean to.")
-        entrance.door.tell(request, "warning", format_html("{} {}", text, describe(newer, request.user)))
-        return question
-    _place(request, entrance, ticket, agent, number, request_key)
+        _press(request, entrance, ticket, values)
+    except Question as question:
+        if question.text:
+            entrance.door.tell(request, question.level, format_html("{}", question.text))
+        return HttpResponseRedirect(entrance.choose_url([str(ticket.pk)], next_url, question.again))
     return HttpResponseRedirect(next_url)
 
 
-def _whole_number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_KEY else None
-
-
-def _newer_call(request: HttpRequest, ticket: Model, number: str, after: int, request_key: str) -> CallRecord | None:
-    """Return this user's newest call to the number, if the page did not know it.
-
-    A call that this very press placed (a double click, a second tab) is none, unless it is over: then somebody has come
-    back to an old page, and has to say that they mean another call.
-    """
+def _press(request: HttpRequest, entrance: Entrance, ticket: Model, values: Mapping[str, str]) -> None:
+    """Place the call that a press means; raises :class:`Question` when that is not known."""
+    agent = choose_agent(request.user, values.get("exotel_agent", ""))
+    number = _number(request, ticket, values)
+    after = whole_number(values.get("exotel_after", ""))
+    if agent is None or after is None:
+        raise Question
+    # The ticket by its name: a child's and its parent's admin mean the same one.
+    request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
     mine = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
     newest = mine.filter(customer_number=number).newest_first().first()
-    if newest is None or newest.pk <= after:
-        return None
-    return newest if newest.is_over or newest.request_key != digest_of(request_key) else None
+    if newest is not None:
+        _ask_about(newest, request, request_key, after, values.get("exotel_again", ""))
+    _place(request, entrance, ticket, agent, number, request_key)
+
+
+def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
+    named, typed = values.get("exotel_number", ""), values.get("exotel_to", "").strip()
+    try:
+        number = choose_number(request.user, ticket, named=named, typed=typed)
+    except InvalidNumber as error:
+        raise Question(str(error), "error") from None
+    except NumbersUnknown:
+        raise Question from None  # the page says why
+    if number is None:
+        raise Question(_("The phone numbers have changed since this page was loaded.") if named else "")
+    return number
+
+
+def _ask_about(newest: CallRecord, request: HttpRequest, request_key: str, after: int, again: str) -> None:
+    """Raise :class:`Question` unless this user, who placed ``newest`` to the same number, can only mean another call.
+
+    A call that this very press placed (a double click, a second tab) raises nothing, unless it is over: then somebody
+    has come back to an old page, and has to say that they mean another call.
+    """
+    same = newest.request_key == digest_of(request_key)
+    if same and not newest.is_over:
+        return
+    if same or newest.pk > after:
+        text = _("You have called this number since this page was loaded. Call again only if you mean to.")
+    elif not newest.is_over and again != str(newest.pk):
+        text = _("A call to this number is still going on. Call again only if you mean to.")
+    else:
+        return
+    raise Question(f"{text} {describe(newest, request.user)}", again=str(newest.pk))
 
 
 def _place(
@@ -89,17 +130,17 @@ def _place(
             agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **asked
         )
     except CallRefused as refused:
-        _tell(request, door, refused.call, "error", refused.advice)
+        _tell(request, door, refused.call, "error", shown(refused.advice, request.user))
         call = refused.call
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
         _tell(request, door, reused.call, "warning", text)
         return
-    except (ImproperlyConfigured, PlacedInsideTransaction) as error:
-        door.tell(request, "error", format_html("{}", str(error)))
+    except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
+        door.tell(request, "error", format_html("{}", shown(str(error), request.user)))
         return
     else:
-        _tell(request, door, call, LEVELS.get(call.state, "success"), describe(call, request.user))
+        _tell(request, door, call, LEVELS.get(call.state, "info"), describe(call, request.user))
     # A double click is given the call that the first click placed, read from the database: it is noted already.
     if call.agent is agent:
         door.note(request, ticket, describe(call, None))

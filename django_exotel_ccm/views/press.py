@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import DatabaseError
 from django.db.models import Model
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import Door, find_door
+from django_exotel_ccm.doors import Door, find_door, query_of
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.tickets import TicketNumber, TicketType
+
+logger = logging.getLogger("django_exotel_ccm.views")
+
+LONGEST_KEY = 19  # digits of the largest 64-bit key
+
+
+class NumbersUnknown(Exception):
+    """A ticket's numbers could not be read; ``str()`` says so to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +45,8 @@ class Entrance:
         """Return the entrance a request names; raises ``PermissionDenied`` or ``Http404`` when it is closed."""
         if not request.user.has_perm(Permission.PLACE_CALL):
             raise PermissionDenied
-        door = find_door(values.get("door", ""))
-        ticket_type = _ticket_type(values.get("type", ""))
+        door = find_door(values.get("exotel_door", ""))
+        ticket_type = _ticket_type(values.get("exotel_type", ""))
         if door is None or ticket_type is None:
             raise Http404
         if not door.admits(request):
@@ -44,25 +54,30 @@ class Entrance:
         return cls(door, ticket_type)
 
     def ticket(self, request: HttpRequest, key: str) -> Model:
-        """Return the ticket; raises ``Http404`` when the user may not see it, ``PermissionDenied`` if not call it."""
+        """Return the ticket; raises ``Http404`` when the user may not see it."""
         found = self.door.find(request, self.ticket_type, [key])
         if not found:
             raise Http404
-        if not self.ticket_type.allows(request.user, found[0]):
-            raise PermissionDenied
         return found[0]
 
     def next_url(self, request: HttpRequest, wanted: str) -> str:
         """Return ``wanted`` if it leads to a page of this host, else the list of tickets."""
-        safe = url_has_allowed_host_and_scheme(
-            wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-        )
-        return wanted if safe else self.door.list_url(self.ticket_type)
+        return wanted if _is_ours(request, wanted) else self.door.list_url(self.ticket_type)
 
-    def choose_url(self, keys: list[str], next_url: str) -> str:
+    def choose_url(self, keys: list[str], next_url: str, again: str = "") -> str:
         """Return the page that asks what a press left open."""
-        query = {"door": self.door.name, "type": self.ticket_type.label, "ticket": keys, "next": next_url}
-        return f"{reverse('exotel_ccm:choose')}?{urlencode(query, doseq=True)}"
+        return f"{reverse('exotel_ccm:choose')}?{query_of(self.door, self.ticket_type, keys, next_url, again=again)}"
+
+
+def _is_ours(request: HttpRequest, url: str) -> bool:
+    return url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+
+
+def login_first(request: HttpRequest, values: Mapping[str, str], back: str) -> HttpResponseRedirect | None:
+    """Return the way to the door's login, and then to ``back``, for a user who is not logged in (any more)."""
+    door = None if request.user.is_authenticated else find_door(values.get("exotel_door", ""))
+    login = door.login_url(back if _is_ours(request, back) else "") if door is not None else ""
+    return HttpResponseRedirect(login) if login else None
 
 
 def _ticket_type(label: str) -> TicketType | None:
@@ -95,6 +110,27 @@ def choose_agent(user: object, wanted: str) -> Agent | None:
     return own[0] if len(own) == 1 else None
 
 
+def whole_number(text: str) -> int | None:
+    """Return the key that ``text`` spells; None when it spells none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_KEY else None
+
+
+def read_numbers(ticket: Model) -> list[TicketNumber]:
+    """Return the ticket's numbers; raises :class:`NumbersUnknown` where the host's settings or its code fail."""
+    try:
+        return tickets.numbers_of(ticket)
+    except DatabaseError:
+        raise  # the transaction is lost, and with it the page
+    except ImproperlyConfigured as error:
+        logger.exception("The numbers of %s could not be read.", ticket._meta.label)
+        raise NumbersUnknown(str(error)) from error
+    except Exception as error:
+        logger.exception("The numbers of %s could not be read.", ticket._meta.label)
+        raise NumbersUnknown(
+            _("Its phone numbers could not be read. An administrator finds the error in the log.")
+        ) from error
+
+
 def name_of(ticket: Model, number: str) -> str:
     """Return what stands for a ticket's number in a form: people who may not see it may still call it."""
     value = f"{ticket._meta.label_lower}|{ticket.pk}|{number}"
@@ -104,9 +140,10 @@ def name_of(ticket: Model, number: str) -> str:
 def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str | None:
     """Return the number (E.164) a press means: typed, named, or the ticket's only one; None when that must be asked.
 
-    Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none.
+    Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none,
+    :class:`NumbersUnknown`.
     """
-    numbers = [number for number in tickets.numbers_of(ticket) if number.number]
+    numbers = [number for number in read_numbers(ticket) if number.number]
     if typed:
         return _typed(user, typed, numbers)
     if named:

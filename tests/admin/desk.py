@@ -45,6 +45,8 @@ class Page(HTMLParser):
         self.html = html
         self.forms: list[Form] = []
         self.links: dict[str, str] = {}
+        #: The presses in the list's column: links, of which the script makes buttons.
+        self.row_buttons: list[dict[str, str]] = []
         self._form: Form | None = None
         self._link: str | None = None
         self.feed(html)
@@ -56,6 +58,8 @@ class Page(HTMLParser):
             self.forms.append(self._form)
         elif tag == "a":
             self._link = given.get("href", "")
+            if given.get("class") == "exotel-call":
+                self.row_buttons.append(given)
         elif self._form is not None and tag == "button":
             self._form.buttons.append(given)
         elif self._form is not None and tag == "input" and "name" in given:
@@ -84,11 +88,6 @@ class Page(HTMLParser):
         """The messages on top of the page."""
         found = re.search(r'<ul class="messagelist">.*?</ul>', self.html, re.DOTALL)
         return Page(found[0]).text if found else ""
-
-    @property
-    def row_buttons(self) -> list[dict[str, str]]:
-        """The buttons in the list's column."""
-        return [one for form in self.forms for one in form.buttons if one.get("class") == "exotel-call"]
 
     def of_id(self, identity: str) -> Form:
         return next(form for form in self.forms if form.attributes.get("id") == identity)
@@ -145,9 +144,11 @@ class Desk:
         return self.press_row_of(self.changelist(query, model), ticket)
 
     def press_row_of(self, page: Page, ticket: Any) -> Page:
-        form = page.of_id("changelist-form")
-        button = next(one for one in form.buttons if f"ticket={ticket.pk}&" in one.get("formaction", ""))
-        return self.post(button["formaction"], form.data)
+        """Press "Call" on one row as the script does: in a form of its own."""
+        token = page.of_id("changelist-form").data["csrfmiddlewaretoken"]
+        found = (one["data-exotel-place"] for one in page.row_buttons)
+        address = next(one for one in found if f"exotel_ticket={ticket.pk}&" in one)
+        return self.post(address, {"csrfmiddlewaretoken": token})
 
     # The form.
 
@@ -166,4 +167,4 @@ class Desk:
     def press_choice(self, page: Page, nth: int = 0, **given: str) -> Page:
         """Press "Call" on the choose page."""
         form = page.of_class("exotel-choose-form")[nth]
-        return self.post(form.attributes["action"], form.data | given)
+        return self.post(form.attributes["action"], form.data | {f"exotel_{name}": one for name, one in given.items()})

@@ -93,7 +93,13 @@ def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, e
     forged = Client()
     forged.force_login(user)
     status = forged.post(
-        "/exotel/place/", {"door": "closed", "type": "helpdesk.ticket", "ticket": ticket.pk, "after": 0}
+        "/exotel/place/",
+        {
+            "exotel_door": "closed",
+            "exotel_type": "helpdesk.ticket",
+            "exotel_ticket": ticket.pk,
+            "exotel_after": 0,
+        },
     )
 
     assert desk.where == "/crm/helpdesk/ticket/"

@@ -37,8 +37,8 @@ def test_one_press_on_a_row_places_the_call_and_says_what_is_known(host: Any, ex
 
     call = CallRecord.objects.get()
     assert (call.state, call.ticket, call.placed_by) == (State.ACTIVE, ticket, desk.user)
-    assert "Exotel accepted the request at" in page.messages
-    assert f"to ring Asha first, then {BY_HAND}." in page.messages
+    assert "Exotel accepted the request to ring Asha first" in page.messages
+    assert f"then {BY_HAND}, placed at" in page.messages
     assert "success" not in page.messages.lower()
     assert page.links["See the call"] == desk.url("exotel_ccm_callrecord_change", call.pk)
     assert [(order["to"], order["custom_field"]) for order in orders(exotel)] == [
@@ -69,7 +69,7 @@ def test_the_agent_comes_back_to_the_same_filtered_list(host: Any, exotel: Any, 
     assert after_row == desk.url("helpdesk_ticket_changelist") + query
     assert after_action.startswith(("/exotel/choose/?", after_row))
     if after_action != after_row:
-        assert parse_qs(urlsplit(after_action).query)["next"] == [after_row]
+        assert parse_qs(urlsplit(after_action).query)["exotel_next"] == [after_row]
 
 
 def test_the_link_to_the_call_is_only_for_those_who_may_see_calls(host: Any, exotel: Any) -> None:
@@ -89,7 +89,7 @@ def test_the_ticket_s_history_keeps_the_press_with_the_number_masked(host: Any, 
 
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id) == (desk.user, str(ticket.pk))
-    assert "to ring Asha first, then +••••••••••09." in entry.get_change_message()
+    assert "to ring Asha first, then +••••••••••09, placed at" in entry.get_change_message()
     assert BY_HAND not in str(vars(entry))
 
 
@@ -105,7 +105,10 @@ def test_several_tickets_lead_to_a_page_that_goes_through_them_one_by_one(host: 
     back = desk.press_choice(page, 0)
     call = CallRecord.objects.get()
 
-    assert [form.data["ticket"] for form in page.of_class("exotel-choose-form")] == [[str(second.pk)], [str(first.pk)]]
+    assert [form.data["exotel_ticket"] for form in page.of_class("exotel-choose-form")] == [
+        [str(second.pk)],
+        [str(first.pk)],
+    ]
     assert desk.where == chosen
     assert call.ticket == second
     assert "Your last call:" in back.text
@@ -153,7 +156,7 @@ def test_an_address_stays_short_enough_for_common_servers(host: Any, make_desk: 
 
     page = desk.run_action(leads, model="helpdesk_lead")
 
-    assert "Choose at most 60 tickets" in page.messages
+    assert "Choose at most 50 tickets" in page.messages
 
 
 # What is not shown.
@@ -200,7 +203,7 @@ def test_edits_in_the_list_stay_in_their_tab(host: Any, make_desk: Callable[...,
     page = make_desk(Ticket, EditableList).changelist()
 
     [button] = page.row_buttons
-    assert button["formtarget"] == "_blank"
+    assert button["target"] == "_blank"
     assert "data-exotel-unsaved" not in button
 
 

@@ -22,7 +22,7 @@ EVIL = "<script>alert(1)</script>"
 
 @pytest.fixture
 def reader(host: Any) -> Desk:
-    return Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+    return Desk(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
 
 
 def make_calls(count: int, **fields: Any) -> list[CallRecord]:

@@ -57,7 +57,7 @@ def test_no_page_of_ours_holds_the_number(host: Any, story: CallRecord) -> None:
 
 
 def test_with_the_permission_the_pages_hold_it(host: Any, story: CallRecord) -> None:
-    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+    desk = Desk(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
 
     shown = [url for url, html in pages(desk, story).items() if DIGITS.search(html)]
 
@@ -79,7 +79,7 @@ def test_who_may_not_see_the_number_may_still_call_it(host: Any, exotel: Any) ->
 
     assert CallRecord.objects.get().customer_number == COMPLETED
     assert "+••••••••••01 (customer phone)" in question.text
-    assert "to ring Asha first, then +••••••••••01." in answer.messages
+    assert "to ring Asha first, then +••••••••••01, placed at" in answer.messages
     assert not any(DIGITS.search(html) for html in [*seen, several])
 
 

@@ -53,11 +53,11 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
     CallRecord.objects.create(**common, state=State.ENDED, outcome="completed", talk_time=102, total_duration=121)
     CallRecord.objects.create(**common, state=State.REFUSED, refusal_code="1012")
     call = CallRecord.objects.create(**common, state=State.UNCONFIRMED)
-    chosen = "&".join(f"ticket={ticket.pk}" for ticket in tickets)
+    chosen = "&".join(f"exotel_ticket={ticket.pk}" for ticket in tickets)
     return {
         "changelist": "/admin/helpdesk/ticket/",
         "change_form": f"/admin/helpdesk/ticket/{tickets[0].pk}/change/",
-        "choose": f"/exotel/choose/?door=admin&type=helpdesk.ticket&{chosen}",
+        "choose": f"/exotel/choose/?exotel_door=admin&exotel_type=helpdesk.ticket&{chosen}",
         "call_record": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "calls": "/admin/exotel_ccm/callrecord/",
     }

@@ -43,7 +43,7 @@ def test_one_of_several_numbers_is_chosen_and_called(host: Any, exotel: Any, des
 
 def choices(page: Any) -> list[tuple[str, str]]:
     """Return the radio buttons of a page, checked or not."""
-    return [("number", value) for value in re.findall(r'name="number" value="(\w+)"', page.html)]
+    return [("number", value) for value in re.findall(r'name="exotel_number" value="(\w+)"', page.html)]
 
 
 def test_the_same_number_written_twice_is_one_number(host: Any, exotel: Any, desk: Desk) -> None:
@@ -120,7 +120,7 @@ def test_a_press_without_word_of_the_page_it_came_from_is_asked(host: Any, exote
     form = desk.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")[0]
 
     for after in ("", "-1", "one", "9" * 40, "\u0663"):
-        page = desk.post(form.attributes["action"], form.data | {"after": after})
+        page = desk.post(form.attributes["action"], form.data | {"exotel_after": after})
         assert len(page.of_class("exotel-choose-form")) == 1
 
     assert orders(exotel) == []
@@ -164,7 +164,10 @@ def test_chosen_tickets_that_one_may_not_see_are_counted_and_not_named(host: Any
     theirs = host.ticket("Secret", team="south")
 
     page = desk.run_action([mine])
-    page = desk.get(f"/exotel/choose/?door=admin&type=helpdesk.ticket&ticket={mine.pk}&ticket={theirs.pk}")
+    page = desk.get(
+        f"/exotel/choose/?exotel_door=admin&exotel_type=helpdesk.ticket"
+        f"&exotel_ticket={mine.pk}&exotel_ticket={theirs.pk}"
+    )
 
     assert "1 chosen ticket is not shown: it does not exist, or is not yours to see." in page.text
     assert "Secret" not in page.html

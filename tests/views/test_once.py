@@ -132,8 +132,8 @@ def test_another_number_of_the_ticket_is_another_call(host: Any, exotel: Any, de
     desk.press_choice(page)
     hang_up(exotel)
     form = page.of_class("exotel-choose-form")[0]
-    other = page.html.rpartition('name="number" value="')[2].partition('"')[0]
-    desk.post(form.attributes["action"], form.data | {"number": other})
+    other = page.html.rpartition('name="exotel_number" value="')[2].partition('"')[0]
+    desk.post(form.attributes["action"], form.data | {"exotel_number": other})
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}, {"number": OTHER}]
 
@@ -144,7 +144,7 @@ def test_the_same_press_as_another_agent_is_told_apart(host: Any, exotel: Any, d
     form = button(desk, host.ticket(phone=BY_HAND))
     desk.post(form.attributes["action"], form.data)
 
-    page = desk.post(form.attributes["action"], form.data | {"agent": str(vik.pk)})
+    page = desk.post(form.attributes["action"], form.data | {"exotel_agent": str(vik.pk)})
 
     assert "You have just called this number as another agent." in page.messages
     assert len(orders(exotel)) == 1

@@ -43,7 +43,7 @@ def test_a_number_that_is_not_the_tickets_can_be_typed_there(host: Any, exotel: 
     page = desk.get(desk.change_form(ticket).links["Call another number"])
     [form] = [form for form in page.forms if "place" in form.attributes.get("action", "")]
 
-    desk.post(form.attributes["action"], form.data | {"to": [OTHER]})
+    desk.post(form.attributes["action"], form.data | {"exotel_to": [OTHER]})
 
     [order] = orders(exotel)
     assert order["to"] == {"number": OTHER}

@@ -37,9 +37,9 @@ def said(user: Any = None, **fields: Any) -> str:
                 "The call to +919000001001 is not repeated."
             ),
         ),
-        ({"state": "refused"}, "The call to +919000001001 was refused at 12:00."),
-        ({"state": "refused", "customer_number": ""}, "The call to the customer was refused at 12:00."),
-        ({"state": "active"}, "Exotel accepted the request at 12:00 to ring Asha first, then +919000001001."),
+        ({"state": "refused"}, "The call to +919000001001, placed at 12:00, was refused."),
+        ({"state": "refused", "customer_number": ""}, "The call to the customer, placed at 12:00, was refused."),
+        ({"state": "active"}, "Exotel accepted the request to ring Asha first, then +919000001001, placed at 12:00."),
         (
             {"state": "active", "answered_at": NOON},
             "A phone was answered in the call of Asha to +919000001001, placed at 12:00.",
@@ -72,14 +72,16 @@ def test_a_call_is_told_as_it_is_known(fields: dict[str, Any], sentence: str) ->
 
 def test_a_call_of_another_day_has_its_date() -> None:
     with translation.override("en-gb"):
-        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).endswith("at 12/02/2026 12:00.")
+        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).endswith(
+            "placed at 12/02/2026 12:00, was refused."
+        )
 
 
 def test_midnight_is_the_reader_s_not_greenwich_s() -> None:
     # 00:15 in Kolkata is still yesterday in Greenwich.
     early = datetime.datetime(2026, 3, 3, 18, 45, tzinfo=datetime.UTC)
 
-    assert said(state="refused", created_at=early).endswith("was refused at 00:15.")
+    assert said(state="refused", created_at=early).endswith("placed at 00:15, was refused.")
 
 
 def test_without_time_zones_it_works_too(settings: Any) -> None:
@@ -93,4 +95,4 @@ def test_who_may_not_see_the_number_reads_its_last_digits() -> None:
         def has_perm(self, name: str) -> bool:
             return False
 
-    assert said(Blind(), state="refused") == "The call to +••••••••••01 was refused at 12:00."
+    assert said(Blind(), state="refused") == "The call to +••••••••••01, placed at 12:00, was refused."

@@ -19,6 +19,32 @@
     return "defaultValue" in field && field.value !== field.defaultValue;
   });
 
+  /* A press of a row, which is a link to the page that asks where there is no script: a form of its own, since a
+     button in the host's list would be the one that Enter presses. */
+  const post = (address, target) => {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = address;
+    form.target = target;
+    form.hidden = true;
+    const token = document.createElement("input");
+    token.name = "csrfmiddlewaretoken";
+    token.value = document.querySelector("[name=csrfmiddlewaretoken]").value;
+    form.append(token);
+    document.body.append(form);
+    form.submit();
+  };
+
+  const buttonOf = (link) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = link.className;
+    button.textContent = link.textContent;
+    button.setAttribute("aria-label", link.getAttribute("aria-label"));
+    Object.assign(button.dataset, link.dataset);
+    return button;
+  };
+
   const ready = () => {
     const form = document.querySelector("#changelist-form, #content-main form:not(.exotel-call-form)");
     const before = form ? written(form) : "";
@@ -26,26 +52,33 @@
       || (form !== null && restored(form));
     const unsaved = () => unsavedFromTheStart || (form !== null && written(form) !== before);
     let pressed = false;
+    // Another press of a page that stays (a new tab, Esc) is the same press for the server, but not at once.
+    const press = () => {
+      pressed = true;
+      setTimeout(() => { pressed = false; }, 2000);
+    };
 
+    if (document.querySelector("[name=csrfmiddlewaretoken]")) {
+      document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => link.replaceWith(buttonOf(link)));
+    }
     document.addEventListener("submit", (event) => {
       const button = event.submitter;
-      if (!button || !button.matches(ours)) {
+      if (!button || !button.matches(ours) || event.defaultPrevented) {
         return;
       }
       if (pressed) {
         event.preventDefault();
         return;
       }
-      const endangers = button.matches(".exotel-call-form button") || button.hasAttribute("data-exotel-edits");
-      const stays = endangers && unsaved();
-      button.formTarget = stays ? "_blank" : "_self";
-      pressed = true;
-      if (stays) {
-        // This page stays: another press of it is the same press for the server, but not at once.
-        setTimeout(() => { pressed = false; }, 2000);
-      }
+      button.formTarget = button.matches(".exotel-call-form button") && unsaved() ? "_blank" : "_self";
+      press();
     });
     document.addEventListener("click", (event) => {
+      const row = event.target.closest("button[data-exotel-place]");
+      if (row && !pressed && !event.defaultPrevented) {
+        press();
+        post(row.dataset.exotelPlace, row.hasAttribute("data-exotel-edits") && unsaved() ? "_blank" : "_self");
+      }
       const link = event.target.closest("a.exotel-choose-link");
       if (link) {
         link.target = unsaved() ? "_blank" : "_self";
