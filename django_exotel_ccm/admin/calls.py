@@ -69,46 +69,21 @@ class CallRecordAdmin(HistoryAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Tell the call in the order a reader asks."""
+        opening = [
+            self._column(request, "summary", _("what is known"), describe),
+            self._ticket(request, link=True),
+            "agent_label",
+            self._customer(request),
+            "exophone_number",
+        ]
+        refusal = self._column(request, "refusal", _("refusal"), _refusal)
         times = [("created_at", "started_at"), ("answered_at", "over"), ("total_duration", "talk_time")]
+        custom_field = self._column(request, "name", _("custom field"), _custom_field)
+        names = ["reference", "call_sid", custom_field, "account", "placed_by_label", "updated_at"]
         return [
-            (
-                None,
-                {
-                    "fields": [
-                        self._column(request, "summary", _("what is known"), describe),
-                        self._ticket(request, link=True),
-                        "agent_label",
-                        self._customer(request),
-                        "exophone_number",
-                    ]
-                },
-            ),
-            (
-                _("How it went"),
-                {
-                    "fields": [
-                        "state",
-                        "how_it_ended",
-                        self._column(request, "refusal", _("refusal"), _refusal),
-                        "words",
-                        *times,
-                    ]
-                },
-            ),
-            (
-                _("Names"),
-                {
-                    "classes": ["collapse"],
-                    "fields": [
-                        "reference",
-                        "call_sid",
-                        self._column(request, "name", _("custom field"), _custom_field),
-                        "account",
-                        "placed_by_label",
-                        "updated_at",
-                    ],
-                },
-            ),
+            (None, {"fields": opening}),
+            (_("How it went"), {"fields": ["state", "how_it_ended", refusal, "words", *times]}),
+            (_("Names"), {"classes": ["collapse"], "fields": names}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
