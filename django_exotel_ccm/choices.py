@@ -14,6 +14,7 @@ class Permission(StrEnum):
     PLACE_CALL = "exotel_ccm.place_call"
     ANY_NUMBER = "exotel_ccm.dial_any_number"
     FOR_OTHERS = "exotel_ccm.place_call_for_others"
+    LISTEN = "exotel_ccm.listen_recording"
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"
 
@@ -49,6 +50,7 @@ class EventKind(TextChoices):
     ANSWER = "answer", _("answer to the request")
     DETAILS = "details", _("Call Details")
     POLICY = "policy", _("refused before dialling")
+    LEASE = "lease", _("no answer was written down")
 
 
 class EventReason(TextChoices):
@@ -56,6 +58,7 @@ class EventReason(TextChoices):
 
     UNKNOWN_CALL = "unknown_call", _("no such call")
     ANOTHER_CALL = "another_call", _("it names another call")
+    HINT = "hint", _("only a hint: Call Details decides")
     EMPTY = "empty", _("empty body")
     UNREADABLE = "unreadable", _("unreadable body")
     NOT_AN_OBJECT = "not_an_object", _("not an object")
@@ -67,6 +70,7 @@ class Authentication(TextChoices):
     """What vouches for an event."""
 
     SIGNED_URL = "signed_url", _("signed callback URL")
+    ACCOUNT_URL = "account_url", _("the account's own URL")
     CREDENTIALS = "credentials", _("asked with the account's credentials")
     OURSELVES = "ourselves", _("written by this system")
 
@@ -85,6 +89,7 @@ class SignalName(TextChoices):
 class AnnouncementState(TextChoices):
     """What became of an announcement."""
 
+    PENDING = "pending", _("receivers are still to be told")
     DONE = "done", _("every receiver was told")
     FAILED = "failed", _("a receiver failed")
     SUPERSEDED = "superseded", _("superseded")

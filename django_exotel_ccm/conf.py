@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 from django_exotel_ccm.exotel.account import Secret, is_loopback_host
 
 DEFAULT_ALIAS = "default"
+RUNNERS = ("inline", "django_tasks", "celery")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,6 +35,9 @@ class Settings:
     number_region: str = "IN"
     agent_for_user: str = ""
     policies: tuple[str, ...] = ()
+    recording_retry_for: int = 7200
+    requests_per_minute: int = 60
+    runner: str = "inline"
     work_context: str = ""
     problems: tuple[tuple[str, str, str], ...] = ()
 
@@ -50,6 +54,10 @@ class _Key:
 
 def _is_dotted_path(value: Any) -> bool:
     return isinstance(value, str) and all(part.isidentifier() for part in value.split(".")) and "." in value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _is_base_url(value: Any) -> bool:
@@ -109,6 +117,14 @@ KEYS = {
         "E006",
         "is not a list of dotted paths",
         '["crm.telephony.office_hours"]',
+    ),
+    "RECORDING_RETRY_FOR": _Key(_is_count, "E013", "is not a number of seconds", "7200"),
+    "REQUESTS_PER_MINUTE": _Key(_is_count, "E013", "is not a positive whole number", "60"),
+    "RUNNER": _Key(
+        lambda value: value in RUNNERS or _is_dotted_path(value),
+        "E015",
+        "is neither one of inline, django_tasks and celery nor a dotted path",
+        '"inline"',
     ),
     "TICKETS": _Key(
         _are_tickets,

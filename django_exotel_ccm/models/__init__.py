@@ -1,4 +1,7 @@
-"""The five tables: who calls, from which number, each call, everything we were told of it, and whom we told."""
+"""The tables: who calls, from which number, each call, everything we were told of it, and whom we told.
+
+``AccountUsage``, ``Hint`` and ``Listening`` are the app's own books; hosts need not read them.
+"""
 
 from __future__ import annotations
 
@@ -7,5 +10,17 @@ from django_exotel_ccm.models.announcement import Announcement
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
+from django_exotel_ccm.models.hint import Hint
+from django_exotel_ccm.models.listening import Listening
+from django_exotel_ccm.models.usage import AccountUsage
 
-__all__ = ["Agent", "Announcement", "CallEvent", "CallRecord", "ExoPhone"]
+__all__ = [
+    "AccountUsage",
+    "Agent",
+    "Announcement",
+    "CallEvent",
+    "CallRecord",
+    "ExoPhone",
+    "Hint",
+    "Listening",
+]

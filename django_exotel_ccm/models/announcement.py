@@ -46,6 +46,9 @@ class Announcement(models.Model):
         default=list,
         help_text=_("Each receiver, whether it was told, and its error if it failed."),
     )
+    next_try_at = models.DateTimeField(
+        _("next try"), null=True, help_text=_("When those receivers are called that were not told yet.")
+    )
     created_at = models.DateTimeField(_("announced"), help_text=_("When it was first announced."))
 
     class Meta:

@@ -192,10 +192,28 @@ class CallRecord(models.Model):
         help_text=_("Until then the process that placed the call looks after it."),
     )
     next_check_at = models.DateTimeField(
-        _("next check"), null=True, db_index=True, help_text=_("When Exotel is to be asked about the call.")
+        _("next check"),
+        null=True,
+        db_index=True,
+        help_text=_("When exotel_reconcile looks after the call next; empty when nothing is due."),
+    )
+    details_at = models.DateTimeField(
+        _("asks next"), null=True, help_text=_("When Exotel is to be asked about the call.")
+    )
+    announce_at = models.DateTimeField(
+        _("tells next"), null=True, help_text=_("When receivers that were not told yet are called.")
+    )
+    checks = models.PositiveSmallIntegerField(
+        _("checks"), default=0, help_text=_("How often Exotel was asked since the state changed.")
     )
     gave_up_at = models.DateTimeField(
         _("given up"), null=True, help_text=_("When we stopped asking. A late callback still counts.")
+    )
+    recording_requested = models.BooleanField(
+        _("recording requested"), default=False, help_text=_("Whether Exotel was asked to record the call.")
+    )
+    erased_at = models.DateTimeField(
+        _("erased"), null=True, help_text=_("When the customer's number and recordings were erased on request.")
     )
     created_at = models.DateTimeField(_("placed"), db_index=True, help_text=_("When the button was pressed."))
     updated_at = models.DateTimeField(_("updated"), auto_now=True, help_text=_("When the record last changed."))
@@ -230,6 +248,16 @@ class CallRecord(models.Model):
     def is_over(self) -> bool:
         """Whether nothing rings any more, as far as is known."""
         return self.state in (State.ENDED, State.REFUSED)
+
+    @property
+    def is_placed_elsewhere(self) -> bool:
+        """Whether the call was not placed by this system: Exotel told us of it."""
+        return self.lease_until is None
+
+    def plan(self) -> None:
+        """Have ``next_check_at`` be the earlier of what is due: asking Exotel, and telling receivers."""
+        due = [moment for moment in (self.details_at, self.announce_at) if moment is not None]
+        self.next_check_at = min(due, default=None)
 
     def show(self, projection: Any) -> list[str]:
         """Take over a projection of the facts; return the names of the columns that changed."""

@@ -25,6 +25,9 @@ class CallEvent(models.Model):
         null=True,
         help_text=_("The call that the signed URL named, whether we know it or not."),
     )
+    account = models.CharField(
+        _("account"), max_length=50, blank=True, help_text=_("The account whose own URL it came to, by its alias.")
+    )
     kind = models.CharField(_("kind"), max_length=10, choices=EventKind, help_text=_("Where it came from."))
     authentication = models.CharField(
         _("authentication"), max_length=12, choices=Authentication, help_text=_("What vouches for it.")
@@ -51,6 +54,7 @@ class CallEvent(models.Model):
     )
     content_type = models.CharField(_("content type"), max_length=200, blank=True, help_text=_("As it was sent."))
     raw = models.BinaryField(_("raw body"), default=bytes, help_text=_("As it was sent, to the byte."))
+    purged_at = models.DateTimeField(_("raw body purged"), null=True, help_text=_("When the raw body was purged."))
     reason = models.CharField(
         _("not applied because"),
         max_length=20,

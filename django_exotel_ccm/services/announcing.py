@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import logging
 import time
 import traceback
@@ -47,14 +48,15 @@ class _News:
     superseded: bool = False
 
 
-def announce(call: CallRecord, event: CallEvent, *, before: Registers, changed: list[str], using: str) -> None:
+def announce(call: CallRecord, event: CallEvent | None, *, before: Registers, changed: list[str], using: str) -> None:
     """Send the signals for what changed in ``call.facts`` since ``before``, and keep what became of each receiver.
 
-    Runs inside the transaction that changes the call. ``changed`` names the changed columns; for a call of
-    which strangers told too, what was announced earlier is looked up and not announced again.
+    Runs inside the transaction that changes the call. ``event`` is what brought the news, None in a replay;
+    ``changed`` names the changed columns. After a replay, and for a call of which strangers told too, what was
+    announced earlier is looked up and not announced again.
     """
-    news = list(_news(before, call.facts, event, changed))
-    if news and "strangers" in call.facts:
+    news = list(_news(before, call.facts, changed))
+    if news and (event is None or "strangers" in call.facts):
         told = set(call.announcements.using(using).values_list("key", flat=True))
         news = [one for one in news if one.key not in told]
     if not news:
@@ -64,7 +66,7 @@ def announce(call: CallRecord, event: CallEvent, *, before: Registers, changed: 
     Announcement.objects.using(using).bulk_create(rows)
 
 
-def _news(before: Registers, after: Registers, event: CallEvent, changed: list[str]) -> Iterator[_News]:
+def _news(before: Registers, after: Registers, changed: list[str]) -> Iterator[_News]:
     was, now = _phase(before), _phase(after)
     accepted, refused, ended = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
     if was < accepted <= now:
@@ -76,11 +78,14 @@ def _news(before: Registers, after: Registers, event: CallEvent, changed: list[s
     if was < ended == now:
         yield _News(SignalName.CALL_ENDED, "ended")
     for recording in sorted(set(after.get("recordings") or {}) - set(before.get("recordings") or {})):
-        digest = hashlib.sha256(recording.encode()).hexdigest()[:32]
-        yield _News(SignalName.RECORDING_READY, f"recording:{digest}")
+        yield _News(SignalName.RECORDING_READY, f"recording:{_digest(recording)}")
     later = [name for name in changed if name != "recording_url"]
     if was == ended and later:
-        yield _News(SignalName.CALL_UPDATED, f"updated:{event.fingerprint[:32]}", changed=later)
+        yield _News(SignalName.CALL_UPDATED, f"updated:{_digest(json.dumps(after, sort_keys=True))}", changed=later)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _phase(facts: Registers) -> int:
@@ -125,7 +130,7 @@ class _Ticket:
         return ContentType.objects.db_manager(self._using).get_for_id(key).model_class()
 
 
-def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, using: str) -> list[dict[str, Any]]:
+def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent | None, using: str) -> list[dict[str, Any]]:
     if news.superseded:
         return []
     signal: Signal = getattr(signals, news.signal.value)
@@ -154,11 +159,12 @@ def _fates(news: _News, call: CallRecord, ticket: _Ticket, event: CallEvent, usi
     return fates
 
 
-def _copies(call: CallRecord, event: CallEvent) -> tuple[CallRecord, CallEvent]:
+def _copies(call: CallRecord, event: CallEvent | None) -> tuple[CallRecord, CallEvent | None]:
     """Return a call and an event that one receiver may change without the others, or us, noticing."""
     own_call, own_event = copy.copy(call), copy.copy(event)
-    own_call.facts, own_event.facts = copy.deepcopy(call.facts), copy.deepcopy(event.facts)
-    own_event.call = own_call
+    own_call.facts = copy.deepcopy(call.facts)
+    if event is not None and own_event is not None:
+        own_event.facts, own_event.call = copy.deepcopy(event.facts), own_call
     return own_call, own_event
 
 
@@ -166,7 +172,7 @@ def _text(text: str) -> str:
     return storable(text)[:20_000]
 
 
-def _row(call: CallRecord, event: CallEvent, news: _News, fates: list[dict[str, Any]]) -> Announcement:
+def _row(call: CallRecord, event: CallEvent | None, news: _News, fates: list[dict[str, Any]]) -> Announcement:
     state = AnnouncementState.DONE
     if news.superseded:
         state = AnnouncementState.SUPERSEDED

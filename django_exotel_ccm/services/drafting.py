@@ -72,7 +72,9 @@ def draft(arguments: dict[str, Any]) -> CallRecord:
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
         created_at=now,
         lease_until=now + LEASE,
+        details_at=now + LEASE,
         next_check_at=now + LEASE,
+        recording_requested=bool(arguments["recording"]),
     )
 
 

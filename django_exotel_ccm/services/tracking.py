@@ -16,10 +16,15 @@ from django_exotel_ccm.lifecycle import Registers, Told
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.announcing import announce
 from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.scheduling import reschedule
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
-UNREADABLE = frozenset(EventReason.values) - {EventReason.UNKNOWN_CALL, EventReason.ANOTHER_CALL}
+NOT_JOINED = frozenset({EventReason.UNKNOWN_CALL, EventReason.HINT})
+UNREADABLE = frozenset(EventReason.values) - NOT_JOINED - {EventReason.ANOTHER_CALL}
+
+
+PLANNED = ("details_at", "announce_at", "next_check_at", "checks", "gave_up_at")
 
 
 def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
@@ -42,7 +47,7 @@ def _fingerprint(event: CallEvent, canonical: bytes) -> str:
 
 
 def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
-    call = _lock(event.reference, using)
+    call = lock(event.reference, using)
     known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
     if known is not None:
         return known
@@ -50,14 +55,14 @@ def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
     event.reason = EventReason.UNKNOWN_CALL if call is None else unreadable or _stranger(call, event, using)
     event.save(using=using, force_insert=True)
     if call is not None and event.reason == EventReason.ANOTHER_CALL:
-        _rebuild(call, event, using)
+        rebuild(call, event, using)
     elif call is not None:
         facts = lifecycle.join(call.facts, lifecycle.registers_of(told_by(event)))
         _take_over(call, event, facts, using)
     return event
 
 
-def _lock(reference: UUID | None, using: str) -> CallRecord | None:
+def lock(reference: UUID | None, using: str) -> CallRecord | None:
     """Return the call, locked for this transaction before anything is read."""
     if reference is None:
         return None
@@ -100,34 +105,39 @@ def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
     return EventReason.ANOTHER_CALL
 
 
-def _take_over(call: CallRecord, event: CallEvent, facts: Registers, using: str) -> None:
+def _take_over(call: CallRecord, event: CallEvent | None, facts: Registers, using: str) -> list[str]:
+    """Give the call its new facts, save what changed and announce it; return the names of the changed columns."""
     before = call.facts
     changed = call.show(lifecycle.project(facts))
     call.facts = facts
-    if call.is_over:
-        call.next_check_at = None
-    elif call.next_check_at is None and call.gave_up_at is None:
-        # It seemed over (refused, or ended by what another call was told), and is not.
-        call.next_check_at = timezone.now()
-    if facts != before:
-        call.updated_at = timezone.now()
-        call.save(using=using, update_fields=[*changed, "facts", "next_check_at", "updated_at"])
+    if facts == before and not changed:
+        return []
+    call.updated_at = timezone.now()
+    reschedule(call, moved="state" in changed)
+    call.save(using=using, update_fields=[*changed, "facts", *PLANNED, "updated_at"])
     announce(call, event, before=before, changed=changed, using=using)
+    return changed
 
 
-def _rebuild(call: CallRecord, event: CallEvent, using: str) -> None:
-    """Decide anew which sid is the call's, now that a second one was named, and join its events alone."""
-    events = list(
-        CallEvent.objects.using(using).filter(call=call).exclude(reason=EventReason.UNKNOWN_CALL).order_by("pk")
-    )
-    named = {one.facts["call_sid"] for one in events if "call_sid" in one.facts}
-    others = CallRecord.objects.using(using).filter(account=call.account, call_sid__in=named).exclude(pk=call.pk)
-    taken = set(others.values_list("call_sid", flat=True))
-    facts, strangers = lifecycle.join_all((told_by(one) for one in events), taken=taken)
+def rebuild(call: CallRecord, event: CallEvent | None, using: str) -> list[str]:
+    """Join all events of a locked call anew, decide which sid is the call's, and return the changed columns.
+
+    ``event`` is what brought the news, for the announcements; None in a replay.
+    """
+    events, facts, strangers = rejoin(call, using)
     for one in events:
         reason = EventReason.ANOTHER_CALL if one.fingerprint in strangers else ""
         if one.reason != reason and one.reason not in UNREADABLE:
             CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
-            if one.pk == event.pk:
+            if event is not None and one.pk == event.pk:
                 event.reason = reason
-    _take_over(call, event, facts, using)
+    return _take_over(call, event, facts, using)
+
+
+def rejoin(call: CallRecord, using: str) -> tuple[list[CallEvent], Registers, set[str]]:
+    """Return a call's events, their joined facts, and the fingerprints of those that name another call."""
+    events = list(CallEvent.objects.using(using).filter(call=call).exclude(reason__in=NOT_JOINED).order_by("pk"))
+    named = {one.facts["call_sid"] for one in events if "call_sid" in one.facts}
+    others = CallRecord.objects.using(using).filter(account=call.account, call_sid__in=named).exclude(pk=call.pk)
+    taken = set(others.values_list("call_sid", flat=True))
+    return events, *lifecycle.join_all((told_by(one) for one in events), taken=taken)

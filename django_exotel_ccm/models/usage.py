@@ -1,0 +1,32 @@
+"""How much each Exotel account is asked: one budget for all processes, kept where all of them look."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountUsage(models.Model):
+    """The requests of one account in this minute, and until when it wants silence."""
+
+    account = models.CharField(
+        _("account"), max_length=50, unique=True, help_text=_("The Exotel account, by its alias.")
+    )
+    minute = models.DateTimeField(_("minute"), null=True, help_text=_("The minute that is counted."))
+    asked = models.PositiveIntegerField(_("asked"), default=0, help_text=_("Requests in that minute."))
+    paused_until = models.DateTimeField(
+        _("paused until"), null=True, help_text=_("Until then Exotel is not asked, because it said so or was away.")
+    )
+    failures = models.PositiveSmallIntegerField(
+        _("failures"), default=0, help_text=_("Requests in a row that Exotel gave no usable answer to.")
+    )
+    reconciled_at = models.DateTimeField(
+        _("reconciled"), null=True, help_text=_("When exotel_reconcile last looked after this account.")
+    )
+
+    class Meta:
+        verbose_name = _("account usage")
+        verbose_name_plural = _("account usage")
+
+    def __str__(self) -> str:
+        return self.account
