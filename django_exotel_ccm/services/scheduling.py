@@ -16,20 +16,26 @@ FIRST_ASKED = 5 * MINUTE  # after placing: most calls have told of their end by 
 AFTER_THE_END = 2 * MINUTE  # Call Details are stale right after it (contract 7.4)
 BACK_OFF = tuple(MINUTE * minutes for minutes in (5, 10, 20, 40, 60))
 GIVE_UP = datetime.timedelta(hours=24)  # the longest call has four
+NEVER_CONFIRMED = datetime.timedelta(hours=6)  # that call, and the last try of its callback
 
 
 def first_ask(call: CallRecord, now: datetime.datetime) -> datetime.datetime | None:
-    """Return when Exotel is to be asked about a call whose state has just changed; None when nothing is missing."""
+    """Return when Exotel is to be asked about a call whose state or sid is new; None when nothing is missing.
+
+    Without a sid nothing can be asked: the moment is then the one at which waiting for a callback ends.
+    """
     if call.state == State.REFUSED or not is_lacking(call):
         return None
+    if not call.call_sid:
+        return None if call.state == State.ENDED else call.created_at + NEVER_CONFIRMED
     if call.state == State.ENDED:
         return now + AFTER_THE_END
     return max(call.created_at + FIRST_ASKED, now)
 
 
 def next_ask(call: CallRecord, now: datetime.datetime) -> datetime.datetime | None:
-    """Return when Exotel is to be asked again, ``call.checks`` times after the state changed; None to give up."""
-    if call.state == State.REFUSED or not is_lacking(call):
+    """Return when Exotel is to be asked again, ``call.checks`` times after the last news; None to give up."""
+    if call.state == State.REFUSED or not call.call_sid or not is_lacking(call):
         return None
     due = now + BACK_OFF[min(call.checks, len(BACK_OFF)) - 1]
     return due if due < gives_up_at(call) else None
@@ -58,7 +64,7 @@ def gives_up_at(call: CallRecord) -> datetime.datetime:
 
 
 def reschedule(call: CallRecord, *, moved: bool) -> None:
-    """Plan anew after an event; ``moved`` says whether the call's state changed by it."""
+    """Plan anew after an event; ``moved`` says whether the call's state or sid changed by it."""
     if moved:
         call.checks, call.gave_up_at = 0, None
         call.details_at = first_ask(call, timezone.now())

@@ -12,6 +12,7 @@ from demo.alone import alone
 from demo.console import Trouble, say
 from demo.ending import wait_for_ctrl_c
 from demo.setting_up import load_django, set_up
+from demo.settling import reconciling
 from demo.site import Site, is_taken
 
 PORT = 8000
@@ -32,7 +33,7 @@ def call_for_real(options: argparse.Namespace) -> int:
         application = set_up()
     _ask(options)
     password = secrets.token_urlsafe(9)  # the callback address is open to the world, and with it the login page
-    with Site(port) as site, site.serving(application):
+    with Site(port) as site, site.serving(application), reconciling():
         from demo.live_call import live_call  # noqa: PLC0415 - models are loaded only now
 
         status = live_call(site.url, options, password)

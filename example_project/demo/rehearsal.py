@@ -10,6 +10,7 @@ from demo.alone import alone
 from demo.console import say
 from demo.ending import wait_for_ctrl_c
 from demo.setting_up import load_django, set_up
+from demo.settling import reconciling
 from demo.site import Site, on_a_free_port
 from django_exotel_ccm import simulator
 
@@ -30,6 +31,7 @@ def rehearse(*, once: bool, speed: float) -> int:
         os.environ |= {"EXOTEL_URL": exotel.account_url, "CALLBACK_BASE_URL": site.url}
         with alone(load_django()):
             stack.enter_context(site.serving(set_up()))
+            stack.enter_context(reconciling())
             from demo.first_call import first_call, invite  # noqa: PLC0415 - models are loaded only now
 
             status = first_call(site.url, exotel.url)

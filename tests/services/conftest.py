@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
+from tests.services.settling import finish, make_due
 
 
 @pytest.fixture
@@ -20,3 +23,18 @@ def exotel(exotel_simulator: Simulator, compare_books: Callable[[Simulator], Non
 def posts(exotel: Simulator) -> Callable[[], list[Any]]:
     """The bodies of the Make a Calls in the simulator's own book."""
     return lambda: [dict(request.body) for request in exotel.book.requests if request.method == "POST"]
+
+
+@pytest.fixture
+def silent(host: Any, exotel: Simulator) -> Callable[[int], list[CallRecord]]:
+    """Make calls that have ended, and of whose end nobody told; they are due."""
+    agent = host.agent()
+
+    def make(count: int) -> list[CallRecord]:
+        for number in range(count):
+            place_call(agent=agent, to=f"+9190000{20000 + number}")
+            finish(exotel)
+        make_due()
+        return list(CallRecord.objects.all())
+
+    return make

@@ -1,0 +1,92 @@
+"""exotel_reconcile: asks Exotel about calls that went silent, and tells receivers that failed again."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseFailure
+from django.utils import timezone
+
+from django_exotel_ccm.services.reconciling import Report, forever, reconcile
+
+EVERY = 10.0  # seconds between two passes
+PROGRESS = 5.0  # seconds between two lines of a long pass
+
+
+class Command(BaseCommand):
+    """Settles what is due once, or for ever."""
+
+    help = (
+        "Settles calls whose end was never reported, with Call Details; fetches late recordings; calls receivers "
+        "again that failed. Never dials. Run it every minute, or once with --forever; any number may run at once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add --forever and --every."""
+        parser.add_argument("--forever", action="store_true", help="go on until Ctrl-C or SIGTERM")
+        parser.add_argument(
+            "--every", type=float, default=EVERY, metavar="SECONDS", help="with --forever: the pause between passes"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run one pass, or passes until a signal; what is in hand then is finished first."""
+        if options["every"] <= 0:
+            raise CommandError("--every takes seconds: write --every=10")
+        self._wordy = options["verbosity"] > 0
+        with _stopping() as stop:
+            if options["forever"]:
+                self._say("Reconciling until Ctrl-C.")
+                forever(stop, every=options["every"], done=self._passed, progress=self._progress())
+                return
+            try:
+                report = reconcile(stopped=stop.is_set, progress=self._progress())
+            except DatabaseFailure as error:
+                raise CommandError(f"The database failed, nothing is lost: {error}") from error
+            self._say(f"{report}." if report else "Nothing is due.")
+
+    def _passed(self, report: Report) -> None:
+        if report:
+            self._say(f"{report}.")
+
+    def _progress(self) -> Any:
+        last = time.monotonic()
+
+        def progress(report: Report) -> None:
+            nonlocal last
+            if time.monotonic() - last >= PROGRESS:
+                last = time.monotonic()
+                self._say(f"So far: {report}.")
+
+        return progress
+
+    def _say(self, text: str) -> None:
+        if self._wordy:
+            self.stdout.write(f"{timezone.localtime():%H:%M:%S} {text}" if timezone.is_aware(timezone.now()) else text)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set; a second Ctrl-C breaks off at once."""
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

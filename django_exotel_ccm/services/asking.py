@@ -1,0 +1,117 @@
+"""Call Details, within the account's budget: one count for all processes, kept in the database they share."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import router
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from django_exotel_ccm import accounts, conf
+from django_exotel_ccm.choices import Authentication, EventKind
+from django_exotel_ccm.exotel.client import ExotelClient
+from django_exotel_ccm.exotel.errors import (
+    AccountNotFound,
+    AuthenticationFailed,
+    CallNotFound,
+    ExotelError,
+    Forbidden,
+    OutcomeUnknown,
+    PaymentRequired,
+    TooManyRequests,
+    Unreachable,
+)
+from django_exotel_ccm.models import AccountUsage, CallEvent
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+MINUTE = datetime.timedelta(minutes=1)
+LONGEST_PAUSE = 15 * MINUTE  # of our own accord
+LONGEST_HEEDED = datetime.timedelta(days=1)  # of what a Retry-After says
+PATIENCE = 3  # requests in a row without a usable answer, after which the account is left alone for a while
+NOT_ABOUT_THE_CALL = (AccountNotFound, AuthenticationFailed, Forbidden, PaymentRequired, TooManyRequests)
+NOBODY_THERE = (OutcomeUnknown, Unreachable)
+
+
+class NotNow(Exception):
+    """The account may not be asked before ``until``: its budget is used up, or Exotel wants silence."""
+
+    def __init__(self, until: datetime.datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+def ask(account: str, call_sid: str) -> CallEvent:
+    """Return what Call Details say of a call, as an event that is not saved and names no call yet.
+
+    An answer that is about this call and tells nothing (no such call, an unreadable page) is an event with a ``code``
+    and without facts. Raises :class:`NotNow`, having asked nothing or having been told to wait.
+    """
+    _take(account)
+    event = CallEvent(kind=EventKind.DETAILS, authentication=Authentication.CREDENTIALS)
+    try:
+        answer = ExotelClient(accounts.get_account(account)).call_details(call_sid)
+    except ImproperlyConfigured:
+        logger.exception("Calls of account %r cannot be asked about.", account)
+        raise NotNow(_pause(account, LONGEST_PAUSE)) from None
+    except ExotelError as error:
+        _weigh(account, error)
+        event.code, event.advice = error.code[:40], str(error.advice)
+        event.http_status, event.request_id, event.raw = error.http_status, error.request_id, error.raw
+    else:
+        _usage(account).exclude(failures=0).update(failures=0)
+        event.facts = answer.facts.as_json()
+        event.http_status, event.request_id, event.raw = answer.http_status, answer.request_id, answer.raw
+    event.received_at = timezone.now()
+    return event
+
+
+def canonical_of(event: CallEvent) -> bytes:
+    """Return what makes two answers the same news: each has a request id of its own."""
+    return json.dumps([event.facts, event.code], sort_keys=True).encode()
+
+
+def _usage(account: str) -> QuerySet[AccountUsage]:
+    return AccountUsage.objects.using(router.db_for_write(AccountUsage)).filter(account=account)
+
+
+def _take(account: str) -> None:
+    """Take one request out of this minute's budget; raises :class:`NotNow` when there is none left."""
+    for _again in range(2):  # between the two updates a rival may have begun the minute
+        now = timezone.now()
+        minute = now.replace(second=0, microsecond=0)
+        rows = _usage(account).filter(Q(paused_until__isnull=True) | Q(paused_until__lte=now))
+        if rows.filter(minute=minute, asked__lt=conf.get_settings().requests_per_minute).update(asked=F("asked") + 1):
+            return
+        if rows.filter(Q(minute__isnull=True) | Q(minute__lt=minute)).update(minute=minute, asked=1):
+            return
+        usage, _created = AccountUsage.objects.using(rows.db).get_or_create(account=account)
+    raise NotNow(usage.paused_until if usage.paused_until and usage.paused_until > now else minute + MINUTE)
+
+
+def _weigh(account: str, error: ExotelError) -> None:
+    """Leave the account alone for a while where an error says so; raises :class:`NotNow` if it says nothing else."""
+    if isinstance(error, CallNotFound) or not isinstance(error, NOT_ABOUT_THE_CALL + NOBODY_THERE):
+        _usage(account).exclude(failures=0).update(failures=0)
+        return
+    _usage(account).update(failures=F("failures") + 1)
+    failures = _usage(account).values_list("failures", flat=True).get()
+    pause = min(MINUTE * 2 ** min(failures - 1, 4), LONGEST_PAUSE)
+    if error.retry_after is not None:
+        pause = min(datetime.timedelta(seconds=error.retry_after), LONGEST_HEEDED)
+    if isinstance(error, NOT_ABOUT_THE_CALL):
+        logger.warning("Exotel wants account %r to wait: %s.", account, error)
+        raise NotNow(_pause(account, pause))
+    if failures >= PATIENCE:
+        logger.warning("Account %r is not asked for a while, after %d failures: %s.", account, failures, error)
+        _pause(account, pause)
+
+
+def _pause(account: str, pause: datetime.timedelta) -> datetime.datetime:
+    until = timezone.now() + pause
+    _usage(account).update(paused_until=until)
+    return until

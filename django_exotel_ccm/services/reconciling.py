@@ -1,0 +1,284 @@
+"""Reconciling: whatever was not told, was told late or was cut off by a crash is found again in the database.
+
+``CallRecord.next_check_at`` is the one queue. Whoever moves it forward has claimed the call; a claim that its owner
+did not live to fulfil runs out. Nothing here ever dials.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import close_old_connections, router
+from django.db.models import Q
+from django.utils import timezone
+
+from django_exotel_ccm import accounts
+from django_exotel_ccm.choices import Authentication, EventKind, State
+from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
+from django_exotel_ccm.services import hints, scheduling
+from django_exotel_ccm.services.asking import NotNow, ask, canonical_of
+from django_exotel_ccm.services.committing import commit, renew
+from django_exotel_ccm.services.telling import tell_call
+from django_exotel_ccm.services.tracking import PLANNED, lock, record_event
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+CLAIM = datetime.timedelta(minutes=2)  # longer than a request's deadline
+BATCH = 100
+NEGLECTED = datetime.timedelta(minutes=15)
+
+
+@dataclass
+class Report:
+    """What one pass did."""
+
+    seen: int = 0
+    asked: int = 0
+    ended: int = 0
+    unconfirmed: int = 0
+    gave_up: int = 0
+    told: int = 0
+    failed: int = 0
+    put_off: int = 0
+    confirmed: int = 0
+    errors: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything was due."""
+        return any(vars(self).values())
+
+    def __str__(self) -> str:
+        """Return the counts that are not zero, in words."""
+        return ", ".join(f"{count} {_COUNTED[name]}" for name, count in vars(self).items() if count)
+
+
+_COUNTED = {
+    "seen": "calls looked after",
+    "asked": "questions to Exotel",
+    "ended": "found ended",
+    "unconfirmed": "whose outcome is unknown",
+    "gave_up": "given up",
+    "told": "receivers told",
+    "failed": "receivers failed again",
+    "put_off": "accounts that may not be asked now",
+    "confirmed": "calls placed elsewhere found",
+    "errors": "errors, see the log",
+}
+
+
+def _never() -> bool:
+    return False
+
+
+def _nobody(report: Report) -> None:
+    """Take no notice of a pass's progress."""
+
+
+def reconcile(*, stopped: Callable[[], bool] = _never, progress: Callable[[Report], None] = _nobody) -> Report:
+    """Look once after every call that is due, as far as the accounts' budgets allow, and return what was done.
+
+    Any number of processes may do so at once: each call is claimed by one of them. ``stopped`` is asked before each
+    call, ``progress`` told after each. A call about which its account may not be asked now stays due.
+    """
+    run = _Pass(stopped, progress)
+    _beat()
+    run.calls()
+    run.hints()
+    return run.report
+
+
+def forever(
+    stop: threading.Event,
+    *,
+    every: float,
+    done: Callable[[Report], None] = _nobody,
+    progress: Callable[[Report], None] = _nobody,
+) -> None:
+    """Reconcile until ``stop`` is set, with pauses of ``every`` seconds; ``done`` is told what each pass did.
+
+    A pass that fails (the database is away, a bug) is logged, and the next one is tried: nothing else would.
+    """
+    while not stop.is_set():
+        close_old_connections()
+        try:
+            done(reconcile(stopped=stop.is_set, progress=progress))
+        except Exception:
+            logger.exception("A pass of reconciling failed; the next one is in %.0f s.", every)
+            renew(router.db_for_write(CallRecord))
+        stop.wait(every)
+
+
+def is_neglected() -> bool:
+    """Say whether calls have been due for 15 minutes while nobody reconciled."""
+    late = timezone.now() - NEGLECTED
+    due = any(model.objects.filter(next_check_at__lt=late).exists() for model in (CallRecord, Hint))
+    return due and not AccountUsage.objects.filter(reconciled_at__gte=late).exists()
+
+
+def _beat() -> None:
+    """Write down that somebody looks after the calls."""
+    using, now = router.db_for_write(AccountUsage), timezone.now()
+    usages = AccountUsage.objects.using(using)
+    for alias in accounts.aliases():
+        if not usages.filter(account=alias).update(reconciled_at=now):
+            usages.get_or_create(account=alias, defaults={"reconciled_at": now})
+
+
+class _Pass:
+    """One pass over what is due. An account that may not be asked is left out of the rest of it."""
+
+    def __init__(self, stopped: Callable[[], bool], progress: Callable[[Report], None]) -> None:
+        self.report = Report()
+        self._stopped = stopped
+        self._progress = progress
+        self._silent: set[str] = set()
+        self._using = router.db_for_write(CallRecord)
+
+    def calls(self) -> None:
+        """Claim and look after each call that is due."""
+        for call in self._due():
+            if self._stopped():
+                return
+            now = timezone.now()
+            asks = is_due(call.details_at, now) and call.account not in self._silent
+            tells = is_due(call.announce_at, now)
+            if (asks or tells) and self._claim(call, asks=asks, tells=tells):
+                self._guarded(call, partial(self._look_after, call, asks=asks, tells=tells))
+
+    def hints(self) -> None:
+        """Claim and settle each hint that is due."""
+        for hint in hints.due_hints(timezone.now()):
+            if self._stopped():
+                return
+            if hint.account not in self._silent and hints.claim(hint):
+                self._guarded(hint, partial(self._confirm, hint))
+
+    def _guarded(self, what: CallRecord | Hint, work: Callable[[], None]) -> None:
+        """Do the work for one row; an error in it is logged and does not keep the others waiting."""
+        try:
+            work()
+        except Exception:
+            logger.exception("Reconciling %r failed; it is tried again in %s.", what, CLAIM)
+            self.report.errors += 1
+        self._progress(self.report)
+
+    def _due(self) -> Iterator[CallRecord]:
+        """Yield the calls that are due now, each once, the longest due first."""
+        due = CallRecord.objects.using(self._using).filter(next_check_at__lte=timezone.now())
+        due = due.order_by("next_check_at", "pk")
+        behind = Q()
+        while batch := list(due.filter(behind)[:BATCH]):
+            at, key = batch[-1].next_check_at, batch[-1].pk  # read now: a claim moves it
+            behind = Q(next_check_at__gt=at) | Q(next_check_at=at, pk__gt=key)
+            yield from batch
+
+    def _claim(self, call: CallRecord, *, asks: bool, tells: bool) -> bool:
+        """Move what is due behind the claim's end; False when somebody else was faster."""
+        seen, until = call.next_check_at, timezone.now() + CLAIM
+        call.details_at = until if asks else call.details_at
+        call.announce_at = until if tells else call.announce_at
+        call.plan()
+        mine = CallRecord.objects.using(self._using).filter(pk=call.pk, next_check_at=seen)
+        return bool(
+            mine.update(details_at=call.details_at, announce_at=call.announce_at, next_check_at=call.next_check_at)
+        )
+
+    def _look_after(self, call: CallRecord, *, asks: bool, tells: bool) -> None:
+        self.report.seen += 1
+        if tells:
+            told = tell_call(call.pk)
+            self.report.told += told.told
+            self.report.failed += told.failed
+        if asks:
+            self._settle(call)
+
+    def _confirm(self, hint: Hint) -> None:
+        self.report.confirmed += hints.settle_hint(hint, self._ask)
+
+    def _settle(self, call: CallRecord) -> None:
+        claimed = call.details_at
+        if call.state == State.REQUESTED:
+            record_event(_lease_event(call))
+            self.report.unconfirmed += 1
+        elif call.call_sid:
+            try:
+                event = self._ask(call.account, call.call_sid)
+            except NotNow as pause:
+                _put_off(call, claimed, pause.until)
+                return
+            event.reference = call.reference
+            record_event(event, canonical=canonical_of(event))
+        now_known = _plan_again(call, claimed)
+        self.report.ended += now_known.state == State.ENDED != call.state
+        self.report.gave_up += now_known.gave_up_at is not None
+
+    def _ask(self, account: str, call_sid: str) -> CallEvent:
+        """Ask Exotel, and remember when the account may not be asked any more."""
+        try:
+            event = ask(account, call_sid)
+        except NotNow:
+            self._silent.add(account)
+            self.report.put_off += 1
+            raise
+        self.report.asked += 1
+        return event
+
+
+def is_due(moment: datetime.datetime | None, now: datetime.datetime) -> bool:
+    """Say whether a moment of the plan has come."""
+    return moment is not None and moment <= now
+
+
+def _lease_event(call: CallRecord) -> CallEvent:
+    """Return the news that nobody wrote down what Exotel answered: a phone may have rung."""
+    logger.warning("The process that placed call %s did not write down Exotel's answer.", call.reference)
+    return CallEvent(
+        kind=EventKind.LEASE,
+        authentication=Authentication.OURSELVES,
+        reference=call.reference,
+        verdict=State.UNCONFIRMED,
+        received_at=timezone.now(),
+    )
+
+
+def _put_off(call: CallRecord, claimed: datetime.datetime | None, until: datetime.datetime) -> None:
+    """Have the call asked about at ``until``, unless an event has changed its plan meanwhile."""
+
+    def work(locked: CallRecord) -> None:
+        locked.details_at = until
+
+    _replan(call, claimed, work)
+
+
+def _plan_again(call: CallRecord, claimed: datetime.datetime | None) -> CallRecord:
+    """Plan the next question about the call after one was asked, or give up; return the call as it is now."""
+
+    def work(locked: CallRecord) -> None:
+        now = timezone.now()
+        locked.checks += 1
+        locked.details_at = scheduling.next_ask(locked, now)
+        if locked.details_at is None and not locked.is_over:
+            locked.gave_up_at = now
+
+    return _replan(call, claimed, work)
+
+
+def _replan(call: CallRecord, claimed: datetime.datetime | None, change: Callable[[CallRecord], None]) -> CallRecord:
+    using = router.db_for_write(CallRecord)
+
+    def work() -> CallRecord:
+        locked = lock(call.reference, using)
+        if locked is None:  # deleted meanwhile
+            return call
+        if locked.details_at == claimed:
+            change(locked)
+            locked.plan()
+            locked.save(using=using, update_fields=PLANNED)
+        return locked
+
+    return commit(work, using=using)

@@ -1,0 +1,73 @@
+"""When calls are due and nobody reconciles, the admin and the checks say so."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallRecord
+
+SENTENCE = "exotel_reconcile has not run for 15 minutes"
+
+
+@pytest.fixture
+def overdue(db: None) -> CallRecord:
+    """A call that has been due for twenty minutes."""
+    due = timezone.now() - datetime.timedelta(minutes=20)
+    return CallRecord.objects.create(created_at=due, account="default", details_at=due, next_check_at=due)
+
+
+@pytest.fixture
+def reader(client: Any, django_user_model: Any) -> Any:
+    """A client who may see everything."""
+    client.force_login(django_user_model.objects.create_superuser("root"))
+    return client
+
+
+def warnings() -> list[str | None]:
+    return [found.id for found in run_checks(databases=["default"]) if found.id == "exotel_ccm.W005"]
+
+
+def test_the_admin_and_the_checks_say_that_nobody_reconciles(overdue: CallRecord, reader: Any) -> None:
+    lists, page = "/admin/exotel_ccm/callrecord/", f"/admin/exotel_ccm/callrecord/{overdue.pk}/change/"
+
+    assert SENTENCE in reader.get(lists).content.decode()
+    assert SENTENCE in reader.get(page).content.decode()
+    assert warnings() == ["exotel_ccm.W005"]
+
+    call_command("exotel_reconcile", verbosity=0)
+
+    assert SENTENCE not in reader.get(lists).content.decode()
+    assert warnings() == []
+
+
+@pytest.mark.parametrize("minutes", [None, 14])
+def test_nothing_is_said_while_nothing_is_long_due(minutes: int | None, overdue: CallRecord, reader: Any) -> None:
+    due = None if minutes is None else timezone.now() - datetime.timedelta(minutes=minutes)
+    CallRecord.objects.update(details_at=due, next_check_at=due)
+
+    assert SENTENCE not in reader.get("/admin/exotel_ccm/callrecord/").content.decode()
+    assert warnings() == []
+
+
+def test_the_check_asks_no_database_that_it_was_not_given(overdue: CallRecord) -> None:
+    assert not [found for found in run_checks() if found.id == "exotel_ccm.W005"]
+
+
+def test_a_call_that_was_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> None:
+    CallRecord.objects.update(state="unconfirmed", gave_up_at=timezone.now(), details_at=None, next_check_at=None)
+    other = CallRecord.objects.create(created_at=timezone.now(), account="default", state="unconfirmed")
+
+    listed = reader.get("/admin/exotel_ccm/callrecord/?never_confirmed=yes").content.decode()
+    page = reader.get(f"/admin/exotel_ccm/callrecord/{overdue.pk}/change/").content.decode()
+
+    assert f"callrecord/{overdue.pk}/change" in listed
+    assert "never confirmed" in listed
+    assert f"callrecord/{other.pk}/change" not in listed
+    assert "Never confirmed: how the call" in page
+    assert "if it reports the call after all, that counts" in page

@@ -1,0 +1,135 @@
+"""Reconcilers as processes: several at once, ended by signals, killed; and the command's own words."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.utils import timezone
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.services import reconciling
+from django_exotel_ccm.services.reconciling import CLAIM, Report, forever
+from django_exotel_ccm.simulator import Simulator
+from tests.children import child
+from tests.services.settling import asked, make_due
+
+COMMAND = ("-m", "django", "exotel_reconcile")
+
+
+def test_two_reconcilers_at_once_ask_about_each_call_once(
+    silent: Callable[[int], list[CallRecord]], exotel: Simulator
+) -> None:
+    calls = silent(30)
+
+    with contextlib.ExitStack() as children:
+        processes = [children.enter_context(child(*COMMAND)) for _number in range(2)]
+        texts = [process.communicate(timeout=60)[0] for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], texts
+    assert Counter(asked(exotel)) == {call.call_sid: 1 for call in calls}
+    assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_call_in_hand(
+    number: signal.Signals, silent: Callable[[int], list[CallRecord]], exotel: Simulator
+) -> None:
+    calls = silent(3)
+
+    with child(*COMMAND, "--forever", "--every=0.1") as process:
+        exotel.clock.wait_until(float("inf"), unless=lambda: len(asked(exotel)) == len(calls))
+        process.send_signal(number)
+        text, _errors = process.communicate(timeout=20)
+
+    assert process.returncode == 0, text
+    assert "3 calls looked after, 3 questions to Exotel, 3 found ended" in text
+    assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
+
+
+def test_what_a_killed_reconciler_had_claimed_is_due_again(
+    silent: Callable[[int], list[CallRecord]], exotel: Simulator
+) -> None:
+    (call,) = silent(1)
+    exotel.options.details_fault = "hang"
+
+    with child(*COMMAND) as process:
+        exotel.clock.wait_until(float("inf"), unless=lambda: len(asked(exotel)) == 1)
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL
+    call.refresh_from_db()
+    assert call.state == State.ACTIVE
+    assert timezone.now() < call.next_check_at < timezone.now() + CLAIM
+
+    exotel.options.details_fault = "none"
+    make_due()  # the claim runs out
+    call_command("exotel_reconcile", verbosity=0)
+
+    call.refresh_from_db()
+    assert (call.state, call.outcome) == (State.ENDED, "completed")
+
+
+def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]]) -> None:
+    silent(2)
+
+    def run() -> str:
+        out = io.StringIO()
+        call_command("exotel_reconcile", stdout=out)
+        return out.getvalue().partition(" ")[2].strip()
+
+    assert run() == "2 calls looked after, 2 questions to Exotel, 2 found ended."
+    assert run() == "Nothing is due."
+
+
+def test_a_pause_that_is_none_is_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="--every=10"):
+        call_command("exotel_reconcile", "--forever", "--every=0")
+
+
+def test_a_pass_that_fails_is_not_the_last(
+    silent: Callable[[int], list[CallRecord]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    silent(1)
+    away = iter([OperationalError("server closed the connection")] * 2)
+    stop, real = threading.Event(), reconciling.reconcile
+
+    def reconcile(**options: Any) -> Report:
+        for error in away:
+            raise error
+        return real(**options)
+
+    monkeypatch.setattr(reconciling, "reconcile", reconcile)
+    forever(stop, every=0.01, done=lambda report: stop.set())
+
+    assert CallRecord.objects.get().state == State.ENDED
+    assert caplog.text.count("A pass of reconciling failed; the next one is in 0 s.") == 2
+
+
+def test_an_error_in_one_call_does_not_keep_the_others_waiting(
+    silent: Callable[[int], list[CallRecord]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _first, second, _third = silent(3)
+    real = reconciling.record_event
+
+    def record(event: CallEvent, **options: Any) -> CallEvent:
+        if event.reference == second.reference:
+            raise RuntimeError("a bug of ours")
+        return real(event, **options)
+
+    monkeypatch.setattr(reconciling, "record_event", record)
+    report = reconciling.reconcile()
+
+    assert (report.seen, report.ended, report.errors) == (3, 2, 1)
+    second.refresh_from_db()
+    assert second.state == State.ACTIVE
+    assert second.next_check_at is not None
+    assert "a bug of ours" in caplog.text

@@ -1,0 +1,262 @@
+"""Calls that went silent are settled by asking Exotel, and by nothing else; they are never dialled again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.choices import Authentication, EventKind, State
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.simulator import Simulator
+from tests.services.settling import asked, finish, make_due
+from tests.services.telling import tell
+
+COMPLETED = "+919000001001"
+MINUTE = datetime.timedelta(minutes=1)
+
+
+def minutes_until(moment: datetime.datetime | None) -> int | None:
+    return None if moment is None else round((moment - timezone.now()) / MINUTE)
+
+
+@pytest.fixture
+def place(host: Any, exotel: Simulator) -> Callable[..., CallRecord]:
+    agent = host.agent()
+    return lambda to=COMPLETED, **options: place_call(agent=agent, to=to, **options)
+
+
+def died_while_placing(host: Any, **fields: Any) -> CallRecord:
+    """A call whose process was killed before it wrote down an answer; its lease has just run out."""
+    now = timezone.now()
+    return CallRecord.objects.create(
+        **{
+            "account": "default",
+            "agent": host.agent(),
+            "customer_number": COMPLETED,
+            "created_at": now - MINUTE,
+            "lease_until": now,
+            "details_at": now,
+            "next_check_at": now,
+            **fields,
+        }
+    )
+
+
+@pytest.mark.books_differ("the simulator was never asked for the call")
+def test_a_call_past_its_lease_becomes_unconfirmed_and_is_not_dialled(
+    host: Any, exotel: Simulator, posts: Callable[[], list[Any]]
+) -> None:
+    call = died_while_placing(host)
+
+    report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, report.unconfirmed) == (State.UNCONFIRMED, 1)
+    assert posts() == []
+    assert asked(exotel) == []
+    event = call.events.get()
+    assert (event.kind, event.authentication) == (EventKind.LEASE, Authentication.OURSELVES)
+
+
+@pytest.mark.books_differ("the simulator was never asked for the call")
+def test_without_a_sid_nothing_is_asked_and_the_waiting_ends_in_sight(host: Any, exotel: Simulator) -> None:
+    call = died_while_placing(host, created_at=timezone.now() - datetime.timedelta(hours=5, minutes=59))
+    reconcile()
+    call.refresh_from_db()
+    assert minutes_until(call.next_check_at) == 1
+    assert call.gave_up_at is None
+
+    make_due()
+    report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.next_check_at, report.gave_up) == (State.UNCONFIRMED, None, 1)
+    assert call.gave_up_at is not None
+    assert asked(exotel) == []
+
+
+@pytest.mark.books_differ("the callback is not the simulator's")
+def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
+    call = place()
+    exotel.options.by_hand = True
+    make_due(created_at=timezone.now() - datetime.timedelta(hours=24))
+    reconcile()
+    call.refresh_from_db()
+    assert (call.state, call.next_check_at) == (State.ACTIVE, None)
+    assert call.gave_up_at is not None
+
+    tell(call, "terminal", status="completed", talk_time=42, call_sid=call.call_sid)
+
+    call.refresh_from_db()
+    assert (call.state, call.outcome, call.talk_time, call.gave_up_at) == (State.ENDED, "completed", 42, None)
+
+
+@pytest.mark.parametrize("shape", ["A", "B", "C"])
+def test_a_call_whose_end_was_not_told_is_asked_about_and_told_once(
+    shape: str, place: Callable[..., CallRecord], exotel: Simulator, receivers: Callable[..., None]
+) -> None:
+    told: list[str] = []
+    receivers(signals.call_ended, lambda call, **kwargs: told.append(call.outcome))
+    exotel.options.details_shape = shape
+    call = place(recording=True)
+    call.refresh_from_db()
+    assert minutes_until(call.next_check_at) == 5
+    finish(exotel)
+
+    make_due()
+    report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)
+    assert call.recording_url
+    assert call.next_check_at is None
+    assert (report.asked, report.ended) == (1, 1)
+    make_due()
+    assert not reconcile()
+    assert told == ["completed"]
+    assert asked(exotel) == [call.call_sid]
+
+
+def test_a_call_that_goes_on_is_asked_about_ever_less_often(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    exotel.options.by_hand = True
+    exotel.speed = 1.0
+    call = place()
+
+    waits = []
+    for _time in range(7):
+        make_due()
+        reconcile()
+        call.refresh_from_db()
+        waits.append(minutes_until(call.next_check_at))
+
+    assert waits == [5, 10, 20, 40, 60, 60, 60]
+    assert call.state == State.ACTIVE
+    # The same news seven times is one event of the ledger.
+    assert call.events.filter(kind=EventKind.DETAILS).count() == 1
+    assert len(asked(exotel)) == 7
+
+
+@pytest.mark.books_differ("the terminal is not the simulator's")
+def test_details_that_are_stale_right_after_the_end_are_asked_for_again(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    exotel.options.by_hand = True
+    exotel.speed = 1.0
+    call = place()
+    tell(call, "terminal", call_sid=call.call_sid)  # sparse: it says no more than that
+    call.refresh_from_db()
+    assert (call.state, call.outcome, minutes_until(call.next_check_at)) == (State.ENDED, "unknown", 2)
+
+    make_due()
+    reconcile()  # Exotel still says that the call goes on
+    call.refresh_from_db()
+    assert (call.state, call.outcome, minutes_until(call.next_check_at)) == (State.ENDED, "unknown", 5)
+    exotel.options.by_hand = False
+    exotel.press(call.call_sid, "agent", "answer")
+    exotel.press(call.call_sid, "customer", "answer")
+    finish(exotel)
+
+    make_due()
+    reconcile()
+
+    call.refresh_from_db()
+    assert (call.outcome, call.next_check_at) == ("completed", None)
+
+
+def test_a_call_that_is_told_in_full_is_not_asked_about(
+    place: Callable[..., CallRecord], exotel: Simulator, live_server: Any, settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
+    exotel.options.lost_events = frozenset()
+    call = place(recording=True)
+    finish(exotel)
+
+    call.refresh_from_db()
+    assert (call.state, call.next_check_at) == (State.ENDED, None)
+    assert not reconcile()
+    assert asked(exotel) == []
+
+
+def test_a_late_recording_is_fetched_and_told_once(
+    place: Callable[..., CallRecord], exotel: Simulator, live_server: Any, settings: Any, receivers: Callable[..., None]
+) -> None:
+    told: list[str] = []
+    receivers(signals.recording_ready, lambda call, **kwargs: told.append(call.recording_url))
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
+    exotel.options.lost_events = frozenset()
+    exotel.options.recordings_shape = "late"
+    call = place(recording=True)
+    finish(exotel)
+    call.refresh_from_db()
+    assert (call.state, call.recording_url, minutes_until(call.next_check_at)) == (State.ENDED, "", 2)
+
+    for _time in range(2):
+        make_due()
+        reconcile()
+
+    call.refresh_from_db()
+    assert call.recording_url == exotel.recording_url(exotel.book.calls[call.call_sid])
+    assert told == [call.recording_url]
+    assert call.next_check_at is None
+    assert len(asked(exotel)) == 1
+
+
+@pytest.mark.books_differ("the terminal is not the simulator's")
+def test_a_recording_that_never_comes_is_asked_for_as_long_as_the_setting_says(
+    place: Callable[..., CallRecord], exotel: Simulator, settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RECORDING_RETRY_FOR": 600}
+    exotel.options.by_hand = True
+    exotel.speed = 1.0  # the phone rings on, and Exotel has nothing to add
+    call = place(recording=True)
+    tell(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42)
+
+    make_due()
+    reconcile()
+    call.refresh_from_db()
+    assert minutes_until(call.next_check_at) == 5
+    make_due(ended_at=timezone.now() - datetime.timedelta(seconds=301))
+    reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.next_check_at, call.gave_up_at) == (State.ENDED, None, None)
+
+
+@pytest.mark.books_differ("Exotel forgot the call")
+def test_a_call_that_exotel_does_not_know_stays_as_it_is(place: Callable[..., CallRecord], exotel: Simulator) -> None:
+    call = place()
+    CallRecord.objects.update(call_sid="nobody-knows-this")
+    make_due()
+
+    report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, minutes_until(call.next_check_at), report.asked) == (State.ACTIVE, 5, 1)
+    details = call.events.get(kind=EventKind.DETAILS)
+    assert (details.code, details.http_status, details.facts) == ("10744", 404, {})
+
+
+def test_progress_is_told_after_each_call_and_stopping_leaves_the_rest_due(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    for _time in range(4):
+        place()
+        finish(exotel)
+    make_due()
+    seen: list[int] = []
+
+    reconcile(progress=lambda report: seen.append(report.seen), stopped=lambda: len(seen) == 2)
+
+    assert seen == [1, 2]
+    assert len(asked(exotel)) == 2
+    assert CallRecord.objects.filter(next_check_at__lte=timezone.now()).count() == 2
+    assert CallEvent.objects.filter(kind=EventKind.DETAILS).count() == 2

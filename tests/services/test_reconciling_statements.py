@@ -1,0 +1,58 @@
+"""How often a pass asks the database: the same for each call, however many there are."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.reconciling import reconcile
+from tests.services.settling import make_due
+from tests.services.test_placing_statements import LOCK, statements
+
+BEAT = ["UPDATE accountusage"]
+CLAIM = ["UPDATE callrecord"]
+BUDGET = ["UPDATE accountusage"]
+ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
+KEPT = [
+    "BEGIN",
+    *LOCK[connection.vendor],
+    "SELECT callevent",
+    "INSERT callevent",
+    "UPDATE callrecord",
+    "INSERT announcement",
+    "COMMIT",
+]
+PLANNED = ["BEGIN", *LOCK[connection.vendor], "COMMIT"]
+
+
+def test_a_pass_that_has_nothing_to_do(db: None) -> None:
+    reconcile()
+
+    with CaptureQueriesContext(connection) as captured:
+        reconcile()
+
+    assert statements(captured) == [*BEAT, "SELECT callrecord", "SELECT hint"]
+
+
+def test_each_call_costs_the_same(silent: Callable[[int], list[CallRecord]]) -> None:
+    silent(4)
+    CallRecord.objects.update(details_at=None, next_check_at=None)
+    first, *others = CallRecord.objects.all()
+    CallRecord.objects.filter(pk=first.pk).update(details_at=first.created_at, next_check_at=first.created_at)
+    minute = timezone.now().replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+    with time_machine.travel(minute):
+        reconcile()  # the minute is begun, and has a minute left
+        CallRecord.objects.exclude(pk=first.pk).update(details_at=first.created_at)
+        make_due()
+        with CaptureQueriesContext(connection) as captured:
+            reconcile()
+
+    each = [*CLAIM, *BUDGET, *ANSWERED, *KEPT, *PLANNED]
+    batch = ["SELECT callrecord"]
+    assert statements(captured) == [*BEAT, *batch, *each * len(others), *batch, "SELECT hint"]
