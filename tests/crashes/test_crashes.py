@@ -1,0 +1,182 @@
+"""Killed at any step, the host dials nobody twice, loses nothing it has acknowledged, and tells its ticket once."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from django_exotel_ccm.choices import AnnouncementState, State
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.simulator import Simulator
+from tests.children import child
+from tests.crashes import story
+from tests.crashes.dying import NOWHERE, STEPS
+from tests.helpdesk.models import Ticket
+from tests.services.settling import finish, make_due
+
+pytestmark = pytest.mark.postgres_only("what is lost when a process dies is a matter of the server's transactions")
+
+WHOLE = ["call_accepted", "call_answered", "call_ended", "recording_ready"]
+
+
+def steps_of(what: str) -> list[str]:
+    return [step for step in STEPS if step.startswith(what)]
+
+
+@pytest.fixture(autouse=True)
+def host_listens() -> Iterator[None]:
+    story.listen()
+    yield
+    story.silence()
+
+
+@pytest.fixture
+def agent(host: Any) -> Agent:
+    agent: Agent = host.agent()
+    return agent
+
+
+@pytest.fixture
+def ticket(host: Any) -> Ticket:
+    ticket: Ticket = host.ticket()
+    return ticket
+
+
+def killed_at(step: str, *command: str) -> None:
+    """Run the child to its death, and see that it died there."""
+    with child("-m", "tests.crashes.dying", step, *command) as process:
+        text, _errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, text
+    assert text.splitlines()[-1] == step
+
+
+def posts(exotel: Simulator) -> list[Any]:
+    return [one for one in exotel.book.requests if one.method == "POST" and one.path.endswith("/calls")]
+
+
+def press_again(agent: Agent, ticket: Ticket) -> CallRecord:
+    """The agent saw no answer, and presses the same button of the same page."""
+    return place_call(agent=agent, ticket=ticket, recording=True, request_key="the one press")
+
+
+@pytest.mark.parametrize("step", steps_of("placing"))
+@pytest.mark.books_differ("an answer was lost with its process")
+def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
+    before_the_record = step in {"placing: drafted", "placing: being written down"}
+    before_the_request = before_the_record or step in {"placing: written down", "placing: connected"}
+
+    killed_at(step, "place", str(agent.pk), str(ticket.pk))
+    exotel.clock.wait_until(exotel.clock.moment() + 1)  # a request under way arrives
+    finish(exotel)
+    make_due()
+    reconcile()
+
+    assert len(posts(exotel)) == (0 if before_the_request else 1)
+    if before_the_record:
+        assert not CallRecord.objects.exists()
+        assert story.of(ticket) == []
+        return
+    call = press_again(agent, ticket)
+    assert CallRecord.objects.count() == 1
+    assert len(posts(exotel)) == (0 if before_the_request else 1)
+    assert call.state == (State.UNCONFIRMED if before_the_request else State.ENDED)
+    assert sorted(story.of(ticket)) == ([] if before_the_request else WHOLE)
+
+
+@pytest.fixture
+def port(settings: Any, exotel: Simulator) -> int:
+    """A port for the host's own server; calls are told to report there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": f"http://127.0.0.1:{port}"}
+    return port
+
+
+@pytest.fixture
+def serve(port: int) -> Iterator[Callable[[str], Any]]:
+    """Start the host's server, which dies at a step."""
+    with ExitStack() as stack:
+
+        def serve(step: str) -> Any:
+            process = stack.enter_context(child("-m", "tests.crashes.dying", step, "serve", str(port)))
+            assert process.stdout is not None
+            assert process.stdout.readline() == "serving\n"
+            return process
+
+        yield serve
+
+
+@pytest.mark.parametrize("step", steps_of("hearing"))
+def test_killed_while_hearing(
+    step: str, agent: Agent, ticket: Ticket, exotel: Simulator, serve: Callable[[str], Any]
+) -> None:
+    first = serve(step)
+    call = place_call(agent=agent, ticket=ticket, recording=True)
+    text, _errors = first.communicate(timeout=60)
+    assert first.returncode == -signal.SIGKILL
+    assert text.splitlines()[-1] == step
+
+    serve(NOWHERE)
+    finish(exotel)
+    make_due()
+    reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)
+    # "answered", told again after the end, is news to nobody.
+    late = Announcement.objects.filter(state=AnnouncementState.SUPERSEDED).values_list("signal", flat=True)
+    assert sorted([*story.of(ticket), *late]) == WHOLE
+    assert set(late) <= {"call_answered"}
+    assert len(posts(exotel)) == 1
+    kept = set(CallEvent.objects.filter(kind="callback").values_list("event", flat=True))
+    assert {one.event for one in exotel.book.deliveries if one.succeeded} <= kept
+
+
+@pytest.mark.parametrize("step", steps_of("reconciling"))
+def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
+    exotel.options.lost_events = frozenset({"answered", "terminal"})
+    call = place_call(agent=agent, ticket=ticket, recording=True)
+    finish(exotel)
+    make_due()
+
+    killed_at(step, "reconcile")
+    make_due()  # what the dead one had claimed is due again
+    reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.outcome, call.talk_time, call.next_check_at) == (State.ENDED, "completed", 42, None)
+    assert sorted(story.of(ticket)) == ["call_accepted", "call_ended", "recording_ready"]
+    assert len(posts(exotel)) == 1
+
+
+@pytest.mark.parametrize("step", steps_of("telling"))
+def test_killed_while_telling_a_receiver_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
+    story.broken.update({"call_ended", "recording_ready"})
+    call = place_call(agent=agent, ticket=ticket, recording=True)
+    finish(exotel)
+    assert story.of(ticket) == ["call_accepted", "call_answered"]
+    story.broken.clear()  # the bug is mended
+    make_due()
+
+    killed_at(step, "reconcile")
+    make_due()
+    reconcile()
+
+    assert story.of(ticket) == WHOLE
+    assert set(Announcement.objects.values_list("state", flat=True)) == {AnnouncementState.DONE}
+    call.refresh_from_db()
+    assert (call.announce_at, call.next_check_at) == (None, None)
+
+
+def test_every_step_is_walked_through() -> None:
+    """A step that nobody kills at proves nothing."""
+    killed = [step for what in ("placing", "hearing", "telling", "reconciling") for step in steps_of(what)]
+    assert sorted(killed) == sorted(STEPS)
