@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 from django_exotel_ccm.exotel.account import Secret, is_loopback_host
 
 DEFAULT_ALIAS = "default"
+LONGEST_ALIAS = 50  # the column's
 RUNNERS = ("inline", "django_tasks", "celery")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -80,7 +81,10 @@ def is_safe_base_url(url: str) -> bool:
 
 def _are_sources(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(alias, str) and alias and source and (isinstance(source, Secret) or _is_variable(source))
+        isinstance(alias, str)
+        and 0 < len(alias) <= LONGEST_ALIAS
+        and source
+        and (isinstance(source, Secret) or _is_variable(source))
         for alias, source in value.items()
     )
 

@@ -16,15 +16,32 @@ from django_exotel_ccm.numbers import shown
 
 
 def describe(call: CallRecord, user: Any) -> str:
-    """Return one sentence about ``call``, its number masked unless ``user`` may see it."""
+    """Return what is known of ``call`` in a sentence, its number masked unless ``user`` may see it."""
+    known = _known(call, user)
+    if call.is_placed_elsewhere:
+        return _("%(known)s It was placed elsewhere, not from here.") % {"known": known}
+    return known
+
+
+def _known(call: CallRecord, user: Any) -> str:
     words = {
-        "agent": call.agent_label,
+        "agent": call.agent_label or _("an agent"),
         "customer": shown(call.customer_number, user) or _("the customer"),
         "time": _time(call.created_at),
     }
     match call.state:
         case State.REQUESTED:
             return _("Asking Exotel since %(time)s to connect %(agent)s with %(customer)s.") % words
+        case State.UNCONFIRMED | State.ACTIVE if call.gave_up_at is not None:
+            words |= {"since": _time(call.gave_up_at)}
+            return (
+                _(
+                    "Never confirmed: how the call of %(agent)s to %(customer)s, placed at %(time)s, ended is not "
+                    "known. Exotel is not asked any more since %(since)s; "
+                    "if it reports the call after all, that counts."
+                )
+                % words
+            )
         case State.UNCONFIRMED:
             return (
                 _(
@@ -35,15 +52,19 @@ def describe(call: CallRecord, user: Any) -> str:
             )
         case State.REFUSED:
             return _("The call to %(customer)s, placed at %(time)s, was refused.") % words
-        case State.ACTIVE if call.answered_at is not None:
-            return _("A phone was answered in the call of %(agent)s to %(customer)s, placed at %(time)s.") % words
         case State.ACTIVE:
-            return (
-                _("Exotel accepted the request to ring %(agent)s first, then %(customer)s, placed at %(time)s.") % words
-            )
+            return _accepted(call) % words
         case _state:
             text = _("The call of %(agent)s to %(customer)s, placed at %(time)s, ended: %(outcome)s.")
             return text % (words | {"outcome": outcome(call)})
+
+
+def _accepted(call: CallRecord) -> str:
+    if call.answered_at is not None:
+        return _("A phone was answered in the call of %(agent)s to %(customer)s, placed at %(time)s.")
+    if call.is_placed_elsewhere:
+        return _("Exotel knows of a call of %(agent)s to %(customer)s, placed at %(time)s.")
+    return _("Exotel accepted the request to ring %(agent)s first, then %(customer)s, placed at %(time)s.")
 
 
 def _time(moment: datetime.datetime) -> str:
@@ -71,6 +92,14 @@ def outcome(call: CallRecord) -> str:
     if call.outcome == Outcome.COMPLETED and call.talk_time == 0:
         return _("completed, without a conversation")
     return str(call.get_outcome_display())
+
+
+def neglected() -> str:
+    """Return what to do when calls are due and nobody has reconciled for a quarter of an hour."""
+    return _(
+        "Calls wait to be settled, and exotel_reconcile has not run for 15 minutes: some may be shown as going on that "
+        "are over. An administrator runs: python manage.py exotel_reconcile --forever"
+    )
 
 
 def skipped(count: int) -> str:

@@ -27,6 +27,7 @@ URL = "exotel://K:T@mumbai/acme1"
         ({"ACCOUNTS": {"default": 5}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"ACCOUNTS": {"default": ""}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"ACCOUNTS": {1: "EXOTEL_URL"}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
+        ({"ACCOUNTS": {"a" * 51: "EXOTEL_URL"}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"CALLBACK_BASE_URL": 5}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "crm"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "http://crm.example.com"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),

@@ -1,4 +1,4 @@
-"""A callback's URL opens one event of one call, for a week."""
+"""A callback's URL opens one event of one call, for a week; an account's own opens hints, for ever."""
 
 from __future__ import annotations
 
@@ -60,6 +60,40 @@ def test_calls_survive_a_rotation_of_the_secret_key(settings: Any) -> None:
     assert links.read(token) is None
 
 
+@pytest.mark.parametrize("alias", ["default", "sales/north", "a.b.c", "é ü", "..", "%2F?#&", "x" * 50])
+def test_a_token_names_its_account_for_ever(alias: str) -> None:
+    with time_machine.travel(PLACED, tick=False):
+        token = links.sign_account(alias)
+
+    with time_machine.travel(PLACED + datetime.timedelta(days=4000), tick=False):
+        assert links.read_account(token) == alias
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+def test_an_account_s_token_survives_a_rotation_of_the_secret_key(settings: Any) -> None:
+    token = links.sign_account("default")
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the new one", [settings.SECRET_KEY]
+    assert links.read_account(token) == "default"
+
+    settings.SECRET_KEY_FALLBACKS = []
+    assert links.read_account(token) is None
+
+
+def test_calls_and_accounts_do_not_open_each_other() -> None:
+    assert links.read(links.sign_account(REFERENCE.hex)) is None
+    assert [links.read_account(links.sign(REFERENCE, event)) for event in links.EVENTS] == [None, None]
+
+
+@given(st.integers(0), st.characters())
+def test_an_account_s_token_with_one_letter_changed_opens_nothing(place: int, letter: str) -> None:
+    token = links.sign_account("default")
+    place %= len(token)
+    assume(token[place] != letter)
+
+    assert links.read_account(token[:place] + letter + token[place + 1 :]) is None
+
+
 @given(st.integers(0), st.characters())
 def test_a_token_with_one_letter_changed_opens_nothing(place: int, letter: str) -> None:
     token = links.sign(REFERENCE, "terminal")
@@ -72,6 +106,7 @@ def test_a_token_with_one_letter_changed_opens_nothing(place: int, letter: str) 
 @given(st.text() | st.text("0123456789abcdef.:-_", max_size=90))
 def test_no_text_makes_reading_raise(token: str) -> None:
     assert links.read(token) is None
+    assert links.read_account(token) is None
 
 
 def test_what_the_same_key_signed_elsewhere_opens_nothing() -> None:

@@ -12,7 +12,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from django_exotel_ccm import links
+from django_exotel_ccm import accounts, links
 
 logger = logging.getLogger("django_exotel_ccm.webhooks")
 
@@ -23,6 +23,9 @@ class Voucher:
 
     reference: UUID
     event: str
+
+    def __str__(self) -> str:
+        return f"call {self.reference}"
 
 
 class SignedURL(BaseAuthentication):
@@ -35,3 +38,28 @@ class SignedURL(BaseAuthentication):
             logger.warning("A callback was refused: its URL is not signed by us, or is more than seven days old.")
             raise PermissionDenied
         return AnonymousUser(), Voucher(*found)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountVoucher:
+    """The account whose own URL it is."""
+
+    account: str
+
+    def __str__(self) -> str:
+        return f"account {self.account!r}"
+
+
+class AccountURL(BaseAuthentication):
+    """Lets in whom the own URL of an account of the settings vouches for, and nobody else."""
+
+    def authenticate(self, request: Request) -> tuple[Any, AccountVoucher]:
+        """Return (anonymous user, voucher); raises ``PermissionDenied`` for any other URL."""
+        alias = links.read_account(request.parser_context["kwargs"]["token"])
+        if alias is None:
+            logger.warning("A callback to an account's own URL was refused: the URL is not signed by us.")
+            raise PermissionDenied
+        if alias not in accounts.aliases():
+            logger.warning("A callback to the own URL of account %r was refused: the settings have none.", alias)
+            raise PermissionDenied
+        return AnonymousUser(), AccountVoucher(alias)

@@ -1,4 +1,4 @@
-"""The callback view: bounded, pinned against the host's REST framework settings, honest in its status codes."""
+"""The callback views: bounded, pinned against the host's REST framework settings, honest in their status codes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from rest_framework.views import APIView, exception_handler
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
-from django_exotel_ccm.exotel.callbacks import read_callback
+from django_exotel_ccm.exotel.callbacks import Callback, read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.webhooks.authentication import SignedURL, Voucher
+from django_exotel_ccm.services.hints import record_hint
+from django_exotel_ccm.webhooks.authentication import AccountURL, AccountVoucher, SignedURL, Voucher
 
 logger = logging.getLogger("django_exotel_ccm.webhooks")
 
@@ -71,14 +72,13 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderer, str(renderer.media_type)
 
 
-class CallbackView(APIView):
+class _KeepingView(APIView):
     """Takes one callback of Exotel. 200: kept; 403: not signed; 413: too large; 5xx: send it again.
 
     Exotel gives three tries and 15 seconds each (Exotel: Webhooks). Every class that REST framework would take from
-    the host's settings is named here.
+    the host's settings is named here, but for what vouches for the URL.
     """
 
-    authentication_classes = [SignedURL]
     permission_classes = [AllowAny]
     parser_classes = []  # the body is read as bytes, below
     renderer_classes = [JSONRenderer]
@@ -101,27 +101,50 @@ class CallbackView(APIView):
 
     def post(self, request: Request, token: str) -> Response:
         """Keep the callback, and answer 200 only when it is committed."""
-        voucher: Voucher = request.auth  # type: ignore[assignment]
         body, content_type = _read(request._request)  # noqa: SLF001 - REST framework would parse it by its type
         callback = read_callback(body, content_type)
-        facts = callback.facts or CallFacts()
         event = CallEvent(
             kind=EventKind.CALLBACK,
-            authentication=Authentication.SIGNED_URL,
-            reference=voucher.reference,
-            event=lifecycle.event_of(facts, voucher.event),
-            facts=facts.as_json(),
+            facts=(callback.facts or CallFacts()).as_json(),
             reason=callback.reason,
             raw=body,
             content_type=_printable(content_type),
             received_at=timezone.now(),
         )
         try:
-            record_event(event, canonical=callback.canonical)
+            self.keep(event, callback, request.auth)
         except DatabaseProblem:
-            logger.exception("A callback for call %s was not stored; Exotel will send it again.", voucher.reference)
+            logger.exception("A callback for %s was not stored; Exotel will send it again.", request.auth)
             raise NotKept from None
         return Response({"status": "kept"})
+
+    def keep(self, event: CallEvent, callback: Callback, voucher: Any) -> None:
+        """Write into the event what its URL vouches for, and have it committed; raises a ``DatabaseError``."""
+        raise NotImplementedError
+
+
+class CallbackView(_KeepingView):
+    """Takes what Exotel reports of a call that was placed here, to that call's signed URL."""
+
+    authentication_classes = [SignedURL]
+
+    def keep(self, event: CallEvent, callback: Callback, voucher: Voucher) -> None:
+        """Keep what the body says of the call that the URL names."""
+        event.authentication, event.reference = Authentication.SIGNED_URL, voucher.reference
+        event.event = lifecycle.event_of(callback.facts or CallFacts(), voucher.event)
+        record_event(event, canonical=callback.canonical)
+
+
+class AccountCallbackView(_KeepingView):
+    """Takes what Exotel reports of any call of an account, to the account's own URL: only a hint."""
+
+    authentication_classes = [AccountURL]
+
+    def keep(self, event: CallEvent, callback: Callback, voucher: AccountVoucher) -> None:
+        """Keep what the body says, to be believed when Call Details say so too."""
+        event.authentication, event.account = Authentication.ACCOUNT_URL, voucher.account
+        event.event = lifecycle.event_of(callback.facts or CallFacts(), "")
+        record_hint(event, canonical=callback.canonical)
 
 
 def _read(request: HttpRequest) -> tuple[bytes, str]:

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm import links
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.webhooks.conftest import SID, body_of, url_of
 
@@ -20,6 +22,7 @@ def report() -> str:
     json_type: dict[str, Any] = {"content_type": "application/json"}
     form = {"CallSid": SID, "EventType": "terminal", "Status": "completed"}
     url, last = url_of(call), body_of(end_time="2026-02-11T06:00:51Z", total_talk_time=42)
+    account_url = reverse("exotel_ccm:account-callback", args=[links.sign_account("default")])
     statuses: dict[str, Any] = {
         "json": client.post(url_of(call, "answered"), body_of("answered"), **json_type).status_code,
         "xml": client.post(url + "?format=xml", last, headers={"accept": "text/xml"}, **json_type).status_code,
@@ -28,6 +31,7 @@ def report() -> str:
         "forged": client.post("/exotel/callbacks/a.b.c/", body_of(), **json_type).status_code,
         "huge": client.post(url, b"x" * 300_000, **json_type).status_code,
         "get": client.get(url).status_code,
+        "account": client.post(account_url, body_of("answered", "b" * 32), **json_type).status_code,
         "answer": client.post(url, last, **json_type).json(),
         "control": client.post("/control/", body_of(), **json_type).content.decode(),
     }

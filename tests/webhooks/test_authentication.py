@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.handlers.wsgi import WSGIRequest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import reverse
 
 from django_exotel_ccm import links
@@ -73,58 +73,6 @@ def test_a_forged_url_asks_no_database_through_the_whole_site(calls: Calls, djan
     assert response.status_code == 403
 
 
-def test_a_signed_url_opens_within_a_week_and_no_longer(calls: Calls) -> None:
-    call = calls.accepted()
-    path, now = url_of(call), datetime.datetime.now(datetime.UTC)
-
-    with time_machine.travel(now + WEEK):
-        late = calls.client.post(path, body_of(), content_type="application/json")
-    with time_machine.travel(now + WEEK - datetime.timedelta(hours=1)):
-        in_time = calls.client.post(path, body_of(), content_type="application/json")
-
-    assert (late.status_code, in_time.status_code) == (403, 200)
-    assert calls.reread(call).state == State.ENDED
-
-
-def test_a_call_placed_before_a_rotation_of_the_secret_key_is_heard(calls: Calls, settings: Any) -> None:
-    call = calls.accepted()
-    path = url_of(call)
-
-    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the new one", [settings.SECRET_KEY]
-    heard = calls.client.post(path, body_of(), content_type="application/json")
-    settings.SECRET_KEY_FALLBACKS = []
-    forgotten = calls.client.post(path, body_of(), content_type="application/json")
-
-    assert (heard.status_code, forgotten.status_code) == (200, 403)
-    assert calls.reread(call).state == State.ENDED
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "FOO"])
-@pytest.mark.parametrize("signed", [True, False])
-def test_other_methods_are_not_allowed_and_ask_nothing(
-    method: str, calls: Calls, django_assert_num_queries: Any, *, signed: bool
-) -> None:
-    path = url_of(calls.accepted()) if signed else reverse("exotel_ccm:callback", args=["x"])
-    before = CallEvent.objects.count()
-
-    with django_assert_num_queries(0):
-        response = calls.client.generic(method, path, body_of(), content_type="application/json")
-
-    assert (response.status_code, response["Allow"]) == (405, "POST")
-    assert CallEvent.objects.count() == before
-
-
-def test_another_call_s_url_changes_neither_call(calls: Calls) -> None:
-    one, other = calls.accepted(), calls.accepted("b" * 32)
-
-    response = calls.deliver(other, body_of(sid=SID, call_status="completed"))
-
-    assert response.status_code == 200
-    assert (calls.reread(one).state, calls.reread(other).state) == (State.ACTIVE, State.ACTIVE)
-    event = CallEvent.objects.get(kind=EventKind.CALLBACK)
-    assert (event.call, event.reason) == (other, EventReason.ANOTHER_CALL)
-
-
 @pytest.mark.parametrize(
     ("url", "body", "state"),
     [("answered", "terminal", State.ENDED), ("terminal", "answered", State.ACTIVE)],
@@ -160,11 +108,3 @@ def test_a_signed_url_of_no_known_call_is_kept(calls: Calls) -> None:
     assert (event.call, event.reason, event.reference) == (None, EventReason.UNKNOWN_CALL, call.reference)
     assert (raw_of(event), event.authentication) == (body, Authentication.SIGNED_URL)
     assert event.facts["call_sid"] == SID
-
-
-def test_a_client_that_checks_csrf_tokens_is_asked_for_none(calls: Calls) -> None:
-    call = calls.accepted()
-    calls.client = Client(enforce_csrf_checks=True)
-
-    assert calls.deliver(call, body_of()).status_code == 200
-    assert calls.reread(call).state == State.ENDED

@@ -71,8 +71,10 @@ def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls
     assert (response.status_code, len(seen)) == (200, drops)
     assert real_calls.reread(call).state == State.ENDED
     assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 1
-    assert Announcement.objects.filter(key="ended").count() == 1
-    assert len(heard) == drops + 1  # what a receiver does outside the database happens again
+    # What a receiver does outside the database happens again. It is not asked a last time: it may be the cause.
+    asked_last = drops + 1 == TRIES
+    assert len(heard) == drops + (not asked_last)
+    assert Announcement.objects.get(key="ended").state == ("pending" if asked_last else "done")
 
 
 def test_what_is_dropped_every_time_is_asked_for_again(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:

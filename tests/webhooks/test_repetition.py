@@ -185,7 +185,8 @@ def test_without_an_answer_the_first_told_sid_stays(calls: Calls) -> None:
 
 def test_a_call_that_only_a_stranger_had_ended_is_looked_after_again(calls: Calls) -> None:
     call = calls.requested()
-    calls.deliver(call, body_of("terminal", OTHER))
+    told = {"call_status": "completed", "total_talk_time": 5, "end_time": "2026-02-11 11:14:58+05:30"}
+    calls.deliver(call, body_of("terminal", OTHER, **told))
     assert calls.reread(call).next_check_at is None
 
     calls.answer(call, State.ACTIVE, {"call_sid": SID})

@@ -1,0 +1,18 @@
+"""How much Exotel is asked, account by account, and when somebody last reconciled."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from django_exotel_ccm.admin.history import HistoryAdmin
+from django_exotel_ccm.models import AccountUsage
+
+
+@admin.register(AccountUsage)
+class AccountUsageAdmin(HistoryAdmin):
+    """One row an account."""
+
+    list_display = ["account", "reconciled_at", "minute", "asked", "paused_until", "failures"]
+    readonly_fields = list_display
+    fields = list_display
+    ordering = ["account"]

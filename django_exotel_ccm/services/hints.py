@@ -1,0 +1,204 @@
+"""Hints: what an account's own URL tells is stored at once, and believed once Call Details have confirmed it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+
+from django.db import router
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from django_exotel_ccm import accounts
+from django_exotel_ccm.choices import EventReason, HintReason
+from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.models import CallEvent, CallRecord, Hint
+from django_exotel_ccm.services.asking import NotNow, canonical_of
+from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.elsewhere import draft_elsewhere, may_be_one_of_ours
+from django_exotel_ccm.services.forgetting import forget
+from django_exotel_ccm.services.scheduling import BACK_OFF, GIVE_UP, is_lacking
+from django_exotel_ccm.services.tracking import keep, lock_first
+
+FIRST_ASKED = datetime.timedelta(minutes=2)  # by then Call Details know it, and our own answer is written down
+CLAIM = datetime.timedelta(minutes=2)  # longer than a request's deadline
+BATCH = 100
+UNKNOWN_TO_EXOTEL = frozenset({"10744", "http_404"})
+
+Ask = Callable[[str, str], CallEvent]
+
+
+# What is heard.
+
+
+def record_hint(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
+    """Keep ``event`` (unsaved, its ``account`` set), have its call asked about soon, and return it saved.
+
+    It changes no call's facts. A call that we know is looked after in two minutes; of any other sid a hint is kept,
+    one for each. ``canonical``, what is returned and what is raised are as in :func:`~.record_event`.
+    """
+    using = router.db_for_write(CallRecord)
+    vouched = json.dumps([event.kind, event.authentication, event.account]).encode()
+    event.fingerprint = hashlib.sha256(vouched + (bytes(event.raw) if canonical is None else canonical)).hexdigest()
+    event.reason = event.reason or EventReason.HINT
+    return commit(lambda: _keep(event, using), using=using)
+
+
+def _keep(event: CallEvent, using: str) -> CallEvent:
+    sid = _askable(event.facts.get("call_sid", ""))
+    call = lock_first(_named(event.account, sid, using))
+    known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
+    if known is not None:
+        return known
+    hint = _hint_of(event.account, sid, using) if sid and call is None else None
+    event.pk, event.call = None, call
+    if _is_erased(call, hint):
+        forget(event)
+    event.save(using=using, force_insert=True)
+    soon = timezone.now() + FIRST_ASKED
+    if call is not None:
+        _ask_by(call, soon, using)
+    elif hint is not None and hint.next_check_at is None:
+        _change(hint, using, next_check_at=soon, gave_up_at=None)
+    elif hint is None and sid:
+        # A rival's hint of the same call makes this fail, and the unit of work is run again.
+        Hint.objects.using(using).create(
+            account=event.account, call_sid=sid, heard_at=event.received_at, next_check_at=soon
+        )
+    return event
+
+
+def _askable(sid: str) -> str:
+    """Return the sid, or "" for one that would lead to another address than that of a call."""
+    return sid if sid.strip(".") else ""
+
+
+def _named(account: str, sid: str, using: str) -> QuerySet[CallRecord]:
+    return CallRecord.objects.using(using).filter(account=account, call_sid=sid)
+
+
+def _hint_of(account: str, sid: str, using: str) -> Hint | None:
+    return Hint.objects.using(using).filter(account=account, call_sid=sid).first()
+
+
+def _is_erased(call: CallRecord | None, hint: Hint | None) -> bool:
+    return (call is not None and call.erased_at is not None) or (hint is not None and hint.code == HintReason.ERASED)
+
+
+def _ask_by(call: CallRecord, moment: datetime.datetime, using: str) -> None:
+    """Have Exotel asked about a locked call at ``moment`` or before, if it can still tell anything."""
+    if is_lacking(call) and (call.details_at is None or call.details_at > moment):
+        call.details_at = moment
+        call.plan()
+        call.save(using=using, update_fields=["details_at", "next_check_at"])
+
+
+# What is due.
+
+
+def due_hints(now: datetime.datetime) -> Iterator[Hint]:
+    """Yield the hints that are due at ``now``, each once, the longest due first."""
+    hints = Hint.objects.using(router.db_for_write(Hint)).filter(next_check_at__lte=now).order_by("next_check_at", "pk")
+    behind = Q()
+    while batch := list(hints.filter(behind)[:BATCH]):
+        yield from batch
+        last = (batch[-1].next_check_at, batch[-1].pk)
+        behind = Q(next_check_at__gt=last[0]) | Q(next_check_at=last[0], pk__gt=last[1])
+
+
+def claim(hint: Hint) -> bool:
+    """Take a due hint for two minutes; False when somebody else was faster. A claim that is not fulfilled runs out."""
+    due = Hint.objects.using(router.db_for_write(Hint)).filter(pk=hint.pk, next_check_at=hint.next_check_at)
+    return bool(due.update(next_check_at=timezone.now() + CLAIM))
+
+
+# What becomes of it.
+
+
+def settle_hint(hint: Hint, ask: Ask) -> bool:
+    """Ask Exotel about a claimed hint and do what the answer allows; return whether a call came into the records.
+
+    ``ask(account, call_sid)`` returns what Call Details say, unsaved, or raises :class:`~.NotNow`: the hint is then put
+    off. A call that we know meanwhile takes the answer as its own; one that may be ours waits until ours has its sid.
+    """
+    using = router.db_for_write(CallRecord)
+    if hint.account not in accounts.aliases():
+        _give_up(hint, HintReason.NO_ACCOUNT, using)
+        return False
+    if commit(lambda: _hand_over(hint, using), using=using):
+        return False
+    try:
+        event = ask(hint.account, hint.call_sid)
+    except NotNow as pause:
+        _change(hint, using, next_check_at=pause.until)
+        return False
+    facts = CallFacts.from_json(event.facts)
+    if facts.call_sid != hint.call_sid:
+        _ask_again(hint, _code_of(event), using)
+        return False
+    call = draft_elsewhere(hint, facts)
+    return commit(lambda: _take_in(hint, call, event, using), using=using)
+
+
+def _code_of(event: CallEvent) -> str:
+    return HintReason.NOT_FOUND if event.code in UNKNOWN_TO_EXOTEL else event.code or "no_call_sid"
+
+
+def _hand_over(hint: Hint, using: str) -> bool:
+    """Leave a call that we know meanwhile to its own plan, without a question; say whether there is one."""
+    call = lock_first(_named(hint.account, hint.call_sid, using))
+    if call is None:
+        return False
+    _ask_by(call, timezone.now(), using)
+    _change(hint, using, call=call, next_check_at=None, gave_up_at=None, code="")
+    return True
+
+
+def _take_in(hint: Hint, call: CallRecord, event: CallEvent, using: str) -> bool:
+    """Apply Call Details to the call that has this sid, else to the drafted one; say whether that was added."""
+    # The write first: two who settle one hint do so one after the other.
+    if not _still_there(hint, using).update(checks=hint.checks):
+        return False
+    known = _named(hint.account, hint.call_sid, using).only("pk", "reference").first()
+    if known is None:
+        ours = may_be_one_of_ours(hint, CallFacts.from_json(event.facts), using)
+        if ours:
+            over = all(one.gave_up_at is not None for one in ours)
+            _ask_again(hint, HintReason.MAY_BE_OURS, using, over=over)
+            return False
+        call.pk = None
+        # Unique with its account: a rival with this sid makes this fail, and the unit of work finds the rival's call.
+        call.save(using=using, force_insert=True)
+    told = known or call
+    event.reference = told.reference
+    keep(event, canonical_of(event), "", using)
+    _change(hint, using, call=told, next_check_at=None, gave_up_at=None, code="")
+    return known is None
+
+
+def _ask_again(hint: Hint, code: str, using: str, *, over: bool = False) -> None:
+    """Plan the next question, ever later, and give up after a day, or at once when waiting is ``over``."""
+    now, checks = timezone.now(), hint.checks + 1
+    due = now + BACK_OFF[min(checks, len(BACK_OFF)) - 1]
+    # An Exotel that was away when a late reconciler came has said nothing against the call.
+    heard = code in HintReason.values or checks > len(BACK_OFF)
+    if over or (heard and due >= hint.heard_at + GIVE_UP):
+        _give_up(hint, code, using, checks=checks)
+    else:
+        _change(hint, using, checks=checks, code=code, next_check_at=due)
+
+
+def _give_up(hint: Hint, code: str, using: str, **more: object) -> None:
+    _change(hint, using, code=code, next_check_at=None, gave_up_at=timezone.now(), **more)
+
+
+def _change(hint: Hint, using: str, **fields: object) -> None:
+    """Write the fields, unless somebody else has settled the hint since this claim ran out."""
+    _still_there(hint, using).filter(call=None).update(**fields)
+
+
+def _still_there(hint: Hint, using: str) -> QuerySet[Hint]:
+    """Return the hint, unless its customer was erased since: then nothing may bring it back."""
+    return Hint.objects.using(using).filter(pk=hint.pk).exclude(code=HintReason.ERASED)
