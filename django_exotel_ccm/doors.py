@@ -5,7 +5,7 @@ An admin site is a door. The core knows doors only by this protocol, since a hos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -34,6 +34,9 @@ class Door(Protocol):
 
     def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return those of the tickets that this user may see here, in the order of ``keys``."""
+
+    def sees(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
+        """Return the keys of those calls that are about a ticket which this user may see here, or about none."""
 
     def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """Return a page in this door's own frame."""

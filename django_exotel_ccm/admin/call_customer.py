@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.door import AdminDoor
+from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.doors import LONGEST_QUERY, MOST, query_of
 from django_exotel_ccm.models import CallRecord
@@ -152,9 +153,16 @@ class CallCustomerMixin(_Base):
                 "unsaved": request.method == "POST",
             }
         if request.user.has_perm(Permission.VIEW_CALL):
-            calls = CallRecord.objects.about(ticket).newest_first()[:LISTED]
+            calls = list(CallRecord.objects.about(ticket).newest_first()[:LISTED])
+            recordings = players(request, door, calls)
+            shown["plays"] = bool(recordings)
             shown["calls"] = [
-                {"call": call, "said": describe(call, request.user), "url": door.call_url(request, call)}
+                {
+                    "call": call,
+                    "said": describe(call, request.user),
+                    "url": door.call_url(request, call),
+                    "recording": recordings.get(call.pk, ""),
+                }
                 for call in calls
             ]
         return shown

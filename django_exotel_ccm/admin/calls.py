@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_value, flatten_fieldsets
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, HistoryInline
+from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.numbers import shown
-from django_exotel_ccm.wording import describe, outcome
+from django_exotel_ccm.services.reconciling import is_neglected
+from django_exotel_ccm.wording import describe, neglected, outcome
 
 
 class EventInline(HistoryInline):
@@ -41,17 +43,51 @@ class AnnouncementInline(HistoryInline):
     heavy = ["receivers"]
 
 
+class NeverConfirmedFilter(admin.SimpleListFilter):
+    """Calls whose end nobody reported and Exotel is not asked about any more."""
+
+    title = _("never confirmed")
+    parameter_name = "never_confirmed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer one choice besides all."""
+        return [("yes", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the calls that go on for all we know and were given up; by their state, which has an index."""
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
+
+
 @admin.register(CallRecord)
 class CallRecordAdmin(HistoryAdmin):
     """Calls, the newest first."""
 
-    list_filter = ["state", "outcome", AccountFilter, "created_at"]
+    list_filter = ["state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
     ordering = ["-pk"]
     inlines = [EventInline, AnnouncementInline]
+
+    class Media:
+        js = ["exotel_ccm/recording.js"]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show who called whom and how it went."""
         return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Say so when nobody settles what is due."""
+        self._warn_of_neglect(request)
+        return super().changelist_view(request, extra_context)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Say so when nobody settles what is due."""
+        self._warn_of_neglect(request)
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def _warn_of_neglect(self, request: HttpRequest) -> None:
+        if request.method == "GET" and self.has_view_permission(request) and is_neglected():
+            self.message_user(request, neglected(), messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once whose tickets this user may see."""
@@ -76,6 +112,8 @@ class CallRecordAdmin(HistoryAdmin):
             self._customer(request),
             "exophone_number",
         ]
+        if request.user.has_perm(Permission.LISTEN):
+            opening.insert(1, self._recording(request))
         refusal = self._column(request, "refusal", _("refusal"), _refusal)
         times = [("created_at", "started_at"), ("answered_at", "over"), ("total_duration", "talk_time")]
         custom_field = self._column(request, "name", _("custom field"), _custom_field)
@@ -83,6 +121,7 @@ class CallRecordAdmin(HistoryAdmin):
         return [
             (None, {"fields": opening}),
             (_("How it went"), {"fields": ["state", "how_it_ended", refusal, "words", *times]}),
+            (_("Settling"), {"classes": ["collapse"], "fields": ["next_check_at", "checks", "gave_up_at"]}),
             (_("Names"), {"classes": ["collapse"], "fields": names}),
         ]
 
@@ -115,7 +154,7 @@ class CallRecordAdmin(HistoryAdmin):
         return column
 
     def _customer(self, request: HttpRequest) -> Callable[[Any], str]:
-        return self._column(request, "customer", _("customer"), lambda call, user: shown(call.customer_number, user))
+        return self._column(request, "customer", _("customer"), _number)
 
     def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
         """Return the column with the ticket's name, linked to its page."""
@@ -129,6 +168,12 @@ class CallRecordAdmin(HistoryAdmin):
 
         return self._column(request, "ticket_name", _("ticket"), name)
 
+    def _recording(self, request: HttpRequest) -> Callable[[Any], str]:
+        door = AdminDoor(self.admin_site)
+        return self._column(
+            request, "recording", _("recording"), lambda call, user: player(door, call) if user is not None else ""
+        )
+
     @admin.display(description=_("ended"))
     def over(self, call: CallRecord) -> str:
         """When the call was over, and whether that was told or worked out."""
@@ -140,7 +185,9 @@ class CallRecordAdmin(HistoryAdmin):
     @admin.display(description=_("how it went"))
     def how_it_goes(self, call: CallRecord) -> str:
         """The outcome in words, or how far the call has come."""
-        return outcome(call) if call.state == State.ENDED else call.get_state_display()
+        if call.state == State.ENDED:
+            return outcome(call)
+        return str(_("never confirmed")) if call.gave_up_at is not None else call.get_state_display()
 
     @admin.display(description=_("outcome"))
     def how_it_ended(self, call: CallRecord) -> str:
@@ -151,6 +198,10 @@ class CallRecordAdmin(HistoryAdmin):
     def words(self, call: CallRecord) -> str:
         """The status words as Exotel sent them, known or not."""
         return ", ".join(lifecycle.words(call.facts)) or "-"
+
+
+def _number(call: CallRecord, user: Any) -> str:
+    return str(_("erased on request")) if call.erased_at is not None else shown(call.customer_number, user)
 
 
 def _refusal(call: CallRecord, user: Any) -> str:

@@ -68,7 +68,7 @@ class ExotelClient:
         if not account.is_loopback and urlsplit(account.ccm_url).scheme != "https":
             raise ValueError("Exotel is asked over TLS; only a host on this machine is asked without.")
         self.account = account
-        self.user_agent = f"django-exotel-ccm/{version or _own_version()}"
+        self.user_agent = f"django-exotel-ccm/{version or own_version()}"
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.deadline = deadline
@@ -174,7 +174,7 @@ class _BasicAuth(AuthBase):
         self.account = account
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Basic {_credentials(self.account)}"
+        request.headers["Authorization"] = f"Basic {credentials(self.account)}"
         return request
 
 
@@ -189,13 +189,13 @@ def _session(account: Account) -> requests.Session:
     return _sessions.get(owner) or _sessions.setdefault(owner, connections.new_session())
 
 
-def _credentials(account: Account) -> str:
+def credentials(account: Account) -> str:
     return b64encode(f"{account.key.reveal()}:{account.token.reveal()}".encode()).decode()
 
 
 def _redacted(raw: bytes, account: Account) -> bytes:
     """The answer without our credentials, which proxies and error pages may echo."""
-    plain = [account.key.reveal(), account.token.reveal(), _credentials(account)]
+    plain = [account.key.reveal(), account.token.reveal(), credentials(account)]
     for secret in (*plain, *(quote(secret, safe="") for secret in plain)):
         if len(secret) >= SHORTEST_REDACTED:
             raw = raw.replace(secret.encode(), b"********")
@@ -210,16 +210,23 @@ def _bounded(stream: Any) -> bytes:
 
 
 def _failure(error: BaseException, attempt: Attempt) -> _Failure:
+    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in _chain(error)), cause_of(error))
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong, in names and the system's own words alone: a message may quote a proxy's password."""
+    system = next((link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror), "")
+    return ": ".join(part for part in (type(error).__name__, str(system)) if part)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
     chain: list[BaseException] = []
     link: object = error
     while isinstance(link, BaseException) and len(chain) < 20:
         chain.append(link)
         link = getattr(link, "reason", None) or link.__cause__ or link.__context__
-    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-    # Only names and the system's own words: a message may quote the address of a proxy with its password.
-    system = next((link.strerror for link in chain if isinstance(link, OSError) and link.strerror), "")
-    cause = ": ".join(part for part in (type(error).__name__, str(system)) if part)
-    return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in chain), cause)
+    return chain
 
 
 def _judged(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer | ExotelError:
@@ -247,7 +254,7 @@ def _rejects_the_body(outcome: Answer | ExotelError) -> bool:
 
 
 @cache
-def _own_version() -> str:
+def own_version() -> str:
     try:
         return metadata.version("django-exotel-ccm")
     except metadata.PackageNotFoundError:

@@ -89,7 +89,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
 
 
-class _WatchedConnection(HTTPConnection):
+class WatchedConnection(HTTPConnection):
     """Tells the attempt when the request begins to leave. Mixed into each kind of connection."""
 
     response_class = _BoundedResponse
@@ -135,9 +135,9 @@ def _watch(manager: PoolManager) -> PoolManager:
 
 @cache
 def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    if issubclass(pool.ConnectionCls, _WatchedConnection):
+    if issubclass(pool.ConnectionCls, WatchedConnection):
         return pool
-    connection = type(f"Watched{pool.ConnectionCls.__name__}", (_WatchedConnection, pool.ConnectionCls), {})
+    connection = type(f"Watched{pool.ConnectionCls.__name__}", (WatchedConnection, pool.ConnectionCls), {})
     return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 

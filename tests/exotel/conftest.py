@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,19 +21,6 @@ def fresh_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         session.close()
     client._sessions.clear()
     client._working_to_keys.clear()
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for localhost, with its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    path = folder / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
-    return path
 
 
 @pytest.fixture

@@ -664,4 +664,4 @@ def test_without_a_distribution_the_version_is_unknown(monkeypatch):
 
     monkeypatch.setattr(client_module.metadata, "version", missing)
 
-    assert client_module._own_version.__wrapped__() == "unknown"
+    assert client_module.own_version.__wrapped__() == "unknown"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.admin.desk import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.views.playing import Playing
 
 
 @pytest.fixture
@@ -24,3 +27,10 @@ def exotel(exotel: Any) -> Any:
     """The simulated Exotel at the pace of real phones: a call that nobody answers rings longer than a test."""
     exotel.speed = 1.0
     return exotel
+
+
+@pytest.fixture
+def playing(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
+    """Return what keeps, makes and plays recordings."""
+    with ExitStack() as stack:
+        yield Playing(host, monkeypatch, stack)

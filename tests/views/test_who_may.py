@@ -11,13 +11,13 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from django_exotel_ccm import urls
-from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone, Listening
 from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, Desk
 from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
 
-MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement]
-HISTORY = [CallRecord, CallEvent, Announcement]
+MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement, Listening]
+HISTORY = [CallRecord, CallEvent, Announcement, Listening]
 
 
 def row_of(model: Any) -> Any:
@@ -28,6 +28,8 @@ def row_of(model: Any) -> Any:
     call = CallRecord.objects.create(account="default", created_at=now, customer_number=BY_HAND)
     if model is CallRecord:
         return call
+    if model is Listening:
+        return Listening.objects.create(call=call, listened_at=now)
     event = CallEvent.objects.create(call=call, kind="callback", received_at=now, fingerprint="f")
     return event if model is CallEvent else Announcement.objects.create(call=call, signal="call_ended", created_at=now)
 
@@ -56,7 +58,7 @@ def allow(user: Any, model: Any, *actions: str) -> None:
         user.user_permissions.add(Permission.objects.get(codename=f"{action}_{model._meta.model_name}"))
 
 
-# The admin pages of the five models.
+# The admin pages of the models.
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -137,8 +139,9 @@ def test_this_file_knows_every_url_of_ours() -> None:
     names = {pattern.name for pattern in urls.urlpatterns}
     admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
 
-    # A new view has to be walked here before it is listed here. The callback's door is tests/webhooks/.
-    assert names == {"callback", "place", "choose"}
+    # A new view has to be walked here before it is listed here. The callbacks' door is tests/webhooks/, that of
+    # recordings test_recording.py.
+    assert names == {"callback", "account-callback", "place", "choose", "recording"}
     assert admin_names == []
 
 

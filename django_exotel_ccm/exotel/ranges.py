@@ -1,0 +1,69 @@
+"""Byte ranges: the part of a recording that a player asks for, when somebody seeks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_ASKED = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
+_GIVEN = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)", re.IGNORECASE)
+
+
+class Span(NamedTuple):
+    """The bytes from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """How many bytes that are."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """One range as asked for: from ``first`` to ``last`` or the end; or, without ``first``, the last ``last`` bytes."""
+
+    first: int | None
+    last: int | None
+
+    def __str__(self) -> str:
+        return f"bytes={'' if self.first is None else self.first}-{'' if self.last is None else self.last}"
+
+    def within(self, total: int) -> Span | None:
+        """Return which of ``total`` bytes are meant; None when there are none such."""
+        if self.first is None:
+            span = Span(max(0, total - (self.last or 0)), total - 1)
+        else:
+            span = Span(self.first, total - 1 if self.last is None else min(self.last, total - 1))
+        return span if span.length > 0 else None
+
+
+def asked(header: str) -> ByteRange | None:
+    """Return the one range of a ``Range`` header; None for none, several and unreadable ones: then all is meant.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-range
+    """
+    match = _ASKED.fullmatch(header.strip())
+    if match is None:
+        return None
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return ByteRange(None, int(suffix))
+    wanted = ByteRange(int(first), int(last) if last else None)
+    return None if wanted.last is not None and wanted.last < int(first) else wanted
+
+
+def given(header: str) -> tuple[Span | None, int | None] | None:
+    """Return span and total length of a ``Content-Range`` header, each None where it says "*"; None if unreadable."""
+    match = _GIVEN.fullmatch(header.strip())
+    if match is None:
+        return None
+    first, last, total = match.groups()
+    span = None if first is None else Span(int(first), int(last))
+    whole = None if total == "*" else int(total)
+    if span is not None and (span.length < 1 or (whole is not None and span.last >= whole)):
+        return None
+    return span, whole

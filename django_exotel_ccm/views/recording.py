@@ -1,0 +1,131 @@
+"""Plays a recording to those who may hear it. Its address stays here: the browser sees ours alone."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.db import Error as DatabaseProblem
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from django_exotel_ccm.choices import NoRecording, Permission
+from django_exotel_ccm.doors import find_door
+from django_exotel_ccm.exotel import ranges
+from django_exotel_ccm.exotel.fetching import OpenRecording
+from django_exotel_ccm.exotel.ranges import ByteRange
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, write_listening
+from django_exotel_ccm.views.press import login_first
+from django_exotel_ccm.views.streaming import pieces_for
+
+logger = logging.getLogger("django_exotel_ccm.views")
+
+STATUS = {NoRecording.NOT_READY: 503, NoRecording.FAILED: 502}
+RETRY_AFTER = 60  # seconds
+FIXED = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    # No page of another site plays it with the cookies of this one.
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@require_safe
+def recording(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+    """Play the recording of a call, or one range of it, to a user who may listen and may see the call's ticket.
+
+    Takes ``exotel_door``. What a GET plays is written down before its first byte; a HEAD plays nothing.
+    """
+    login = login_first(request, request.GET.dict(), request.get_full_path())
+    if login is not None:
+        return _guarded(login)
+    call = _call(request, reference)
+    wanted = _wanted(request)
+    try:
+        opened = open_recording(call, wanted)
+    except RecordingUnavailable as unavailable:
+        return _unavailable(unavailable)
+    return _guarded(_answer(request, call, opened, wanted))
+
+
+def _call(request: HttpRequest, reference: UUID) -> CallRecord:
+    """Return the call; raises ``PermissionDenied``, or ``Http404`` for what this user may not know to exist."""
+    if not request.user.has_perm(Permission.LISTEN):
+        raise PermissionDenied
+    door = find_door(request.GET.get("exotel_door", ""))
+    if door is None:
+        raise Http404
+    if not door.admits(request):
+        raise PermissionDenied
+    call = CallRecord.objects.defer("facts").filter(reference=reference).first()
+    if call is None or call.pk not in door.sees(request, [call]):
+        raise Http404
+    if not call.ticket_object_id and not request.user.has_perm(Permission.VIEW_CALL):
+        raise Http404
+    return call
+
+
+def _wanted(request: HttpRequest) -> ByteRange | None:
+    # An If-Range names a version of the recording. We name none, so only the whole is sure to fit.
+    if request.method == "HEAD" or "If-Range" in request.headers:
+        return None
+    return ranges.asked(request.headers.get("Range", ""))
+
+
+def _answer(
+    request: HttpRequest, call: CallRecord, opened: OpenRecording, wanted: ByteRange | None
+) -> HttpResponseBase:
+    headers = _headers(call, opened)
+    if opened.status == 416 or request.method == "HEAD":
+        opened.close()
+        return HttpResponse(status=opened.status, headers=headers)
+    try:
+        write_listening(call, request.user, wanted if opened.status == 206 else None)
+    except DatabaseProblem:
+        logger.exception("Who listens to call %s could not be written down, so nothing was played.", call.reference)
+        opened.close()
+        return _said(_("Who listens could not be written down, so nothing is played. Try again."), 503)
+    return StreamingHttpResponse(pieces_for(request, opened), status=opened.status, headers=headers)
+
+
+def _headers(call: CallRecord, opened: OpenRecording) -> dict[str, str]:
+    if opened.status == 416:
+        return {} if opened.total is None else {"Content-Range": f"bytes */{opened.total}"}
+    headers = {
+        "Content-Type": opened.media_type,
+        "Content-Disposition": f'inline; filename="{call.reference}.{opened.suffix}"',
+        # Middleware that compresses would make another range of it.
+        "Content-Encoding": "identity",
+    }
+    if opened.length is not None:
+        headers |= {"Content-Length": str(opened.length), "Accept-Ranges": "bytes"}
+    if opened.span is not None:
+        first, last = opened.span
+        headers["Content-Range"] = f"bytes {first}-{last}/{'*' if opened.total is None else opened.total}"
+    return headers
+
+
+def _unavailable(unavailable: RecordingUnavailable) -> HttpResponse:
+    response = _said(str(unavailable), STATUS.get(unavailable.reason, 404))
+    if unavailable.reason == NoRecording.NOT_READY:
+        response["Retry-After"] = str(RETRY_AFTER)
+        # Nothing is wrong: Django would log an error, and mail it to ADMINS.
+        response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
+    return response
+
+
+def _said(text: str, status: int) -> HttpResponse:
+    response = HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
+    _guarded(response)
+    return response
+
+
+def _guarded(response: HttpResponseBase) -> HttpResponseBase:
+    for name, value in FIXED.items():
+        response[name] = value
+    patch_vary_headers(response, ["Cookie"])
+    return response

@@ -1,0 +1,237 @@
+"""The player on the admin's pages, for those who may listen, and the book of who listened."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallRecord, Listening
+from tests.admin.desk import SEES_CALLS, Desk
+from tests.admin.own_site import OwnSite
+from tests.helpdesk.models import Ticket
+
+HEARS = "exotel_ccm.listen_recording"
+SEES = ("helpdesk.view_ticket", SEES_CALLS)
+ADDRESS = "https://recordings.exotel.com/exotelrecordings/acme1/planted.mp3"
+
+
+@pytest.fixture
+def listener(host: Any) -> Desk:
+    return Desk(host.user("meera", *SEES, HEARS, agent=None))
+
+
+def recorded(ticket: Any = None, **fields: Any) -> CallRecord:
+    now = timezone.now()
+    about = {"ticket": ticket, "ticket_label": str(ticket)} if ticket is not None else {}
+    return CallRecord.objects.create(
+        **{
+            "account": "default",
+            "agent_label": "Asha",
+            "created_at": now - datetime.timedelta(minutes=9),
+            "ended_at": now - datetime.timedelta(minutes=1),
+            "state": "ended",
+            "outcome": "completed",
+            "talk_time": 42,
+            "recording_requested": True,
+            "recording_url": ADDRESS,
+            **about,
+            **fields,
+        }
+    )
+
+
+def address_of(call: CallRecord, door: str = "admin") -> str:
+    return f'src="{reverse("exotel_ccm:recording", args=[call.reference])}?exotel_door={door}"'
+
+
+def page_of(desk: Desk, call: CallRecord) -> Any:
+    return desk.get(desk.url("exotel_ccm_callrecord_change", call.pk))
+
+
+def test_a_call_s_page_plays_its_recording(host: Any, listener: Desk) -> None:
+    call = recorded(host.ticket())
+
+    page = page_of(listener, call)
+
+    assert page.html.count("<audio controls preload=") == 1
+    assert address_of(call) in page.html
+    assert "exotel_ccm/recording.js" in page.html
+    assert page.links["Open the recording"] == address_of(call)[5:-1]
+    assert "planted" not in page.html
+
+
+def test_a_ticket_s_page_plays_the_recordings_of_its_calls(host: Any, listener: Desk) -> None:
+    ticket = host.ticket()
+    calls = [recorded(ticket), recorded(ticket)]
+    recorded(ticket, recording_url="", recording_requested=False)
+    other = recorded(host.ticket())
+
+    page = listener.change_form(ticket)
+
+    assert page.html.count("<audio") == 2
+    assert all(address_of(call) in page.html for call in calls)
+    assert address_of(other) not in page.html
+    assert page.html.count("exotel_ccm/recording.js") == 1
+    assert "planted" not in page.html
+    assert "There is no recording" not in page.html
+
+
+def test_without_the_permission_there_is_no_player(host: Any) -> None:
+    ticket = host.ticket()
+    call = recorded(ticket)
+    desk = Desk(host.user("meera", *SEES, agent=None))
+
+    for page in (page_of(desk, call), desk.change_form(ticket)):
+        assert desk.response.status_code == 200
+        assert "<audio" not in page.html
+        assert "/recording/" not in page.html
+    assert "recording.js" not in desk.change_form(ticket).html
+
+
+def test_another_team_s_call_has_no_player(host: Any) -> None:
+    call = recorded(host.ticket(team="red"))
+    desk = Desk(host.user("meera", *SEES, HEARS, agent=None, last_name="blue"))
+
+    page = page_of(desk, call)
+
+    assert "not yours to see" in page.html
+    assert "<audio" not in page.html
+    assert str(call.reference) in page.html
+    assert "/recording/" not in page.html
+
+
+SAID = [
+    ({"recording_url": ""}, "The recording is not ready yet."),
+    ({"erased_at": timezone.now()}, "The recording was erased on request."),
+]
+NONE = {"recording_url": "", "recording_requested": False}
+
+
+@pytest.mark.parametrize(("fields", "said"), SAID)
+def test_what_there_is_not_is_said_on_both_pages(host: Any, listener: Desk, fields: dict[str, Any], said: str) -> None:
+    ticket = host.ticket()
+    call = recorded(ticket, **fields)
+
+    for page in (page_of(listener, call), listener.change_form(ticket)):
+        assert said in page.text
+        assert "<audio" not in page.html
+
+
+def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_nothing(host: Any, listener: Desk) -> None:
+    ticket = host.ticket()
+    call = recorded(ticket, **NONE)
+
+    assert "There is no recording of this call." in page_of(listener, call).text
+    assert "recording" not in listener.change_form(ticket).text
+
+
+def test_each_site_s_player_comes_through_its_own_door(host: Any, make_desk: Any) -> None:
+    desk = make_desk(Ticket, admin.ModelAdmin, name="back-office")
+    desk.user.user_permissions.add(*permissions_of(HEARS))
+    ticket = host.ticket()
+    call = recorded(ticket)
+
+    assert address_of(call, "back-office") in desk.change_form(ticket).html
+    assert address_of(call, "back-office") in page_of(desk, call).html
+
+
+def permissions_of(*names: str) -> list[Any]:
+    from django.contrib.auth.models import Permission
+
+    return list(Permission.objects.filter(codename__in=[name.partition(".")[2] for name in names]))
+
+
+def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener: Desk, settings: Any) -> None:
+    from django.urls import path
+
+    class URLs:
+        urlpatterns = [path("admin/", admin.site.urls)]
+
+    ticket = host.ticket()
+    call = recorded(ticket)
+    settings.ROOT_URLCONF = URLs
+
+    assert "<audio" not in page_of(listener, call).html
+    assert listener.response.status_code == 200
+    assert "<audio" not in listener.change_form(ticket).html
+
+
+def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any, listener: Desk) -> None:
+    ticket = host.ticket()
+
+    def cost(calls: int) -> int:
+        for _call in range(calls):
+            recorded(ticket)
+        with CaptureQueriesContext(connection) as queries:
+            page = listener.change_form(ticket)
+        assert page.html.count("<audio") == min(CallRecord.objects.count(), 10)
+        return len(queries)
+
+    recorded(ticket)
+    listener.change_form(ticket)
+    assert cost(0) == cost(1) == cost(20)
+
+
+def test_the_page_of_a_ticket_whose_model_is_on_another_site_alone_has_no_player(host: Any) -> None:
+    call = recorded(host.ticket())
+    site = OwnSite(name="empty")
+    from django_exotel_ccm.admin.door import AdminDoor
+    from django_exotel_ccm.admin.recordings import players
+
+    class Request:
+        user = host.user("meera", *SEES, HEARS, agent=None)
+
+    assert players(Request(), AdminDoor(site), [call]) == {}  # type: ignore[arg-type]
+
+
+# The book of listenings.
+
+
+def listenings(count: int) -> None:
+    for n in range(count):
+        call = recorded()
+        Listening.objects.create(call=call, user_label=f"uma{n}", byte_range="bytes=0-", listened_at=timezone.now())
+
+
+def test_listenings_are_listed_for_those_with_the_permission(host: Any) -> None:
+    listenings(2)
+    desk = Desk(host.user("meera", "exotel_ccm.view_listening", agent=None))
+
+    page = desk.get(reverse("admin:exotel_ccm_listening_changelist"))
+    one = desk.get(reverse("admin:exotel_ccm_listening_change", args=[Listening.objects.first().pk]))
+
+    assert ["uma0" in page.text, "uma1" in page.text, "bytes=0-" in page.text] == [True] * 3
+    assert "uma0" in one.text
+    assert "planted" not in page.html + one.html
+    assert "Delete" not in one.text
+
+
+def test_listenings_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
+    desk = Desk(host.user("meera", "exotel_ccm.view_listening", agent=None))
+
+    def cost(rows: int) -> int:
+        listenings(rows)
+        with CaptureQueriesContext(connection) as queries:
+            desk.get(reverse("admin:exotel_ccm_listening_changelist"))
+        return len(queries)
+
+    listenings(1)
+    cost(0)
+    assert cost(2) == cost(20)
+
+
+@pytest.mark.parametrize("term", ["uma1", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥"])
+def test_listenings_are_searched(host: Any, term: str) -> None:
+    listenings(2)
+    desk = Desk(host.user("meera", "exotel_ccm.view_listening", agent=None))
+
+    desk.get(reverse("admin:exotel_ccm_listening_changelist") + f"?q={term}")
+
+    assert desk.response.status_code == 200

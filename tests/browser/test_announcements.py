@@ -1,0 +1,77 @@
+"""Failing receivers in a real browser: found in the list, tried now, from the list and from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.models import Announcement, CallRecord
+from tests.browser.conftest import keep_picture, log_in, violations
+from tests.services.telling import tell
+
+pytestmark = pytest.mark.browser
+LOOKS = {"wide": (1280, 900, False), "narrow_dark": (390, 844, True)}
+
+
+class Mailer:
+    """A receiver that fails until it is mended."""
+
+    broken = True
+
+    def __call__(self, **kwargs: Any) -> None:
+        if self.broken:
+            raise ConnectionError("no mail server for +919000001001")
+
+
+@pytest.fixture
+def mailer(host: Any, receivers: Any) -> Mailer:
+    """Three calls whose end could not be mailed, and somebody who may act."""
+    made = Mailer()
+    receivers(signals.call_ended, made, dispatch_uid="helpdesk.mail_the_manager")
+    for _call in range(3):
+        call = CallRecord.objects.create(account="default", created_at=timezone.now())
+        tell(call, "terminal", status="completed", talk_time=42)
+    permissions = ("view_announcement", "change_announcement", "view_callrecord")
+    host.user("meera", *(f"exotel_ccm.{name}" for name in permissions), agent=None)
+    return made
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_failing_receivers_are_tried_now(
+    look: str, mailer: Mailer, live_server: Any, open_page: Callable[..., Any]
+) -> None:
+    width, height, dark = LOOKS[look]
+    page = open_page(width, height, dark=dark)
+    found = {}
+
+    def look_at(name: str) -> None:
+        keep_picture(page, f"{look}_announcement_{name}")
+        found[name] = violations(page)
+
+    log_in(page, live_server.url, "meera")
+    page.goto(f"{live_server.url}/admin/exotel_ccm/announcement/?state__exact=failed")
+    look_at("list")
+    page.check("#action-toggle")
+    page.select_option("select[name=action]", "try_now")
+    page.click("#changelist-form button[name=index]")
+    page.wait_for_selector("form.exotel-try-now")
+    look_at("asked")
+    page.click("form.exotel-try-now button")
+    page.wait_for_selector(".messagelist")
+    assert "state__exact=failed" in page.url
+    look_at("failed_again")
+
+    page.click("#result_list tbody th a")
+    page.wait_for_selector(".exotel-tool")
+    look_at("page")
+    mailer.broken = False
+    page.click(".exotel-tool button")
+    page.wait_for_selector(".messagelist .success")
+    look_at("done")
+
+    assert Announcement.objects.filter(signal="call_ended", state="done").count() == 1
+    assert {name: seen for name, seen in found.items() if seen} == {}

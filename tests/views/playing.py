@@ -1,0 +1,82 @@
+"""A call with a recording that a small server of the test keeps, and a listener who plays it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.exotel.servers import Server, Visit, serving
+
+if TYPE_CHECKING:
+    from django_exotel_ccm.models import CallRecord
+
+HEARS = "exotel_ccm.listen_recording"
+SEES = "helpdesk.view_ticket"
+SOUND = bytes(range(256)) * 100
+TYPE = "Content-Type: audio/wav"
+SECRET = "planted-recording-name"
+
+
+class Playing:
+    """Keeps recordings, makes calls that have them, and listens."""
+
+    def __init__(self, host: Any, monkeypatch: Any, stack: ExitStack) -> None:
+        self.host = host
+        self._monkeypatch = monkeypatch
+        self._stack = stack
+        self.server: Server
+
+    def keep(self, *scripts: Callable[[Visit], None]) -> Server:
+        """Serve recordings with these scripts, as Exotel of the account."""
+        self.server = self._stack.enter_context(serving(*scripts))
+        url = f"exotel://planted-key:planted-token@127.0.0.1:{self.server.port}/acme1?tls=off"
+        self._monkeypatch.setenv("EXOTEL_URL", url)
+        return self.server
+
+    def call(self, ticket: Any = None, **fields: Any) -> CallRecord:
+        """Return a call, over for a minute, about ``ticket``, whose recording the server keeps."""
+        # Models can be imported only once Django is set up.
+        from django_exotel_ccm.models import CallRecord
+
+        port = self.server.port if hasattr(self, "server") else 1
+        ended = timezone.now() - datetime.timedelta(minutes=1)
+        about = {"ticket": ticket, "ticket_label": str(ticket)} if ticket is not None else {}
+        return CallRecord.objects.create(
+            **{
+                "account": "default",
+                "agent_label": "Asha",
+                "created_at": ended - datetime.timedelta(minutes=5),
+                "ended_at": ended,
+                "state": "ended",
+                "outcome": "completed",
+                "talk_time": 42,
+                "recording_requested": True,
+                "recording_url": f"http://127.0.0.1:{port}/recordings/acme1/{SECRET}.wav?{SECRET}=1",
+                **about,
+                **fields,
+            }
+        )
+
+    def listener(self, *permissions: str, **fields: Any) -> Client:
+        """Return the browser of somebody with the permissions; by default those that are needed."""
+        user = self.host.user("meera", *(permissions or (HEARS, SEES)), agent=None, **fields)
+        client = Client()
+        client.force_login(user)
+        return client
+
+
+def url_of(call: CallRecord, door: str = "admin") -> str:
+    return reverse("exotel_ccm:recording", args=[call.reference]) + (f"?exotel_door={door}" if door else "")
+
+
+def heard(answer: Any) -> bytes:
+    """Return what a streamed answer plays, and end it."""
+    sound = b"".join(answer.streaming_content)
+    answer.close()
+    return sound
