@@ -19,7 +19,13 @@ DATA.mkdir(parents=True, exist_ok=True)
 # or all four in one as EXOTEL_URL.
 EXOTEL_CCM = {
     "CALLBACK_BASE_URL": env.str("CALLBACK_BASE_URL", default="http://127.0.0.1:8000"),
-    "TICKETS": {"helpdesk.Ticket": {"prefix": "ticket", "phone": ["customer.phone", "customer.other_phone"]}},
+    "TICKETS": {
+        "helpdesk.Ticket": {
+            "prefix": "ticket",
+            "phone": ["customer.phone", "customer.other_phone"],
+            "call": {"recording": True},
+        }
+    },
     "POLICIES": ["helpdesk.policies.no_stranger"],
 }
 

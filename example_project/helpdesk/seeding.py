@@ -16,6 +16,7 @@ EXOPHONES = (("+918000000700", "Support"), ("+918000000701", "Sales"))
 PERMISSIONS = (
     *(f"helpdesk.{what}_{model}" for what in ("add", "change", "view") for model in ("comment", "customer", "ticket")),
     "exotel_ccm.place_call",
+    "exotel_ccm.listen_recording",
     "exotel_ccm.view_customer_number",
     "exotel_ccm.view_callrecord",
     "exotel_ccm.view_callevent",

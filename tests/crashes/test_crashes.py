@@ -9,9 +9,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
 
 from django_exotel_ccm.choices import AnnouncementState, State
-from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, Listening
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciling import reconcile
 from django_exotel_ccm.simulator import Simulator
@@ -176,7 +180,35 @@ def test_killed_while_telling_a_receiver_again(step: str, agent: Agent, ticket: 
     assert (call.announce_at, call.next_check_at) == (None, None)
 
 
+@pytest.mark.parametrize("step", steps_of("fetching"))
+def test_killed_while_playing_a_recording(
+    step: str, host: Any, ticket: Ticket, exotel: Simulator, client: Client, serve: Callable[[str], Any]
+) -> None:
+    user = host.user("ravi", agent=None, is_superuser=True)
+    client.force_login(user)
+    first = serve(step)
+    call = place_call(agent=host.agent(), ticket=ticket, recording=True)
+    finish(exotel)
+    site = settings.EXOTEL_CCM["CALLBACK_BASE_URL"]
+    url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference])}?exotel_door=admin"
+    cookies = {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
+
+    with pytest.raises(requests.RequestException):
+        requests.get(url, cookies=cookies, timeout=20)
+    assert first.wait(20) == -signal.SIGKILL
+    assert first.stdout.read().splitlines()[-1] == step
+    listened = Listening.objects.count()
+    serve(NOWHERE)
+    response = requests.get(url, cookies=cookies, timeout=20)
+
+    # Whoever heard a piece is in the book; nobody is erased from it, and the recording can be played again.
+    assert listened == (0 if step == "fetching: recording opened" else 1)
+    assert (response.status_code, response.content[:4]) == (200, b"RIFF")
+    assert Listening.objects.count() == listened + 1
+    assert sorted(story.of(ticket)) == WHOLE
+
+
 def test_every_step_is_walked_through() -> None:
     """A step that nobody kills at proves nothing."""
-    killed = [step for what in ("placing", "hearing", "telling", "reconciling") for step in steps_of(what)]
+    killed = [step for what in ("placing", "hearing", "telling", "fetching", "reconciling") for step in steps_of(what)]
     assert sorted(killed) == sorted(STEPS)
