@@ -37,6 +37,11 @@ def missing_accounts() -> dict[str, str]:
     }
 
 
+def aliases() -> list[str]:
+    """Return the aliases of all accounts, with or without credentials."""
+    return list(_sources())
+
+
 def _sources() -> Mapping[str, str | Secret]:
     return get_settings().accounts or {DEFAULT_ALIAS: URL_VARIABLE}
 

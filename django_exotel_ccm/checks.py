@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseFailure
+from django.db import router
 from django.db.models import CharField, CompositePrimaryKey
 from django.urls import NoReverseMatch, reverse
 
-from django_exotel_ccm import accounts, conf, tickets
+from django_exotel_ccm import accounts, background, conf, signals, tickets
+from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.receivers import namesakes_of
+from django_exotel_ccm.services.reconciling import is_neglected
 
 
 def register_all() -> None:
@@ -21,6 +27,10 @@ def register_all() -> None:
     register(check_accounts, Tags.security)
     register(check_tickets)
     register(check_urls, Tags.urls)
+    register(check_receivers, Tags.signals)
+    register(check_runner)
+    register(check_databases)
+    register(check_reconciling, Tags.database)
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -160,3 +170,82 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def check_receivers(**kwargs: Any) -> list[CheckMessage]:
+    """E014: each receiver needs a name of its own, by which it is known to have been told."""
+    return [
+        Error(
+            f"Several receivers of {name} are called {identity!r}, so one may be told in another's place.",
+            hint=f'Give each a name: {name}.connect(…, dispatch_uid="helpdesk.close_ticket").',
+            id="exotel_ccm.E014",
+        )
+        for name in SignalName.values
+        for identity in namesakes_of(getattr(signals, name))
+    ]
+
+
+def check_runner(**kwargs: Any) -> list[CheckMessage]:
+    """E015: what ``RUNNER`` names must be there to take a job."""
+    name = conf.get_settings().runner
+    try:
+        background.runner()
+        unusable = _without_celery_app() if name == "celery" else None
+    except ImportError as error:
+        extra = {"celery": "celery", "django_tasks": "tasks"}[name]
+        text, hint = f"{error.name} is not installed.", f'Type: pip install "django-exotel-ccm[{extra}]"'
+        unusable = text, hint
+    except Exception as error:  # noqa: BLE001 - each queue has its own way to say that it is not set up
+        unusable = str(error), "Correct RUNNER, or the settings of what it names."
+    if unusable is None:
+        return []
+    return [Error(f"RUNNER {name!r} cannot be used: {unusable[0]}", hint=unusable[1], id="exotel_ccm.E015")]
+
+
+def _without_celery_app() -> tuple[str, str] | None:
+    from django_exotel_ccm.background.with_celery import has_app  # noqa: PLC0415 - only who uses Celery has it
+
+    if has_app():
+        return None
+    return (
+        "this process has no Celery app.",
+        "Write in the project's __init__.py: from .celery import app as celery_app",
+    )
+
+
+def check_databases(**kwargs: Any) -> list[CheckMessage]:
+    """W006: what is written to another database is not undone together with the mark that a receiver was told."""
+    try:
+        models = [ticket_type.model for ticket_type in tickets.ticket_types().values()]
+    except ImproperlyConfigured:
+        return []  # E008
+    ours = router.db_for_write(CallRecord)
+    return [
+        checks.Warning(
+            f"{model._meta.label} is written to the database {router.db_for_write(model)!r} and calls to {ours!r}: "
+            "what receivers write to tickets may be written more than once.",
+            hint="Keep exotel_ccm in the tickets' database by your router, or make repetitions harmless.",
+            id="exotel_ccm.W006",
+        )
+        for model in models
+        if router.db_for_write(model) != ours
+    ]
+
+
+def check_reconciling(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W005: calls are due, and nobody has reconciled for a quarter of an hour; asked with ``check --database``."""
+    if router.db_for_read(CallRecord) not in (databases or ()):
+        return []
+    try:
+        neglected = is_neglected()
+    except DatabaseFailure:  # before the first migrate there are no tables
+        return []
+    if not neglected:
+        return []
+    return [
+        checks.Warning(
+            "Calls wait to be settled, and exotel_reconcile has not run for 15 minutes.",
+            hint="Keep running: python manage.py exotel_reconcile --forever",
+            id="exotel_ccm.W005",
+        )
+    ]

@@ -66,6 +66,15 @@ class EventReason(TextChoices):
     TOO_DEEP = "too_deep", _("nested too deeply")
 
 
+class HintReason(TextChoices):
+    """Why a hint is no call in the records yet; besides these there are the codes of answers that were not usable."""
+
+    NOT_FOUND = "not_found", _("Exotel does not know such a call")
+    MAY_BE_OURS = "may_be_ours", _("it may be a call placed from here whose outcome is unknown")
+    NO_ACCOUNT = "no_account", _("its account is no longer in the settings")
+    ERASED = "erased", _("its customer was erased on request")
+
+
 class Authentication(TextChoices):
     """What vouches for an event."""
 
@@ -93,3 +102,13 @@ class AnnouncementState(TextChoices):
     DONE = "done", _("every receiver was told")
     FAILED = "failed", _("a receiver failed")
     SUPERSEDED = "superseded", _("superseded")
+
+
+class NoRecording(TextChoices):
+    """Why there is nothing to listen to."""
+
+    NONE = "none", _("There is no recording of this call.")
+    NOT_READY = "not_ready", _("The recording is not ready yet. Try again in a minute.")
+    GONE = "gone", _("The recording is no longer kept by Exotel.")
+    ERASED = "erased", _("The recording was erased on request.")
+    FAILED = "failed", _("The recording could not be fetched. An administrator finds the reason in the log.")

@@ -42,6 +42,22 @@ def _not_a_number() -> str:
     return _("That is not one valid phone number. Write it with its country code, for example +91 98765 43210.")
 
 
+def pattern_of(number: str) -> re.Pattern[str]:
+    """Return a pattern that finds ``number`` (E.164) in a text, with and without country code and however spaced."""
+    parsed = phonenumbers.parse(number)
+    # Bounded: what is searched can be long.
+    gap = f"{_BETWEEN[:-1]}{{0,4}}"
+    digits, country = (
+        gap.join(part) for part in (phonenumbers.national_significant_number(parsed), str(parsed.country_code))
+    )
+    return re.compile(rf"(?<!\d)(?:(?:\+|00)?{gap}{country}{gap})?(?:0{gap})?{digits}(?!\d)")
+
+
+def blot(text: str, number: re.Pattern[str]) -> str:
+    """Return ``text`` with every digit of the number that ``number`` finds replaced by a dot."""
+    return number.sub(lambda found: re.sub(r"\d", "•", found[0]), text)
+
+
 def mask(text: str) -> str:
     """Return ``text`` with all digits but the last two of every phone number in it replaced by dots."""
     return _DIGITS.sub(lambda found: _masked(found[0]), text)

@@ -283,7 +283,7 @@ def test_the_receivers_and_tests_of_the_examples_run(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\naddopts = -p no:cacheprovider\n"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTGRES")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES", "MYSQL"))}
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(tmp_path)],

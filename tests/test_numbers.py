@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.numbers import mask, parse_number, shown
+from django_exotel_ccm.numbers import blot, mask, parse_number, pattern_of, shown
 
 SEPARATORS = " \u00a0-.()\u2011\u200b\u2060/"
 
@@ -176,3 +177,44 @@ def test_values_of_phone_number_fields_are_read_by_their_e164() -> None:
 
 def test_a_number_kept_as_an_integer() -> None:
     assert parse_number(919000001001) == "+919000001001"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+919000001001",
+        "919000001001",
+        "00919000001001",
+        "09000001001",
+        "9000001001",
+        "+91 90000 01001",
+        "+91 (0) 90000-01001",
+        "(+91) 9000001001",
+        "90000.01001",
+        "+91\u200b9000001001",
+        "sip:919000001001@pbx",
+        "call 9000001001, please",
+    ],
+)
+def test_a_number_is_found_however_it_is_written(text: str) -> None:
+    number = pattern_of("+919000001001")
+
+    assert number.search(text)
+    assert not any(letter.isdigit() for letter in blot(text, number))
+
+
+@pytest.mark.parametrize("text", ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"])
+def test_another_number_is_not_taken_for_it(text: str) -> None:
+    number = pattern_of("+919000001001")
+
+    assert not number.search(text)
+    assert blot(text, number) == text
+
+
+def test_a_long_text_is_searched_in_no_time() -> None:
+    number, began = pattern_of("+919000001001"), time.monotonic()
+
+    for text in (" " * 256_000, "+91 0 " * 40_000, "9" * 256_000, "(" * 256_000):
+        assert not number.search(text)
+
+    assert time.monotonic() - began < 5

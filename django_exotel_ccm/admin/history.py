@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.numbers import shown
 
 COUNTED = 10_000
@@ -50,7 +51,7 @@ class HistoryAdmin(admin.ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    actions = None
+    actions: Any = None
 
     class Media:
         css = {"all": ["exotel_ccm/call_customer.css"]}
@@ -103,18 +104,23 @@ class HistoryInline(admin.TabularInline):
 def masked(
     request: HttpRequest, name: str, label: Any, text: Callable[[Any], str], *, keep: bool = False
 ) -> Callable[[Any], str]:
-    """Return an admin column of ``text(row)`` in which the numbers are shown as this request's user may see them.
+    """Return an admin column of ``text(row)`` as :func:`seen` by this request's user.
 
     ``keep`` shows its lines and spaces as they are.
     """
 
     def column(row: Any) -> str:
-        seen = shown(text(row), request.user)
-        return (verbatim(seen) if keep else seen) or "-"
+        told = seen(text(row), request)
+        return (verbatim(told) if keep else told) or "-"
 
     column.__name__ = name
     column.short_description = label  # type: ignore[attr-defined]
     return column
+
+
+def seen(text: str, request: HttpRequest) -> str:
+    """Return ``text`` with numbers as this request's user may see them, and with nobody's way to a recording."""
+    return shown(redact(text), request.user)
 
 
 def verbatim(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The ledger: what we were told, to the byte, and what became of every announcement."""
+"""The ledger: what we were told, to the byte."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
 from django.http import HttpRequest
-from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.admin.history import HistoryAdmin, masked, verbatim
-from django_exotel_ccm.models import Announcement, CallEvent
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.admin.applying import ApplyAgainMixin
+from django_exotel_ccm.admin.history import HistoryAdmin, masked
+from django_exotel_ccm.models import CallEvent
 
 
 @admin.register(CallEvent)
-class CallEventAdmin(HistoryAdmin):
-    """Events, the newest first."""
+class CallEventAdmin(ApplyAgainMixin, HistoryAdmin):
+    """Events, the newest first; those that were not applied are one filter away."""
 
-    list_display = ["received_at", "kind", "event", "call", "verdict", "code", "reason"]
+    list_display = ["received_at", "kind", "authentication", "account", "event", "call", "verdict", "code", "reason"]
     list_filter = ["kind", "reason", "received_at"]
     list_select_related = ["call"]
     search_fields = ["=reference", "=request_id", "=fingerprint"]
@@ -33,16 +33,12 @@ class CallEventAdmin(HistoryAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Tell what came, what it says, and what was done with it."""
         advice = masked(request, "told", _("advice"), lambda event: event.advice)
+        opening = ["received_at", "kind", "event", "call", "reference", "authentication", "account", "reason"]
+        body = ["http_status", "request_id", "tries", "content_type", _raw(request), "fingerprint"]
         return [
-            (
-                None,
-                {"fields": ["received_at", "kind", "event", "call", "reference", "authentication", "reason"]},
-            ),
+            (None, {"fields": opening}),
             (_("What it says"), {"fields": [_facts(request), "verdict", "code", advice]}),
-            (
-                _("As it came"),
-                {"fields": ["http_status", "request_id", "tries", "content_type", _raw(request), "fingerprint"]},
-            ),
+            (_("As it came"), {"fields": body}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -52,6 +48,8 @@ class CallEventAdmin(HistoryAdmin):
 
 def _raw(request: HttpRequest) -> Callable[[Any], str]:
     def text(event: CallEvent) -> str:
+        if event.purged_at is not None:
+            return str(_("emptied on %(time)s") % {"time": display_for_value(event.purged_at, "-")})
         return bytes(event.raw).decode("utf-8", "replace")
 
     return masked(request, "raw_body", _("raw body"), text, keep=True)
@@ -62,51 +60,3 @@ def _facts(request: HttpRequest) -> Callable[[Any], str]:
         return json.dumps(event.facts, indent=2, ensure_ascii=False) if event.facts else ""
 
     return masked(request, "facts_read", _("facts"), text, keep=True)
-
-
-@admin.register(Announcement)
-class AnnouncementAdmin(HistoryAdmin):
-    """Announcements, the newest first; those with a failed receiver are one filter away."""
-
-    list_filter = ["state", "signal"]
-    list_select_related = ["call"]
-    ordering = ["-pk"]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """Leave the calls' facts in the database."""
-        return super().get_queryset(request).defer("call__facts")
-
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Show which receivers failed, and how."""
-        return ["created_at", "signal", "call", "state", masked(request, "failures", _("failed receivers"), _failures)]
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Tell what was announced, and what became of each receiver."""
-        return ["created_at", "signal", "call", "event", "state", "changed", _receivers(request)]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return self.get_fields(request, obj)
-
-
-def _failures(announcement: Announcement) -> str:
-    failed = [fate for fate in announcement.receivers if fate["error"]]
-    return "; ".join(f"{fate['receiver']}: {fate['error']}" for fate in failed)
-
-
-def _receivers(request: HttpRequest) -> Callable[[Any], str]:
-    """Return the column that shows each receiver: told, or its error and traceback."""
-
-    @admin.display(description=_("receivers"))
-    def receivers(announcement: Announcement) -> str:
-        rows = (
-            (
-                fate["receiver"],
-                shown(fate["error"], request.user) or _("told"),
-                verbatim(shown(fate["traceback"], request.user)),
-            )
-            for fate in announcement.receivers
-        )
-        return format_html_join("", "<p><strong>{}</strong>: {}</p>{}", rows) or str(_("Nobody listens."))
-
-    return receivers

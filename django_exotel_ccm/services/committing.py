@@ -6,8 +6,9 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 
@@ -15,6 +16,7 @@ logger = logging.getLogger("django_exotel_ccm.services")
 
 T = TypeVar("T")
 TRIES = 3
+_last_try: ContextVar[bool] = ContextVar("last_try", default=False)
 AFTER_COMMIT = "What the host put off with transaction.on_commit failed; write robust=True there."
 
 
@@ -37,11 +39,23 @@ def open_transaction() -> str | None:
     return None
 
 
+def outside_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Exempt a view from ATOMIC_REQUESTS of every database: what it commits must be committed when it answers."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
 def renew(using: str) -> None:
     """Give up the connection to database ``using`` if it is broken; the next query opens another."""
     # Inside the transaction of a test, Django would take the connection for a broken one.
     if not connections[using].in_atomic_block:
         connections[using].close_if_unusable_or_obsolete()
+
+
+def is_last_try() -> bool:
+    """Say whether :func:`commit` runs this work for the last time; what may have broken it is better left out."""
+    return _last_try.get()
 
 
 def commit(work: Callable[[], T], *, using: str) -> T:
@@ -56,7 +70,7 @@ def commit(work: Callable[[], T], *, using: str) -> T:
         try:
             with transaction.atomic(using=using, durable=True):
                 transaction.on_commit(partial(committed.append, True), using=using, robust=True)
-                result = work()
+                result = _run(work, last=not left)
         except (OperationalError, InterfaceError, IntegrityError) as error:
             if committed:
                 logger.exception(AFTER_COMMIT)
@@ -75,3 +89,11 @@ def commit(work: Callable[[], T], *, using: str) -> T:
         if committed or connections[using].in_atomic_block:
             return result
     raise NotCommitted("The database dropped the transaction without saying so.")
+
+
+def _run(work: Callable[[], T], *, last: bool) -> T:
+    _last_try.set(last)
+    try:
+        return work()
+    finally:
+        _last_try.set(False)

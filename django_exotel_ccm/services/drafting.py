@@ -64,11 +64,11 @@ def draft(arguments: dict[str, Any]) -> CallRecord:
     return CallRecord(
         account=agent.account,
         agent=agent,
-        agent_label=_label(agent),
+        agent_label=label_of(agent),
         exophone=exophone,
         exophone_number=exophone.number if exophone else "",
         placed_by=placed_by,
-        placed_by_label=_label(placed_by),
+        placed_by_label=label_of(placed_by),
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
         created_at=now,
         lease_until=now + LEASE,
@@ -87,15 +87,20 @@ def address(call: CallRecord, arguments: dict[str, Any]) -> Refusal | None:
     if ticket is None and given:
         ticket = tickets.find(given)
     if ticket is not None:
-        model, call.ticket_object_id = tickets.link_of(ticket)
-        call.ticket_content_type = ContentType.objects.get_for_model(model, for_concrete_model=False)
-        call.ticket_label = _label(ticket)
+        link_ticket(call, ticket)
     call.custom_field = _custom_field(given, ticket)
     number = _customer_number(arguments["to"], ticket)
     if isinstance(number, Refusal):
         return number
     call.customer_number = number
     return None
+
+
+def link_ticket(call: CallRecord, ticket: models.Model) -> None:
+    """Write into an unsaved call what it is about, and what that is called now."""
+    model, call.ticket_object_id = tickets.link_of(ticket)
+    call.ticket_content_type = ContentType.objects.get_for_model(model, for_concrete_model=False)
+    call.ticket_label = label_of(ticket)
 
 
 def _customer_number(to: str | None, ticket: models.Model | None) -> str | Refusal:
@@ -112,7 +117,8 @@ def _customer_number(to: str | None, ticket: models.Model | None) -> str | Refus
     return Refusal("invalid_number", numbers[0].problem) if numbers[0].problem else numbers[0].number
 
 
-def _label(thing: object) -> str:
+def label_of(thing: object) -> str:
+    """Return what agent, user or ticket are called, as a record keeps it; "" for None."""
     return storable(str(thing))[:200] if thing is not None else ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import Error as DatabaseFailure
 from django.db import models, router
 from django.db.models import Q
-from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,6 +24,7 @@ from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.policies import Refusal, first_refusal
+from django_exotel_ccm.services.addresses import base_url_for, path_of
 from django_exotel_ccm.services.committing import commit, open_transaction, renew
 from django_exotel_ccm.services.drafting import address, check_arguments, draft
 from django_exotel_ccm.services.tracking import record_event, told_by
@@ -106,32 +107,22 @@ def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal
 
 def _callback_urls(call: CallRecord) -> tuple[tuple[str, str], ...] | Refusal:
     """Return (event, URL) of both callbacks, or why there is nowhere to send them."""
-    base = conf.get_settings().callback_base_url
-    if base and "://" not in base:
-        base = conf.load(base)(call)
-    if not conf.is_safe_base_url(base):
+    base = base_url_for(call)
+    if not base:
         advice = _(
             "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
             'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
         )
         return Refusal("not_configured", advice)
     try:
-        paths = {event: _path(links.sign(call.reference, event)) for event in links.EVENTS}
+        paths = {event: path_of("callback", links.sign(call.reference, event)) for event in links.EVENTS}
     except NoReverseMatch:
         advice = _(
             "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
             'path("exotel/", include("django_exotel_ccm.urls")).'
         )
         return Refusal("not_configured", advice)
-    return tuple((event, base.rstrip("/") + path) for event, path in paths.items())
-
-
-def _path(token: str) -> str:
-    """Return the callback's path below ``CALLBACK_BASE_URL``, the same in a request and in a worker.
-
-    Only in a request does Django know below which path the site is mounted; so the base URL carries it.
-    """
-    return "/" + reverse("exotel_ccm:callback", args=[token]).removeprefix(get_script_prefix())
+    return tuple((event, base + path) for event, path in paths.items())
 
 
 def _write(call: CallRecord) -> CallRecord:
@@ -160,7 +151,9 @@ def _write(call: CallRecord) -> CallRecord:
 
 
 def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
-    same = ("agent_id", "customer_number", "ticket_content_type_id", "ticket_object_id")
+    same = ["agent_id", "ticket_content_type_id", "ticket_object_id"]
+    # Of an erased customer the number is not known any more, and they must not be rung twice for that.
+    same += ["customer_number"] if earlier.erased_at is None else []
     if any(getattr(earlier, name) != getattr(call, name) for name in same):
         raise RequestKeyReused(earlier)
     if earlier.state == State.REFUSED:

@@ -54,14 +54,14 @@ class Report:
 
     def __str__(self) -> str:
         """Return the counts that are not zero, in words."""
-        return ", ".join(f"{count} {_COUNTED[name]}" for name, count in vars(self).items() if count)
+        return ", ".join(f"{_COUNTED[name]}: {count}" for name, count in vars(self).items() if count)
 
 
 _COUNTED = {
     "seen": "calls looked after",
     "asked": "questions to Exotel",
     "ended": "found ended",
-    "unconfirmed": "whose outcome is unknown",
+    "unconfirmed": "outcome unknown",
     "gave_up": "given up",
     "told": "receivers told",
     "failed": "receivers failed again",

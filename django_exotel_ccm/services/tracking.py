@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connections, router
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.lifecycle import Registers, Told
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.announcing import announce
 from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.forgetting import forget
 from django_exotel_ccm.services.scheduling import reschedule
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -27,6 +34,23 @@ UNREADABLE = frozenset(EventReason.values) - NOT_JOINED - {EventReason.ANOTHER_C
 PLANNED = ("details_at", "announce_at", "next_check_at", "checks", "gave_up_at")
 
 
+@dataclass(frozen=True, slots=True)
+class Rejoined:
+    """What the ledger says of a call: its events, their joined facts, and the fingerprints of other calls' events."""
+
+    call: CallRecord
+    events: list[CallEvent]
+    facts: Registers
+    strangers: set[str]
+
+    def reasons(self) -> Iterator[tuple[CallEvent, str]]:
+        """Yield each event that has to get another reason, and that reason."""
+        for event in self.events:
+            reason = EventReason.ANOTHER_CALL if event.fingerprint in self.strangers else ""
+            if event.reason != reason and event.reason not in UNREADABLE:
+                yield event, reason
+
+
 def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
     """Keep ``event`` (unsaved) in the ledger and apply it to the call that its ``reference`` names; return it saved.
 
@@ -36,9 +60,8 @@ def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEve
     else's transaction.
     """
     using = router.db_for_write(CallRecord)
-    event.fingerprint = _fingerprint(event, bytes(event.raw) if canonical is None else canonical)
-    unreadable = event.reason
-    return commit(lambda: _keep(event, unreadable, using), using=using)
+    canonical, unreadable = bytes(event.raw) if canonical is None else canonical, event.reason
+    return commit(lambda: keep(event, canonical, unreadable, using), using=using)
 
 
 def _fingerprint(event: CallEvent, canonical: bytes) -> str:
@@ -46,12 +69,16 @@ def _fingerprint(event: CallEvent, canonical: bytes) -> str:
     return hashlib.sha256(vouched + canonical).hexdigest()
 
 
-def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
+def keep(event: CallEvent, canonical: bytes, unreadable: str, using: str) -> CallEvent:
+    """Do the work of :func:`record_event` inside the caller's transaction; ``unreadable`` is the event's own reason."""
+    event.fingerprint = _fingerprint(event, canonical)
     call = lock(event.reference, using)
     known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
     if known is not None:
         return known
     event.pk, event.call = None, call
+    if call is not None and call.erased_at is not None:
+        forget(event)
     event.reason = EventReason.UNKNOWN_CALL if call is None else unreadable or _stranger(call, event, using)
     event.save(using=using, force_insert=True)
     if call is not None and event.reason == EventReason.ANOTHER_CALL:
@@ -64,11 +91,13 @@ def _keep(event: CallEvent, unreadable: str, using: str) -> CallEvent:
 
 def lock(reference: UUID | None, using: str) -> CallRecord | None:
     """Return the call, locked for this transaction before anything is read."""
-    if reference is None:
-        return None
-    calls = CallRecord.objects.using(using).filter(reference=reference)
-    if not connections[using].features.has_select_for_update:
-        calls.update(reference=reference)
+    return None if reference is None else lock_first(CallRecord.objects.using(using).filter(reference=reference))
+
+
+def lock_first(calls: QuerySet[CallRecord]) -> CallRecord | None:
+    """Return the one of ``calls`` as :func:`lock` does. SQLite begins its write here, also when there is none."""
+    if not connections[calls.db].features.has_select_for_update:
+        calls.update(account=F("account"))
         return calls.first()
     return calls.select_for_update().order_by().first()
 
@@ -105,7 +134,9 @@ def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
     return EventReason.ANOTHER_CALL
 
 
-def _take_over(call: CallRecord, event: CallEvent | None, facts: Registers, using: str) -> list[str]:
+def _take_over(
+    call: CallRecord, event: CallEvent | None, facts: Registers, using: str, *, rebuilt: bool = False
+) -> list[str]:
     """Give the call its new facts, save what changed and announce it; return the names of the changed columns."""
     before = call.facts
     changed = call.show(lifecycle.project(facts))
@@ -113,9 +144,9 @@ def _take_over(call: CallRecord, event: CallEvent | None, facts: Registers, usin
     if facts == before and not changed:
         return []
     call.updated_at = timezone.now()
-    reschedule(call, moved="state" in changed)
+    reschedule(call, moved=not {"state", "call_sid"}.isdisjoint(changed))
     call.save(using=using, update_fields=[*changed, "facts", *PLANNED, "updated_at"])
-    announce(call, event, before=before, changed=changed, using=using)
+    announce(call, event, before=before, changed=changed, using=using, rebuilt=rebuilt)
     return changed
 
 
@@ -124,20 +155,45 @@ def rebuild(call: CallRecord, event: CallEvent | None, using: str) -> list[str]:
 
     ``event`` is what brought the news, for the announcements; None in a replay.
     """
-    events, facts, strangers = rejoin(call, using)
-    for one in events:
-        reason = EventReason.ANOTHER_CALL if one.fingerprint in strangers else ""
-        if one.reason != reason and one.reason not in UNREADABLE:
-            CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
-            if event is not None and one.pk == event.pk:
-                event.reason = reason
-    return _take_over(call, event, facts, using)
+    rejoined = rejoin(call, using)
+    for one, reason in rejoined.reasons():
+        CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
+        if event is not None and one.pk == event.pk:
+            event.reason = reason
+    return _take_over(call, event, rejoined.facts, using, rebuilt=True)
 
 
-def rejoin(call: CallRecord, using: str) -> tuple[list[CallEvent], Registers, set[str]]:
-    """Return a call's events, their joined facts, and the fingerprints of those that name another call."""
-    events = list(CallEvent.objects.using(using).filter(call=call).exclude(reason__in=NOT_JOINED).order_by("pk"))
-    named = {one.facts["call_sid"] for one in events if "call_sid" in one.facts}
-    others = CallRecord.objects.using(using).filter(account=call.account, call_sid__in=named).exclude(pk=call.pk)
-    taken = set(others.values_list("call_sid", flat=True))
-    return events, *lifecycle.join_all((told_by(one) for one in events), taken=taken)
+def rejoin(call: CallRecord, using: str) -> Rejoined:
+    """Return what the ledger says of one call."""
+    return next(rejoin_all([call], using))
+
+
+def rejoin_all(calls: Sequence[CallRecord], using: str, *, unlinked: Iterable[CallEvent] = ()) -> Iterator[Rejoined]:
+    """Yield what the ledger says of each of the calls, with two statements for all of them.
+
+    ``unlinked`` are events that belong to them, read and given their call, but not saved so.
+    """
+    ledger: dict[Any, list[CallEvent]] = defaultdict(list)
+    linked = CallEvent.objects.using(using).filter(call__in=[call.pk for call in calls])
+    # Bodies can be large, and what they say is in the facts.
+    for event in [*linked.exclude(reason__in=NOT_JOINED).defer("raw").order_by("pk"), *unlinked]:
+        ledger[event.call_id].append(event)
+    owners = _owners(calls, ledger, using)
+    for call in calls:
+        events = ledger[call.pk]
+        taken = {sid for sid in _named(events) if owners.get((call.account, sid), call.pk) != call.pk}
+        yield Rejoined(call, events, *lifecycle.join_all(map(told_by, events), taken=taken))
+
+
+def _owners(
+    calls: Sequence[CallRecord], ledger: Mapping[Any, list[CallEvent]], using: str
+) -> dict[tuple[str, str | None], Any]:
+    """Return (account, sid) to key of the calls that have a sid which an event of another call names."""
+    foreign = {sid for call in calls for sid in _named(ledger[call.pk]) if sid != call.call_sid}
+    accounts = {call.account for call in calls}
+    others = CallRecord.objects.using(using).filter(account__in=accounts, call_sid__in=foreign)
+    return {(account, sid): key for account, sid, key in others.values_list("account", "call_sid", "pk")}
+
+
+def _named(events: Iterable[CallEvent]) -> set[str]:
+    return {sid for event in events if (sid := as_object(event.facts).get("call_sid"))}

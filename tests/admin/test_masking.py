@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.signals import call_ended
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.signals import call_ended, recording_ready
 from tests.admin.desk import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
 
 COMPLETED = "+919000001001"
@@ -133,3 +135,23 @@ def test_the_filters_of_the_lists_work(host: Any, story: CallRecord) -> None:
     assert "1 call" in ended.text
     assert "0 calls" in refused.text
     assert "1 announcement" in failed.text
+
+
+@pytest.mark.parametrize("shape", ["v2", "v3", "v1_json", "v1_form", "v1_multipart"])
+def test_no_page_of_ours_holds_the_way_to_a_recording(shape: str, host: Any, exotel: Any, receivers: Any) -> None:
+    def fail_with_the_recording(**kwargs: Any) -> None:
+        raise RuntimeError(f"403 Forbidden: {kwargs['call'].recording_url}")
+
+    receivers(recording_ready, fail_with_the_recording)
+    exotel.speed = 500.0
+    exotel.options.callback_shape = shape
+    place_call(agent=host.agent(), to=COMPLETED, recording=True)
+    exotel.wait_until_quiet(timeout=20)
+    call = CallRecord.objects.get()
+    origin, path = re.fullmatch(r"(https?://[^/]+)(/.+)", call.recording_url).groups()  # type: ignore[union-attr]
+    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+
+    shown = {url: unquote_plus(html).replace("\\/", "/") for url, html in pages(desk, call).items()}
+
+    assert [url for url, html in shown.items() if path in html or path.rpartition("/")[2] in html] == []
+    assert sum(origin.rpartition(":")[0] in html for html in shown.values()) >= 3

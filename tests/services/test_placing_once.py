@@ -42,9 +42,14 @@ def test_no_transaction_is_open_while_dialling(host: Any, exotel: Simulator) -> 
 
     def look(body: dict[str, Any]) -> None:
         raw: Any = placing.connection
-        idle = (
-            raw.info.transaction_status.name == "IDLE" if connection.vendor == "postgresql" else not raw.in_transaction
-        )
+        if connection.vendor == "postgresql":
+            idle = raw.info.transaction_status.name == "IDLE"
+        elif connection.vendor == "mysql":
+            with raw.cursor() as cursor:
+                cursor.execute("SELECT @@in_transaction")
+                idle = cursor.fetchone() == (0,)
+        else:
+            idle = not raw.in_transaction
         seen.append(idle and not placing.in_atomic_block)
 
     exotel.on_call = look

@@ -21,12 +21,16 @@ def statements(captured: CaptureQueriesContext) -> list[str]:
     found = []
     for query in captured.captured_queries:
         sql = query["sql"]
-        table = re.search(r'(?:FROM|INTO|UPDATE) "(\w+)"', sql)
+        table = re.search(r'(?:FROM|INTO|UPDATE) ["`](\w+)["`]', sql)
         found.append(" ".join(filter(None, [sql.split()[0], table and table[1].removeprefix("exotel_ccm_")])))
     return found
 
 
-LOCK = {"sqlite": ["UPDATE callrecord", "SELECT callrecord"], "postgresql": ["SELECT callrecord"]}
+LOCK = {
+    "sqlite": ["UPDATE callrecord", "SELECT callrecord"],
+    "postgresql": ["SELECT callrecord"],
+    "mysql": ["SELECT callrecord"],
+}
 DIALLED = ["BEGIN", "INSERT callrecord", "COMMIT"]
 
 

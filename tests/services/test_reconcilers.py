@@ -52,7 +52,7 @@ def test_a_signal_ends_it_after_the_call_in_hand(
         text, _errors = process.communicate(timeout=20)
 
     assert process.returncode == 0, text
-    assert "3 calls looked after, 3 questions to Exotel, 3 found ended" in text
+    assert "calls looked after: 3, questions to Exotel: 3, found ended: 3" in text
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
 
 
@@ -86,7 +86,7 @@ def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]])
         call_command("exotel_reconcile", stdout=out)
         return out.getvalue().partition(" ")[2].strip()
 
-    assert run() == "2 calls looked after, 2 questions to Exotel, 2 found ended."
+    assert run() == "calls looked after: 2, questions to Exotel: 2, found ended: 2."
     assert run() == "Nothing is due."
 
 

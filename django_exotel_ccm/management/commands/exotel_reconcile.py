@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseFailure
 from django.utils import timezone
 
+from django_exotel_ccm.management.progress import Progress
 from django_exotel_ccm.services.reconciling import Report, forever, reconcile
 
 EVERY = 10.0  # seconds between two passes
-PROGRESS = 5.0  # seconds between two lines of a long pass
 
 
 class Command(BaseCommand):
@@ -40,31 +39,25 @@ class Command(BaseCommand):
         if options["every"] <= 0:
             raise CommandError("--every takes seconds: write --every=10")
         self._wordy = options["verbosity"] > 0
+        self._line = Progress(self.stderr)
         with _stopping() as stop:
             if options["forever"]:
                 self._say("Reconciling until Ctrl-C.")
-                forever(stop, every=options["every"], done=self._passed, progress=self._progress())
+                forever(stop, every=options["every"], done=self._passed, progress=self._progress)
                 return
             try:
-                report = reconcile(stopped=stop.is_set, progress=self._progress())
+                report = reconcile(stopped=stop.is_set, progress=self._progress)
             except DatabaseFailure as error:
                 raise CommandError(f"The database failed, nothing is lost: {error}") from error
             self._say(f"{report}." if report else "Nothing is due.")
 
+    def _progress(self, report: Report) -> None:
+        self._line(f"So far: {report}.")
+
     def _passed(self, report: Report) -> None:
+        self._line = Progress(self.stderr)  # of the next pass
         if report:
             self._say(f"{report}.")
-
-    def _progress(self) -> Any:
-        last = time.monotonic()
-
-        def progress(report: Report) -> None:
-            nonlocal last
-            if time.monotonic() - last >= PROGRESS:
-                last = time.monotonic()
-                self._say(f"So far: {report}.")
-
-        return progress
 
     def _say(self, text: str) -> None:
         if self._wordy:

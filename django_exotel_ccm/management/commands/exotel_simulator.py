@@ -31,6 +31,14 @@ class Command(BaseCommand):
         parser.add_argument("--token", default=usual.token, help="API token (default: %(default)s)")
         parser.add_argument("--sid", default=usual.sid, help="account SID (default: %(default)s)")
         parser.add_argument(
+            "--set",
+            dest="switches",
+            metavar="SWITCH=VALUE",
+            action="append",
+            default=[],
+            help="set a switch at first, for example loss_rate=0.1; may be repeated",
+        )
+        parser.add_argument(
             "--beside-real-account",
             action="store_true",
             help="start although EXOTEL_CCM names an account that is not on this machine",
@@ -40,6 +48,7 @@ class Command(BaseCommand):
         """Check, start, say what to put in the environment, wait."""
         if not options["beside_real_account"]:
             refuse_beside_real_account()
+        switches = read_switches(options["switches"])
         account = simulator.Account(key=options["key"], token=options["token"], sid=options["sid"])
         try:
             exotel = simulator.running(
@@ -47,6 +56,8 @@ class Command(BaseCommand):
             )
         except (ValueError, OSError, OverflowError) as error:
             raise CommandError(f"The simulator cannot start: {error} (see --host, --port and --speed)") from error
+        for name, text in switches:
+            exotel.options.read(name, text)
         with exotel, contextlib.suppress(KeyboardInterrupt):
             self._welcome(exotel)
             self._serve()
@@ -63,6 +74,18 @@ class Command(BaseCommand):
 
     def _serve(self) -> None:
         threading.Event().wait()
+
+
+def read_switches(texts: list[str]) -> list[tuple[str, str]]:
+    """Names and values of `--set`, each tried; CommandError if one cannot be set."""
+    switches = [(name.strip(), text) for name, _, text in (given.partition("=") for given in texts)]
+    tried = simulator.Options()
+    for given, (name, text) in zip(texts, switches, strict=True):
+        try:
+            tried.read(name, text)
+        except (AttributeError, ValueError) as error:
+            raise CommandError(f"--set {given}: {error}") from error
+    return switches
 
 
 def refuse_beside_real_account() -> None:

@@ -1,0 +1,58 @@
+"""exotel_erase: takes one customer's number and recordings out of the records, on their request."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.management.progress import Progress, several
+from django_exotel_ccm.numbers import mask, parse_number
+from django_exotel_ccm.services.erasing import Found, erase
+
+INTERRUPTED = 130
+BEYOND_REACH = """\
+This command cannot erase:
+  Exotel's own copy: its call logs and recordings. Ask Exotel.
+  Copies of this database: backups and exports.
+  Your own ticket or customer, and what your receivers wrote.
+"""
+
+
+class Command(BaseCommand):
+    """Counts, and erases only when told to."""
+
+    help = (
+        "Erases a customer's number and recordings from calls and events (India's DPDP Act); calls, outcomes and "
+        "durations stay. Changes nothing without --apply."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Whom, and whether to write."""
+        parser.add_argument("number", help="the customer's number, with country code or as it is dialled at home")
+        parser.add_argument("--apply", action="store_true", help="erase")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Count, or erase call by call; a run that is broken off is gone on with by the next."""
+        try:
+            number = parse_number(options["number"])
+        except InvalidNumber as error:
+            raise CommandError(str(error)) from None
+        apply, progress, found = options["apply"], Progress(self.stderr), Found()
+        try:
+            for found in erase(number, apply=apply):
+                progress(f"So far: {_counted(found)}")
+        except KeyboardInterrupt:
+            text = f"Broken off: {_counted(found)} Every call is whole; run it again to go on."
+            raise CommandError(text, returncode=INTERRUPTED) from None
+        self.stdout.write(f"{mask(number)}: {_counted(found)} {'Erased.' if apply else 'Nothing is changed.'}")
+        self.stdout.write(BEYOND_REACH)
+        if not apply:
+            self.stdout.write("To erase, type the same with --apply.")
+
+
+def _counted(found: Found) -> str:
+    calls, events = several(found.calls, "call"), several(found.events, "event")
+    return f"{calls}, {found.recordings} with a recording; {events} of theirs; {several(found.strays, 'other event')}."

@@ -1,0 +1,156 @@
+"""Erasing: one customer's number and recordings go out of the records, while the calls are still counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+from django.db import router
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason, SignalName
+from django_exotel_ccm.exotel.redacting import each_text, redact
+from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
+from django_exotel_ccm.numbers import blot, pattern_of
+from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.forgetting import FORGOTTEN, forget
+from django_exotel_ccm.services.tracking import lock, rebuild
+
+BATCH = 100
+ERASED = ("customer_number", "ticket_label", "custom_field", "erased_at")
+
+
+@dataclass(slots=True)
+class Found:
+    """How much there was of a customer so far."""
+
+    calls: int = 0
+    recordings: int = 0
+    events: int = 0
+    strays: int = 0
+    """Events that tell of this customer and belong to no call of theirs."""
+
+
+def erase(number: str, *, apply: bool) -> Iterator[Found]:
+    """Take the customer with this number (E.164) out of all calls and events, and yield what was found so far.
+
+    Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and durations stay. A call and
+    its events are erased in one transaction, so after a break the next run goes on.
+    """
+    erasure = _Erasure(number, pattern_of(number), router.db_for_write(CallRecord), apply)
+    calls = CallRecord.objects.using(erasure.using)
+    for batch in _batches(calls.filter(customer_number=number).only("reference")):
+        for call in batch:
+            erasure.erase_call(call)
+        yield erasure.found
+    for batch in _batches(_doubtful(number, erasure.using)):
+        for event in filter(erasure.is_told_by, batch):
+            erasure.erase_by(event)
+        yield erasure.found
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    batch = list(rows.order_by("pk")[:BATCH])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
+
+
+def _doubtful(number: str, using: str) -> QuerySet[CallEvent]:
+    """Return the events that may tell of a customer without being of a call to their number."""
+    nobodys = Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)
+    of_unread_numbers = Q(call__customer_number="", call__erased_at=None)
+    events = CallEvent.objects.using(using).filter(nobodys | of_unread_numbers)
+    return events.exclude(call__customer_number=number).select_related("call").defer("call__facts")
+
+
+@dataclass(slots=True)
+class _Erasure:
+    """One customer's erasure: how the number is found in a text, and what was found."""
+
+    number: str
+    pattern: re.Pattern[str]
+    using: str
+    apply: bool
+    found: Found = field(default_factory=Found)
+    _seen: set[Any] = field(default_factory=set)
+
+    def is_told_by(self, event: CallEvent) -> bool:
+        """Say whether an event's facts or its raw body hold the number in any spelling."""
+        body = bytes(event.raw).decode("utf-8", "replace")
+        said = [str(value) for name, value in as_object(event.facts).items() if name != "call_sid"]
+        return any(map(self.pattern.search, [body, unquote_plus(body), *said]))
+
+    def erase_by(self, event: CallEvent) -> None:
+        """Erase an event that tells of the customer, and its call if that is theirs."""
+        if event.call is not None and event.reason != EventReason.ANOTHER_CALL:
+            self.erase_call(event.call)
+            return
+        self.found.strays += 1
+        if self.apply:
+            commit(partial(self._forget_event, event), using=self.using)
+
+    def erase_call(self, call: CallRecord) -> None:
+        """Erase a call with its events and the texts of its announcements."""
+        if call.pk in self._seen:
+            return
+        self._seen.add(call.pk)
+        count = partial(self._forget_call, call) if self.apply else partial(self._count, call)
+        recordings, events = commit(count, using=self.using)
+        self.found.calls += 1
+        self.found.recordings += recordings
+        self.found.events += events
+
+    def _count(self, call: CallRecord) -> tuple[bool, int]:
+        """Return whether a call has a recording, and how many events."""
+        told = list(call.events.using(self.using).values_list("facts", flat=True))
+        return any("recordings" in as_object(facts) for facts in told), len(told)
+
+    def _forget_call(self, call: CallRecord) -> tuple[bool, int]:
+        found = self._count(call)
+        locked = lock(call.reference, self.using)
+        if locked is None:
+            return found
+        for event in locked.events.using(self.using).order_by("pk"):
+            self._forget(event)
+        for announcement in locked.announcements.using(self.using).select_for_update().order_by("pk"):
+            self._forget_texts(announcement)
+        locked.customer_number, locked.ticket_label = "", ""
+        locked.custom_field = blot(locked.custom_field, self.pattern)
+        locked.erased_at = timezone.now()
+        locked.save(using=self.using, update_fields=[*ERASED, "updated_at"])
+        rebuild(locked, None, self.using)
+        return found
+
+    def _forget_texts(self, announcement: Announcement) -> None:
+        """Clean what receivers failed with, and have nobody told of a recording who has not been told yet."""
+        announcement.receivers = each_text(announcement.receivers, self._cleaned)
+        untold = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
+        if untold and announcement.signal == SignalName.RECORDING_READY:
+            announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
+        announcement.save(using=self.using, update_fields=["receivers", "state", "next_try_at"])
+
+    def _forget_event(self, event: CallEvent) -> None:
+        call = lock(event.reference, self.using)
+        stored = CallEvent.objects.using(self.using).get(pk=event.pk)
+        self._forget(stored)
+        sid = as_object(stored.facts).get("call_sid")
+        if stored.account and sid:
+            # A hint that Call Details confirmed would bring the number back.
+            hints = Hint.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
+            hints.update(code=HintReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+        if call is not None and stored.call_id is not None:
+            rebuild(call, None, self.using)
+
+    def _forget(self, event: CallEvent) -> None:
+        forget(event, self.pattern)
+        event.save(using=self.using, update_fields=FORGOTTEN)
+
+    def _cleaned(self, text: str) -> str:
+        return redact(blot(text, self.pattern))

@@ -1,0 +1,142 @@
+"""Replaying: what the ledger says of each call, beside what its record says; written where the two differ."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from django_exotel_ccm import lifecycle
+from django_exotel_ccm.choices import EventReason
+from django_exotel_ccm.exotel.redacting import each_text, redact
+from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.numbers import mask
+from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.reapplying import link
+from django_exotel_ccm.services.tracking import Rejoined, lock, rebuild, rejoin_all
+
+BATCH = 200
+NOTHING = "nothing"
+APPLIED = "applied"
+_GARBAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that a call's record, or an event of it, says otherwise than the ledger; numbers are masked.
+
+    ``what`` is a column, ``facts.<register>`` or ``event <key>``.
+    """
+
+    reference: UUID
+    what: str
+    stored: str
+    rebuilt: str
+
+
+def replay(calls: QuerySet[CallRecord], *, apply: bool) -> Iterator[tuple[int, list[Difference]]]:
+    """Compare ``calls`` with their events, and yield how many were looked at so far and how one of them differs.
+
+    The list is empty after each batch. A call that seems to differ is looked at again under its lock, so one that is
+    being written is not mistaken. With ``apply`` it is then rebuilt in the same transaction, and what was not
+    announced is announced; events that came before their call was known are linked. Memory and the statements for a
+    batch do not grow with the number of calls.
+    """
+    using = calls.db
+    strays = _strays(calls, using)
+    looked = 0
+    for batch in _batches(calls):
+        for reference in _suspects(batch, strays, using):
+            differences = commit(partial(_settle, reference, using, apply=apply), using=using)
+            if differences:
+                yield looked, differences
+        looked += len(batch)
+        yield looked, []
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    batch = list(rows.order_by("pk")[:BATCH])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
+
+
+def _strays(calls: QuerySet[CallRecord], using: str) -> set[UUID]:
+    """Return the references of those ``calls`` that have events from before they were known."""
+    events = CallEvent.objects.using(using).filter(reason=EventReason.UNKNOWN_CALL, reference__isnull=False)
+    found: set[UUID] = set()
+    for batch in _batches(events.only("reference")):
+        named = calls.filter(reference__in={event.reference for event in batch})
+        found.update(named.values_list("reference", flat=True))
+    return found
+
+
+def _unlinked(calls: Sequence[CallRecord], using: str) -> dict[CallEvent, list[str]]:
+    """Return the events from before these calls were known, as they would be linked, and the columns to save then."""
+    by_reference: dict[UUID | None, CallRecord] = {call.reference: call for call in calls}
+    events = CallEvent.objects.using(using).filter(reason=EventReason.UNKNOWN_CALL, reference__in=by_reference)
+    return {event: link(event, by_reference[event.reference]) for event in (events.order_by("pk") if calls else ())}
+
+
+def _suspects(batch: Sequence[CallRecord], strays: set[UUID], using: str) -> list[UUID]:
+    unlinked = _unlinked([call for call in batch if call.reference in strays], using)
+    rejoined = rejoin_all(batch, using, unlinked=unlinked)
+    return [one.call.reference for one in rejoined if any(_differences(one, unlinked))]
+
+
+def _settle(reference: UUID, using: str, *, apply: bool) -> list[Difference]:
+    """Return how the locked call differs, having rebuilt it with ``apply``."""
+    call = lock(reference, using)
+    if call is None:
+        return []
+    unlinked = _unlinked([call], using)
+    [rejoined] = rejoin_all([call], using, unlinked=unlinked)
+    differences = list(_differences(rejoined, unlinked))
+    if apply and differences:
+        for event, columns in unlinked.items():
+            event.save(using=using, update_fields=columns)
+        if not _is_sound(call.facts):
+            call.facts = {}
+        rebuild(call, None, using)
+    return differences
+
+
+def _is_sound(facts: Any) -> bool:
+    """Say whether stored facts can be read at all: a hand may have been at them."""
+    try:
+        lifecycle.project(facts)
+    except _GARBAGE:
+        return False
+    return True
+
+
+def _differences(rejoined: Rejoined, unlinked: Iterable[CallEvent]) -> Iterator[Difference]:
+    call, facts = rejoined.call, rejoined.facts
+    differ = partial(Difference, call.reference)
+    rebuilt = copy.copy(call)
+    for column in rebuilt.show(lifecycle.project(facts)):
+        yield differ(column, *(_shown(getattr(one, column), column) for one in (call, rebuilt)))
+    stored = as_object(call.facts)
+    for name in sorted(stored.keys() | facts.keys()):
+        if stored.get(name) != facts.get(name):
+            yield differ(f"facts.{name}", *(_shown(one.get(name), name) for one in (stored, facts)))
+    reasons = {event.pk: reason for event, reason in rejoined.reasons()}
+    before = {event.pk: event.reason for event in rejoined.events}
+    mine = {event.pk: EventReason.UNKNOWN_CALL for event in unlinked if event.call_id == call.pk}
+    for key in sorted(reasons.keys() | mine.keys()):
+        yield differ(f"event {key}", mine.get(key, before[key]) or APPLIED, reasons.get(key, before[key]) or APPLIED)
+
+
+def _shown(value: Any, name: str) -> str:
+    """Return a value as a terminal may show it: without anybody's number, and without the way to a recording."""
+    if value is None:
+        return NOTHING
+    masked = value if name.startswith("call_sid") else each_text(value, mask)
+    return redact(json.dumps(masked, default=str, ensure_ascii=False))

@@ -1,0 +1,353 @@
+"""Announcements in the admin: found when they fail, tried now by those who may, and by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.admin import announcements
+from django_exotel_ccm.models import Announcement, CallRecord
+from tests.admin.conftest import urls_of
+from tests.admin.desk import Desk, Page
+from tests.services.telling import tell
+
+SEES = "exotel_ccm.view_announcement"
+TRIES = (SEES, "exotel_ccm.change_announcement")
+LIST = "/admin/exotel_ccm/announcement/"
+TRY_NOW = f"{LIST}try-now/"
+
+
+class Mailer:
+    """A receiver that fails until it is mended."""
+
+    def __init__(self) -> None:
+        self.broken = True
+        self.mailed: list[Any] = []
+
+    def __call__(self, call: CallRecord, **kwargs: Any) -> None:
+        if self.broken:
+            raise ConnectionError("no mail server for +919000001001")
+        self.mailed.append(call.pk)
+
+
+@pytest.fixture
+def mailer(receivers: Any) -> Mailer:
+    made = Mailer()
+    receivers(signals.call_ended, made, dispatch_uid="mailer")
+    return made
+
+
+@pytest.fixture
+def desk(host: Any) -> Desk:
+    return Desk(host.user("meera", *TRIES, agent=None))
+
+
+@pytest.fixture
+def fail(transactional_db: None, mailer: Mailer) -> Callable[[], Announcement]:
+    """Make a call whose end the mailer could not mail, and return its announcement."""
+
+    def make() -> Announcement:
+        call = CallRecord.objects.create(account="default", created_at=timezone.now())
+        tell(call, "terminal", status="completed")
+        return Announcement.objects.get(call=call, signal="call_ended")
+
+    return make
+
+
+def page_of(announcement: Announcement) -> str:
+    return reverse("admin:exotel_ccm_announcement_change", args=[announcement.pk])
+
+
+def press(desk: Desk, page: Page) -> Page:
+    """Press "Try now"."""
+    [form] = page.of_class("exotel-try-now")
+    return desk.post(form.attributes["action"], form.data)
+
+
+def choose(desk: Desk, chosen: list[Announcement], query: str = "", **extra: Any) -> Page:
+    """Choose rows of the list and the action."""
+    form = desk.get(LIST + query).of_id("changelist-form")
+    action = {"action": ["try_now"], "index": ["0"], "_selected_action": [str(one.pk) for one in chosen]}
+    return desk.post(LIST + query, form.data | action | extra)
+
+
+def again(announcement: Announcement) -> Announcement:
+    announcement.refresh_from_db()
+    return announcement
+
+
+# On its page.
+
+
+def test_a_receiver_that_was_mended_is_told_now(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed = fail()
+    mailer.broken = False
+
+    page = press(desk, desk.get(page_of(failed)))
+
+    assert "1 announcement is done." in page.messages
+    assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
+    assert desk.where == page_of(failed)
+    assert page.of_class("exotel-try-now") == []
+    assert [entry.get_change_message() for entry in LogEntry.objects.all()] == ["Tried now."]
+
+
+def test_a_receiver_that_fails_again_says_how(desk: Desk, fail: Any) -> None:
+    failed = fail()
+
+    page = press(desk, desk.get(page_of(failed)))
+
+    assert "mailer: ConnectionError" in page.messages
+    assert "+919000001001" not in page.html  # not for everybody
+    assert again(failed).receivers[0]["attempts"] == 2
+    assert "Traceback (most recent call last)" in page.text
+
+
+def test_what_was_given_up_is_taken_up_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed = fail()
+    failed.receivers[0] |= {"given_up": True, "attempts": 17}
+    failed.next_try_at = None
+    failed.save()
+    mailer.broken = False
+
+    press(desk, desk.get(page_of(failed)))
+
+    assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
+
+
+def test_the_page_tells_receivers_apart(desk: Desk, fail: Any, receivers: Any) -> None:
+    receivers(signals.call_ended, lambda **_: None, dispatch_uid="fine")
+    failed = fail()
+    failed.receivers.append(failed.receivers[0] | {"receiver": "waits", "error": "", "traceback": "", "attempts": 0})
+    failed.save()
+
+    text = desk.get(page_of(failed)).text
+
+    assert "mailer : ConnectionError" in text
+    assert "fine : told" in text
+    assert "waits : still to be told" in text
+
+
+# Who may.
+
+
+@pytest.mark.parametrize("permissions", [(SEES,), ("exotel_ccm.change_callrecord",)])
+def test_without_the_permissions_there_is_no_button_and_no_way(
+    host: Any, mailer: Mailer, fail: Any, permissions: tuple[str, ...]
+) -> None:
+    failed = fail()
+    desk = Desk(host.user("vik", *permissions, agent=None))
+    desk.client = Client()
+    desk.client.force_login(desk.user)
+    mailer.broken = False
+
+    page, listed = desk.get(page_of(failed)), desk.get(LIST)
+    desk.post(TRY_NOW, {"exotel_announcement": failed.pk})
+
+    assert desk.response.status_code == 403
+    assert "try-now" not in page.html + listed.html
+    assert "try_now" not in listed.html
+    assert (again(failed).state, mailer.mailed) == ("failed", [])
+
+
+def test_strangers_log_in_first(fail: Any, mailer: Mailer) -> None:
+    failed = fail()
+    mailer.broken = False
+
+    response = Client().post(TRY_NOW, {"exotel_announcement": failed.pk})
+
+    assert (response.status_code, response.url.partition("?")[0]) == (302, "/admin/login/")
+    assert mailer.mailed == []
+
+
+def test_a_link_and_another_site_s_form_change_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed = fail()
+    mailer.broken = False
+
+    followed = desk.client.get(TRY_NOW, {"exotel_announcement": failed.pk})
+    forged = desk.client.post(TRY_NOW, {"exotel_announcement": failed.pk})
+
+    assert (followed.status_code, forged.status_code, mailer.mailed) == (405, 403, [])
+
+
+# From the list.
+
+
+def test_the_action_asks_first_and_says_what_it_leaves_out(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed, other = fail(), fail()
+    mailer.broken = False
+    done = fail()
+
+    asked = choose(desk, [failed, other, done], "?signal__exact=call_ended")
+    before = list(mailer.mailed)
+    page = press(desk, asked)
+
+    assert "ConnectionError" in asked.text
+    assert f"Left out call ended · {done.call}: every receiver was told" in asked.text
+    assert before == [done.call_id]
+    assert mailer.mailed[1:] == [failed.call_id, other.call_id]
+    assert "2 announcements are done." in page.messages
+    assert desk.where == f"{LIST}?signal__exact=call_ended"
+    assert LogEntry.objects.count() == 2
+
+
+def test_the_way_back_changes_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed = fail()
+    mailer.broken = False
+
+    page = choose(desk, [failed], "?state__exact=failed")
+    desk.get(page.links["No, take me back"].replace("&amp;", "&"))
+
+    assert desk.where == f"{LIST}?state__exact=failed"
+    assert mailer.mailed == []
+
+
+def test_where_everything_was_told_there_is_nothing_to_press(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    mailer.broken = False
+    done = fail()
+
+    page = choose(desk, [done])
+
+    assert page.of_class("exotel-try-now") == []
+    assert "every receiver was told" in page.text
+
+
+def test_one_that_was_told_meanwhile_is_not_told_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
+    failed = fail()
+    mailer.broken = False
+    page = desk.get(page_of(failed))
+    press(desk, page)
+
+    second = press(desk, page)
+
+    assert mailer.mailed == [failed.call_id]
+    assert "Every receiver had been told already." in second.messages
+
+
+def test_all_of_a_search_are_meant_up_to_a_bound(
+    desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _announcement in range(3):
+        fail()
+    mailer.broken = False
+    first = Announcement.objects.filter(state="failed").first()
+
+    press(desk, choose(desk, [first], "?state__exact=failed", select_across="1"))
+    told = len(mailer.mailed)
+    monkeypatch.setattr(announcements, "MOST", 2)
+    refused = choose(desk, list(Announcement.objects.all()))
+
+    assert told == 3
+    assert "Choose at most 2 announcements at once." in refused.messages
+
+
+def test_many_failures_are_told_briefly(desk: Desk, fail: Any) -> None:
+    made = [fail() for _announcement in range(7)]
+
+    page = press(desk, choose(desk, made))
+
+    assert page.messages.count("ConnectionError") == 5
+    assert "And 2 more." in page.messages
+
+
+def test_what_takes_too_long_is_left_to_the_reconciler(
+    desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcements, "PATIENCE", -1.0)
+    failed = fail()
+    mailer.broken = False
+
+    press(desk, desk.get(page_of(failed)))
+
+    failed.call.refresh_from_db()
+    assert mailer.mailed == []
+    assert again(failed).next_try_at <= timezone.now()
+    assert failed.call.next_check_at <= timezone.now()
+
+
+@pytest.mark.parametrize("key", ["", "x", "-1", "9" * 40, "٣", "0"])
+def test_nonsense_is_nothing(desk: Desk, fail: Any, key: str) -> None:
+    form = press_form(desk, fail())
+
+    page = desk.post(TRY_NOW, form.data | {"exotel_announcement": [key], "exotel_back": "https://evil.example/"})
+
+    assert desk.where == LIST
+    assert "Every receiver had been told already." in page.messages
+
+
+def press_form(desk: Desk, announcement: Announcement) -> Any:
+    [form] = desk.get(page_of(announcement)).of_class("exotel-try-now")
+    return form
+
+
+# Transactions around it.
+
+
+def test_a_site_with_atomic_requests(desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    failed = fail()
+    mailer.broken = False
+
+    press(desk, desk.get(page_of(failed)))
+
+    assert again(failed).state == "done"
+
+
+def in_a_transaction(get_response: Any) -> Any:
+    """A host's middleware."""
+
+    def middleware(request: Any) -> Any:
+        with transaction.atomic():
+            return get_response(request)
+
+    return middleware
+
+
+def test_a_middleware_with_a_transaction_is_named(desk: Desk, mailer: Mailer, fail: Any, settings: Any) -> None:
+    failed = fail()
+    mailer.broken = False
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_transaction"]
+
+    told = press(desk, desk.get(page_of(failed)))
+
+    assert "A middleware of this site has a transaction open" in told.messages
+    assert (again(failed).state, mailer.mailed) == ("failed", [])
+
+
+# Finding them.
+
+
+def test_failed_ones_are_found_by_what_becomes_of_them(desk: Desk, fail: Any) -> None:
+    tried_again, given_up = fail(), fail()
+    Announcement.objects.filter(pk=given_up.pk).update(next_try_at=None)
+
+    waiting, over = desk.get(f"{LIST}?tried_again=yes"), desk.get(f"{LIST}?tried_again=no")
+
+    assert (page_of(tried_again) in waiting.html, page_of(given_up) in waiting.html) == (True, False)
+    assert (page_of(tried_again) in over.html, page_of(given_up) in over.html) == (False, True)
+    assert page_of(given_up) in desk.get(f"{LIST}?tried_again=nonsense").html
+
+
+def test_another_site_s_button_stays_on_that_site(host: Any, mailer: Mailer, fail: Any, settings: Any) -> None:
+    site = admin.AdminSite(name="crm")
+    site.register(Announcement, announcements.AnnouncementAdmin)
+    settings.ROOT_URLCONF = urls_of(site)
+    desk = Desk(host.user("meera", *TRIES, agent=None), "crm")
+    desk.site_admin = site
+    failed = fail()
+    mailer.broken = False
+
+    form = desk.get(desk.url("exotel_ccm_announcement_change", failed.pk)).of_class("exotel-try-now")[0]
+    desk.post(form.attributes["action"], form.data)
+
+    assert form.attributes["action"].startswith("/crm/")
+    assert (desk.where, again(failed).state) == (f"/crm/exotel_ccm/announcement/{failed.pk}/change/", "done")

@@ -1,0 +1,329 @@
+"""Apply again, in the admin: said before it happens, done by POST alone, and told with its reasons."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection, connections, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.admin import applying
+from django_exotel_ccm.choices import Authentication, EventReason
+from django_exotel_ccm.models import CallEvent, CallRecord
+from tests.admin.desk import LEDGER, SEES_CALLS, Desk, Page
+from tests.webhooks.conftest import SID, body_of
+
+CHANGES = "exotel_ccm.change_callevent"
+
+
+@pytest.fixture
+def desk(host: Any) -> Desk:
+    return Desk(host.user("meera", SEES_CALLS, CHANGES, *LEDGER, agent=None))
+
+
+@pytest.fixture
+def looker(host: Any) -> Desk:
+    """Somebody who may see events and not apply them."""
+    return Desk(host.user("vik", SEES_CALLS, *LEDGER, agent=None))
+
+
+def known_call(**fields: Any) -> CallRecord:
+    return CallRecord.objects.create(**{"account": "default", "created_at": timezone.now(), **fields})
+
+
+def kept(raw: bytes = b"", **fields: Any) -> CallEvent:
+    given = {"kind": "callback", "event": "terminal", "authentication": Authentication.SIGNED_URL, **fields}
+    given.setdefault("fingerprint", uuid.uuid4().hex)
+    return CallEvent.objects.create(raw=raw, received_at=timezone.now(), **given)
+
+
+def unapplied(call: CallRecord | None = None, sid: str = SID, **fields: Any) -> CallEvent:
+    """An event from before its call was known."""
+    given = {"reference": call.reference if call else uuid.uuid4(), "reason": EventReason.UNKNOWN_CALL, **fields}
+    return kept(body_of(sid=sid, call_status="busy"), **given)
+
+
+def choose(desk: Desk, *events: CallEvent, query: str = "", **extra: Any) -> Page:
+    """Choose events in the list and run "Apply again"."""
+    form = desk.changelist(query, "exotel_ccm_callevent").of_id("changelist-form")
+    chosen = {"action": ["apply_again"], "index": ["0"], "_selected_action": [str(one.pk) for one in events]}
+    return desk.post(desk.url("exotel_ccm_callevent_changelist") + query, form.data | chosen | extra)
+
+
+def press(desk: Desk, page: Page) -> Page:
+    """Press the page's button."""
+    [form] = page.of_class("exotel-apply-again")
+    return desk.post(form.attributes["action"], form.data)
+
+
+def open_event(desk: Desk, event: CallEvent) -> Page:
+    return desk.get(desk.url("exotel_ccm_callevent_change", event.pk))
+
+
+def target() -> str:
+    return reverse("admin:exotel_ccm_callevent_apply_again")
+
+
+# One event.
+
+
+def test_an_event_is_applied_from_its_page(desk: Desk) -> None:
+    call = known_call()
+    event = unapplied(call)
+
+    answer = press(desk, open_event(desk, event))
+
+    assert answer.messages == "1 event was applied."
+    assert desk.where == desk.url("exotel_ccm_callevent_change", event.pk)
+    assert answer.of_class("exotel-apply-again") == []
+    call.refresh_from_db()
+    assert (call.state, call.outcome) == ("ended", "busy")
+    [entry] = LogEntry.objects.all()
+    assert (entry.user_id, entry.object_id, entry.change_message) == (
+        desk.user.pk,
+        str(event.pk),
+        "Applied again: applied.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"reason": EventReason.UNREADABLE}, "unreadable body"),
+        ({"reason": EventReason.ANOTHER_CALL, "facts": {"call_sid": "x"}, "purged_at": timezone.now()}, "another call"),
+    ],
+)
+def test_what_still_cannot_be_applied_says_why(fields: dict[str, Any], said: str, desk: Desk) -> None:
+    call = known_call(call_sid=SID)
+    kept(kind="answer", verdict="active", facts={"call_sid": SID}, call=call)
+    event = kept(b"" if "purged_at" in fields else b"<html>", call=call, reference=call.reference, **fields)
+
+    answer = press(desk, open_event(desk, event))
+
+    assert said in answer.messages
+    assert CallEvent.objects.get(pk=event.pk).reason == fields["reason"]
+    assert said in LogEntry.objects.get().change_message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reason": ""},
+        {"reason": EventReason.HINT, "authentication": Authentication.ACCOUNT_URL},
+        {"reason": EventReason.UNREADABLE, "authentication": Authentication.ACCOUNT_URL},
+    ],
+)
+def test_what_is_applied_or_only_a_hint_has_no_button_and_cannot_be_forced(fields: dict[str, str], desk: Desk) -> None:
+    call = known_call()
+    event = kept(body_of(), reference=call.reference, **fields)
+
+    page = open_event(desk, event)
+    other = open_event(desk, unapplied(call))
+    forged = other.of_class("exotel-apply-again")[0].data | {"exotel_event": [str(event.pk)]}
+    answer = desk.post(target(), forged)
+
+    assert page.of_class("exotel-apply-again") == []
+    assert "left alone" in answer.messages
+    assert CallRecord.objects.get().state == "requested"
+
+
+# Many.
+
+
+def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> None:
+    call = known_call()
+    known, unknown, unread = unapplied(call), unapplied(sid="x"), kept(b"<", call=call, reason=EventReason.UNREADABLE)
+    unread.reference = call.reference
+    unread.save()
+    emptied = kept(call=call, reference=call.reference, reason=EventReason.NO_CALL, purged_at=timezone.now())
+    stranger = kept(call=call, reference=call.reference, reason=EventReason.ANOTHER_CALL)
+    hint = kept(reason=EventReason.HINT, authentication=Authentication.ACCOUNT_URL)
+
+    page = choose(desk, known, unknown, unread, emptied, stranger, hint, kept())
+
+    assert [
+        said in page.text
+        for said in (
+            "no such call Its call is known now: it is linked and applied.",
+            "no such call Its call is still not known: it stays as it is.",
+            "unreadable body Its raw body is read anew.",
+            "no call in the body Its raw body was emptied, so nothing can be read: it stays as it is.",
+            "it names another call It is decided anew whether it is of this call.",
+            "1 event is applied already.",
+            "1 event came to the account's own URL and is only a hint".replace("'", "&#x27;"),
+            "No, take me back",
+        )
+    ] == [True] * 8
+    assert CallRecord.objects.get().state == "requested"
+    assert len(page.of_class("exotel-apply-again")[0].data["exotel_event"]) == 5
+
+
+def test_the_result_is_told_on_the_same_filtered_list(desk: Desk) -> None:
+    calls = [known_call(), known_call()]
+    events = [unapplied(calls[0], "one"), unapplied(calls[1], "two"), unapplied(sid="x")]
+    query = "?reason__exact=unknown_call&kind__exact=callback"
+
+    answer = press(desk, choose(desk, *events, query=query))
+
+    assert answer.messages == "2 events were applied. 1 event was not applied: no such call."
+    assert desk.where == desk.url("exotel_ccm_callevent_changelist") + query
+    assert [call.state for call in CallRecord.objects.all()] == ["ended", "ended"]
+    assert LogEntry.objects.count() == 3
+
+
+def test_no_takes_back_to_the_same_list(desk: Desk) -> None:
+    page = choose(desk, unapplied(), query="?reason__exact=unknown_call")
+
+    back = desk.get(page.links["No, take me back"].replace("&amp;", "&"))
+
+    assert "1 event" in back.text
+    assert desk.where.endswith("?reason__exact=unknown_call")
+    assert CallEvent.objects.get().reason == EventReason.UNKNOWN_CALL
+
+
+def test_all_of_a_search_are_chosen_and_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "MOST", 3)
+    events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
+    applied = [kept() for _n in range(5)]
+
+    page = choose(desk, applied[0], select_across="1")
+    assert "5 events are applied already." in page.text
+    assert len(page.of_class("exotel-apply-again")[0].data["exotel_event"]) == 3
+    assert "3 events were applied." in press(desk, page).messages
+
+    CallEvent.objects.filter(pk__in=[event.pk for event in events]).update(reason=EventReason.UNKNOWN_CALL)
+    unapplied()
+    assert "Choose at most 3 events" in choose(desk, applied[0], select_across="1").messages
+    forged = open_event(desk, events[0]).of_class("exotel-apply-again")[0].data
+    pks = [str(event.pk) for event in CallEvent.objects.exclude(reason="")]
+    assert len(pks) == 4
+    desk.post(target(), forged | {"exotel_event": pks})
+    assert LogEntry.objects.count() == 3 + 3
+
+
+def test_when_nothing_can_be_applied_the_page_says_so(desk: Desk) -> None:
+    page = choose(desk, kept())
+
+    assert "None of the chosen events can be applied again." in page.text
+    assert page.of_class("exotel-apply-again") == []
+
+
+def test_a_page_takes_only_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
+    page = choose(desk, *events)
+    apply_again = applying.apply_again
+
+    def slow(event: CallEvent) -> CallEvent:
+        monkeypatch.setattr(applying, "PATIENCE", 0.0)
+        monkeypatch.setattr(applying.time, "monotonic", lambda: float("inf"))
+        return apply_again(event)
+
+    monkeypatch.setattr(applying, "apply_again", slow)
+
+    assert "1 event was applied. It took too long: 2 events were not begun." in press(desk, page).messages
+
+
+def test_the_page_costs_the_same_for_few_and_for_many(desk: Desk) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            choose(desk, *CallEvent.objects.all())
+        return len(queries)
+
+    for n in range(2):
+        unapplied(known_call(), f"sid{n}")
+    cost()
+    few = cost()
+    for n in range(2, 20):
+        unapplied(known_call(), f"sid{n}")
+
+    assert cost() == few
+
+
+# Who may, and how.
+
+
+def test_without_the_permission_there_is_neither_action_nor_button(looker: Desk, desk: Desk) -> None:
+    event = unapplied(known_call())
+
+    listed = looker.changelist(model="exotel_ccm_callevent")
+    assert looker.response.status_code == 200
+    assert "apply_again" not in listed.html
+    assert open_event(looker, event).of_class("exotel-apply-again") == []
+
+    token = open_event(looker, event).html.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+    looker.post(target(), {"csrfmiddlewaretoken": token, "exotel_event": str(event.pk)})
+    assert looker.response.status_code == 403
+    assert CallRecord.objects.get().state == "requested"
+
+
+def test_strangers_come_to_the_login_and_links_change_nothing(desk: Desk) -> None:
+    event = unapplied(known_call())
+    data = {"exotel_event": str(event.pk)}
+
+    stranger = Client().post(target(), data)
+    without_token = desk.client.post(target(), data)
+    linked = desk.client.get(target(), data)
+
+    assert (stranger.status_code, "/login/" in stranger["Location"]) == (302, True)
+    assert (without_token.status_code, linked.status_code) == (403, 405)
+    assert CallRecord.objects.get().state == "requested"
+
+
+@pytest.mark.parametrize("key", ["", "x", "-1", "9" * 30, "१", "0"])
+def test_keys_that_are_none_are_answered(key: str, desk: Desk) -> None:
+    data = open_event(desk, unapplied()).of_class("exotel-apply-again")[0].data
+
+    desk.post(target(), data | {"exotel_event": [key]})
+
+    assert desk.response.status_code == 200
+
+
+@pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com", "javascript:alert(1)"])
+def test_nobody_is_sent_elsewhere(back: str, desk: Desk) -> None:
+    data = open_event(desk, unapplied()).of_class("exotel-apply-again")[0].data
+
+    desk.post(target(), data | {"exotel_back": [back]})
+
+    assert desk.where == desk.url("exotel_ccm_callevent_changelist")
+
+
+def test_it_works_under_atomic_requests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for alias in connections:
+        monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
+    call = known_call()
+
+    answer = press(desk, open_event(desk, unapplied(call)))
+
+    assert answer.messages == "1 event was applied."
+    call.refresh_from_db()
+    assert call.state == "ended"
+
+
+def atomic_middleware(get_response: Any) -> Any:
+    def respond(request: Any) -> Any:
+        with transaction.atomic():
+            return get_response(request)
+
+    return respond
+
+
+def test_a_middleware_s_transaction_is_said(desk: Desk, settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.atomic_middleware"]
+
+    answer = press(desk, open_event(desk, unapplied(known_call())))
+
+    assert "A middleware of this site has a transaction open" in answer.messages
+    assert CallRecord.objects.get().state == "requested"
+
+
+def test_a_pop_up_has_no_button(desk: Desk) -> None:
+    page = desk.get(desk.url("exotel_ccm_callevent_change", unapplied().pk) + "?_popup=1")
+
+    assert desk.response.status_code == 200
+    assert page.of_class("exotel-apply-again") == []
