@@ -9,15 +9,16 @@ INTERPRETERS := python3.13 python3.12 python3.11 python3 python
 ENSURE_PIP := $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --upgrade >/dev/null
 UTF8 := PYTHONUTF8=1 PYTHONUNBUFFERED=1
 
-.PHONY: help demo test matrix lint docs benchmark clean
+.PHONY: help demo test matrix mutants lint docs benchmark clean
 
 help:
 	@echo 'make demo       a helpdesk whose customers can be called, with a simulated Exotel; Ctrl-C ends it'
 	@echo 'make demo ONCE=1                                ends after the first call: 0 if ticket and simulator agree'
 	@echo 'make demo SPEED=1                               the first call in real time instead of seven times as fast'
 	@echo 'make demo LIVE=1 AGENT=+91… CUSTOMER=+91… EXOPHONE=+91…   rings two real phones, after a typed yes'
-	@echo 'make test       the whole suite, on SQLite, on PostgreSQL and in a browser; ARGS="…" goes to tests/run.py'
+	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
+	@echo 'make mutants    changes lifecycle.py in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make docs       the documentation, in docs/_build'
 	@echo 'make benchmark  callbacks per second, beside a bare Django view'
@@ -33,6 +34,9 @@ test: .venv/test.stamp
 
 matrix: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s matrix $(ARGS)
+
+mutants: .venv/test.stamp .venv/mutants.stamp
+	@exec env $(UTF8) $(PYTHON) -m tests.proofs.mutants
 
 lint: .venv/lint.stamp
 	$(PYTHON) -m ruff check
@@ -68,7 +72,7 @@ clean:
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@touch $@
 
-.venv/test.stamp .venv/lint.stamp .venv/docs.stamp .venv/matrix.stamp: .venv/%.stamp: pyproject.toml | .venv/pip.stamp
+.venv/test.stamp .venv/lint.stamp .venv/docs.stamp .venv/matrix.stamp .venv/mutants.stamp: .venv/%.stamp: pyproject.toml | .venv/pip.stamp
 	@echo 'Installing what "$*" needs into .venv …'
 	@$(PIP) install --editable . --group $*
 	@touch $@ .venv/package.stamp

@@ -90,7 +90,7 @@ class Projection:
 def registers_of(told: Told) -> Registers:
     """Return the registers to which one event amounts."""
     facts = told.facts
-    event = facts.event or told.event if told.kind == EventKind.CALLBACK else facts.event or ""
+    event = event_of(facts, told.event)
     ended = _says_ended(told, event)
     source = _source(told, ended=ended)
     registers: Registers = {
@@ -99,8 +99,8 @@ def registers_of(told: Told) -> Registers:
         "words": [facts.status_raw] if facts.status_raw else [],
         "talk_time": _seconds(facts.talk_time, source),
         "total_duration": _seconds(facts.total_duration, source),
-        "started_at": _moment(facts.started_at, source, earlier=True),
-        "ended_at": _moment(facts.ended_at, source, earlier=False) if ended else None,
+        "started_at": _moment(facts.started_at, source, sign=-1),
+        "ended_at": _moment(facts.ended_at, source, sign=1) if ended else None,
         "ended_seen": [-_micros(told.received_at)] if ended else None,
         "answered_seen": [-_micros(told.received_at)] if event == "answered" else None,
         "recordings": _recordings(facts.recordings, source),
@@ -148,11 +148,8 @@ def _seconds(value: int | None, source: int) -> list[int] | None:
     return None if value is None else [int(value > 0), source, value]
 
 
-def _moment(moment: Moment | None, source: int, *, earlier: bool) -> list[int] | None:
-    if moment is None:
-        return None
-    micros = _micros(moment.at)
-    return [int(moment.zoned), source, -micros if earlier else micros]
+def _moment(moment: Moment | None, source: int, *, sign: int) -> list[int] | None:
+    return None if moment is None else [int(moment.zoned), source, sign * _micros(moment.at)]
 
 
 def _leg(word: str | None, source: int) -> list[Any] | None:
@@ -237,15 +234,15 @@ def chosen_sid(facts: Registers) -> str | None:
 def project(facts: Registers) -> Projection:
     """Return what a call's record says, given its joined facts."""
     phase = PHASES[facts.get("phase", [0])[0]]
-    talk_time = _third(facts, "talk_time")
-    total_duration = _third(facts, "total_duration")
-    started_at = _time(_third(facts, "started_at"), sign=-1)
+    talk_time = _last(facts, "talk_time")
+    total_duration = _last(facts, "total_duration")
+    started_at = _earliest(facts, "started_at")
     ended_at, approximate = _ended_at(facts, started_at, total_duration)
-    recordings = facts.get("recordings") or {}
+    recordings = facts.get("recordings")
     return Projection(
         state=phase.value,
         outcome=_outcome(facts, talk_time) if phase == State.ENDED else "",
-        refusal_code=facts.get("refusal", [0, ""])[1],
+        refusal_code=_last(facts, "refusal") or "",
         call_sid=chosen_sid(facts),
         started_at=started_at,
         answered_at=_answered_at(facts, ended_at, talk_time),
@@ -253,7 +250,7 @@ def project(facts: Registers) -> Projection:
         ended_at_approximate=approximate,
         total_duration=total_duration,
         talk_time=talk_time,
-        recording_url=recordings[min(recordings)][2] if recordings else "",
+        recording_url=recordings[min(recordings)][-1] if recordings else "",
     )
 
 
@@ -263,10 +260,10 @@ def words(facts: Registers) -> list[str]:
 
 
 def _outcome(facts: Registers, talk_time: int | None) -> str:
-    known, _source_rank, index, _raw = facts.get("status", [0, 0, 0, ""])
-    if not known:
+    status = facts.get("status")
+    if not status or not status[0]:
         return Outcome.UNKNOWN.value
-    outcome = OUTCOMES[index]
+    outcome = OUTCOMES[status[2]]
     # An agent who hung up after talking had a conversation, whatever the word says.
     if outcome == Outcome.AGENT_CANCELED and talk_time:
         outcome = Outcome.COMPLETED
@@ -276,11 +273,11 @@ def _outcome(facts: Registers, talk_time: int | None) -> str:
 def _ended_at(
     facts: Registers, started_at: datetime.datetime | None, total_duration: int | None
 ) -> tuple[datetime.datetime | None, bool]:
-    if "ended_seen" not in facts:
-        return None, False
-    if "ended_at" in facts:
-        return _time(_third(facts, "ended_at")), False
-    return _later(started_at, total_duration) or _time(facts["ended_seen"][0], sign=-1), True
+    """Return the end, and whether it is worked out because no final message told it."""
+    seen, told = _earliest(facts, "ended_seen"), _latest(facts, "ended_at")
+    if seen is None or told is not None:
+        return told, False
+    return _later(started_at, total_duration) or seen, True
 
 
 def _later(at: datetime.datetime | None, seconds: int | None) -> datetime.datetime | None:
@@ -300,19 +297,22 @@ def _answered_at(
 ) -> datetime.datetime | None:
     if ended_at is not None and talk_time:
         return ended_at - datetime.timedelta(seconds=talk_time)
-    if "answered_seen" not in facts:
-        return None
-    seen = _EPOCH - int(facts["answered_seen"][0]) * _MICROSECOND
-    return seen if ended_at is None else min(seen, ended_at)
+    seen = _earliest(facts, "answered_seen")
+    return seen if seen is None or ended_at is None else min(seen, ended_at)
 
 
-def _third(facts: Registers, name: str) -> int | None:
-    return facts[name][2] if name in facts else None
+def _last(facts: Registers, name: str) -> Any:
+    return facts[name][-1] if name in facts else None
 
 
 def _micros(at: datetime.datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def _time(micros: int | None, *, sign: int = 1) -> datetime.datetime | None:
-    return None if micros is None else _EPOCH + sign * micros * _MICROSECOND
+def _latest(facts: Registers, name: str) -> datetime.datetime | None:
+    return _EPOCH + facts[name][-1] * _MICROSECOND if name in facts else None
+
+
+def _earliest(facts: Registers, name: str) -> datetime.datetime | None:
+    # Of these registers the larger is the earlier.
+    return _EPOCH - facts[name][-1] * _MICROSECOND if name in facts else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,52 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 AGENT = "+919000000101"
 EXOPHONE = "+918000000700"
 LAST_SPEED = 100_000.0  # a call that goes on when its test is over may last four simulated hours
+# The names of marks and fixtures.
+USES_A_DATABASE = {"db", "transactional_db", "live_server", "django_db", "redis", "postgres_only", "not_on_sqlite"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, without a skip, the tests that are not meant for this database."""
+    from django.db import connection
+
+    left_out = {item for item in items if not belongs_on(connection.vendor, item)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
+def belongs_on(vendor: str, item: pytest.Item) -> bool:
+    """Say whether a test has something to show on this database; those that use none run on SQLite alone."""
+    marks = {mark.name for mark in item.iter_markers()}
+    if vendor == "sqlite":
+        return not marks & {"postgres_only", "not_on_sqlite"}
+    if vendor == "mysql" and "postgres_only" in marks:
+        return False
+    return bool(USES_A_DATABASE & {*marks, *getattr(item, "fixturenames", ())})
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a Redis of our own, as Celery takes it; for tests marked ``redis``."""
+    from tests.redis import NoRedis, running_redis
+
+    try:
+        with running_redis() as url:
+            yield url
+    except NoRedis as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for localhost, with its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    path = folder / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return path
 
 
 @pytest.fixture

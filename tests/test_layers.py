@@ -91,12 +91,13 @@ def test_the_suite_removes_every_exotel_variable() -> None:
 def test_the_runner_hands_no_exotel_variable_to_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXOTEL_API_TOKEN", "real")
     monkeypatch.setenv("POSTGRES_HOST", "db.example.com")
+    monkeypatch.setenv("MYSQL_SOCKET", "/run/mysqld/mysqld.sock")
     monkeypatch.setenv("LANG", "C.UTF-8")
 
     environment = Suite(tmp_path, [])._environment()
 
     assert environment["LANG"] == "C.UTF-8"
-    assert not {name for name in environment if name.startswith("EXOTEL") or name == "POSTGRES_HOST"}
+    assert not {name for name in environment if name.startswith(("EXOTEL", "POSTGRES", "MYSQL"))}
 
 
 def test_a_socket_that_is_not_loopback_is_refused_before_anything_leaves() -> None:

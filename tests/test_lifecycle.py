@@ -1,102 +1,123 @@
-"""The join is a join, and each row of its table holds."""
+"""The rows of the join's table about phase, words and seconds, and what one event amounts to."""
 
 from __future__ import annotations
 
-import datetime
 import itertools
-import json
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from django_exotel_ccm.choices import Outcome, State
-from django_exotel_ccm.lifecycle import (
-    OUTCOMES,
-    Projection,
-    Registers,
-    Told,
-    join,
-    join_all,
-    project,
-    registers_of,
-    words,
-)
+from django_exotel_ccm.exotel.calls import CallFacts
+from django_exotel_ccm.lifecycle import OUTCOMES, Projection, Registers, Told, event_of, registers_of, words
 from tests.told import (
     ACCEPTED,
     ANSWERED,
     RECORDINGS,
     SID,
     STALE,
+    START,
     TERMINAL,
     answer,
     at,
     callback,
     details,
-    events,
     joined,
+    lease,
+    policy,
     shown,
 )
 
-
-def stored(facts: Registers) -> Registers:
-    """Return facts as the database gives them back."""
-    read: Registers = json.loads(json.dumps(facts))
-    return read
+MICROS = int(START.timestamp()) * 1_000_000
 
 
-# The laws.
+def test_what_is_stored_of_an_event_that_tells_everything() -> None:
+    told = callback(
+        "terminal",
+        60,
+        call_sid=SID,
+        status="agent_canceled",
+        status_raw="Agent-Cancelled",
+        talk_time=42,
+        total_duration=0,
+        started_at="2026-02-11 11:30:00",
+        ended_at="2026-02-11T06:00:51Z",
+        recordings=(RECORDINGS[1],),
+        agent_leg="completed",
+        customer_leg="in-progress",
+        agent_id="7d1f",
+        agent_uri="sip:asha",
+    )
 
-registers = st.lists(events(), max_size=3).map(lambda told: joined(*told))
-
-
-@given(registers, registers, registers)
-def test_join_is_commutative_associative_and_idempotent(a: Registers, b: Registers, c: Registers) -> None:
-    assert join(a, b) == join(b, a)
-    assert join(join(a, b), c) == join(a, join(b, c))
-    assert join(a, a) == a
-    assert join(join(a, b), b) == join(a, b)
-    assert join({}, a) == a
-
-
-@given(st.lists(events(), max_size=6), st.data())
-def test_any_order_and_any_repetition_make_the_same_record(told: list[Told], data: st.DataObject) -> None:
-    again = data.draw(st.permutations(told + told[: len(told) // 2])) if told else []
-
-    assert joined(*again) == joined(*told)
-    assert shown(*again) == shown(*told)
-    assert join_all(again)[0] == join_all(told)[0]
-    assert join_all(again)[1] == join_all(told)[1]
-
-
-@given(registers, registers)
-def test_facts_read_back_from_the_database_are_the_same_facts(a: Registers, b: Registers) -> None:
-    assert stored(a) == a
-    assert stored(join(stored(a), b)) == join(a, b)
-
-
-@given(registers)
-def test_every_set_of_facts_can_be_shown(facts: Registers) -> None:
-    record = project(facts)
-
-    assert record.state in State.values
-    assert (record.outcome in Outcome.values) is (record.state == State.ENDED)
-    india = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
-    for moment in (record.started_at, record.answered_at, record.ended_at):
-        assert moment is None or moment.astimezone(india) == moment
+    # Facts that an earlier version has stored are joined with those of today: their form is a promise.
+    assert registers_of(told) == {
+        "phase": [4],
+        "status": [1, 2, 4, "Agent-Cancelled"],
+        "words": ["Agent-Cancelled"],
+        "talk_time": [1, 2, 42],
+        "total_duration": [0, 2, 0],
+        "started_at": [0, 2, -MICROS],
+        "ended_at": [1, 2, MICROS + 51_000_000],
+        "ended_seen": [-MICROS - 60_000_000],
+        "recordings": {"https://recordings.exotel.com/a/1.mp3": [2, 200, RECORDINGS[1]]},
+        "agent_leg": [1, 2, 6, "completed"],
+        "customer_leg": [0, 2, 1, "in-progress"],
+        "agent_id": [2, "7d1f"],
+        "agent_uri": [2, "sip:asha"],
+        "call_sids": {SID: [1, MICROS + 60_000_000, told.fingerprint]},
+    }
 
 
-@given(registers, events())
-def test_news_never_takes_back_what_was_known(facts: Registers, told: Told) -> None:
-    before, after = project(facts), project(join(facts, registers_of(told)))
+SEEN = [-MICROS]  # received at the start
 
-    order = [State.REQUESTED, State.UNCONFIRMED, State.REFUSED, State.ACTIVE, State.ENDED]
-    assert order.index(State(after.state)) >= order.index(State(before.state))
-    for name in ("started_at", "ended_at", "answered_at", "recording_url", "refusal_code", "call_sid"):
-        assert bool(getattr(after, name)) >= bool(getattr(before, name)), name
-    for name in ("talk_time", "total_duration"):
-        assert (getattr(after, name) or 0) > 0 or not getattr(before, name), name
+
+@pytest.mark.parametrize(
+    ("told", "registers"),
+    [
+        (callback("answered"), {"phase": [3], "answered_seen": SEEN}),
+        (callback("terminal"), {"phase": [4], "ended_seen": SEEN}),
+        (callback("", status_raw="hm"), {"phase": [3], "status": [0, 1, 0, "hm"], "words": ["hm"]}),
+        (callback("", talk_time=1), {"phase": [3], "talk_time": [1, 1, 1]}),
+        (callback("", customer_leg="hm"), {"phase": [3], "customer_leg": [0, 1, 0, "hm"]}),
+        (answer(State.ACTIVE), {"phase": [3]}),
+        (answer(State.REFUSED, refusal="10706", tries=2), {"phase": [2], "refusal": [2, "10706"]}),
+        (policy(), {"phase": [2], "refusal": [1, "night"]}),
+        (lease(), {"phase": [1]}),
+        (details(), {"phase": [0]}),
+        (details(call_sid=SID), {"phase": [3], "call_sids": {SID: [1, MICROS, details(call_sid=SID).fingerprint]}}),
+        (details(status="busy"), {"phase": [4], "status": [1, 3, 1, "busy"], "words": ["busy"], "ended_seen": SEEN}),
+    ],
+)  # fmt: skip
+def test_what_is_stored_of_an_event_that_tells_little(told: Told, registers: Registers) -> None:
+    assert registers_of(told) == registers
+
+
+@pytest.mark.parametrize(
+    ("facts", "vouched", "event"),
+    [
+        ({}, "", ""),
+        ({}, "answered", "answered"),
+        ({}, "terminal", "terminal"),
+        ({"event": "answered"}, "terminal", "answered"),
+        ({"event": "terminal"}, "answered", "terminal"),
+        ({"event": "terminal", "state": "active"}, "terminal", "terminal"),
+        ({"state": "active"}, "terminal", "terminal"),
+        ({"event_raw": "ringing"}, "terminal", "terminal"),
+        ({"event_raw": "ringing", "state": "terminal"}, "terminal", "terminal"),
+        ({"event_raw": "ringing", "state": "active"}, "terminal", ""),
+        ({"event_raw": "ringing", "state": "active"}, "answered", "answered"),
+    ],
+)
+def test_which_event_a_callback_reports(facts: dict[str, str], vouched: str, event: str) -> None:
+    said = CallFacts(**facts)
+
+    assert event_of(said, vouched) == event
+    # The ledger keeps what was decided, and a replay decides again.
+    assert event_of(said, event) == event
+    assert ("answered_seen" in registers_of(callback(vouched, **facts))) is (event == "answered")
+    assert shown(callback(vouched, **facts)).state == (
+        State.ENDED if "terminal" in (event, said.state) else State.ACTIVE
+    )
 
 
 @pytest.mark.parametrize("refused_first", [False, True])
@@ -135,6 +156,9 @@ def test_every_order_of_a_real_call_with_every_message_twice(refused_first: bool
         ([answer(State.UNCONFIRMED)], State.UNCONFIRMED),
         ([answer(State.UNCONFIRMED), answer(State.REFUSED)], State.REFUSED),
         ([answer(State.REFUSED), answer(State.ACTIVE)], State.ACTIVE),
+        ([lease()], State.UNCONFIRMED),
+        ([lease(), answer(State.ACTIVE)], State.ACTIVE),
+        ([policy()], State.REFUSED),
         ([details()], State.REQUESTED),  # a 404 finds nothing
         ([details(call_sid=SID, state="active")], State.ACTIVE),
         ([answer(State.UNCONFIRMED), callback("answered")], State.ACTIVE),
@@ -176,6 +200,16 @@ def test_an_unknown_word_never_reads_as_completed_and_never_hides_a_known_one() 
     assert words(joined(unknown, TERMINAL)) == ["completed", "missed"]
 
 
+def test_of_one_outcome_told_in_two_words_the_same_is_stored_in_any_order() -> None:
+    one, other = (callback("terminal", status="agent_canceled", status_raw=raw) for raw in ("agent-cancelled", "AGENT"))
+
+    assert joined(one, other)["status"] == joined(other, one)["status"] == [1, 2, 4, "agent-cancelled"]
+
+
+def test_a_word_that_came_without_its_spelling_is_stored_as_it_reads() -> None:
+    assert joined(callback("terminal", status="failed", status_raw=None))["status"] == [1, 2, 0, "failed"]
+
+
 def test_an_outcome_shows_only_when_the_call_has_ended() -> None:
     assert shown(answer(State.ACTIVE, status="completed")).outcome == ""
 
@@ -207,7 +241,10 @@ def test_seconds(name: str) -> None:
     corrected = details(call_sid=SID, state="terminal", **{name: 40})
     denied = details(call_sid=SID, state="terminal", **{name: 0})
 
-    assert (seconds(none), seconds(zero), seconds(some)) == (None, 0, 42)
+    one = callback("answered", 1, **{name: 1})
+
+    assert (seconds(none), seconds(zero), seconds(one), seconds(some)) == (None, 0, 1, 42)
+    assert seconds(one, denied) == seconds(denied, one) == 1
     assert seconds(some, denied) == seconds(denied, some) == 42
     assert seconds(some, corrected) == seconds(corrected, some) == 40
     assert seconds(some, details(call_sid=SID, state="active", **{name: 50})) == 42

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pkgutil
 import random
@@ -49,6 +50,19 @@ def test_an_end_told_before_the_end_is_none() -> None:
 
     assert (record.state, record.ended_at) == (State.ACTIVE, None)
     assert shown(callback("answered", ended_at=ZONED), callback("terminal", 90)).ended_at == at(90)
+
+
+def test_what_has_not_ended_has_no_approximate_end() -> None:
+    record = shown(callback("answered", started_at=ZONED, total_duration=51))
+
+    assert (record.ended_at, record.ended_at_approximate) == (None, False)
+
+
+@pytest.mark.parametrize("moment", ["2026-02-11T06:00:00.123457Z", "9998-12-31T23:59:58.999999Z"])
+def test_no_microsecond_is_lost(moment: str) -> None:
+    told = callback("terminal", started_at=moment, ended_at=moment)
+
+    assert shown(told).started_at == shown(told).ended_at == datetime.datetime.fromisoformat(moment)
 
 
 def test_an_end_nobody_told_is_worked_out() -> None:
@@ -130,7 +144,7 @@ BASE = "https://recordings.exotel.com/a"
 
 
 def test_of_one_recording_the_better_source_s_then_the_longest_valid_url_is_kept() -> None:
-    early, late = f"{BASE}/1.mp3?Expires=100&Z=z", f"{BASE}/1.mp3?Expires=200&A=a"
+    early, late = f"{BASE}/1.mp3?Expires=99&Z=z", f"{BASE}/1.mp3?Expires=100&A=a"
 
     assert (
         shown(callback("terminal", recordings=(late,)), callback("terminal", recordings=(early,))).recording_url == late
@@ -154,6 +168,7 @@ def test_the_smallest_of_several_recordings_is_shown_and_twenty_are_kept() -> No
     facts = joined(*(callback("terminal", recordings=(url,)) for url in urls))
 
     assert len(facts["recordings"]) == KEPT
+    assert shown(callback("terminal")).recording_url == ""
     assert shown(callback("terminal", recordings=tuple(urls[:20]))).recording_url == min(urls[:20])
     assert shown(TERMINAL, callback("terminal", 99)).recording_url == shown(TERMINAL).recording_url != ""
 
@@ -168,10 +183,19 @@ def test_legs() -> None:
 
     for index, word in enumerate(LEG_ORDER):
         assert leg(*reversed(LEG_ORDER[: index + 1])) == word
+        assert leg(word, "zzz") == word
     assert leg("in-progress", "hm") == "in-progress"
-    final_by_callback = callback("answered", agent_leg="completed")
-    running_by_details = details(call_sid=SID, state="terminal", agent_leg="in-progress")
-    assert joined(final_by_callback, running_by_details)["agent_leg"][-1] == "completed"
+
+
+@pytest.mark.parametrize("name", ["agent_leg", "customer_leg"])
+@pytest.mark.parametrize("word", LEG_ORDER[1:])
+def test_of_a_leg_the_final_word_stands_then_the_better_source_s(word: str, name: str) -> None:
+    by_callback = callback("answered", **{name: word})
+    running = details(call_sid=SID, state="terminal", **{name: "in-progress"})
+    by_details = details(call_sid=SID, state="terminal", **{name: "no-answer"})
+
+    assert joined(by_callback, running)[name][-1] == word
+    assert joined(by_callback, by_details)[name][-1] == "no-answer"
 
 
 def test_the_agent_whom_exotel_names_is_the_better_source_s() -> None:
@@ -199,6 +223,17 @@ def test_without_an_answer_the_first_told_sid_is_the_call_s() -> None:
     assert chosen_sid(join_all([later, first])[0]) == "b"
     assert chosen_sid(join_all([later, first], taken={"b"})[0]) == "a"
     assert join_all([later], taken={"a"}) == ({"strangers": [1]}, {later.fingerprint})
+
+
+def test_an_answer_under_another_call_s_sid_counts_without_it() -> None:
+    accepted = answer(State.ACTIVE, 1, call_sid="taken")
+
+    assert join_all([accepted], taken={"taken"}) == (joined(answer(State.ACTIVE, 1)), set())
+    assert join_all([accepted, ANSWERED], taken={"taken"}) == (joined(answer(State.ACTIVE, 1), ANSWERED), set())
+
+
+def test_a_call_of_which_no_stranger_told_is_not_marked() -> None:
+    assert join_all([ACCEPTED, ANSWERED, TERMINAL]) == (joined(ACCEPTED, ANSWERED, TERMINAL), set())
 
 
 def test_the_rooms_that_speak_exotel_and_decide_states_need_no_settings() -> None:

@@ -57,6 +57,16 @@ def answer(verdict: State, received: float = 0, *, refusal: str = "", tries: int
     return _told(EventKind.ANSWER, received, facts, verdict=verdict.value, refusal=refusal, tries=tries)
 
 
+def lease(received: float = 0) -> Told:
+    """Our own note that no answer to the POST was ever written down."""
+    return _told(EventKind.LEASE, received, {}, verdict=State.UNCONFIRMED.value)
+
+
+def policy(received: float = 0, refusal: str = "night") -> Told:
+    """A policy's refusal, before anything was sent."""
+    return _told(EventKind.POLICY, received, {}, verdict=State.REFUSED.value, refusal=refusal)
+
+
 def _told(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) -> Told:
     for name in ("started_at", "ended_at"):
         if name in facts:
@@ -101,6 +111,7 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
     said: dict[str, Any] = {
         "call_sid": draw(st.sampled_from([None, SID, SID, "another"])),
         "event": draw(st.sampled_from([None, "answered", "terminal"])),
+        "event_raw": draw(st.sampled_from([None, "recording_stop_success"])),
         "state": draw(st.sampled_from([None, "active", "terminal"])),
         "agent_leg": draw(st.sampled_from([None, *LEG_WORDS, "hm"])),
         "customer_leg": draw(st.sampled_from([None, *LEG_WORDS, "hm"])),
@@ -125,13 +136,15 @@ def events(draw: st.DrawFn) -> Told:
     """One event of any kind, received around the time of the call, or at the ends of the calendar."""
     received = draw(st.integers(0, 600) | st.sampled_from([-1_700_000_000, 250_000_000_000]))
     said = draw(facts())
-    kind = draw(st.sampled_from(["callback", "callback", "details", "answer", "policy"]))
+    kind = draw(st.sampled_from(["callback", "callback", "details", "answer", "policy", "lease"]))
     if kind == "callback":
         return callback(draw(st.sampled_from(["answered", "terminal"])), received, **said)
     if kind == "details":
         return details(received, **said)
     if kind == "policy":
-        return _told(EventKind.POLICY, received, {}, verdict=State.REFUSED.value, refusal="night")
+        return policy(received)
+    if kind == "lease":
+        return lease(received)
     verdict = draw(st.sampled_from([State.UNCONFIRMED, State.REFUSED, State.ACTIVE]))
     refusal = draw(st.sampled_from(["10706", "1012"])) if verdict == State.REFUSED else ""
     accepted = {"call_sid": said["call_sid"]} if verdict == State.ACTIVE else {}

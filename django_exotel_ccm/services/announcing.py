@@ -56,7 +56,7 @@ def announce(
     news = list(_news(before, call.facts, changed))
     if news and (rebuilt or "strangers" in call.facts):
         told = set(call.announcements.using(using).values_list("key", flat=True))
-        news = [one for one in news if one.key not in told]
+        news = [one for one in _corrected(news, told, call.facts, changed) if one.key not in told]
     if not news:
         return
     rows = [_row(call, event, one) for one in news]
@@ -84,9 +84,24 @@ def _news(before: Registers, after: Registers, changed: list[str]) -> Iterator[_
         yield _News(SignalName.CALL_ENDED, "ended")
     for recording in sorted(set(after.get("recordings") or {}) - set(before.get("recordings") or {})):
         yield _News(SignalName.RECORDING_READY, f"recording:{_digest(recording)}")
+    if was == ended:
+        yield from _update(after, changed)
+
+
+def _update(after: Registers, changed: list[str]) -> Iterator[_News]:
     later = [name for name in changed if name != "recording_url"]
-    if was == ended and later:
+    if later:
         yield _News(SignalName.CALL_UPDATED, f"updated:{_digest(json.dumps(after, sort_keys=True))}", changed=later)
+
+
+def _corrected(news: list[_News], told: set[str], after: Registers, changed: list[str]) -> Iterator[_News]:
+    """Yield the news of a call whose end may have been announced before it came true: by a stranger, or by mistake."""
+    for one in news:
+        if one.key == "ended" and one.key in told:
+            yield from _update(after, changed)
+        else:
+            one.superseded |= one.key == "answered" and "ended" in told
+            yield one
 
 
 def _digest(text: str) -> str:

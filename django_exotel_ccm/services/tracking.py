@@ -126,12 +126,10 @@ def _stranger(call: CallRecord, event: CallEvent, using: str) -> str:
     sid = event.facts.get("call_sid")
     if not sid or sid == call.call_sid:
         return ""
-    others = CallRecord.objects.using(using).filter(account=call.account, call_sid=sid)
-    if not call.call_sid and not others.exists():
-        return ""
-    if event.kind == EventKind.ANSWER:
+    taken = CallRecord.objects.using(using).filter(account=call.account, call_sid=sid).exists()
+    if taken and event.kind == EventKind.ANSWER:
         logger.error("Exotel accepted call %s under sid %s, which another call has already.", call.reference, sid)
-    return EventReason.ANOTHER_CALL
+    return EventReason.ANOTHER_CALL if taken or call.call_sid else ""
 
 
 def _take_over(

@@ -128,7 +128,7 @@ def client_of(host: Host, settings: Any) -> Client:
     """Return a client of a site with the host's settings, that checks CSRF tokens too."""
     for name, value in host.settings.items():
         setattr(settings, name, [*settings.MIDDLEWARE, *value] if name == "MIDDLEWARE" else value)
-    return Client(enforce_csrf_checks=True, headers=host.headers, raise_request_exception=True)
+    return Client(enforce_csrf_checks=True, headers=host.headers)
 
 
 @pytest.mark.parametrize("host", HOSTS)

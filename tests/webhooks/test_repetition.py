@@ -229,3 +229,22 @@ def test_accounts_name_their_calls_on_their_own(calls: Calls) -> None:
     calls.deliver(call, body_of())
 
     assert calls.reread(call).call_sid == SID
+
+
+def test_an_end_that_only_a_stranger_told_is_followed_by_the_true_one(
+    calls: Calls, receivers: Callable[..., None]
+) -> None:
+    heard: list[Any] = []
+    for name in ("call_accepted", "call_answered", "call_ended"):
+        receivers(getattr(signals, name), lambda name=name, **news: heard.append(name), dispatch_uid=name)
+    receivers(signals.call_updated, lambda call, changed, **news: heard.append((call.outcome, "outcome" in changed)))
+    call = calls.requested()
+
+    calls.deliver(call, body_of("terminal", OTHER, call_status="busy"))
+    calls.answer(call, State.ACTIVE, {"call_sid": SID})
+    calls.deliver(call, body_of("answered"), "answered")
+    calls.deliver(call, body_of("terminal", call_status="completed", total_talk_time=42))
+
+    assert heard == ["call_accepted", "call_ended", ("", True), ("completed", True)]
+    record = calls.reread(call)
+    assert (record.state, record.outcome) == (State.ENDED, "completed")
