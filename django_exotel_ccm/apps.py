@@ -1,4 +1,4 @@
-"""Wires checks and the admin attachment when Django starts."""
+"""Wires checks, jobs and the admin attachment when Django starts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ class ExotelCCMConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Hide credentials, register the checks, and attach "Call customer" to the host's admin."""
+        """Hide credentials, register checks and jobs, and attach "Call customer" to the host's admin."""
         from django_exotel_ccm import accounts, checks, conf  # noqa: PLC0415 - the app registry is ready only now
+        from django_exotel_ccm.services import jobs  # noqa: PLC0415
 
         conf.hide_literal_accounts()
         request_started.connect(accounts.hide_credentials, dispatch_uid="django_exotel_ccm.hide_credentials")
         checks.register_all()
+        jobs.register_all()
         if apps.is_installed("django.contrib.admin"):
             from django_exotel_ccm.admin import attach  # noqa: PLC0415 - hosts without an admin have no such app
 

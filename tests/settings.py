@@ -63,6 +63,21 @@ if "POSTGRES_HOST" in os.environ:
             "OPTIONS": {"application_name": "django-exotel-ccm tests"},
         }
     }
+    INSTALLED_APPS += ["django_tasks_db"]
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+elif "MYSQL_SOCKET" in os.environ:
+    import pymysql
+
+    pymysql.install_as_MySQLdb()  # the driver of Django's own choice has to be compiled
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.mysql",
+            "HOST": os.environ["MYSQL_SOCKET"],
+            "NAME": "exotel_ccm",
+            "USER": "root",
+            "TEST": {"CHARSET": "utf8mb4"},
+        }
+    }
 else:
     DATABASES = {
         "default": {

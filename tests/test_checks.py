@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from typing import Any
 
+import django
 import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.db import models
 from django.test.utils import isolate_apps
 
-from django_exotel_ccm import tickets
+from django_exotel_ccm import signals, tickets
+from django_exotel_ccm.checks import check_runner
 from tests.exotel.leaks import KEY, TOKEN, leaks_in
-from tests.helpdesk.models import Customer
+from tests.helpdesk.models import Customer, Ticket
 
 BASE = {"CALLBACK_BASE_URL": "https://crm.example.com"}
 PHONE = {"prefix": "ticket", "phone": "customer.phone"}
@@ -77,6 +81,8 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E010", {"TICKETS": {"helpdesk.UrgentTicket": {**PHONE, "phone": "ticket_ptr.customer.fone"}}}),
         ("E010", {"TICKETS": {"helpdesk.Lead": {**PHONE, "phone": "leadphone"}}}),
         ("W004", {"TICKETS": {"helpdesk.LoudTicket": PHONE}}),
+        ("E015", {"RUNNER": "threads"}),
+        ("E015", {"RUNNER": "crm.nowhere.enqueue"}),
     ],
 )
 def test_each_mistake_draws_its_own_message(settings: Any, number: str, keys: dict[str, Any]) -> None:
@@ -215,3 +221,96 @@ def test_a_key_must_fit_behind_its_prefix(
     assert set(found) == ({"W004"} if fits else {"E012", "W004"})
     if not fits:
         assert "may have 122 characters, but custom_field has room for 121 behind 'orders_'" in found["E012"].msg
+
+
+# Announcements and their runner.
+
+
+class Desk:
+    """A host's class with a receiver of its own."""
+
+    def on_end(self, **kwargs: Any) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("others", [Ticket, None])
+def test_two_receivers_with_one_name(receivers: Any, others: Any) -> None:
+    for sender in (Ticket, others):
+        receivers(signals.call_ended, Desk().on_end, sender=sender)
+
+    found = ours()
+
+    assert list(found) == ["E014"]
+    assert f"Several receivers of call_ended are called '{HERE}.Desk.on_end'" in found["E014"].msg
+    assert "dispatch_uid=" in (found["E014"].hint or "")
+
+
+def test_receivers_of_different_senders_and_signals_may_share_a_name(receivers: Any) -> None:
+    for signal in (signals.call_ended, signals.call_answered):
+        for sender in (Ticket, Customer):
+            receivers(signal, Desk().on_end, sender=sender)
+    for uid in ("one", "other"):
+        receivers(signals.call_ended, Desk().on_end, sender=Ticket, dispatch_uid=uid)
+
+    assert ours() == {}
+
+
+@pytest.mark.parametrize(
+    ("runner", "library", "extra"), [("celery", "celery", "celery"), ("django_tasks", "django.tasks", "tasks")]
+)
+def test_a_runner_whose_library_is_missing(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, runner: str, library: str, extra: str
+) -> None:
+    if runner == "django_tasks" and django.VERSION < (6, 0):
+        library = "django_tasks"
+    monkeypatch.delitem(sys.modules, f"django_exotel_ccm.background.with_{runner}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    settings.EXOTEL_CCM = {**BASE, "RUNNER": runner}
+
+    [found] = check_runner()  # Django's own checks need Django's own tasks
+
+    assert (found.id, found.level) == ("exotel_ccm.E015", checks.ERROR)
+    assert f"RUNNER '{runner}' cannot be used: {library} is not installed." in found.msg
+    assert found.hint == f'Type: pip install "django-exotel-ccm[{extra}]"'
+
+
+@pytest.mark.parametrize("set_up", [True, False])
+def test_celery_needs_an_app_in_this_process(settings: Any, monkeypatch: pytest.MonkeyPatch, set_up: bool) -> None:
+    from django_exotel_ccm.background import with_celery
+
+    monkeypatch.setattr(with_celery, "has_app", lambda: set_up)
+    settings.EXOTEL_CCM = {**BASE, "RUNNER": "celery"}
+
+    found = ours()
+
+    assert list(found) == ([] if set_up else ["E015"])
+    assert set_up or "from .celery import app as celery_app" in (found["E015"].hint or "")
+
+
+def test_celery_s_own_stand_in_is_no_app() -> None:
+    program = "import celery; from django_exotel_ccm.background.with_celery import has_app; print(has_app())"
+    made = program.replace("celery;", "celery; app = celery.Celery('crm');", 1)
+
+    said = [
+        subprocess.run([sys.executable, "-c", one], capture_output=True, text=True, check=True, timeout=60).stdout
+        for one in (program, made)
+    ]
+
+    assert said == ["False\n", "True\n"]
+
+
+class TicketsElsewhere:
+    """A router of a host with a database for its tickets."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "tickets" if model._meta.app_label == "helpdesk" else None
+
+
+def test_tickets_in_another_database(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{HERE}.TicketsElsewhere"]
+    settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": PHONE}}
+
+    found = ours()
+
+    assert list(found) == ["W006"]
+    assert "helpdesk.Ticket is written to the database 'tickets' and calls to 'default'" in found["W006"].msg

@@ -8,10 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.run import ROOT, CannotRun, Part, Suite, summary
+from tests import mariadb, redis
+from tests.conftest import belongs_on
+from tests.parts import Part, summary
+from tests.run import AT_ONCE, ROOT, CannotRun, Suite
 
 QUICK = "tests/exotel/test_values.py"
 
@@ -45,6 +50,26 @@ def test_the_last_line_counts_what_ran(folder: Path) -> None:
     assert output.splitlines()[-1].endswith(" passed, 0 failed, 0 skipped")
     assert int(output.splitlines()[-1].split()[0]) > 10
     assert list(folder.iterdir()) == []
+
+
+def test_two_parts_at_once_are_told_apart_and_counted_together(folder: Path) -> None:
+    (folder / "test_database.py").write_text(
+        "import os\n"
+        "def test_good(): print('this is', os.environ.get('POSTGRES_HOST', 'a file'))\n"
+        "def test_bad(): assert 'POSTGRES_HOST' not in os.environ\n"
+    )
+    chosen = ("--only", "sqlite", "--only", "postgres")
+
+    process = runner(*chosen, "-q", "-s", str(folder / "test_database.py"), folder=folder)
+    output, _ = process.communicate(timeout=60)
+
+    lines = output.splitlines()
+    begins = {name: f"{name:<8} | " if AT_ONCE > 1 else "" for name in ("sqlite", "postgres")}
+    assert process.returncode == 1
+    assert any(line.startswith(begins["sqlite"]) and "this is a file" in line for line in lines)
+    assert any(line.startswith(begins["postgres"]) and "this is /" in line for line in lines)
+    assert [line.split()[:4] for line in lines[-3:-1]] == [["sqlite", "2", "0", "0"], ["postgres", "1", "1", "0"]]
+    assert lines[-1] == "3 passed, 1 failed, 0 skipped"
 
 
 def test_a_test_that_fails_fails_the_run(folder: Path) -> None:
@@ -84,29 +109,48 @@ def test_a_skip_is_said_loudly_and_fails_in_ci(folder: Path, ci: str, status: in
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("names", [["postgres"], ["postgres", "sqlite", "mariadb"]], ids="+".join)
+def test_a_stopped_run_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals, names: list[str]) -> None:
     (folder / "test_long.py").write_text(
         "import os, pathlib, time\n"
         "def test_long():\n"
-        "    note = pathlib.Path(__file__).with_name('started')\n"
-        "    note.with_suffix('.part').write_text(f\"{os.getpid()} {os.environ['POSTGRES_HOST']}\")\n"
+        "    note = pathlib.Path(__file__).with_name(f'{os.getpid()}.started')\n"
+        "    note.with_suffix('.part').write_text(os.environ.get('POSTGRES_HOST', ''))\n"
         "    note.with_suffix('.part').rename(note)\n"
         "    time.sleep(60)\n"
     )
-    process = runner("--only", "postgres", "-q", str(folder / "test_long.py"), folder=folder)
-    started = folder / "started"
-    while not started.exists():
+    only = [word for name in names for word in ("--only", name)]
+    process = runner(*only, "-q", str(folder / "test_long.py"), folder=folder)
+    while len(started := list(folder.glob("*.started"))) < min(len(names), AT_ONCE):
         assert process.poll() is None
         time.sleep(0.05)
 
     process.send_signal(number)
     process.communicate(timeout=60)
 
-    pytest_process, socket_folder = started.read_text().split(maxsplit=1)
     assert process.returncode == 128 + number
-    assert not Path("/proc", pytest_process).exists()
-    assert not Path(socket_folder).exists()
+    for note in started:
+        socket_folder = note.read_text()
+        assert not Path("/proc", note.stem).exists()
+        assert not socket_folder or not Path(socket_folder).exists()
     assert not [path for path in folder.iterdir() if path.name.startswith("exotel-ccm")]
+
+
+@pytest.mark.parametrize("name", ["mariadb", "redis"])
+def test_a_server_that_is_not_here_and_cannot_be_installed_is_a_skip_that_says_what_to_type(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(mariadb, "OUTSIDE_PATH", str(tmp_path))
+    suite = Suite(tmp_path, [])
+
+    suite.run([name])
+
+    text, status = summary([Part("sqlite", passed=3), *suite.parts], skip_is_failure=True)
+    assert status == 1
+    assert f"SKIPPED {name}: " in text
+    assert "apt-get install " + " ".join({"mariadb": mariadb, "redis": redis}[name].PACKAGES) in text
+    assert text.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
 
 
 def test_a_part_that_cannot_run_is_counted_and_named(tmp_path: Path) -> None:
@@ -115,9 +159,33 @@ def test_a_part_that_cannot_run_is_counted_and_named(tmp_path: Path) -> None:
     def away(part: Part) -> None:
         raise CannotRun("no browser")
 
-    suite._part("browser", away)
-    text, status = summary([Part("sqlite", passed=3), *suite.parts], skip_is_failure=True)
+    browser = suite._part("browser", away)
+    text, status = summary([Part("sqlite", passed=3), browser], skip_is_failure=True)
 
     assert status == 1
     assert "SKIPPED browser: no browser" in text
     assert text.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    ("marks", "fixtures", "databases"),
+    [
+        ([], ["monkeypatch"], ["sqlite"]),
+        ([], ["host", "transactional_db"], ["sqlite", "postgresql", "mysql"]),
+        (["django_db"], [], ["sqlite", "postgresql", "mysql"]),
+        (["books_differ"], ["live_server"], ["sqlite", "postgresql", "mysql"]),
+        (["not_on_sqlite"], ["db"], ["postgresql", "mysql"]),
+        (["not_on_sqlite"], [], ["postgresql", "mysql"]),
+        (["postgres_only"], [], ["postgresql"]),
+        (["postgres_only", "not_on_sqlite"], ["db"], ["postgresql"]),
+        (["redis"], [], ["sqlite", "postgresql", "mysql"]),
+    ],
+)
+def test_a_test_runs_where_it_has_something_to_show(
+    marks: list[str], fixtures: list[str], databases: list[str]
+) -> None:
+    item: Any = SimpleNamespace(
+        iter_markers=lambda: [SimpleNamespace(name=name) for name in marks], fixturenames=fixtures
+    )
+
+    assert [vendor for vendor in ("sqlite", "postgresql", "mysql") if belongs_on(vendor, item)] == databases

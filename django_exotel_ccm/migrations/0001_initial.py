@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                 ('label', models.CharField(blank=True, help_text='What this number is for.', max_length=100, verbose_name='label')),
                 ('is_default', models.BooleanField(default=False, help_text='Used for agents who have no ExoPhone of their own; one per account.', verbose_name='default')),
                 ('is_active', models.BooleanField(default=True, help_text='Only active ExoPhones are used.', verbose_name='active')),
-                ('default_for', models.GeneratedField(db_persist=True, expression=models.Case(models.When(is_default=True, then=models.F('account')), default=None), help_text='The account whose default this is.', output_field=models.CharField(max_length=50, null=True), unique=True, verbose_name='default for')),
+                ('default_for', models.GeneratedField(db_persist=True, expression=models.Case(models.When(is_default=True, then=models.F('account')), default=None), help_text='The account whose default this is.', max_length=50, output_field=models.CharField(max_length=50, null=True), unique=True, verbose_name='default for')),
             ],
             options={
                 'verbose_name': 'ExoPhone',

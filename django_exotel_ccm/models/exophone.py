@@ -46,6 +46,7 @@ class ExoPhone(models.Model):
         expression=models.Case(models.When(is_default=True, then=models.F("account")), default=None),
         output_field=models.CharField(max_length=50, null=True),
         db_persist=True,
+        max_length=50,  # what MySQL's check asks of the field itself
         unique=True,
         verbose_name=_("default for"),
         help_text=_("The account whose default this is."),

@@ -185,7 +185,7 @@ class _Pass:
         call.plan()
         mine = CallRecord.objects.using(self._using).filter(pk=call.pk, next_check_at=seen)
         moved = {name: getattr(call, name) for name in ("details_at", "announce_at", "next_check_at")}
-        # MariaDB knows deadlocks of single rows, too: callbacks reach them by another index.
+        # On MariaDB a statement on its own, too, may be chosen as the victim of a deadlock.
         return bool(commit(partial(mine.update, **moved), using=self._using))
 
     def _look_after(self, call: CallRecord, *, asks: bool, tells: bool) -> None:

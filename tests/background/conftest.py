@@ -1,0 +1,74 @@
+"""Calls whose end is told to a worker, and processes that do the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from subprocess import Popen
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_exotel_ccm import signals
+from django_exotel_ccm.models import Announcement, CallRecord
+from tests.background.listening import UID, note_end
+from tests.children import child
+from tests.helpdesk.models import Ticket
+from tests.webhooks.conftest import Calls, body_of
+
+PATIENCE = 30.0  # seconds
+
+Start = Callable[..., AbstractContextManager["Popen[str]"]]
+
+
+@pytest.fixture
+def run_with(settings: Any, receivers: Any) -> Callable[[str], None]:
+    """Set ``RUNNER``, and listen in this process too, as every process of a host does."""
+    receivers(signals.call_ended, note_end, dispatch_uid=UID)
+
+    def use(runner: str) -> None:
+        settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": runner}
+
+    return use
+
+
+@pytest.fixture
+def accepted(host: Any, client: Client) -> CallRecord:
+    """A call about a ticket that Exotel accepted."""
+    ticket = host.ticket()
+    return Calls(client).accepted(ticket=ticket, custom_field=f"ticket_{ticket.pk}")
+
+
+@pytest.fixture
+def hang_up(client: Client) -> Callable[[CallRecord], int]:
+    """Deliver the callback of a call's end, and return the HTTP status."""
+    return lambda call: Calls(client).deliver(call, body_of()).status_code
+
+
+def start_worker(*command: str, **environment: str) -> AbstractContextManager[Popen[str]]:
+    """Start a worker's process on the test's database."""
+    return child(*command, DJANGO_SETTINGS_MODULE="tests.background.worker_settings", **environment)
+
+
+def wait_until(true: Callable[[], Any], process: Popen[str] | None = None) -> None:
+    """Wait for something that a process does; fail with what it printed when it ends or does not do it."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        ended = process is not None and process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            printed = ""
+            if process is not None and process.stdout is not None:
+                process.kill()
+                printed = process.stdout.read()
+            pytest.fail(f"It did not happen. {printed}")
+        time.sleep(0.05)
+
+
+def state_of(signal: str = "call_ended") -> str:
+    return Announcement.objects.get(signal=signal).state
+
+
+def notes() -> list[str]:
+    return Ticket.objects.get().notes.splitlines()

@@ -1,0 +1,63 @@
+"""RUNNER "django_tasks", with django-tasks-db's own worker in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.telling import tell_call
+from tests.background.conftest import notes, start_worker, state_of, wait_until
+
+pytestmark = pytest.mark.postgres_only("the tests' settings have django-tasks-db there")
+WORKER = ("-m", "django", "db_worker", "--no-startup-delay", "--no-reload", "--interval", "0.1")
+
+
+@pytest.fixture
+def statuses() -> Callable[[], list[str]]:
+    """The queue's own view of its jobs."""
+    from django_tasks_db.models import DBTaskResult
+
+    return lambda: list(DBTaskResult.objects.values_list("status", flat=True))
+
+
+def test_a_worker_tells_what_a_callback_brought(
+    run_with: Any, accepted: CallRecord, hang_up: Any, statuses: Any
+) -> None:
+    run_with("django_tasks")
+
+    assert hang_up(accepted) == 200
+    before = state_of(), statuses(), notes()
+    with start_worker(*WORKER, "--batch") as worker:
+        wait_until(lambda: state_of() == "done", worker)
+        ended = worker.wait(20)
+
+    assert before == ("pending", ["READY"], [])
+    assert (ended, notes(), statuses()) == (0, [f"ended in {worker.pid}"], ["SUCCESSFUL"])
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
+    run_with: Any, accepted: CallRecord, hang_up: Any, statuses: Any, tmp_path: Path
+) -> None:
+    run_with("django_tasks")
+    hang_up(accepted)
+    inside = tmp_path / "inside"
+    with start_worker(*WORKER, TEST_INSIDE=str(inside)) as worker:
+        wait_until(inside.exists, worker)
+        worker.send_signal(signal.SIGKILL)
+        ended = worker.wait(20)
+    assert (ended, state_of(), notes()) == (-signal.SIGKILL, "pending", [])
+    assert statuses() == ["RUNNING"]  # for good: the queue does not know
+
+    # The database needs a moment to see that the worker is gone.
+    wait_until(lambda: tell_call(accepted.pk).told)
+
+    assert (state_of(), len(notes())) == ("done", 1)
+    accepted.refresh_from_db()
+    assert accepted.announce_at is None
+    assert not connection.in_atomic_block

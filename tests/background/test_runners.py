@@ -1,0 +1,217 @@
+"""RUNNER: who calls the receivers, and that nothing is lost when nobody does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from django_exotel_ccm import background, signals
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from tests.background.conftest import notes, state_of
+from tests.children import ROOT
+from tests.webhooks.test_not_committed import failing
+
+HERE = f"{__name__}.take"
+SECRET = "redis://:s3cr3t-of-the-broker@127.0.0.1:6379/0"
+taken: list[tuple[str, str]] = []
+
+
+def take(name: str, arguments: dict[str, Any]) -> None:
+    """A host's own queue."""
+    assert not connection.in_atomic_block
+    assert Announcement.objects.filter(state="pending").exists()  # committed: another process would see it
+    taken.append((name, json.dumps(arguments)))
+
+
+def at_once(name: str, arguments: dict[str, Any]) -> None:
+    """A queue that does its jobs where they are given to it, as Django's ImmediateBackend."""
+    background.run_job(name, arguments)
+
+
+def refuse(name: str, arguments: dict[str, Any]) -> None:
+    """A queue that is away."""
+    raise ConnectionError(f"cannot reach {SECRET}")
+
+
+@pytest.fixture(autouse=True)
+def queue() -> Iterator[None]:
+    yield
+    taken.clear()
+
+
+def work() -> None:
+    """Do what is in the queue, as a worker does."""
+    for name, arguments in taken:
+        background.run_job(name, json.loads(arguments))
+
+
+def test_a_callback_is_answered_before_a_receiver_is_called(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+
+    assert hang_up(accepted) == 200
+    before = (state_of(), notes())
+    work()
+
+    assert before == ("pending", [])
+    assert taken == [("announce", json.dumps({"call": accepted.pk}))]
+    assert (state_of(), notes()) == ("done", [f"ended in {os.getpid()}"])
+
+
+def test_a_queue_that_works_at_once_works_after_the_commit(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(f"{__name__}.at_once")
+
+    assert hang_up(accepted) == 200
+
+    assert (state_of(), len(notes())) == ("done", 1)
+
+
+def test_a_job_that_is_done_twice_tells_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+    hang_up(accepted)
+
+    work()
+    work()
+
+    assert len(notes()) == 1
+
+
+def test_a_job_that_is_lost_is_found_by_the_reconciler(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+    now = timezone.now()
+    with time_machine.travel(now, tick=False) as clock:
+        hang_up(accepted)
+        accepted.refresh_from_db()
+        due = accepted.announce_at
+        background.run_job("reconcile", {})
+        too_early = notes()
+        clock.shift(60)
+        background.run_job("reconcile", {})
+
+    assert due == accepted.next_check_at
+    assert (due - now).total_seconds() == 60  # a worker may be at it until then
+    assert too_early == []
+    assert (state_of(), len(notes())) == ("done", 1)
+
+
+def test_a_queue_that_is_away_is_no_reason_to_lose_a_callback(
+    run_with: Any, accepted: CallRecord, hang_up: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_with(f"{__name__}.refuse")
+
+    assert hang_up(accepted) == 200
+
+    accepted.refresh_from_db()
+    assert (accepted.state, state_of()) == (State.ENDED, "pending")
+    assert accepted.announce_at is not None
+    assert "RUNNER took no job 'announce' (ConnectionError): it is left to exotel_reconcile." in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_what_is_not_committed_is_no_job(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+
+    with failing(OperationalError("disk full"), 99):
+        status = hang_up(accepted)
+
+    assert (status, taken) == (503, [])
+    assert CallEvent.objects.filter(kind="callback").count() == 0
+
+
+def test_a_signal_to_which_nobody_listens_is_done(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+    signals.call_ended.disconnect(dispatch_uid="listening.note_end")
+    hang_up(accepted)
+
+    work()
+
+    assert (state_of(), Announcement.objects.get(signal="call_ended").receivers) == ("done", [])
+
+
+def test_after_a_change_of_runner_nobody_overtakes_what_waits(
+    run_with: Any, accepted: CallRecord, hang_up: Any, receivers: Any
+) -> None:
+    heard: list[str] = []
+    receivers(signals.call_accepted, lambda **_: heard.append("accepted"), dispatch_uid="one")
+    receivers(signals.call_ended, lambda **_: heard.append("ended"), dispatch_uid="one")
+    Announcement.objects.filter(signal="call_accepted").update(
+        state="pending", receivers=[], next_try_at=timezone.now()
+    )
+    CallRecord.objects.update(announce_at=timezone.now())
+    run_with("inline")
+
+    hang_up(accepted)
+    waiting = list(heard)
+    background.run_job("announce", {"call": accepted.pk})
+
+    assert (waiting, heard) == ([], ["accepted", "ended"])
+    assert len(notes()) == 1
+
+
+def test_an_unknown_job_is_an_error() -> None:
+    with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, reconcile"):
+        background.run_job("announcce", {})
+
+
+def test_inline_a_job_is_done_at_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+    run_with(HERE)
+    hang_up(accepted)
+    run_with("inline")
+
+    assert background.enqueue("announce", call=accepted.pk)
+
+    assert (taken, len(notes())) == ([("announce", json.dumps({"call": accepted.pk}))], 1)
+
+
+# What is imported.
+
+
+def python(statements: str) -> str:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", statements],
+        cwd=ROOT,
+        env=kept | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+SET_UP = "import django, sys; django.setup()\n"
+
+
+def test_celery_is_not_imported_unless_it_is_wanted() -> None:
+    statements = "from django_exotel_ccm import background; background.runner()\nprint('celery' in sys.modules)"
+
+    wanted = "from django.conf import settings; settings.EXOTEL_CCM['RUNNER'] = 'celery'\n"
+
+    assert python(f"{SET_UP}{statements}") == "False"
+    assert python(f"{wanted}{SET_UP}{statements}") == "True"
+
+
+def test_the_workers_of_other_queues_may_look_for_tasks() -> None:
+    statements = "sys.modules['celery'] = None\nimport django_exotel_ccm.tasks\nprint('well')"
+
+    assert python(f"{SET_UP}{statements}") == "well"
+
+
+def test_celery_finds_the_job_by_its_name() -> None:
+    statements = (
+        "import tests.background.celery_app as host\nhost.app.loader.import_default_modules()\n"
+        "print([name for name in host.app.tasks if 'exotel' in name])"
+    )
+
+    assert python(f"{SET_UP}{statements}") == "['exotel_ccm.run_job']"

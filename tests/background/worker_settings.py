@@ -1,0 +1,7 @@
+"""The settings of a worker's process: the test's host, with an app that listens."""
+
+from __future__ import annotations
+
+from tests.child_settings import *  # noqa: F403
+
+INSTALLED_APPS += ["tests.background.listening"]  # noqa: F405

@@ -1,0 +1,59 @@
+"""What became of each part of the suite, and the last lines that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+@dataclass
+class Part:
+    """What became of one part of the suite."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+
+    def skip(self, reason: str) -> None:
+        """Count the whole part as skipped."""
+        self.skipped += 1
+        self.remarks.append(f"SKIPPED {self.name}: {reason}")
+
+    def fail(self, reason: str) -> None:
+        """Count a failure that no test stands for."""
+        self.failed += 1
+        self.remarks.append(f"FAILED {self.name}: {reason}")
+
+    def read(self, report: Path) -> None:
+        """Count the tests of pytest's report."""
+        for case in ElementTree.parse(report).iter("testcase"):
+            skipped = case.find("skipped")
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.failed += 1
+            elif skipped is not None:
+                self.skipped += 1
+                name = f"{case.get('classname')}.{case.get('name')}"
+                self.remarks.append(f"SKIPPED {self.name}: {name}: {skipped.get('message')}")
+            else:
+                self.passed += 1
+
+
+def summary(parts: Sequence[Part], *, skip_is_failure: bool) -> tuple[str, int]:
+    """Return the last lines of a run, and its exit status."""
+    passed, failed, skipped = (sum(getattr(part, name) for part in parts) for name in ("passed", "failed", "skipped"))
+    lines = ["", f"{'part':<10}{'passed':>8}{'failed':>8}{'skipped':>8}{'seconds':>9}"]
+    lines += [f"{one.name:<10}{one.passed:>8}{one.failed:>8}{one.skipped:>8}{one.seconds:>9.1f}" for one in parts]
+    lines += [remark for part in parts for remark in part.remarks]
+    bad = bool(failed or not passed)
+    if skipped and skip_is_failure:
+        bad = True
+        lines.append("CI=true: a skip is a failure.")
+    if not passed:
+        lines.append("Nothing has passed: a failure.")
+    lines.append(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return "\n".join(lines), int(bad)
