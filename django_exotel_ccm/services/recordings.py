@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,7 +16,7 @@ from django_exotel_ccm.exceptions import ExotelCCMError
 from django_exotel_ccm.exotel import fetching
 from django_exotel_ccm.exotel.fetching import CredentialsRefused, NotThere, OpenRecording
 from django_exotel_ccm.exotel.ranges import ByteRange
-from django_exotel_ccm.exotel.recordings import RecordingError
+from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of
 from django_exotel_ccm.models import CallRecord, Listening
 from django_exotel_ccm.services.committing import commit, open_transaction
 from django_exotel_ccm.services.drafting import label_of
@@ -69,7 +70,8 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> OpenRecording:
     try:
         return fetching.open_recording(accounts.get_account(call.account), call.recording_url, wanted)
     except NotThere as error:
-        reason = NoRecording.NOT_READY if _may_still_come(call) else NoRecording.GONE
+        ready_later = _ask_for_a_fresh_address(call) or _may_still_come(call)
+        reason = NoRecording.NOT_READY if ready_later else NoRecording.GONE
         logger.info("The recording of call %s is not there: %s.", call.reference, error)
     except CredentialsRefused:
         reason = NoRecording.FAILED
@@ -83,6 +85,19 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> OpenRecording:
         reason = NoRecording.FAILED
         logger.error("The recording of call %s was not fetched: %s.", call.reference, error)
     raise RecordingUnavailable(reason)
+
+
+def _ask_for_a_fresh_address(call: CallRecord) -> bool:
+    """Have Exotel asked again about a recording whose address was signed for a time that is over; say whether it is.
+
+    What Call Details then tell is signed anew (Exotel: addresses of recordings can be signed for 5 to 60 minutes).
+    """
+    if not call.call_sid or not 0 < expiry_of(call.recording_url) < time.time():
+        return False
+    calls = CallRecord.objects.using(router.db_for_write(CallRecord))
+    now = timezone.now()
+    calls.filter(pk=call.pk, details_at=None).update(details_at=now, next_check_at=now)
+    return True
 
 
 def write_listening(call: CallRecord, user: Any, wanted: ByteRange | None) -> Listening:

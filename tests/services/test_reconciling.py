@@ -260,3 +260,22 @@ def test_progress_is_told_after_each_call_and_stopping_leaves_the_rest_due(
     assert len(asked(exotel)) == 2
     assert CallRecord.objects.filter(next_check_at__lte=timezone.now()).count() == 2
     assert CallEvent.objects.filter(kind=EventKind.DETAILS).count() == 2
+
+
+@pytest.mark.books_differ("the signed address is not the simulator's")
+def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    call = place(recording=True)
+    finish(exotel)
+    fresh = exotel.recording_url(exotel.book.calls[call.call_sid])
+    signed = f"{fresh}?Expires=1700000000"
+    tell(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
+    call.refresh_from_db()
+    assert call.recording_url == signed
+    CallRecord.objects.update(details_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
+
+    assert reconcile().asked == 1
+
+    call.refresh_from_db()
+    assert (call.recording_url, call.next_check_at) == (fresh, None)

@@ -371,6 +371,24 @@ def test_a_recording_that_is_not_there_is_expected_for_as_long_as_the_setting_sa
     assert answer.get("Retry-After") == ("60" if said[0] == 503 else None)
 
 
+@pytest.mark.parametrize(("expired", "answer", "asks"), [(True, (503, NOT_READY), True), (False, (404, GONE), False)])
+def test_an_address_whose_signature_has_run_out_is_asked_for_anew(
+    expired: bool, answer: tuple[int, str], asks: bool, playing: Playing
+) -> None:
+    playing.keep(answering(http(403, b"Request has expired")))
+    ended = timezone.now() - datetime.timedelta(days=2)
+    call = playing.call(playing.host.ticket(), call_sid="5" * 32, ended_at=ended, created_at=ended)
+    signed_until = ended + datetime.timedelta(minutes=5) if expired else timezone.now() + datetime.timedelta(days=1)
+    call.recording_url += f"&Expires={int(signed_until.timestamp())}"
+    call.save()
+
+    said = playing.listener().get(url_of(call))
+
+    assert (said.status_code, said.content.decode().strip()) == answer
+    call.refresh_from_db()
+    assert (call.next_check_at is not None, call.details_at is not None) == (asks, asks)
+
+
 def test_a_recording_that_is_not_ready_alarms_nobody(playing: Playing, caplog: pytest.LogCaptureFixture) -> None:
     playing.keep(answering(http(404)))
 
