@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django_exotel_ccm.simulator.calls import SimulatedCall
-from django_exotel_ccm.simulator.exchange import Answer, Request, json_answer
+from django_exotel_ccm.simulator.details import details_answer
+from django_exotel_ccm.simulator.exchange import WEB_PAGE, Answer, Request, Way, json_answer
+from django_exotel_ccm.simulator.listening import faulty_recording_answer
 from django_exotel_ccm.simulator.listings import exophone_page, user_answer, user_page
+from django_exotel_ccm.simulator.options import AnswerFault
 from django_exotel_ccm.simulator.orders import NotUnderstoodError, understood
-from django_exotel_ccm.simulator.recordings import recording
+from django_exotel_ccm.simulator.refusals import RefusedError
 from django_exotel_ccm.simulator.scripts import script_for
 from django_exotel_ccm.simulator.switchboard import Order, Switchboard
-from django_exotel_ccm.simulator.wire import call_answer, call_details, refusal
+from django_exotel_ccm.simulator.wire import call_answer, refusal
+
+PAGES: dict[AnswerFault, int] = {"bad_gateway": 502, "html": 200}
+"""Faults that are a web page, with its status."""
+
+WAYS: dict[AnswerFault, Way] = {"cut": "closed", "reset": "reset", "hang": "hang"}
+"""Faults of the connection, with the way in which the answer goes out."""
 
 CCM = r"/v2/accounts/(?P<sid>[^/]+)"
-WEB_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-
-
-class RefusedError(Exception):
-    """The API says no, with one of its codes."""
-
-    def __init__(self, code: int, description: str = "") -> None:
-        self.code = code
-        self.description = description
-        super().__init__(code)
 
 
 class Api:
@@ -39,7 +39,7 @@ class Api:
             ("GET", re.compile(f"{CCM}/users/?"), self._users),
             ("GET", re.compile(f"{CCM}/users/(?P<user_id>[^/]+)/?"), self._user),
             ("GET", re.compile(r"/v2_beta/Accounts/(?P<sid>[^/]+)/IncomingPhoneNumbers/?"), self._exophones),
-            ("GET", re.compile(r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.wav"), self._recording),
+            ("GET", re.compile(r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.(?P<kind>wav|mp3)"), self._recording),
         )
 
     def answer(self, request: Request) -> Answer:
@@ -85,8 +85,9 @@ class Api:
             raise RefusedError(10725, "the body is not a JSON object")
         if self._board.on_call:
             self._board.on_call(payload)
-        if self._board.options.refuse_with:
-            raise RefusedError(self._board.options.refuse_with)
+        if code := self._board.options.refuse_with:
+            self._board.teller.note(f"refused_{code}", "", "Make a Call")
+            raise RefusedError(code)
         placed = self._board.place(self._order(payload))
         if isinstance(placed, int):
             raise RefusedError(placed)
@@ -112,37 +113,33 @@ class Api:
         return Order(payload, agent, words.customer_number, exophone)
 
     def _placed_answer(self, request: Request, call: SimulatedCall) -> Answer:
-        options = self._board.options
+        options, teller = self._board.options, self._board.teller
+        if options.early_callbacks:
+            teller.wait_for_first(call)
         body = call_answer(call, options.answer_shape, request.request_id)
-        match options.answer_fault:
-            case "bad_gateway":
-                return Answer(502, WEB_PAGE, "text/html")
-            case "html":
-                return Answer(200, WEB_PAGE, "text/html")
-            case "cut":
-                return Answer(200, b"", "text/plain", cut=True)
-            case "no_sid":
-                return json_answer(200, {**body, "response": {"call_state": "active"}, "call_sid": None})
-            case "late":
-                return Answer(200, json_answer(200, body).content, "application/json", delay=options.answer_delay)
-            case _:
-                return json_answer(200, body)
+        fault = options.answer_fault
+        if fault == "none":
+            return json_answer(200, body)
+        teller.note(f"answer_{fault}", call.sid, "Make a Call")
+        if fault == "no_sid":
+            return json_answer(200, {**body, "response": {"call_state": "active"}, "call_sid": None})
+        if fault in PAGES:
+            return Answer(PAGES[fault], WEB_PAGE, "text/html")
+        return replace(json_answer(200, body), way=WAYS.get(fault, "whole"), delay=self._delay())
+
+    def _delay(self) -> float:
+        options = self._board.options
+        return options.answer_delay if options.answer_fault == "late" else 0.0
 
     # Call Details, recordings, lists
 
     def _call_details(self, request: Request, call_sid: str) -> Answer:
         """Exotel: Call Details (contract 7.1)."""
-        call = self._board.book.calls.get(call_sid)
-        if call is None:
-            raise RefusedError(10744)
-        with self._board.clock.changed:
-            link = self._board.recording_url(call) if self._board.recording_ready(call) else None
-            body = call_details(call, self._board.options.details_shape, request.request_id, link)
-        return json_answer(200, body)
+        return details_answer(self._board, request, call_sid)
 
-    def _recording(self, _request: Request, call_sid: str) -> Answer:
+    def _recording(self, request: Request, call_sid: str, kind: str) -> Answer:
         """A recording: 404 until it is ready (contract 10.3)."""
-        return recording_answer(self._board, call_sid)
+        return faulty_recording_answer(self._board, request, call_sid, kind)
 
     def _users(self, request: Request) -> Answer:
         """Exotel: list users (contract 5.2, 5.3)."""
@@ -158,11 +155,3 @@ class Api:
     def _exophones(self, _request: Request) -> Answer:
         """Exotel: list ExoPhones (contract 6)."""
         return json_answer(200, exophone_page(self._board.directory.exophones))
-
-
-def recording_answer(board: Switchboard, call_sid: str) -> Answer:
-    """The WAV of a call, or 404 while there is none."""
-    call = board.book.calls.get(call_sid)
-    if call is None or not board.recording_ready(call):
-        return Answer(404, b"There is no such recording, or not yet.\n", "text/plain; charset=utf-8")
-    return Answer(200, recording(call.talk_time or 0, call.channels), "audio/wav")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django_exotel_ccm.simulator.calls import SimulatedCall
 
+DETAILS = re.compile(r"/v2/accounts/[^/]+/calls/([^/]+)/?")
 LONG_SEGMENT = re.compile(r"(?<=[^/]/)([^/\s?'\")]{6})[^/\s?'\")]{11,}")  # nothing but a token is that long
 QUERY = re.compile(r"\?[^\s'\")]+")
 USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
@@ -16,7 +17,10 @@ USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """One HTTP request to the API. `status` is what was answered: None if the connection was cut instead."""
+    """One HTTP request to the API. `at` is the simulated time, `really_at` the machine's; both aware, UTC.
+
+    `status` is what was answered: None if the connection was cut instead, or nothing was answered.
+    """
 
     method: str
     path: str
@@ -24,11 +28,31 @@ class SeenRequest:
     body: Any
     at: datetime
     request_id: str
+    really_at: datetime
+
+    @property
+    def details_of(self) -> str | None:
+        """The sid of the call whose details were asked for; None if the request is another one."""
+        found = DETAILS.fullmatch(self.path) if self.method == "GET" else None
+        return found[1] if found else None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that was made to go wrong: its name, the call's sid ("" if there is none), and with what."""
+
+    name: str
+    call_sid: str
+    what: str
+    at: datetime
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One try of one callback. `status` is the receiver's answer; without one, `error` says why."""
+    """One try of one callback. `status` is the receiver's answer; without one, `error` says why.
+
+    `lane` says whose URL it went to; `faults` names what was done to this callback on purpose.
+    """
 
     call_sid: str
     event: str
@@ -39,6 +63,8 @@ class Delivery:
     at: datetime
     content_type: str
     body: dict[str, Any]
+    lane: Literal["call", "account"] = "call"
+    faults: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -53,6 +79,7 @@ class Book:
     requests: list[SeenRequest] = field(default_factory=list)
     calls: dict[str, SimulatedCall] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The whole book without secrets: tokens in callback URLs are masked."""
@@ -60,6 +87,7 @@ class Book:
             "requests": [request_json(request) for request in list(self.requests)],
             "calls": [call_json(call) for call in list(self.calls.values())],
             "deliveries": [delivery_json(delivery) for delivery in list(self.deliveries)],
+            "faults": [fault_json(fault) for fault in list(self.faults)],
         }
 
 
@@ -85,8 +113,15 @@ def request_json(request: SeenRequest) -> dict[str, Any]:
         "status": request.status,
         "body": masked(request.body),
         "at": request.at.isoformat(),
+        "really_at": request.really_at.isoformat(),
+        "details_of": request.details_of,
         "request_id": request.request_id,
     }
+
+
+def fault_json(fault: Fault) -> dict[str, Any]:
+    """A fault, for the page and `/book.json`."""
+    return {"name": fault.name, "call_sid": fault.call_sid, "what": fault.what, "at": fault.at.isoformat()}
 
 
 def delivery_json(delivery: Delivery) -> dict[str, Any]:
@@ -101,6 +136,8 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
         "at": delivery.at.isoformat(),
         "content_type": delivery.content_type,
         "body": delivery.body,
+        "lane": delivery.lane,
+        "faults": list(delivery.faults),
     }
 
 
@@ -117,7 +154,12 @@ def call_json(call: SimulatedCall) -> dict[str, Any]:
         "state": call.state,
         "status": call.status,
         "created_at": call.created_at.isoformat(),
+        "answered_at": call.answered_at.isoformat() if call.answered_at else None,
+        "ended_at": call.ended_at.isoformat() if call.ended_at else None,
         "talk_time": call.talk_time,
         "total_duration": call.total_duration,
+        "answered": call.answered_at is not None,
         "recording": call.recorded,
+        "recording_url": call.recording_url,
+        "elsewhere": call.elsewhere,
     }

@@ -28,30 +28,37 @@ class Clock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._conditions: list[threading.Condition] = []
+        self.changed = self.condition()
         self.stopped = False
         self._epoch = datetime.now(UTC)
-        self._real_anchor = time.monotonic()
-        self._moment_anchor = 0.0
-        self._speed = checked_speed(speed)
+        # A moment, the machine's time then, the speed since: one value, as it is read without the lock.
+        self._anchor = (0.0, time.monotonic(), checked_speed(speed))
+
+    def condition(self) -> threading.Condition:
+        """A condition of the same lock, for those who need not be woken by every change."""
+        made = threading.Condition(self._lock)
+        with self._lock:
+            self._conditions.append(made)
+        return made
 
     @property
     def speed(self) -> float:
         """Simulated seconds in a real one; may be changed while the clock runs."""
-        return self._speed
+        return self._anchor[2]
 
     @speed.setter
     def speed(self, speed: float) -> None:
         checked_speed(speed)
-        with self.changed:
-            self._moment_anchor, self._real_anchor = self.moment(), time.monotonic()
-            self._speed = speed
-            self.changed.notify_all()
+        with self._lock:
+            self._anchor = (self.moment(), time.monotonic(), speed)
+            self._wake_everybody()
 
     def moment(self) -> float:
         """Simulated seconds since the simulator started."""
-        with self.changed:
-            return self._moment_anchor + (time.monotonic() - self._real_anchor) * self._speed
+        moment, really_at, speed = self._anchor
+        return moment + (time.monotonic() - really_at) * speed
 
     def now(self) -> datetime:
         """The simulated time of day, aware, UTC."""
@@ -70,22 +77,30 @@ class Clock:
 
         `unless` is asked under the lock, each time something changed. Raises StoppedError.
         """
-        with self.changed:
-            while True:
-                if self.stopped:
-                    raise StoppedError
-                if unless():
-                    return True
-                left = (moment - self.moment()) / self._speed
-                if left <= 0:
+        with self._lock:
+            while not unless():
+                if self.moment() >= moment:
                     return False
-                self.changed.wait(min(left, LONGEST_NAP))
+                self.wait_on(self.changed, moment)
+            return True
+
+    def wait_on(self, condition: threading.Condition, moment: float) -> None:
+        """Wait for a notification or for the moment, whatever comes first; StoppedError. Hold the lock."""
+        left = (moment - self.moment()) / self.speed
+        if not self.stopped and left > 0:
+            condition.wait(min(left, LONGEST_NAP))
+        if self.stopped:
+            raise StoppedError
 
     def stop(self) -> None:
         """Wake everybody who waits, with StoppedError."""
-        with self.changed:
+        with self._lock:
             self.stopped = True
-            self.changed.notify_all()
+            self._wake_everybody()
+
+    def _wake_everybody(self) -> None:
+        for condition in self._conditions:
+            condition.notify_all()
 
 
 def checked_speed(speed: float) -> float:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 Device = Literal["on", "off", "unverified", "busy"]
 
+ASHA = "+919000000101"
 ASHA_ID = "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"
 VIK_ID = "2b8e4c10-95d7-4f36-8a1b-6c0d3e7f9b42"
 OLA_ID = "c5f3091e-7a24-4d8b-b6e0-18a94d2c7f05"
@@ -56,11 +57,12 @@ class Directory:
     def __init__(self, lock: threading.Condition) -> None:
         self._lock = lock
         self.agents: list[Agent] = []
+        self._by_name: dict[object, Agent] = {}
         self.exophones: list[str] = []
 
     def seed(self) -> None:
         """Fill in the directory that the simulator's front page documents."""
-        self.add_agent("+919000000101", user_id=ASHA_ID, name="Asha")
+        self.add_agent(ASHA, user_id=ASHA_ID, name="Asha")
         self.add_agent("sip:vik4c1d77e2", user_id=VIK_ID, name="Vik")
         self.add_agent("+919000000103", user_id=OLA_ID, name="Ola", device="off")
         self.add_agent("+919000000104", user_id=UMA_ID, name="Uma", device="unverified")
@@ -75,6 +77,7 @@ class Directory:
             if self.find(agent.uri) or self.find(agent.user_id):
                 raise ValueError(f"There is already an agent with {uri} or {agent.user_id}")
             self.agents.append(agent)
+            self._by_name |= {agent.uri: agent, agent.user_id: agent}
         return agent
 
     def add_exophone(self, number: str) -> None:
@@ -84,9 +87,9 @@ class Directory:
                 self.exophones.append(number)
 
     def find(self, name: object) -> Agent | None:
-        """The agent with this uri or user_id, the first if several."""
+        """The agent with this uri or user_id."""
         with self._lock:
-            return next((agent for agent in self.agents if name in (agent.uri, agent.user_id)), None)
+            return self._by_name.get(name)
 
     def exophone(self, number: str) -> str | None:
         """The account's ExoPhone with this number, as E.164."""

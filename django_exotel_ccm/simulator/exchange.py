@@ -7,12 +7,13 @@ import binascii
 import hmac
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qs
 
 JSON = "application/json"
+WEB_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 class Headers(Protocol):
@@ -73,15 +74,39 @@ class Request:
             raise ValueError("nested too deeply") from error
 
 
+Way = Literal["whole", "closed", "reset", "hang"]
+"""How an answer goes out. closed: the connection is closed instead. reset: headers and half the body, then the
+connection is reset. hang: nothing, until the client gives up."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A body in pieces, made while it is sent; `length` is None if it never ends."""
+
+    chunks: Iterable[bytes]
+    length: int | None
+
+
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. `cut` closes the connection instead of answering; `delay` waits real seconds first."""
+    """An HTTP answer, and how it goes out; `delay` waits real seconds first, `stream` replaces `content`."""
 
     status: int
     content: bytes
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    cut: bool = False
+    way: Way = "whole"
+    stream: Stream | None = None
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body; None if it never ends."""
+        return self.stream.length if self.stream else len(self.content)
+
+    def chunks(self) -> Iterable[bytes]:
+        """The body in pieces."""
+        return self.stream.chunks if self.stream else (self.content,)
+
     delay: float = 0.0
 
 

@@ -10,13 +10,16 @@ from html import escape
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from django_exotel_ccm.simulator.api import recording_answer
 from django_exotel_ccm.simulator.book import call_json, delivery_json, request_json
 from django_exotel_ccm.simulator.calls import SimulatedCall
+from django_exotel_ccm.simulator.controls import switch_groups
 from django_exotel_ccm.simulator.directory import Agent, Device
 from django_exotel_ccm.simulator.exchange import Answer, Request, json_answer
+from django_exotel_ccm.simulator.listening import recording_answer
+from django_exotel_ccm.simulator.options import Options
 from django_exotel_ccm.simulator.scripts import SCRIPTS
 from django_exotel_ccm.simulator.switchboard import Switchboard
+from django_exotel_ccm.simulator.switches import switches_of, text_of
 
 SHOWN_CALLS, SHOWN_LOG = 30, 40
 HEADERS = {
@@ -30,13 +33,16 @@ HEADERS = {
 class Page:
     """Answers the requests of the page; a change asks for this run's token and the page's own origin."""
 
-    def __init__(self, switchboard: Switchboard) -> None:
+    def __init__(self, switchboard: Switchboard, restart: Callable[[float, str], None]) -> None:
         self._board = switchboard
+        self._restart_soon = restart
         self._token = secrets.token_urlsafe(24)
         self._actions: dict[str, Callable[[Any], None]] = {
             "/page/press": self._press,
             "/page/device": self._device,
             "/page/options": self._options,
+            "/page/elsewhere": self._elsewhere,
+            "/page/restart": self._restart,
         }
         self._views: dict[str, Callable[[], Answer]] = {
             "/": lambda: Answer(200, self._html(), "text/html; charset=utf-8", HEADERS),
@@ -54,7 +60,8 @@ class Page:
         if request.method not in ("GET", "HEAD"):
             return None
         if path.startswith("/page/recordings/"):
-            return recording_answer(self._board, path.removeprefix("/page/recordings/").removesuffix(".wav"))
+            call_sid, _, kind = path.removeprefix("/page/recordings/").partition(".")
+            return recording_answer(self._board, request, call_sid, "mp3" if kind == "mp3" else "wav")
         view = self._views.get(path)
         return view() if view else None
 
@@ -63,15 +70,24 @@ class Page:
             f"<tr><td><code>{escape(script.number)}</code></td><td>{escape(script.title)}</td></tr>"
             for script in SCRIPTS
         )
-        page = read("page.html").decode().replace("{{ token }}", escape(self._token)).replace("{{ numbers }}", rows)
-        return page.replace("{{ account }}", escape(self._board.account.sid)).encode()
+        page = read("page.html").decode()
+        filled = {
+            "token": escape(self._token),
+            "numbers": rows,
+            "account": escape(self._board.account.sid),
+            "switches": switch_groups(),
+        }
+        for name, text in filled.items():
+            page = page.replace(f"{{{{ {name} }}}}", text)
+        return page.encode()
 
     def _state(self) -> dict[str, Any]:
         board = self._board
         with board.clock.changed:
             calls = list(board.book.calls.values())[: -SHOWN_CALLS - 1 : -1]
             return {
-                "by_hand": board.options.by_hand,
+                "options": {name: text_of(getattr(board.options, name)) for name in switches_of(Options)},
+                "faults": board.faults(),
                 "speed": board.speed,
                 "now": board.clock.now().isoformat(),
                 "calls": [self._call(call) for call in calls],
@@ -106,9 +122,18 @@ class Page:
 
     def _options(self, told: Any) -> None:
         if "speed" in told:
-            self._board.speed = float(told["speed"])
-        if "by_hand" in told:
-            self._board.options.by_hand = told["by_hand"] is True
+            self._board.speed = float(told.pop("speed"))
+        for name, value in told.items():
+            if isinstance(value, str):
+                self._board.options.read(name, value)
+            else:
+                setattr(self._board.options, name, value)
+
+    def _elsewhere(self, told: Any) -> None:
+        self._board.place_elsewhere(told["customer_number"], agent=told["agent"], recording=told["recording"])
+
+    def _restart(self, told: Any) -> None:
+        self._restart_soon(float(told["seconds"]), told["deliveries"])
 
 
 def agent_json(agent: Agent) -> dict[str, Any]:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+
+class RefusedError(Exception):
+    """The API says no, with one of its codes."""
+
+    def __init__(self, code: int, description: str = "") -> None:
+        self.code = code
+        self.description = description
+        super().__init__(code)
+
+
 REFUSALS = {
     1010: (401, "Authentication failed", "check the API key and token"),
     1012: (409, "User device unavailable", "the agent's device is OFF"),

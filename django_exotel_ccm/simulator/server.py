@@ -6,8 +6,11 @@ import contextlib
 import http.server
 import ipaddress
 import logging
+import math
+import os
 import socket
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -23,6 +26,7 @@ logger = logging.getLogger("django_exotel_ccm.simulator")
 LARGEST_BODY = 64 * 1024  # bytes
 MOST_DRAINED = 4 * 1024 * 1024  # bytes of a body too large that are read and thrown away
 IDLE = 30.0  # seconds a silent connection is kept
+LONGEST_HANG = 300.0  # seconds for which a client that waits is left without an answer
 
 Respond = Callable[[Request], Answer]
 
@@ -56,13 +60,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.host = f"[{address}]" if ":" in address else address
         self.port: int = self.socket.getsockname()[1]
         self.known_hosts = frozenset(f"{name}:{self.port}" for name in {self.host, "127.0.0.1", "localhost", "[::1]"})
-        self._serving = threading.Thread(
-            target=self.serve_forever,
-            kwargs={"poll_interval": 0.02},
-            name="exotel-simulator-http",
-            daemon=True,
-        )
-        self._serving.start()
+        self._serve()
 
     def server_bind(self) -> None:
         """Bind without asking the name service who we are."""
@@ -94,10 +92,36 @@ class Server(http.server.ThreadingHTTPServer):
         if not isinstance(error, ConnectionError | TimeoutError | StoppedError):
             logger.error("The simulator failed to answer a request", exc_info=error)
 
+    def pause(self) -> None:
+        """Break every connection and refuse new ones until `resume`; the port stays ours."""
+        self.shutdown()
+        self.server_close()
+        # Bound and not listening: nobody else gets the port, and who connects is refused.
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self._break_connections()
+
+    def resume(self) -> None:
+        """Serve again, at the same address."""
+        self.server_activate()
+        self._serve()
+
     def stop(self) -> None:
         """Close everything and wait for the threads."""
         self.shutdown()
         self.server_close()
+        self._break_connections()
+
+    def _serve(self) -> None:
+        self._serving = threading.Thread(
+            target=self.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name="exotel-simulator-http",
+            daemon=True,
+        )
+        self._serving.start()
+
+    def _break_connections(self) -> None:
         with self._lock:
             left = dict(self._open)
         for connection in left.values():
@@ -122,26 +146,51 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_request(self) -> None:
         """Any method: check the Host, read the body, answer."""
         answer = self._answer()
-        if answer.cut:
+        if answer.way in ("closed", "hang"):
             self.close_connection = True
+            if answer.way == "hang":
+                self._wait_for_the_client_to_leave()
             return
         if answer.delay:
             self.server.wait(answer.delay)
         self.send_response(answer.status)
-        headers = {
-            "Content-Type": answer.content_type,
-            "Content-Length": str(len(answer.content)),
-            **answer.headers,
-        }
-        for name, value in headers.items():
+        self.send_header("Content-Type", answer.content_type)
+        if answer.length is None:
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(answer.length))
+        for name, value in answer.headers.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.content)
+            self._send_body(answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer_request  # noqa: N815
+
+    def _wait_for_the_client_to_leave(self) -> None:
+        self.connection.settimeout(LONGEST_HANG)
+        while self.connection.recv(LARGEST_BODY):
+            pass
+
+    def _send_body(self, answer: Answer) -> None:
+        left = (answer.length or 0) // 2 if answer.way == "reset" else math.inf
+        for chunk in answer.chunks():
+            part = chunk if len(chunk) <= left else chunk[: int(left)]
+            self.wfile.write(part)
+            left -= len(part)
+            if left <= 0:
+                break
+        if answer.way == "reset":
+            self._reset()
+
+    def _reset(self) -> None:
+        """Send RST: closing would let the client read on to a clean end."""
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
 
     def _answer(self) -> Answer:
         if (self.headers.get("Host") or "").lower() not in self.server.known_hosts:

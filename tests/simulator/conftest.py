@@ -93,7 +93,7 @@ Place = Callable[..., requests.Response]
 def place(exotel: simulator.Simulator) -> Place:
     """Place a call; keywords replace fields of the body, None takes a field out."""
 
-    def _place(customer: str = COMPLETED, **fields: Any) -> requests.Response:
+    def _place(customer: str = COMPLETED, timeout: float = 10, **fields: Any) -> requests.Response:
         body: dict[str, Any] = {
             "from": {"user_contact_uri": ASHA},
             "to": {"number": customer},
@@ -102,6 +102,6 @@ def place(exotel: simulator.Simulator) -> Place:
         }
         body = {name: value for name, value in body.items() if value is not None}
         url = f"{exotel.url}/v2/accounts/simulated1/calls"
-        return requests.post(url, json=body, auth=AUTH, timeout=10)
+        return requests.post(url, json=body, auth=AUTH, timeout=timeout)
 
     return _place

@@ -64,6 +64,33 @@ def test_an_account_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch)
         run(monkeypatch)
 
 
+def test_switches_are_set_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "configured_accounts", dict)
+    running = []
+    welcome = command.Command._welcome
+    monkeypatch.setattr(
+        command.Command, "_welcome", lambda self, exotel: (running.append(exotel), welcome(self, exotel))
+    )
+    run(monkeypatch, "--set=loss_rate=0.1", "--set", "lost_events=answered", "--set=by_hand=yes")
+    options = running[0].options
+    assert (options.loss_rate, options.lost_events, options.by_hand) == (0.1, frozenset({"answered"}), True)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("loss_rate=2", "--set loss_rate=2: loss_rate='2': write a number from 0 to 1"),
+        ("loss_rate", "--set loss_rate: loss_rate='': write a number from 0 to 1"),
+        ("colour=red", "--set colour=red: There is no switch 'colour'; there are by_hand, "),
+        ("by_hand=perhaps", "write True or False"),
+    ],
+)
+def test_a_switch_that_cannot_be_set_is_told(monkeypatch: pytest.MonkeyPatch, given: str, words: str) -> None:
+    monkeypatch.setattr(command, "configured_accounts", dict)
+    with pytest.raises(CommandError, match=re.escape(words)):
+        run(monkeypatch, "--set", given)
+
+
 @pytest.mark.parametrize("option", ["--host=0.0.0.0", "--port=99999", "--speed=0"])
 def test_what_cannot_be_served_is_told(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     monkeypatch.setattr(command, "configured_accounts", dict)

@@ -234,6 +234,17 @@ def test_what_is_pressed_decides(exotel: Simulator, place: Place, presses: list[
     assert exotel.book.calls[sid].status == status
 
 
+def test_a_phone_that_was_answered_no_longer_times_out(exotel: Simulator, place: Place) -> None:
+    sid = place(BY_HAND, attempt_time_out=1000).json()["response"]["call_sid"]
+    call = exotel.book.calls[sid]
+    exotel.clock.wait(500)
+    exotel.press(sid, "agent", "answer")
+    exotel.clock.wait(600)
+    assert call.phase == "customer_ringing"
+    exotel.wait_until_quiet()
+    assert (call.status, call.agent_leg) == ("customer_unanswered", "completed")
+
+
 def test_the_hook_sees_the_body_before_anything_rings(exotel: Simulator, place: Place) -> None:
     seen: list[tuple[dict[str, Any], int]] = []
     exotel.on_call = lambda payload: seen.append((payload, len(exotel.book.calls)))
@@ -256,6 +267,24 @@ def test_the_connection_may_be_cut_while_the_phones_ring(exotel: Simulator, plac
         place()
     exotel.wait_until_quiet()
     assert len(exotel.book.calls) == 1
+    assert [seen.status for seen in exotel.book.requests] == [None]
+
+
+def test_the_answer_may_never_come_while_the_phones_ring(exotel: Simulator, place: Place) -> None:
+    exotel.options.answer_fault = "hang"
+    with pytest.raises(requests.ReadTimeout):
+        place(timeout=0.2)
+    exotel.wait_until_quiet()
+    assert [call.status for call in exotel.book.calls.values()] == ["completed"]
+    assert exotel.faults() == {"answer_hang": 1}
+
+
+def test_the_answer_may_be_reset_in_mid_body_while_the_phones_ring(exotel: Simulator, place: Place) -> None:
+    exotel.options.answer_fault = "reset"
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="reset"):
+        place()
+    exotel.wait_until_quiet()
+    assert [call.status for call in exotel.book.calls.values()] == ["completed"]
     assert [seen.status for seen in exotel.book.requests] == [None]
 
 

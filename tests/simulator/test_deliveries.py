@@ -11,7 +11,7 @@ import requests
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Simulator
-from django_exotel_ccm.simulator.deliveries import is_loopback
+from django_exotel_ccm.simulator.posting import is_loopback
 from tests.simulator.conftest import Application, Place
 
 

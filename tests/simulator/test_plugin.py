@@ -125,6 +125,7 @@ def test_it(exotel_simulator):
 
 def test_a_run_that_sets_up_no_django_needs_none(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(WITHOUT_DJANGO)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     # By name, as the package need not be installed here.
     plugins = ("-p", "django_exotel_ccm.pytest_plugin", "-p", "no:cacheprovider")
     environment = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import re
 import socket
@@ -14,6 +16,7 @@ from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
 from django_exotel_ccm.simulator.book import masked_url
 from django_exotel_ccm.simulator.clock import Clock, StoppedError
+from django_exotel_ccm.simulator.switches import switches_of, text_of
 from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
 
 
@@ -191,6 +194,22 @@ def test_a_hook_that_raises_is_told_like_an_internal_error(
     assert "a bug of the test" in caplog.text
 
 
+def test_a_bug_in_the_course_of_a_call_is_logged(
+    exotel: Simulator, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(call: object, event: str) -> None:
+        raise RuntimeError(f"a bug when {event} is told")
+
+    monkeypatch.setattr(exotel.teller, "tell", broken)
+    place("+919000001003")
+    deadline = time.monotonic() + 5
+    while "a bug when terminal is told" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "a bug when terminal is told" in caplog.text
+    monkeypatch.undo()
+    assert place("+919000001003").status_code == 200
+
+
 # The clock
 
 
@@ -276,6 +295,74 @@ def test_the_page_switches(exotel: Simulator) -> None:
         ("press", {"call_sid": "none", "leg": "agent", "action": "answer"}),
     ):
         assert post(path, body) == 400
+
+
+def post_to_page(exotel: Simulator, path: str, body: object) -> requests.Response:
+    headers = {"X-Page-Token": token(exotel), "Origin": exotel.url}
+    return requests.post(f"{exotel.url}/page/{path}", json=body, headers=headers, timeout=5)
+
+
+TEXTS: dict[str, tuple[str, object]] = {
+    "refuse_with": ("10724", 10724),
+    "retry_after": ("30", 30),
+    "lost_events": ("answered, terminal", frozenset({"answered", "terminal"})),
+    "account_callback_url": ("http://127.0.0.1:1/account/", "http://127.0.0.1:1/account/"),
+    "seed": ("7", 7),
+    "loss_rate": ("0.25", 0.25),
+    "big_recording": ("100000", 100_000),
+    "in_order": ("off", False),
+}
+
+
+def test_every_switch_is_on_the_page_with_its_text(exotel: Simulator) -> None:
+    page = requests.get(exotel.url, timeout=5).text
+    controls = dict(re.findall(r'name="(\w+)" data-first="([^"]*)"', page))
+    first = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()["options"]
+    assert controls == {name: text for name, text in first.items() if name != "by_hand"}
+    assert set(first) == {one.name for one in dataclasses.fields(simulator.Options)}
+    for name in controls:
+        assert re.search(rf'<p id="text-{name}">.{{10,}}?\.</p>', page), name
+
+
+def test_every_switch_is_set_from_the_page_and_from_texts(exotel: Simulator) -> None:
+    known = switches_of(simulator.Options)
+    for name, switch in known.items():
+        words = [word for word in switch.kind.words if word not in ("none", text_of(switch.default))]
+        text, value = TEXTS.get(name) or (words[0] if words else "0.5", None)
+        assert post_to_page(exotel, "options", {name: text}).status_code == 200, name
+        assert getattr(exotel.options, name) != switch.default
+        assert value is None or getattr(exotel.options, name) == value
+        shown = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()["options"][name]
+        assert post_to_page(exotel, "options", {name: shown}).status_code == 200
+        assert text_of(getattr(exotel.options, name)) == shown
+        assert post_to_page(exotel, "options", {name: text_of(switch.default)}).status_code == 200
+        assert getattr(exotel.options, name) == switch.default
+        refused = post_to_page(exotel, "options", {name: "nonsense"})
+        assert (refused.status_code, f"{name}='nonsense': write " in refused.json()["error"]) == (400, True)
+    assert "There is no switch 'colour'" in post_to_page(exotel, "options", {"colour": "red"}).json()["error"]
+
+
+def test_the_page_places_calls_elsewhere(exotel: Simulator) -> None:
+    body = {"customer_number": "+919000001003", "agent": ASHA, "recording": True}
+    assert post_to_page(exotel, "elsewhere", body).status_code == 200
+    assert [call.elsewhere for call in exotel.book.calls.values()] == [True]
+    assert post_to_page(exotel, "elsewhere", {**body, "agent": "nobody"}).status_code == 400
+
+
+def test_the_page_cuts_the_power(exotel: Simulator) -> None:
+    for wrong in ({"seconds": -1, "deliveries": "kept"}, {"seconds": 1, "deliveries": "mislaid"}, {"seconds": "nan"}):
+        assert post_to_page(exotel, "restart", wrong).status_code == 400
+    assert post_to_page(exotel, "restart", {"seconds": 0.3, "deliveries": "lost"}).status_code == 200
+    exotel.clock.wait_until(float("inf"), unless=lambda: "power_cut" in exotel.faults())
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=1)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.ConnectionError):
+            assert requests.get(exotel.url, timeout=5).status_code == 200
+            break
+        time.sleep(0.05)
+    assert requests.get(exotel.url, timeout=5).status_code == 200
 
 
 @pytest.mark.parametrize(

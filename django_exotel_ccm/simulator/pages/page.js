@@ -110,7 +110,7 @@ function logOf(state) {
   const asked = state.requests.map(({ at, method, path, status }) => ({ at, status, way: `→ ${method}`, what: path }));
   const told = state.deliveries.map((one) => ({
     at: one.at, status: one.status, way: `← ${one.event}`,
-    what: `try ${one.attempt}, ${one.url}${one.error ? ` (${one.error})` : ""}`,
+    what: [`try ${one.attempt}, ${one.url}`, one.lane === "account" ? "the account’s own URL" : "", ...one.faults, one.error].filter(Boolean).join(" · "),
   }));
   return [...asked, ...told].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 60);
 }
@@ -131,11 +131,39 @@ function drawAgents(agents) {
   if (focused.startsWith("device-")) $(focused)?.focus();
 }
 
-function drawOptions({ by_hand: byHand, speed }) {
-  $("by-hand").checked = byHand;
+function drawElsewhere(agents) {
+  const chosenAgent = $("elsewhere-agent").value;
+  $("elsewhere-agent").replaceChildren(...agents.map(([name, id]) => make("option", { value: id }, name)));
+  if (chosenAgent) $("elsewhere-agent").value = chosenAgent;
+}
+
+function drawControls({ options, speed }) {
+  $("by-hand").checked = options.by_hand === "True";
   const select = $("speed");
   if (![...select.options].some((option) => Number(option.value) === speed)) select.append(make("option", { value: speed }, `${speed}×`));
   select.value = [...select.options].find((option) => Number(option.value) === speed).value;
+}
+
+function drawSwitches(options) {
+  for (const control of $("switches").elements) {
+    const value = options[control.name];
+    if (control.type === "checkbox") control.checked = value === "True";
+    else if (control !== document.activeElement) control.value = value;
+    control.closest(".row").classList.toggle("changed", value !== control.dataset.first);
+  }
+  for (const group of $("switches").querySelectorAll("details")) {
+    const badge = group.querySelector(".badge");
+    const count = group.querySelectorAll(".changed").length;
+    badge.hidden = !count;
+    badge.textContent = `${count} changed`;
+  }
+  const names = [...$("switches").querySelectorAll(".changed code")].map((code) => code.textContent);
+  $("changed").textContent = names.length ? `Not as at first: ${names.join(", ")}.` : "All as at first.";
+}
+
+function drawFaults(faults) {
+  const told = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
+  $("faults").textContent = told.length ? `Faults so far: ${told.join(", ")}.` : "";
 }
 
 function show(state) {
@@ -146,7 +174,10 @@ function show(state) {
   if (state.calls.length) redraw("calls", [state.calls, chosen], drawCalls);
   redraw("log", logOf(state), drawLog);
   redraw("agents", state.agents, drawAgents);
-  redraw("options", { by_hand: state.by_hand, speed: state.speed }, drawOptions);
+  redraw("elsewhere", state.agents.map(({ name, user_id: id }) => [name, id]), drawElsewhere);
+  redraw("controls", { options: state.options, speed: state.speed }, drawControls);
+  redraw("switches", state.options, drawSwitches);
+  redraw("faults", state.faults, drawFaults);
   $("exophones").textContent = state.exophones.join(", ");
 }
 
@@ -170,5 +201,16 @@ for (const button of document.querySelectorAll(".buttons button"))
   button.addEventListener("click", () => send("/page/press", { call_sid: chosen, leg: button.dataset.leg, action: button.dataset.action }));
 $("by-hand").addEventListener("change", (event) => send("/page/options", { by_hand: event.target.checked }));
 $("speed").addEventListener("change", (event) => send("/page/options", { speed: Number(event.target.value) }));
-$("controls").addEventListener("submit", (event) => event.preventDefault());
+for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
+$("switches").addEventListener("change", async ({ target }) => {
+  delete drawn.switches;  // a value that was refused is replaced by the one in force
+  if (target !== document.activeElement || target.reportValidity())
+    await send("/page/options", { [target.name]: target.type === "checkbox" ? target.checked : target.value });
+});
+$("elsewhere").addEventListener("submit", () => send("/page/elsewhere", {
+  agent: $("elsewhere-agent").value, customer_number: $("elsewhere-customer").value, recording: $("elsewhere-recording").checked,
+}));
+$("restart").addEventListener("submit", () => send("/page/restart", {
+  seconds: Number($("restart-seconds").value), deliveries: $("restart-deliveries").value,
+}));
 watch();

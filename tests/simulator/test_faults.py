@@ -1,0 +1,371 @@
+"""What goes wrong on purpose with callbacks: by chance with a seed, early, and booked."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+
+from django_exotel_ccm import simulator
+from django_exotel_ccm.simulator import Options, Simulator
+from django_exotel_ccm.simulator.chance import luck
+from tests.simulator.conftest import AUTH, COMPLETED, Application, Heard, Place
+
+RINGS_OUT = "+919000001002"
+
+Story = dict[str, list[tuple[str, tuple[str, ...]]]]
+
+
+def told_by_chance(application: Application, seed: int, order: list[int]) -> tuple[Story, Counter[str]]:
+    """Place forty calls at once, begun in an order; return what was told of each, and the faults."""
+    with simulator.running(speed=5000.0) as exotel:
+        options = exotel.options
+        options.seed, options.duplicate_rate, options.reorder_rate, options.loss_rate = seed, 0.3, 0.3, 0.2
+        agents = [exotel.add_agent(f"sip:agent{number}").uri for number in range(len(order))]
+
+        def post(number: int) -> None:
+            body = {
+                "from": {"user_contact_uri": agents[number]},
+                "to": {"number": COMPLETED},
+                "virtual_number": "+918000000700",
+                "custom_field": f"ticket_{number}",
+                "status_callback": application.entries(),
+            }
+            requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=10)
+
+        threads = [threading.Thread(target=post, args=(number,)) for number in order]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        exotel.wait_until_quiet()
+        told: Story = {}
+        for delivery in exotel.book.deliveries:
+            about = exotel.book.calls[delivery.call_sid].custom_field or ""
+            told.setdefault(about, []).append((delivery.event, delivery.faults))
+        return told, exotel.faults()
+
+
+def test_the_same_seed_tells_the_same_story_whatever_the_threads_do(application: Application) -> None:
+    numbers = list(range(40))
+    first, counted = told_by_chance(application, 7, numbers)
+    second, counted_again = told_by_chance(application, 7, numbers[::-1])
+    other, _ = told_by_chance(application, 8, numbers)
+
+    assert first == second
+    assert counted == counted_again
+    assert first != other
+    assert {name for name, times in counted.items() if 5 < times < 45} == {"lost", "duplicate", "reordered"}
+
+
+def test_the_same_seed_draws_the_same_in_every_run() -> None:
+    options = Options(seed=7, loss_rate=0.5, duplicate_rate=0.5, reorder_rate=0.5)
+    drawn = [luck(options, f"story {number}", "answered/0").lost for number in range(12)]
+    assert "".join("x" if lost else "." for lost in drawn) == ".xx...x..xx."
+
+
+def test_the_book_says_what_was_done_to_each_delivery(application: Application) -> None:
+    told, counted = told_by_chance(application, 7, list(range(40)))
+
+    told_of = Counter(fault for deliveries in told.values() for _event, faults in deliveries for fault in faults)
+    assert told_of == {name: times for name, times in counted.items() if name != "lost"}
+    for deliveries in told.values():
+        events = [event for event, _faults in deliveries]
+        for index, (event, faults) in enumerate(deliveries):
+            if event == "answered" and "terminal" in events:
+                assert ("reordered" in faults) is ("terminal" in events[:index])
+    everything = sum(len(deliveries) for deliveries in told.values())
+    assert everything == 80 - counted["lost"] + counted["duplicate"]
+
+
+def test_no_rate_changes_what_another_draws(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.loss_rate = 0.5
+    lost = []
+    for duplicates in (0.0, 0.7):
+        exotel.options.duplicate_rate = duplicates
+        for number in range(12):
+            place(custom_field=f"{duplicates} about {number}", status_callback=application.entries())
+            exotel.wait_until_quiet()
+        exotel.options.loss_rate = 0.5
+        lost.append(exotel.faults()["lost"])
+    assert 0 < lost[0] < lost[1]
+
+
+def test_the_second_call_about_the_same_has_a_fate_of_its_own(
+    exotel: Simulator, place: Place, application: Application
+) -> None:
+    exotel.options.loss_rate = 0.5
+    for _ in range(10):
+        place(status_callback=application.entries())
+        exotel.wait_until_quiet()
+    assert exotel.faults()["lost"] not in (0, 10, 20)
+
+
+def test_a_callback_may_come_before_the_answer(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.early_callbacks = True
+    sid = place(status_callback=application.entries()).json()["response"]["call_sid"]
+    assert application.paths()[0] == "/answered"
+    assert sid in application.heard[0].content.decode()
+    assert exotel.faults() == {"early": 1}
+
+
+def test_an_answer_does_not_wait_for_callbacks_that_nobody_wants(exotel: Simulator, place: Place) -> None:
+    exotel.options.early_callbacks = True
+    began = time.monotonic()
+    assert place().status_code == 200
+    assert time.monotonic() - began < 5
+    assert exotel.faults() == {}
+
+
+def test_an_answer_waits_for_the_first_try_though_it_fails(
+    exotel: Simulator, place: Place, application: Application
+) -> None:
+    exotel.options.early_callbacks = True
+    application.answers = [500, 200]
+    assert place(status_callback=application.entries()).status_code == 200
+    assert [one.status for one in exotel.book.deliveries][:1] == [500]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("seed", 1.5, "a whole number from 0 to 1000000000"),
+        ("seed", True, "a whole number from 0 to 1000000000"),
+        ("loss_rate", 1.01, "a number from 0 to 1"),
+        ("loss_rate", float("nan"), "a number from 0 to 1"),
+        ("duplicate_rate", "0.5", "a number from 0 to 1"),
+        ("by_hand", "false", "True or False"),
+        ("lost_events", frozenset({"terminl"}), "a set of answered and terminal, or an empty one"),
+        ("lost_events", "terminal", "a set of answered and terminal, or an empty one"),
+        ("retry_after", -1, "None or a whole number from 0 to 1000000000"),
+        ("details_fault", "slow", "one of none, stale, not_found"),
+    ],
+)
+def test_a_value_that_a_switch_does_not_have_is_refused(
+    exotel: Simulator, name: str, value: object, takes: str
+) -> None:
+    before = getattr(exotel.options, name)
+    with pytest.raises(ValueError, match=f"{name}=.*: write {takes}"):
+        setattr(exotel.options, name, value)
+    assert getattr(exotel.options, name) == before
+
+
+# What is wrong with the bodies
+
+SHAPES = ["v2", "v3", "v1_json", "v1_form", "v1_multipart"]
+
+
+def fields_of(heard: Heard) -> dict[str, Any]:
+    """The body's innermost names and values, whatever shape it has."""
+    if heard.content_type == "application/json":
+        return flat(json.loads(heard.content))
+    if heard.content_type == "application/x-www-form-urlencoded":
+        return {name: values[0] for name, values in parse_qs(heard.content.decode(), keep_blank_values=True).items()}
+    return dict(re.findall(r'name="([^"]+)"\r\n\r\n(.*?)\r\n--', heard.content.decode(), re.DOTALL))
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """The leaves of a JSON value by the name nearest to them."""
+    if isinstance(value, dict):
+        return {key: leaf for inner, one in value.items() for key, leaf in flat(one, inner).items()}
+    if isinstance(value, list):
+        return {f"{name}{key}": leaf for index, one in enumerate(value) for key, leaf in flat(one, f"{index}").items()}
+    return {name: value}
+
+
+def hear(exotel: Simulator, place: Place, application: Application, **fields: Any) -> list[dict[str, Any]]:
+    place(status_callback=application.entries(), **fields)
+    exotel.wait_until_quiet()
+    return [fields_of(heard) for heard in application.heard]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_sparse_terminal_says_which_call_is_over(
+    exotel: Simulator, place: Place, application: Application, shape: Any
+) -> None:
+    exotel.options.callback_shape, exotel.options.sparse_terminal = shape, True
+    answered, terminal = hear(exotel, place, application, custom_field="ticket_1", recording=True)
+    (sid,) = exotel.book.calls
+    assert set(terminal.values()) == {sid, "terminal"}
+    assert len(answered) > 5
+    assert exotel.faults() == {"sparse": 1}
+    assert exotel.book.deliveries[-1].faults == ("sparse",)
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "talks"),
+    [
+        (COMPLETED, ["completed", "customer_unanswered"], [42, 49]),
+        (RINGS_OUT, ["customer_unanswered", "completed"], [0, 7]),
+    ],
+)
+def test_two_finals_may_contradict_each_other(
+    exotel: Simulator, place: Place, application: Application, number: str, words: list[str], talks: list[int]
+) -> None:
+    exotel.options.conflicting_finals = True
+    finals = [one for one in hear(exotel, place, application, customer=number) if one["event_type"] == "terminal"]
+    assert [one["call_status"] for one in finals] == words
+    assert [one["total_talk_time"] for one in finals] == talks
+    assert finals[1]["total_duration"] == finals[0]["total_duration"] + 11
+    assert [one.faults for one in exotel.book.deliveries][-2:] == [(), ("conflicting",)]
+    (call,) = exotel.book.calls.values()
+    assert (call.status, call.talk_time) == (words[0], talks[0])
+
+
+def test_what_says_nothing_contradicts_nothing(exotel: Simulator) -> None:
+    exotel.options.sparse_terminal = True
+    with pytest.raises(ValueError, match="exclude each other: set one of them to False first"):
+        exotel.options.conflicting_finals = True
+    exotel.options.sparse_terminal = False
+    exotel.options.conflicting_finals = True
+    with pytest.raises(ValueError, match="sparse_terminal and conflicting_finals"):
+        exotel.options.sparse_terminal = True
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_status_that_nobody_knows(exotel: Simulator, place: Place, application: Application, shape: Any) -> None:
+    exotel.options.callback_shape, exotel.options.unknown_status = shape, True
+    terminal = hear(exotel, place, application)[-1]
+    (sid,) = exotel.book.calls
+    assert "vanished" in terminal.values()
+    url = f"{exotel.url}/v2/accounts/simulated1/calls/{sid}"
+    assert "vanished" in requests.get(url, auth=AUTH, timeout=5).text
+    assert exotel.faults() == {"unknown_status": 1}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nulls_epochs_and_local_numbers_in_every_shape(
+    exotel: Simulator, place: Place, application: Application, shape: Any
+) -> None:
+    exotel.options.callback_shape = shape
+    plain = hear(exotel, place, application)[0]
+    application.heard.clear()
+    exotel.options.literal_nulls = exotel.options.epoch_end_time = exotel.options.local_numbers = True
+    odd = hear(exotel, place, application)[0]
+
+    assert set(odd) == set(plain)
+    for name, value in plain.items():
+        if name in ("end_time", "EndTime"):
+            assert odd[name].startswith("1970-01-01 05:30:00")
+        elif value in (None, ""):
+            assert odd[name] == "null"
+        elif str(value).startswith("+91"):
+            assert odd[name] == f"0{value[3:]}"
+    assert not [value for value in odd.values() if str(value).startswith("+91")]
+    assert "null" in odd.values()
+
+
+# When they come
+
+
+def test_a_callback_may_be_late(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.callback_delay = 20.0
+    hear(exotel, place, application)
+    (call,) = exotel.book.calls.values()
+    assert call.answered_at
+    assert call.updated_at
+    answered, terminal = exotel.book.deliveries
+    assert 20 <= (answered.at - call.answered_at).total_seconds() < 60
+    assert 20 <= (terminal.at - call.updated_at).total_seconds() < 60
+    assert answered.faults == terminal.faults == ("delayed",)
+
+
+# The account's own URL
+
+
+def test_the_accounts_own_url_hears_of_every_call(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.account_callback_url = f"{application.url}/account"
+    place()
+    exotel.wait_until_quiet()
+    assert application.paths() == ["/account", "/account"]
+    place(status_callback=application.entries())
+    exotel.wait_until_quiet()
+    assert sorted(application.paths()[2:]) == ["/account", "/account", "/answered", "/terminal"]
+    of_account = [one for one in exotel.book.deliveries if one.lane == "account"]
+    assert {one.url for one in of_account} == {f"{application.url}/account"}
+    assert [one.event for one in of_account] == ["answered", "terminal"] * 2
+
+
+def test_a_call_placed_elsewhere(exotel: Simulator, application: Application) -> None:
+    exotel.options.account_callback_url = f"{application.url}/account"
+    call = exotel.place_elsewhere(COMPLETED, recording=True, custom_field="theirs")
+    with pytest.raises(ValueError, match=r"Asha cannot be called: User device busy \(10706\)"):
+        exotel.place_elsewhere(COMPLETED)
+    with pytest.raises(KeyError):
+        exotel.place_elsewhere(COMPLETED, agent="sip:nobody")
+    exotel.wait_until_quiet()
+    assert (call.elsewhere, call.status, call.talk_time) == (True, "completed", 42)
+    heard = [fields_of(one) for one in application.heard]
+    assert [(one["call_sid"], one["event_type"]) for one in heard] == [(call.sid, "answered"), (call.sid, "terminal")]
+    assert heard[-1]["custom_field"] == "theirs"
+    assert exotel.book.requests == []
+    url = f"{exotel.url}/v2/accounts/simulated1/calls/{call.sid}"
+    assert requests.get(url, auth=AUTH, timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("url", ["crm.example.com", "ftp://127.0.0.1/", "http://", 7])
+def test_the_accounts_own_url_must_be_one(exotel: Simulator, url: Any) -> None:
+    with pytest.raises(ValueError, match="write None or an http or https URL"):
+        exotel.options.account_callback_url = url
+
+
+# The book
+
+
+def test_the_book_tells_the_truth_of_every_call(exotel: Simulator, place: Place, application: Application) -> None:
+    exotel.options.loss_rate = 1.0
+    place(recording=True, status_callback=application.entries())
+    exotel.wait_until_quiet()
+    place(RINGS_OUT, recording=True)
+    exotel.wait_until_quiet()
+    book = requests.get(f"{exotel.url}/book.json", timeout=5).json()
+    talked, silent = book["calls"]
+    assert (talked["status"], talked["talk_time"], talked["total_duration"], talked["answered"]) == (
+        "completed",
+        42,
+        51,
+        True,
+    )
+    assert talked["recording_url"] == f"{exotel.url}/recordings/simulated1/{talked['call_sid']}.wav"
+    assert datetime.fromisoformat(talked["ended_at"]) == exotel.book.calls[talked["call_sid"]].ended_at
+    assert (silent["status"], silent["answered"], silent["recording_url"]) == ("customer_unanswered", False, None)
+    assert [(one["name"], one["call_sid"], one["what"]) for one in book["faults"]] == [
+        ("lost", talked["call_sid"], "answered"),
+        ("lost", talked["call_sid"], "terminal"),
+    ]
+
+
+# Many
+
+
+def test_many_calls_need_few_threads(exotel: Simulator) -> None:
+    exotel.options.by_hand = True
+    exotel.speed = 1.0
+    before = threading.active_count()
+    for number in range(200):
+        exotel.add_agent(f"sip:agent{number}")
+        exotel.place_elsewhere(COMPLETED, agent=f"sip:agent{number}")
+    assert threading.active_count() <= before + 1
+    exotel.speed = 100_000.0
+    exotel.wait_until_quiet()
+    assert {call.status for call in exotel.book.calls.values()} == {"agent_unanswered"}
+
+
+def test_many_deliveries_go_out_at_once(exotel: Simulator, application: Application) -> None:
+    application.hang = threading.Event()
+    exotel.options.account_callback_url = f"{application.url}/account"
+    for number in range(30):
+        exotel.add_agent(f"sip:agent{number}")
+        exotel.place_elsewhere(RINGS_OUT, agent=f"sip:agent{number}")
+    exotel.clock.wait_until(float("inf"), unless=lambda: len(exotel.book.deliveries) > 0)
+    assert len(application.heard) == 30
+    application.hang.set()
+    exotel.wait_until_quiet()

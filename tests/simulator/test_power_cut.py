@@ -1,0 +1,108 @@
+"""Exotel goes away for a while and comes back: at the same address, with its book, its calls going on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from django_exotel_ccm import simulator
+from django_exotel_ccm.simulator import Simulator
+from tests.simulator.conftest import BY_HAND, Application, Place
+
+
+def test_it_is_away_and_comes_back_with_its_book(exotel: Simulator, place: Place) -> None:
+    sid = place().json()["response"]["call_sid"]
+    with requests.Session() as session:
+        session.get(exotel.url, timeout=5)
+        with exotel.power_cut():
+            for get in (session.get, requests.get):
+                with pytest.raises(requests.ConnectionError, match="refused"):
+                    get(exotel.url, timeout=5)
+        assert session.get(exotel.url, timeout=5).status_code == 200
+    assert list(exotel.book.calls) == [sid]
+    exotel.wait_until_quiet()
+    assert place("+919000001003").status_code == 200
+
+
+def test_calls_go_on_meanwhile(exotel: Simulator, place: Place) -> None:
+    exotel.speed = 1.0
+    sid = place(BY_HAND).json()["response"]["call_sid"]
+    with exotel.power_cut():
+        exotel.speed = 1000.0
+        exotel.wait_until_quiet()
+    assert exotel.book.calls[sid].status == "agent_unanswered"
+
+
+@pytest.mark.parametrize(("deliveries", "told"), [("kept", ["/answered", "/terminal"]), ("lost", [])])
+def test_pending_callbacks_are_kept_or_lost(
+    exotel: Simulator, place: Place, application: Application, deliveries: Any, told: list[str]
+) -> None:
+    exotel.speed = 1.0
+    sid = place(status_callback=application.entries()).json()["response"]["call_sid"]
+    with exotel.power_cut(deliveries=deliveries):
+        exotel.speed = 10_000.0
+        exotel.clock.wait_until(float("inf"), unless=lambda: exotel.book.calls[sid].state == "terminal")
+        assert application.heard == []
+    exotel.wait_until_quiet()
+    assert application.paths() == told
+    assert exotel.faults() == {"power_cut": 1} | ({"lost": 2} if deliveries == "lost" else {})
+    place("+919000001003", status_callback=application.entries())
+    exotel.wait_until_quiet()
+    assert application.paths() == [*told, "/terminal"]
+
+
+@pytest.mark.parametrize(("deliveries", "heard"), [("kept", 2), ("lost", 1)])
+def test_a_delivery_under_way_is_broken_off(
+    exotel: Simulator, place: Place, application: Application, deliveries: Any, heard: int
+) -> None:
+    application.hang = threading.Event()
+    place("+919000001003", status_callback=application.entries())
+    while not application.heard:
+        time.sleep(0.01)
+    with exotel.power_cut(deliveries=deliveries):
+        exotel.clock.wait_until(float("inf"), unless=lambda: bool(exotel.book.deliveries))
+        application.hang.set()
+    exotel.wait_until_quiet()
+    assert "ConnectionError" in exotel.book.deliveries[0].error
+    assert len(application.heard) == len(exotel.book.deliveries) == heard
+
+
+def test_a_retry_that_is_lost_is_not_tried(exotel: Simulator, place: Place, application: Application) -> None:
+    application.answers = [500]
+    place("+919000001003", status_callback=application.entries())
+    exotel.clock.wait_until(float("inf"), unless=lambda: bool(exotel.book.deliveries))
+    exotel.speed = 1.0
+    with pytest.raises(TimeoutError, match=r"callback terminal of call \w+, tried 1 times"):
+        exotel.wait_until_quiet(timeout=0.01)
+    exotel.restart(0, deliveries="lost")
+    exotel.wait_until_quiet()
+    exotel.speed = 10_000.0
+    exotel.clock.wait(2000)
+    assert len(exotel.book.deliveries) == len(application.heard) == 1
+
+
+def test_it_restarts_by_itself(exotel: Simulator, place: Place) -> None:
+    began = time.monotonic()
+    exotel.restart(0.2, deliveries="lost")
+    assert 0.2 <= time.monotonic() - began < 2
+    assert place().status_code == 200
+
+
+def test_a_word_that_is_none_cuts_nothing(exotel: Simulator, place: Place) -> None:
+    with pytest.raises(ValueError, match="write one of kept, lost"):
+        exotel.restart(0.1, deliveries="mislaid")  # type: ignore[arg-type]
+    assert place().status_code == 200
+
+
+def test_stopping_while_it_is_away_leaves_nothing() -> None:
+    before = set(threading.enumerate())
+    exotel = simulator.running(speed=1.0)
+    with exotel.power_cut():
+        exotel.stop()
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=1)
