@@ -22,6 +22,7 @@ from django_exotel_ccm.exotel.account import Secret, is_loopback_host
 
 DEFAULT_ALIAS = "default"
 LONGEST_ALIAS = 50  # the column's
+LONGEST_RETRY = 10 * 365 * 24 * 60 * 60  # seconds
 RUNNERS = ("inline", "django_tasks", "celery")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -122,7 +123,13 @@ KEYS = {
         "is not a list of dotted paths",
         '["crm.telephony.office_hours"]',
     ),
-    "RECORDING_RETRY_FOR": _Key(_is_count, "E013", "is not a number of seconds", "7200"),
+    "RECORDING_RETRY_FOR": _Key(
+        # Of much more no moment can be made.
+        lambda value: _is_count(value) and value <= LONGEST_RETRY,
+        "E013",
+        "is not a number of seconds, of at most ten years",
+        "7200",
+    ),
     "REQUESTS_PER_MINUTE": _Key(_is_count, "E013", "is not a positive whole number", "60"),
     "RUNNER": _Key(
         lambda value: value in RUNNERS or _is_dotted_path(value),

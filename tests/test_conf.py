@@ -41,6 +41,7 @@ URL = "exotel://K:T@mumbai/acme1"
         ({"TICKETS": {5: {"prefix": "ticket"}}}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
         ({"NUMBER_REGION": "India"}, "E005", '"NUMBER_REGION": "IN"'),
         ({"NUMBER_REGION": ["IN"]}, "E005", '"NUMBER_REGION": "IN"'),
+        ({"RECORDING_RETRY_FOR": 10**12}, "E013", '"RECORDING_RETRY_FOR": 7200'),
         ({"AGENT_FOR_USER": "agent_for"}, "E006", '"AGENT_FOR_USER": "crm.telephony.agent_for"'),
         ({"POLICIES": "crm.telephony.office_hours"}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
         ({"POLICIES": ["office hours"]}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),

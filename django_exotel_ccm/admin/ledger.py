@@ -20,7 +20,7 @@ from django_exotel_ccm.models import CallEvent
 class CallEventAdmin(ApplyAgainMixin, HistoryAdmin):
     """Events, the newest first; those that were not applied are one filter away."""
 
-    list_display = ["received_at", "kind", "authentication", "account", "event", "call", "verdict", "code", "reason"]
+    list_display = ["received_at", "kind", "event", "reason", "call", "authentication", "account", "verdict", "code"]
     list_filter = ["kind", "reason", "received_at"]
     list_select_related = ["call"]
     search_fields = ["=reference", "=request_id", "=fingerprint"]

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 
 from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.admin.history import HistoryAdmin
-from django_exotel_ccm.choices import NoRecording, Permission
+from django_exotel_ccm.choices import NoRecording, Permission, State
 from django_exotel_ccm.models import CallRecord, Listening
 from django_exotel_ccm.services.recordings import lack_of
 
@@ -31,8 +31,13 @@ def players(request: HttpRequest, door: AdminDoor, calls: Sequence[CallRecord]) 
 
 
 def player(door: AdminDoor, call: CallRecord) -> str:
-    """Return the HTML that plays a call's recording through ``door``, or says why there is nothing to play."""
+    """Return the HTML that plays a call's recording through ``door``, or says why there is nothing to play.
+
+    Returns "" while the call goes on for all we know: whether it will have a recording, nobody knows.
+    """
     lacking = lack_of(call)
+    if lacking == NoRecording.NOT_READY and call.state != State.ENDED:
+        return ""
     try:
         url = f"{reverse('exotel_ccm:recording', args=[call.reference])}?{urlencode({'exotel_door': door.name})}"
     except NoReverseMatch:

@@ -4,6 +4,28 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+BATCH = 500
+
+
+def plan_what_was_open(apps, schema_editor):
+    """Ask about the calls that were due before asking and telling were planned apart; else they are due for ever."""
+    calls = apps.get_model('exotel_ccm', 'CallRecord').objects.using(schema_editor.connection.alias)
+    calls.filter(next_check_at__isnull=False).update(details_at=models.F('next_check_at'))
+
+
+def complete_fates(apps, schema_editor):
+    """Say of each receiver whether it was told; one that had failed waits for a person, who tries it now."""
+    using = schema_editor.connection.alias
+    announcements = apps.get_model('exotel_ccm', 'Announcement').objects.using(using)
+    batch = list(announcements.order_by('pk')[:BATCH])
+    while batch:
+        for announcement in batch:
+            announcement.receivers = [
+                {'told': not fate['error'], 'given_up': bool(fate['error']), **fate} for fate in announcement.receivers
+            ]
+        announcements.bulk_update(batch, ['receivers'])
+        batch = list(announcements.filter(pk__gt=batch[-1].pk).order_by('pk')[:BATCH])
+
 
 class Migration(migrations.Migration):
 
@@ -128,4 +150,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('account', 'call_sid'), name='exotel_ccm_hint_sid')],
             },
         ),
+        migrations.RunPython(plan_what_was_open, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(complete_fates, migrations.RunPython.noop, elidable=True),
     ]

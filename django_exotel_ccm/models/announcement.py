@@ -57,4 +57,4 @@ class Announcement(models.Model):
         constraints = [models.UniqueConstraint(fields=["call", "key"], name="exotel_ccm_announced_once")]
 
     def __str__(self) -> str:
-        return f"{self.signal} {self.key}"
+        return f"{self.signal} {self.pk}"

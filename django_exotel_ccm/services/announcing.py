@@ -97,7 +97,7 @@ def _update(after: Registers, changed: list[str]) -> Iterator[_News]:
 def _corrected(news: list[_News], told: set[str], after: Registers, changed: list[str]) -> Iterator[_News]:
     """Yield the news of a call whose end may have been announced before it came true: by a stranger, or by mistake."""
     for one in news:
-        if one.key == "ended" and one.key in told:
+        if one.key == "ended" and one.key in told and "strangers" in after:
             yield from _update(after, changed)
         else:
             one.superseded |= one.key == "answered" and "ended" in told
@@ -140,6 +140,9 @@ def _tell(rows: list[Announcement], call: CallRecord, event: CallEvent | None, u
     ahead = Ahead()
     if call.announce_at is not None:
         earlier = Announcement.objects.using(using).filter(call=call, next_try_at__isnull=False)
+        if call.state == State.ENDED:
+            # The end supersedes it, so nobody waits for it.
+            earlier = earlier.exclude(signal=SignalName.CALL_ANSWERED)
         ahead = Ahead(earlier.order_by("pk"), until=call.announce_at)
     for row in _pending(rows):
         for identity, receiver in caller.receivers(row).items():

@@ -84,10 +84,12 @@ def sum_up(announcement: Announcement, ahead: Ahead, now: datetime.datetime) -> 
     fates = fates_of(announcement)
     left = list(filter(is_open, fates))
     failing = any(fate["attempts"] for fate in left)
+    waits = [ahead.until(fate) for fate in left]
     if not left:
         announcement.next_try_at = None
-    elif not failing:
-        announcement.next_try_at = min(ahead.until(fate) or now for fate in left)
+    elif not failing or (all(waits) and announcement.next_try_at is not None and announcement.next_try_at <= now):
+        # Also of one that failed and is due, but waits again: what is ahead of it was given up, and taken up since.
+        announcement.next_try_at = min(wait or now for wait in waits)
     if all(fate["told"] for fate in fates):
         announcement.state = AnnouncementState.DONE
     elif failing or any(fate["given_up"] for fate in fates):

@@ -59,7 +59,8 @@ def _keep(event: CallEvent, using: str) -> CallEvent:
     event.save(using=using, force_insert=True)
     soon = timezone.now() + FIRST_ASKED
     if call is not None:
-        _ask_by(call, soon, using)
+        recording = bool(event.facts.get("recordings")) and not call.recording_url
+        _ask_by(call, soon, using, recording=recording)
     elif hint is not None and hint.next_check_at is None:
         _change(hint, using, next_check_at=soon, gave_up_at=None)
     elif hint is None and sid:
@@ -87,9 +88,12 @@ def _is_erased(call: CallRecord | None, hint: Hint | None) -> bool:
     return (call is not None and call.erased_at is not None) or (hint is not None and hint.code == HintReason.ERASED)
 
 
-def _ask_by(call: CallRecord, moment: datetime.datetime, using: str) -> None:
-    """Have Exotel asked about a locked call at ``moment`` or before, if it can still tell anything."""
-    if is_lacking(call) and (call.details_at is None or call.details_at > moment):
+def _ask_by(call: CallRecord, moment: datetime.datetime, using: str, *, recording: bool = False) -> None:
+    """Have Exotel asked about a locked call at ``moment`` or before, if it can still tell anything.
+
+    ``recording`` says that there is a recording of which we do not know: of a call placed elsewhere none is expected.
+    """
+    if (recording or is_lacking(call)) and (call.details_at is None or call.details_at > moment):
         call.details_at = moment
         call.plan()
         call.save(using=using, update_fields=["details_at", "next_check_at"])
@@ -111,7 +115,7 @@ def due_hints(now: datetime.datetime) -> Iterator[Hint]:
 def claim(hint: Hint) -> bool:
     """Take a due hint for two minutes; False when somebody else was faster. A claim that is not fulfilled runs out."""
     due = Hint.objects.using(router.db_for_write(Hint)).filter(pk=hint.pk, next_check_at=hint.next_check_at)
-    return bool(due.update(next_check_at=timezone.now() + CLAIM))
+    return bool(commit(lambda: due.update(next_check_at=timezone.now() + CLAIM), using=due.db))
 
 
 # What becomes of it.

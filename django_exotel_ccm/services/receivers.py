@@ -7,6 +7,7 @@ import logging
 import time
 import traceback
 import weakref
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -121,7 +122,7 @@ class Caller:
                     raise ReceiverRolledBack(
                         "The receiver left a failed database query behind, or asked for a rollback."
                     )
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # an async receiver may await what was cancelled
             logger.exception(
                 "Receiver %s of %s failed for call %s.", fate["receiver"], announcement.signal, self._call.reference
             )

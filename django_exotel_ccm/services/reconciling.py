@@ -209,7 +209,7 @@ class _Pass:
             try:
                 event = self._ask(call.account, call.call_sid)
             except NotNow as pause:
-                _put_off(call, claimed, pause.until)
+                self.report.gave_up += _put_off(call, claimed, pause.until).gave_up_at is not None
                 return
             event.reference = call.reference
             record_event(event, canonical=canonical_of(event))
@@ -246,26 +246,37 @@ def _lease_event(call: CallRecord) -> CallEvent:
     )
 
 
-def _put_off(call: CallRecord, claimed: datetime.datetime | None, until: datetime.datetime) -> None:
-    """Have the call asked about at ``until``, unless an event has changed its plan meanwhile."""
+def _put_off(call: CallRecord, claimed: datetime.datetime | None, until: datetime.datetime) -> CallRecord:
+    """Have the call asked about at ``until``, unless an event has changed its plan meanwhile; return it as it is now.
+
+    Of a call whose account is no longer in the settings nobody can ask any more: it is given up in its time.
+    """
 
     def work(locked: CallRecord) -> None:
         locked.details_at = until
+        if locked.account not in accounts.aliases() and until >= scheduling.gives_up_at(locked):
+            _give_up(locked)
 
-    _replan(call, claimed, work)
+    return _replan(call, claimed, work)
 
 
 def _plan_again(call: CallRecord, claimed: datetime.datetime | None) -> CallRecord:
     """Plan the next question about the call after one was asked, or give up; return the call as it is now."""
 
     def work(locked: CallRecord) -> None:
-        now = timezone.now()
         locked.checks += 1
-        locked.details_at = scheduling.next_ask(locked, now)
-        if locked.details_at is None and not locked.is_over:
-            locked.gave_up_at = now
+        locked.details_at = scheduling.next_ask(locked, timezone.now())
+        if locked.details_at is None:
+            _give_up(locked)
 
     return _replan(call, claimed, work)
+
+
+def _give_up(call: CallRecord) -> None:
+    """Ask no more; in sight, if the end of the call is not known."""
+    call.details_at = None
+    if not call.is_over:
+        call.gave_up_at = timezone.now()
 
 
 def _replan(call: CallRecord, claimed: datetime.datetime | None, change: Callable[[CallRecord], None]) -> CallRecord:

@@ -58,7 +58,8 @@ def lacks_recording(call: CallRecord) -> bool:
 def gives_up_at(call: CallRecord) -> datetime.datetime:
     """Return when asking about this call makes no sense any more."""
     if call.state == State.ENDED and call.ended_at is not None:
-        seen = max(call.ended_at, call.created_at)
+        # An end that was told wrongly may lie years ahead.
+        seen = min(max(call.ended_at, call.created_at), call.created_at + GIVE_UP)
         return seen + datetime.timedelta(seconds=conf.get_settings().recording_retry_for)
     return call.created_at + GIVE_UP
 

@@ -65,4 +65,6 @@ def invite(site: str, simulator: str) -> None:
     say("Now you. The site stays open until Ctrl-C.")
     say(f"  Helpdesk:  {site}/admin/helpdesk/ticket/   log in as asha, password {PASSWORD}")
     say(f"             (admin, password {PASSWORD}, sees everything; vik, ola and uma have phones of their own)")
-    say(f"  Phones:    {simulator}/   the simulated Exotel, now in real time; answer Meera Nair's call there")
+    say(f"  Phones:    {simulator}/   the simulated Exotel, now in real time; call Meera Nair and answer there")
+    say('  Trouble:   under "Switches" there, set lost_events to terminal, and call Ravi Kumar. Five minutes later')
+    say("             exotel_reconcile, which runs along, asks how the call ended, and the ticket hears it")

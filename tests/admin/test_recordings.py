@@ -132,6 +132,16 @@ def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_not
     assert "recording" not in listener.change_form(ticket).text
 
 
+@pytest.mark.parametrize("state", ["requested", "unconfirmed", "active"])
+def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: Desk, state: str) -> None:
+    ticket = host.ticket()
+    call = recorded(ticket, state=state, outcome="", talk_time=None, ended_at=None, recording_url="")
+
+    for page in (page_of(listener, call), listener.change_form(ticket)):
+        assert listener.response.status_code == 200
+        assert "not ready" not in page.text
+
+
 def test_each_site_s_player_comes_through_its_own_door(host: Any, make_desk: Any) -> None:
     desk = make_desk(Ticket, admin.ModelAdmin, name="back-office")
     desk.user.user_permissions.add(*permissions_of(HEARS))

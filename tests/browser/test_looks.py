@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import AccountUsage, CallRecord, Hint, Listening
 from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_picture, log_in, violations
 
@@ -70,11 +71,53 @@ def test_our_pages_are_readable(
     width, height, dark = LOOKS[look]
     page = open_page(width, height, dark=dark)
     log_in(page, live_server.url, "asha")
-    found = {}
+    found = look_at(page, live_server.url, addresses, look)
 
+    assert found == {}
+
+
+@pytest.fixture
+def books(host: Any) -> dict[str, str]:
+    """The pages of what the app keeps for itself, while calls are due and nobody reconciles."""
+    names = ("callrecord", "hint", "accountusage", "listening")
+    host.user("meera", *(f"exotel_ccm.view_{name}" for name in names), agent=None)
+    now = timezone.now()
+    long_ago = now - datetime.timedelta(minutes=20)
+    common = {"account": "default", "agent_label": "Asha", "created_at": long_ago, "customer_number": BY_HAND}
+    call = CallRecord.objects.create(**common, state=State.ACTIVE, next_check_at=long_ago)
+    hint = Hint.objects.create(account="default", call_sid="7574eb90", heard_at=long_ago, next_check_at=now)
+    AccountUsage.objects.create(account="default", minute=long_ago, asked=60, failures=3, paused_until=now)
+    Listening.objects.create(call=call, user_label="asha", byte_range="bytes=0-", listened_at=now)
+    return {
+        "neglected_calls": "/admin/exotel_ccm/callrecord/",
+        "neglected_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
+        "hints": "/admin/exotel_ccm/hint/",
+        "hint": f"/admin/exotel_ccm/hint/{hint.pk}/change/",
+        "account_usage": "/admin/exotel_ccm/accountusage/",
+        "listenings": "/admin/exotel_ccm/listening/",
+    }
+
+
+@pytest.mark.parametrize("look", ["wide", "narrow_dark"])
+def test_the_books_are_readable_and_neglect_is_told(
+    look: str, books: dict[str, str], live_server: Any, open_page: Callable[..., Any]
+) -> None:
+    width, height, dark = LOOKS[look]
+    page = open_page(width, height, dark=dark)
+    log_in(page, live_server.url, "meera")
+
+    found = look_at(page, live_server.url, books, look)
+    page.goto(live_server.url + books["neglected_calls"])
+
+    assert found == {}
+    assert "python manage.py exotel_reconcile --forever" in page.inner_text(".messagelist .warning")
+
+
+def look_at(page: Any, site: str, addresses: dict[str, str], look: str) -> dict[str, list[str]]:
+    """Keep a picture of each page, and return what axe minds."""
+    found = {}
     for name, address in addresses.items():
-        page.goto(live_server.url + address)
+        assert page.goto(site + address).status == 200
         keep_picture(page, f"{look}_{name}")
         found[name] = violations(page)
-
-    assert {name: seen for name, seen in found.items() if seen} == {}
+    return {name: seen for name, seen in found.items() if seen}

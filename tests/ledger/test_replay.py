@@ -71,14 +71,14 @@ def test_a_damaged_record_is_shown_and_then_mended(damage: str, story: Story, ru
 
     dry = run("exotel_replay")
 
-    assert (dry.status, dry.lines[-1]) == (1, "1 call compared with their events: 1 differs.")
+    assert (dry.status, dry.lines[-1]) == (1, "1 call compared with its events: 1 differs.")
     assert all(line.startswith(f"{call.reference}  ") for line in dry.lines[:-1])
     assert "exotel_replay --apply" in dry.err
     assert record(call) == damaged
 
     applied = run("exotel_replay", "--apply")
 
-    assert applied.lines == [*dry.lines[:-1], "1 call compared with their events: 1 rebuilt."]
+    assert applied.lines == [*dry.lines[:-1], "1 call compared with its events: 1 rebuilt."]
     assert applied.status == 0
     assert record(call) == whole
     assert run("exotel_replay").status == 0
@@ -251,7 +251,7 @@ def test_those_of_no_call_stay_as_they_are(real_calls: Calls, run: Run) -> None:
     real_calls.deliver(stranger, body_of())
     real_calls.accepted()
 
-    assert run("exotel_replay", "--apply").lines == ["1 call compared with their events: none differs."]
+    assert run("exotel_replay", "--apply").lines == ["1 call compared with its events: none differs."]
     assert CallEvent.objects.get(call=None).reason == EventReason.UNKNOWN_CALL
 
 
@@ -287,7 +287,7 @@ def test_a_call_that_is_being_written_is_not_reported(
 
     printed = run("exotel_replay")
 
-    assert printed.lines == ["1 call compared with their events: none differs."]
+    assert printed.lines == ["1 call compared with its events: none differs."]
     assert CallRecord.objects.get().state == "ended"
 
 
@@ -298,7 +298,7 @@ def test_a_call_that_is_deleted_meanwhile_is_not_reported(
     CallRecord.objects.update(facts={})
     monkeypatch.setattr(replaying, "lock", lambda reference, using: None)
 
-    assert run("exotel_replay").lines == ["1 call compared with their events: none differs."]
+    assert run("exotel_replay").lines == ["1 call compared with its events: none differs."]
 
 
 @pytest.mark.parametrize("options", [[], ["--apply"]])
@@ -400,6 +400,6 @@ def test_a_long_run_says_how_far_it_is(real_calls: Calls, run: Run, monkeypatch:
     monkeypatch.setattr(progress, "EVERY", 0.0)
 
     assert run("exotel_replay").err.splitlines() == [
-        "So far: 1 call compared with their events: none differs.",
+        "So far: 1 call compared with its events: none differs.",
         "So far: 2 calls compared with their events: none differs.",
     ]

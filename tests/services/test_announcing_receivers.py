@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -114,6 +115,18 @@ def test_an_async_receiver_writes_in_the_same_transaction(receivers: Connect, ca
     ticket = Ticket.objects.get()
     assert (ticket.status, ticket.team) == ("closed", "")
     assert identities() == ["close", "fail"]
+
+
+def test_an_async_receiver_that_is_cancelled_takes_nothing_with_it(receivers: Connect, call: CallRecord) -> None:
+    async def give_up(**kwargs: Any) -> None:
+        raise asyncio.CancelledError
+
+    receivers(signals.call_ended, give_up, dispatch_uid="give up")
+
+    tell(call, "terminal", status="failed")
+
+    assert CallRecord.objects.get().state == "ended"
+    assert Announcement.objects.get(signal="call_ended").receivers[0]["error"] == "CancelledError()"
 
 
 # The ticket.

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, EventReason, HintReason, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
-from django_exotel_ccm.services import committing, hints
+from django_exotel_ccm.services import committing, hints, reconciling
 from django_exotel_ccm.services.asking import NotNow
 from django_exotel_ccm.services.hints import claim, due_hints, settle_hint
 from tests.helpdesk.models import Ticket
@@ -93,6 +93,25 @@ def test_of_a_call_that_has_told_all_nothing_more_is_asked(hint: Hint) -> None:
     settle(Details(**ENDED, ended_at=at(timezone.now())))
 
     assert CallRecord.objects.get().next_check_at is None
+
+
+def test_a_recording_that_is_told_of_later_is_asked_about_once(hint: Hint, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {**ENDED, "ended_at": at(timezone.now()), "recordings": ("https://recordings.exotel.com/acme1/late.mp3",)}
+    settle(Details(**{**told, "recordings": ()}))
+    assert CallRecord.objects.get().next_check_at is None
+
+    hear(**told)
+
+    call = CallRecord.objects.get()
+    assert (call.recording_url, minutes_until(call.next_check_at)) == ("", 2)
+    CallRecord.objects.update(details_at=timezone.now(), next_check_at=timezone.now())
+    monkeypatch.setattr(reconciling, "ask", Details(**told))
+    reconciling.reconcile()
+    call.refresh_from_db()
+    assert (call.recording_url, call.next_check_at) == (told["recordings"][0], None)
+    hear(**{**told, "talk_time": 41})
+    call.refresh_from_db()
+    assert call.next_check_at is None
 
 
 def test_agent_and_ticket_are_found(hint: Hint, host: Any) -> None:

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import Authentication, EventKind, State
-from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.exotel.values import clean_moment
+from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciling import reconcile
 from django_exotel_ccm.simulator import Simulator
@@ -279,3 +280,39 @@ def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
 
     call.refresh_from_db()
     assert (call.recording_url, call.next_check_at) == (fresh, None)
+
+
+@pytest.mark.books_differ("the end that is told here is not the simulator's")
+def test_an_end_that_was_told_wrongly_does_not_have_it_asked_about_for_years(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    call = place(recording=True)
+    tell(call, "terminal", status="completed", talk_time=42, ended_at=clean_moment("2125-01-01T00:00:00Z"))
+    CallRecord.objects.update(created_at=timezone.now() - datetime.timedelta(days=2))
+    make_due(checks=4)
+
+    reconcile()
+
+    call.refresh_from_db()
+    assert call.next_check_at is None
+
+
+@pytest.mark.books_differ("the simulator's call was placed by an account that is gone")
+def test_a_call_of_an_account_that_is_gone_is_given_up_in_its_time(
+    place: Callable[..., CallRecord], exotel: Simulator
+) -> None:
+    call = place()
+    CallRecord.objects.update(account="gone")
+    make_due()
+    reconcile()
+    call.refresh_from_db()
+    assert (minutes_until(call.next_check_at), call.gave_up_at) == (15, None)
+    CallRecord.objects.update(created_at=timezone.now() - datetime.timedelta(days=1))
+    AccountUsage.objects.update(paused_until=None)
+    make_due()
+
+    report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.next_check_at, report.gave_up) == (State.ACTIVE, None, 1)
+    assert call.gave_up_at is not None

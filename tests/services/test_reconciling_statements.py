@@ -16,7 +16,7 @@ from tests.services.settling import make_due
 from tests.services.test_placing_statements import LOCK, statements
 
 BEAT = ["UPDATE accountusage"]
-CLAIM = ["UPDATE callrecord"]
+CLAIM = ["BEGIN", "UPDATE callrecord", "COMMIT"]
 BUDGET = ["UPDATE accountusage"]
 ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
 KEPT = [

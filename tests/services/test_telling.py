@@ -164,16 +164,16 @@ def test_all_that_failed_are_called_in_the_same_round(listener: Any, call: CallR
 def test_a_receiver_hears_in_order_and_keeps_nobody_else_waiting(listener: Any, call: CallRecord, clock: Any) -> None:
     bad, good = listener("bad"), listener("good")
     bad.broken = True
-    tell(call, "answered")
+    tell(call, "terminal", status="failed")
     due_then = due(call)
     bad.broken = False
 
     tell(call, "terminal", status="completed", recordings=(RECORDING,))
 
-    assert good.heard == ["call_answered", "call_ended", "recording_ready"]
-    assert bad.heard == ["call_answered"]
+    assert good.heard == ["call_ended", "recording_ready", "call_updated"]
+    assert bad.heard == ["call_ended"]
     assert [announcement(name).state for name in good.heard] == ["failed", "pending", "pending"]
-    assert (fate("call_ended", "bad")["attempts"], fate("call_ended", "bad")["told"]) == (0, False)
+    assert (fate("call_updated", "bad")["attempts"], fate("call_updated", "bad")["told"]) == (0, False)
     assert due(call) == due_then
 
 
@@ -196,22 +196,21 @@ def test_what_waits_is_told_right_after_what_it_waited_for(listener: Any, call: 
 def test_waiting_does_not_become_longer_because_another_receiver_fails(
     listener: Any, call: CallRecord, clock: Any
 ) -> None:
-    slow, quick = listener("slow"), listener("quick", "call_ended")
+    slow, quick = listener("slow"), listener("quick", "recording_ready")
     slow.broken = True
-    tell(call, "answered")
+    tell(call, "terminal", status="completed")
     first_due = due(call)
     clock.shift(50)
     quick.broken = True
-    tell(call, "terminal", status="completed")
+    tell(call, "terminal", status="completed", recordings=(RECORDING,))
     assert due(call) == first_due
-    CallRecord.objects.update(state=State.ACTIVE)  # or call_answered would be too late
     slow.broken = False
     clock.shift(10)
 
     report = tell_call(call.pk)
 
-    assert slow.heard == ["call_answered", "call_answered", "call_ended"]
-    assert (quick.heard, report) == (["call_ended"], Report(told=2, left=1))
+    assert slow.heard == ["call_ended", "call_ended", "recording_ready"]
+    assert (quick.heard, report) == (["recording_ready"], Report(told=2, left=1))
     assert due(call) == timezone.now() + datetime.timedelta(seconds=50)
 
 
@@ -226,6 +225,24 @@ def test_nobody_waits_for_what_was_given_up(listener: Any, call: CallRecord, clo
 
     assert bad.heard[-1] == "call_updated"
     assert (announcement("call_ended").state, announcement("call_updated").state) == ("failed", "done")
+
+
+def test_the_end_does_not_wait_for_an_answer_that_it_supersedes(listener: Any, call: CallRecord, clock: Any) -> None:
+    bad = listener("bad")
+    bad.broken = True
+    tell(call, "answered")
+    for _hours in range(5):
+        clock.move_to(due(call))
+        tell_call(call.pk)
+    assert due(call) == timezone.now() + 6 * 60 * MINUTE
+    bad.broken = False
+
+    tell(call, "terminal", status="completed")
+
+    assert (notes(), announcement("call_ended").state) == ("call_ended", "done")
+    clock.move_to(due(call))
+    tell_call(call.pk)
+    assert (notes(), announcement("call_answered").state, due(call)) == ("call_ended", "superseded", None)
 
 
 def test_an_answer_is_not_told_any_more_when_the_call_has_ended(listener: Any, call: CallRecord, clock: Any) -> None:
@@ -424,6 +441,22 @@ def test_what_it_waits_for_is_tried_with_it(listener: Any, call: CallRecord, clo
     report = tell_call(take_up(announcement("recording_ready").pk))
 
     assert (bad.heard[1:], report) == (["call_ended", "recording_ready"], Report(told=2))
+
+
+def test_what_failed_waits_for_what_was_taken_up_ahead_of_it(listener: Any, call: CallRecord, clock: Any) -> None:
+    bad = listener("bad", "call_ended", "recording_ready")
+    bad.broken = True
+    tell(call, "terminal", status="completed")
+    try_until_given_up(call, clock)
+    tell(call, "terminal", status="completed", recordings=(RECORDING,))
+    tell_call(take_up(announcement("call_ended").pk))
+    clock.move_to(due(call))
+    tell_call(call.pk)
+
+    assert due(call) == timezone.now() + 5 * MINUTE  # not at once, and again and again
+    clock.move_to(due(call))
+    bad.broken = False
+    assert tell_call(call.pk) == Report(told=2)
 
 
 def test_what_is_done_is_not_told_again(listener: Any, call: CallRecord) -> None:

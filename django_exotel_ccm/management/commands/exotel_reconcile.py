@@ -23,7 +23,7 @@ class Command(BaseCommand):
     """Settles what is due once, or for ever."""
 
     help = (
-        "Settles calls whose end was never reported, with Call Details; fetches late recordings; calls receivers "
+        "Settles calls whose end was never reported, with Call Details; finds late recordings; calls receivers "
         "again that failed. Never dials. Run it every minute, or once with --forever; any number may run at once."
     )
 

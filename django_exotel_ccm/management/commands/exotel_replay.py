@@ -80,7 +80,7 @@ def _start_of(day: str) -> datetime.datetime:
 
 
 def _counted(looked: int, differ: int, *, apply: bool) -> str:
-    calls = f"{several(looked, 'call')} compared with their events"
+    calls = f"{several(looked, 'call')} compared with {'its' if looked == 1 else 'their'} events"
     if not differ:
         return f"{calls}: none differs."
     return f"{calls}: {differ} rebuilt." if apply else f"{calls}: {differ} differ{'s' if differ == 1 else ''}."
