@@ -9,7 +9,7 @@ INTERPRETERS := python3.13 python3.12 python3.11 python3 python
 ENSURE_PIP := $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --upgrade >/dev/null
 UTF8 := PYTHONUTF8=1 PYTHONUNBUFFERED=1
 
-.PHONY: help demo test matrix mutants lint docs benchmark clean
+.PHONY: help demo test matrix mutants lint docs benchmark soak clean
 
 help:
 	@echo 'make demo       a helpdesk whose customers can be called, with a simulated Exotel; Ctrl-C ends it'
@@ -21,7 +21,8 @@ help:
 	@echo 'make mutants    changes lifecycle.py in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make docs       the documentation, in docs/_build'
-	@echo 'make benchmark  callbacks per second, beside a bare Django view'
+	@echo 'make benchmark  callbacks per second, beside a bare Django view, and what each safety costs'
+	@echo 'make soak       many thousand calls with faults by chance; ARGS="--calls 2000" for a short one'
 	@echo 'make clean      removes the virtual environment, the demo'"'"'s data and everything that was built'
 
 demo: .venv/package.stamp
@@ -50,7 +51,11 @@ docs: .venv/docs.stamp
 	$(PYTHON) -m sphinx -W docs docs/_build
 
 benchmark: .venv/test.stamp
-	@exec env $(UTF8) $(PYTHON) benchmarks/callbacks.py $(ARGS)
+	@env $(UTF8) $(PYTHON) benchmarks/callbacks.py $(ARGS)
+	@exec env $(UTF8) $(PYTHON) benchmarks/safeties.py $(ARGS)
+
+soak: .venv/test.stamp
+	@exec env $(UTF8) $(PYTHON) benchmarks/soak.py $(ARGS)
 
 clean:
 	rm -rf .venv .nox .demo artifacts build dist docs/_build htmlcov .coverage* \

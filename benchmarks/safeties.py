@@ -1,0 +1,229 @@
+"""What each safety of a callback costs: the time with it, in units of the time without it.
+
+python benchmarks/safeties.py [--calls N] [--rounds N] [--only sqlite|postgres]
+
+As in benchmarks/callbacks.py, but both sides are the full view, one with the safety switched off in this process alone.
+The two sides of a pair take turns, so that a slower minute of the machine hits both. Nothing here can be switched off
+in the package: each of these keeps a promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+ENOUGH = 240  # seconds; a slow machine measures fewer rounds
+WARM_UP = 40
+
+Switch = Callable[[list[tuple[str, bytes]]], AbstractContextManager[Any]]
+
+
+def main() -> int:
+    """Measure each database in a process of its own and print its table."""
+    from benchmarks.callbacks import in_a_process  # noqa: PLC0415 - the path is set above
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=60, help="calls on each side of a pair, two callbacks each (60)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds (9)")
+    parser.add_argument("--only", choices=["sqlite", "postgres"], help="measure this database alone")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.calls < 1 or options.rounds < 1:
+        parser.error("--calls and --rounds are at least 1")
+    if options.here:
+        print(json.dumps(measure(options.calls, options.rounds)))
+        return 0
+    for name in [options.only] if options.only else ["sqlite", "postgres"]:
+        print("\n".join(table(in_a_process(name, options, __file__))), flush=True)
+    return 0
+
+
+def table(measured: dict[str, Any]) -> Iterator[str]:
+    """Yield one database's lines: medians over the rounds."""
+    yield f"{measured['database']:<44}{'with/without':>13}{'µs':>7}  smallest to largest of the rounds"
+    for name, pairs in measured["pairs"].items():
+        ratios = [costly / cheap for costly, cheap in pairs]
+        cost = statistics.median(costly - cheap for costly, cheap in pairs) * 1e6
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f} of {len(pairs)}"
+        yield f"  {name:<42}{statistics.median(ratios):>13.2f}{cost:>7.0f}  {spread}"
+
+
+def measure(calls: int, rounds: int) -> dict[str, Any]:
+    """Return the seconds of a callback with and without each safety, on the database of the environment."""
+    from benchmarks.callbacks import callbacks_of, poster, prepare, prove, run  # noqa: PLC0415 - the path is set above
+
+    database, post = prepare(), poster()
+    run(post, callbacks_of(WARM_UP))
+    ended, began = WARM_UP, time.monotonic()
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in [*SAFETIES, *RECEIVERS]}
+    for number in range(rounds):
+        for name, switch in (SAFETIES | RECEIVERS).items():
+            switched, usual = callbacks_of(calls), callbacks_of(calls)
+            seconds: dict[bool, float] = {}
+            for is_switched in (True, False) if number % 2 else (False, True):
+                with switch(switched) if is_switched else ExitStack():
+                    seconds[is_switched] = run(post, switched if is_switched else usual)
+            # A receiver costs where it is, a safety where it is not switched off.
+            pairs[name].append((seconds[name in RECEIVERS], seconds[name not in RECEIVERS]))
+            ended += 2 * calls
+        if time.monotonic() - began > ENOUGH:
+            break
+    unkept = 2 * calls * len(pairs[LEDGER]) * sum(switch in (no_ledger, nothing) for switch in SAFETIES.values())
+    prove(ended, unkept=unkept)
+    return {"database": database, "pairs": pairs}
+
+
+@contextmanager
+def no_lock(_posts: Any) -> Iterator[None]:
+    """The call is read without a lock."""
+    with mock.patch("django_exotel_ccm.services.tracking.lock_first", lambda calls: calls.first()):
+        yield
+
+
+@contextmanager
+def no_lookup(_posts: Any) -> Iterator[None]:
+    """Nobody looks whether the news is known."""
+    found = SimpleNamespace(first=lambda: None)
+    events = SimpleNamespace(using=lambda _alias: SimpleNamespace(filter=lambda **_by: found))
+    with mock.patch("django_exotel_ccm.services.tracking.CallEvent", SimpleNamespace(objects=events)):
+        yield
+
+
+@contextmanager
+def no_proof(_posts: Any) -> Iterator[None]:
+    """A transaction whose commit is taken for granted."""
+    from django.db import transaction  # noqa: PLC0415 - Django is not set up before
+
+    def commit(work: Callable[[], Any], *, using: str) -> Any:
+        with transaction.atomic(using=using):
+            return work()
+
+    with mock.patch("django_exotel_ccm.services.tracking.commit", commit):
+        yield
+
+
+@contextmanager
+def no_raw(_posts: Any) -> Iterator[None]:
+    """The event is kept without its body."""
+    from django_exotel_ccm.models import CallEvent  # noqa: PLC0415
+
+    save = CallEvent.save
+
+    def without_raw(event: Any, **options: Any) -> None:
+        event.raw = b""
+        save(event, **options)
+
+    with mock.patch.object(CallEvent, "save", without_raw):
+        yield
+
+
+@contextmanager
+def no_ledger(_posts: Any) -> Iterator[None]:
+    """The event is not kept at all; announcements point to another."""
+    from django_exotel_ccm.models import CallEvent  # noqa: PLC0415
+
+    other = CallEvent.objects.values_list("pk", flat=True).first()
+
+    def not_saved(event: Any, **_options: Any) -> None:
+        event.pk = other
+
+    with mock.patch.object(CallEvent, "save", not_saved):
+        yield
+
+
+@contextmanager
+def no_announcements(_posts: Any) -> Iterator[None]:
+    """Nobody is told, and nothing is written down about it."""
+    with mock.patch("django_exotel_ccm.services.tracking.announce"):
+        yield
+
+
+@contextmanager
+def no_signature(posts: list[tuple[str, bytes]]) -> Iterator[None]:
+    """Whoever knows a call's name may report of it."""
+    from django_exotel_ccm import links  # noqa: PLC0415
+
+    tokens = [url.rstrip("/").rpartition("/")[2] for url, _body in posts]
+    known = {token: links.read(token) for token in tokens}
+    with mock.patch("django_exotel_ccm.links.read", known.get):
+        yield
+
+
+@contextmanager
+def no_bound(_posts: Any) -> Iterator[None]:
+    """The body is read as Django reads it."""
+
+    def read(request: Any) -> tuple[bytes, str]:
+        return request.body, request.META.get("CONTENT_TYPE", "")
+
+    with mock.patch("django_exotel_ccm.webhooks.views._read", read):
+        yield
+
+
+@contextmanager
+def nothing(posts: list[tuple[str, bytes]]) -> Iterator[None]:
+    """All of these at once."""
+    with ExitStack() as stack:
+        for switch in SAFETIES.values():
+            if switch not in (nothing, no_raw):
+                stack.enter_context(switch(posts))
+        yield
+
+
+def receivers(count: int) -> Switch:
+    """Return a switch that connects so many receivers, which do nothing, to every signal."""
+
+    @contextmanager
+    def connected(_posts: Any) -> Iterator[None]:
+        from django_exotel_ccm import signals  # noqa: PLC0415
+        from django_exotel_ccm.choices import SignalName  # noqa: PLC0415
+
+        def receiver(**_news: Any) -> None:
+            """Do nothing."""
+
+        live = [getattr(signals, name) for name in SignalName.values]
+        for number in range(count):
+            for signal in live:
+                signal.connect(receiver, dispatch_uid=f"receiver {number}", weak=False)
+        try:
+            yield
+        finally:
+            for number in range(count):
+                for signal in live:
+                    signal.disconnect(dispatch_uid=f"receiver {number}")
+
+    return connected
+
+
+LEDGER = "the event in the ledger, with its body"
+SAFETIES: dict[str, Switch] = {
+    "the call's lock": no_lock,
+    "the look-up of the fingerprint": no_lookup,
+    "the proof of commit": no_proof,
+    LEDGER: no_ledger,
+    "  of that, the body": no_raw,
+    "the announcements, without receivers": no_announcements,
+    "the signature of the URL": no_signature,
+    "the bounded read": no_bound,
+    "all of these": nothing,
+}
+RECEIVERS: dict[str, Switch] = {
+    "one receiver that does nothing": receivers(1),
+    "three receivers that do nothing": receivers(3),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
