@@ -84,13 +84,20 @@ def _take(account: str) -> None:
     for _again in range(2):  # between the two updates a rival may have begun the minute
         now = timezone.now()
         minute = now.replace(second=0, microsecond=0)
-        rows = _usage(account).filter(Q(paused_until__isnull=True) | Q(paused_until__lte=now))
+        latest = now + LONGEST_HEEDED + MINUTE  # two hosts' clocks may differ a little
+        rows = _usage(account).filter(_behind_or_beyond("paused_until", now, latest))
         if rows.filter(minute=minute, asked__lt=conf.get_settings().requests_per_minute).update(asked=F("asked") + 1):
             return
-        if rows.filter(Q(minute__isnull=True) | Q(minute__lt=minute)).update(minute=minute, asked=1):
+        if rows.filter(_behind_or_beyond("minute", minute - MINUTE, minute + MINUTE)).update(minute=minute, asked=1):
             return
         usage, _created = AccountUsage.objects.using(rows.db).get_or_create(account=account)
-    raise NotNow(usage.paused_until if usage.paused_until and usage.paused_until > now else minute + MINUTE)
+    paused = usage.paused_until
+    raise NotNow(paused if paused and now < paused <= latest else minute + MINUTE)
+
+
+def _behind_or_beyond(name: str, now: datetime.datetime, latest: datetime.datetime) -> Q:
+    """Return what is over at ``now``; what lies after ``latest`` was written by a clock that has been put right."""
+    return Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__lte": now}) | Q(**{f"{name}__gt": latest})
 
 
 def _weigh(account: str, error: ExotelError) -> None:

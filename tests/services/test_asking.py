@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ def test_more_calls_than_the_budget_wait_for_the_next_minute(
     assert (second.asked, second.put_off) == (2, 0)
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
     assert len(set(asked(exotel))) == len(asked(exotel)) == 5
+
+
+@pytest.mark.parametrize("fault", ["none", "too_many"])
+def test_a_clock_that_is_put_right_stops_no_questions(fault: str, silent: Silent, exotel: Simulator) -> None:
+    (call,) = silent(1)
+    exotel.options.details_fault = fault
+    with time_machine.travel(timezone.now() + datetime.timedelta(days=30), tick=True), suppress(NotNow):
+        ask("default", call.call_sid or "")
+    exotel.options.details_fault = "none"
+
+    assert ask("default", call.call_sid or "").facts["state"] == "terminal"
 
 
 def test_the_budget_is_shared_by_all_processes(silent: Silent, exotel: Simulator, limit: Callable[[int], None]) -> None:
