@@ -44,7 +44,7 @@ lint: .venv/lint.stamp
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
-	$(PYTHON) -m django makemigrations --check --dry-run --settings=tests.settings --pythonpath=.
+	SQLITE_NAME=:memory: $(PYTHON) -m django makemigrations --check --dry-run --settings=tests.settings --pythonpath=.
 	$(PYTHON) example_project/manage.py makemigrations --check --dry-run
 
 docs: .venv/docs.stamp
