@@ -40,11 +40,7 @@ class ReceiverRolledBack(Exception):
 
 
 class TransactionLost(NotCommitted):
-    """A receiver took the whole transaction with it (a deadlock, a closed connection); ``fate`` is that receiver's."""
-
-    def __init__(self, fate: Fate) -> None:
-        super().__init__(f"The receiver {fate['receiver']} ended the transaction.")
-        self.fate = fate
+    """A receiver took the whole transaction with it (a deadlock, a closed connection)."""
 
 
 # Who they are.
@@ -126,10 +122,10 @@ class Caller:
             logger.exception(
                 "Receiver %s of %s failed for call %s.", fate["receiver"], announcement.signal, self._call.reference
             )
-            fate["error"], fate["traceback"] = _text(repr(error)), _text(traceback.format_exc())
+            blame(fate, error)
             self._ticket.forget()
             if transaction.get_rollback(using=self._using):
-                raise TransactionLost(fate) from error
+                raise TransactionLost(f"The receiver {fate['receiver']} ended the transaction.") from error
         else:
             fate["told"], fate["error"], fate["traceback"] = True, "", ""
         return time.monotonic() - began
@@ -148,6 +144,16 @@ class Caller:
             "event": event,
         }
         return given | {"changed": announcement.changed} if announcement.signal == SignalName.CALL_UPDATED else given
+
+
+def blame(fate: Fate, error: BaseException) -> None:
+    """Write into a receiver's fate that it was not told, and why."""
+    try:
+        shown = repr(error)
+    except Exception:  # noqa: BLE001 - it may hold an object of the host that cannot be shown
+        shown = type(error).__name__
+    fate["told"] = False
+    fate["error"], fate["traceback"] = _text(shown), _text("".join(traceback.format_exception(error)))
 
 
 def _text(text: str) -> str:

@@ -179,12 +179,14 @@ class _Pass:
 
     def _claim(self, call: CallRecord, *, asks: bool, tells: bool) -> bool:
         """Move what is due behind the claim's end; False when somebody else was faster."""
-        seen, until = call.next_check_at, timezone.now() + CLAIM
+        until = timezone.now() + CLAIM
+        # Of a plan that was changed since it was read nothing may be overwritten: such a call stays due.
+        seen = {name: getattr(call, name) for name in ("details_at", "announce_at", "next_check_at")}
         call.details_at = until if asks else call.details_at
         call.announce_at = until if tells else call.announce_at
         call.plan()
-        mine = CallRecord.objects.using(self._using).filter(pk=call.pk, next_check_at=seen)
-        moved = {name: getattr(call, name) for name in ("details_at", "announce_at", "next_check_at")}
+        mine = CallRecord.objects.using(self._using).filter(pk=call.pk, **seen)
+        moved = {name: getattr(call, name) for name in seen}
         # On MariaDB a statement on its own, too, may be chosen as the victim of a deadlock.
         return bool(commit(partial(mine.update, **moved), using=self._using))
 

@@ -12,16 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from django.db import Error as DatabaseFailure
 from django.db import connections, router
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm.choices import AnnouncementState, SignalName, State
-from django_exotel_ccm.models import Announcement, CallRecord
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.fates import Ahead, Fate, columns, failed, fates_of, is_open, new_fate, sum_up
-from django_exotel_ccm.services.receivers import Caller, Receiver, TransactionLost
+from django_exotel_ccm.services.receivers import Caller, Receiver, blame
 from django_exotel_ccm.services.tracking import lock_first
 
 
@@ -91,14 +92,19 @@ class _Round:
         self._using = using
         self._tried: set[str] = set()
         self._is_due = False
+        self._called: Fate | None = None
 
     def __iter__(self) -> Iterator[Fate]:
         """Yield the fate of each receiver that was called, once it is committed."""
         while True:
             try:
                 fate = commit(self._tell_next, using=self._using)
-            except TransactionLost as lost:
-                fate = lost.fate
+            except DatabaseFailure as error:
+                fate = self._called
+                if fate is None:
+                    raise
+                if fate["told"]:  # what it wrote was refused when it was to be committed, or the database went away
+                    blame(fate, error)
                 commit(partial(self._write_down, fate), using=self._using)
             if fate is None:
                 return
@@ -107,6 +113,7 @@ class _Round:
 
     def _tell_next(self) -> Fate | None:
         """Call the next receiver whose turn it is; None when there is none."""
+        self._called = None
         announcement, now = self._locked(), timezone.now()
         if announcement is None:
             return None
@@ -116,6 +123,7 @@ class _Round:
         ahead = self._ahead(announcement)
         fate = next((fate for fate in fates_of(announcement) if self._is_next(fate, ahead)), None)
         if fate is not None:
+            self._called = fate
             caller.tell(announcement, fate, live[fate["receiver"]])
             if not fate["told"]:
                 failed(announcement, fate, now)
@@ -130,6 +138,10 @@ class _Round:
             raise _Busy
         if announcement.next_try_at is None:
             return None
+        # Not by following the keys: a router may send that to a replica, which does not have the news yet.
+        announcement.call = CallRecord.objects.using(self._using).get(pk=announcement.call_id)
+        if announcement.event_id is not None:
+            announcement.event = CallEvent.objects.using(self._using).filter(pk=announcement.event_id).first()
         if announcement.signal == SignalName.CALL_ANSWERED and announcement.call.state == State.ENDED:
             announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
             announcement.save(using=self._using, update_fields=columns())

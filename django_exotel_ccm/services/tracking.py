@@ -106,8 +106,8 @@ def told_by(event: CallEvent) -> Told:
     """Return what an event of the ledger tells, for the join."""
     received_at = event.received_at
     if timezone.is_naive(received_at):
-        # A host without USE_TZ.
-        received_at = timezone.make_aware(received_at, timezone.get_default_timezone())
+        # A host without USE_TZ. Of an hour that a clock shows twice the column does not say which it was.
+        received_at = timezone.make_aware(received_at.replace(fold=0), timezone.get_default_timezone())
     return Told(
         kind=event.kind,
         facts=CallFacts.from_json(event.facts),

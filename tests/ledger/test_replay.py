@@ -6,8 +6,10 @@ import datetime
 import uuid
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,7 +18,7 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services import replaying
+from django_exotel_ccm.services import place_call, replaying
 from tests.ledger.conftest import CUSTOMER, Printed, record
 from tests.services.telling import tell
 from tests.webhooks.conftest import SID, Calls, body_of
@@ -35,6 +37,22 @@ def test_a_healthy_database_differs_nowhere(story: Story, run: Run) -> None:
 
     assert dry == applied == Printed("2 calls compared with their events: none differs.\n", "", 0)
     assert [record(call) for call in calls] == before
+
+
+@pytest.mark.books_differ("the callbacks are not the simulator's")
+def test_nor_does_one_without_time_zones_in_the_hour_that_a_clock_shows_twice(
+    host: Any, exotel: Any, run: Run, settings: Any
+) -> None:
+    settings.TIME_ZONE, settings.USE_TZ = "Europe/Berlin", False
+    exotel.options.by_hand = True
+    with time_machine.travel(datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))):
+        call = place_call(agent=host.agent(), to=CUSTOMER)
+        tell(call, "answered")
+        tell(call, "terminal")
+
+    assert run("exotel_replay").status == 0
+    call.refresh_from_db()
+    assert (call.answered_at.hour, call.ended_at.hour) == (2, 2)
 
 
 DAMAGES: dict[str, dict[str, Any]] = {
@@ -334,6 +352,9 @@ def test_a_run_that_is_broken_off_leaves_every_call_whole(
 def test_one_call_alone(real_calls: Calls, run: Run) -> None:
     one, other = real_calls.accepted("one"), real_calls.accepted("other")
     CallRecord.objects.update(facts={})
+
+    printed = run("exotel_replay", f"--call={one.reference}")
+    assert printed.err.endswith(f"type: python manage.py exotel_replay --call={one.reference} --apply")
 
     run("exotel_replay", f"--call={one.reference}", "--apply")
 

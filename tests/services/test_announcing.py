@@ -227,6 +227,22 @@ def test_an_error_that_no_database_stores_is_kept_as_far_as_it_goes(receivers: C
     assert len(fates("call_ended")["fail"]) <= 20_000
 
 
+def test_an_error_that_cannot_be_shown_loses_no_news(receivers: Connect, call: CallRecord) -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise AttributeError("no name yet")
+
+    def fail(**kwargs: Any) -> None:
+        raise LookupError(Shy())
+
+    receivers(signals.call_ended, fail, dispatch_uid="fail")
+
+    tell(call, "terminal", status="completed")
+
+    assert CallRecord.objects.get().state == State.ENDED
+    assert fates("call_ended") == {"fail": "LookupError"}
+
+
 def test_writes_and_mark_are_kept_together_or_not_at_all(
     receivers: Connect, call: CallRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exotel.values import clean_moment
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciling import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.services.settling import asked, finish, make_due
 from tests.services.telling import tell
@@ -261,6 +261,31 @@ def test_progress_is_told_after_each_call_and_stopping_leaves_the_rest_due(
     assert len(asked(exotel)) == 2
     assert CallRecord.objects.filter(next_check_at__lte=timezone.now()).count() == 2
     assert CallEvent.objects.filter(kind=EventKind.DETAILS).count() == 2
+
+
+@pytest.mark.books_differ("the callback is not the simulator's")
+def test_a_plan_that_changes_while_another_call_is_looked_after_is_kept(
+    place: Callable[..., CallRecord], exotel: Simulator, receivers: Callable[..., None]
+) -> None:
+    def fail(**kwargs: Any) -> None:
+        raise LookupError("the mail server is gone")
+
+    def progress(report: Report) -> None:
+        if report.seen == 1:
+            tell(call, "answered")
+
+    place()
+    finish(exotel)
+    call = place("+919000001002")
+    make_due()
+    receivers(signals.call_answered, fail)
+
+    reconcile(progress=progress)
+
+    call.refresh_from_db()
+    assert call.announce_at is not None
+    assert call.announce_at == call.announcements.get(signal="call_answered").next_try_at
+    assert (call.state, reconcile().asked) == (State.ACTIVE, 1)  # it is still due
 
 
 @pytest.mark.books_differ("the signed address is not the simulator's")

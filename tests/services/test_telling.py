@@ -349,6 +349,29 @@ def test_a_receiver_that_breaks_the_transaction_loses_no_news_and_harms_nobody_e
     assert before.heard[-1] == after.heard[-1] == "call_ended"
 
 
+def test_a_receiver_whose_write_is_refused_at_the_commit_fails_alone(
+    receivers: Connect, listener: Any, call: CallRecord, clock: Any
+) -> None:
+    def point_nowhere(ticket: Ticket, **kwargs: Any) -> None:
+        # Most databases look at foreign keys when all is to be committed, MariaDB at once.
+        Ticket.objects.filter(pk=ticket.pk).update(customer_id=987_654)
+
+    receivers(signals.call_ended, point_nowhere, dispatch_uid="bad")
+    listener("good", "call_ended")
+    customer = Ticket.objects.get().customer
+
+    tell(call, "terminal", status="completed", talk_time=42)
+    report = tell_call(call.pk)
+
+    assert report.left == 1
+    assert (notes(), Ticket.objects.get().customer) == ("call_ended", customer)
+    assert fate("call_ended", "bad")["attempts"] == 1
+    assert fate("call_ended", "bad")["error"].startswith("IntegrityError(")
+    assert fate("call_ended", "bad")["traceback"]
+    assert fate("call_ended", "good")["told"]
+    assert (announcement("call_ended").state, due(call)) == ("failed", timezone.now() + MINUTE)
+
+
 def test_a_process_that_dies_while_it_tells_loses_and_doubles_nothing(
     receivers: Connect, listener: Any, call: CallRecord, clock: Any
 ) -> None:
@@ -404,6 +427,32 @@ def test_what_a_receiver_is_given_is_as_it_is_now(receivers: Connect, call: Call
     assert (first["call"].total_duration, again["call"].total_duration) == (None, 50)
     assert "total_duration" in later["changed"]
     assert CallRecord.objects.get().facts
+
+
+class Lagging:
+    """A router that reads from a replica: one that is not there, so that nobody reads from it."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "replica"
+
+
+def test_what_a_receiver_is_given_is_never_read_from_a_replica(
+    receivers: Connect, call: CallRecord, clock: Any, settings: Any
+) -> None:
+    heard: list[Any] = []
+
+    def fail_once(**given: Any) -> None:
+        heard.append((given["call"].state, given["event"].event, given["ticket"].subject))
+        if len(heard) == 1:
+            raise LookupError("not yet")
+
+    receivers(signals.call_ended, fail_once)
+    tell(call, "terminal", status="completed")
+    clock.shift(60)
+    settings.DATABASE_ROUTERS = [Lagging()]
+
+    assert tell_call(call.pk) == Report(told=1)
+    assert heard == [(State.ENDED, "terminal", "Broken fan")] * 2
 
 
 def test_a_call_that_is_deleted_has_nobody_to_tell(call: CallRecord) -> None:
