@@ -12,8 +12,11 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidNumber
 
-# Blanks, hyphens of all kinds and characters without width may stand inside a number. Shortest: +49 1640.
-_BETWEEN = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]*"
+# Blanks, hyphens of all kinds and characters without width may stand inside a number, in addresses and forms also
+# encoded, where a plus is a blank. Bounded, and so is the time for a text full of them. Shortest: +49 1640.
+_BLANK = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]"
+_ENCODED = r"(?:\+|%(?:25)?2[089bdeBDE])"
+_BETWEEN = rf"{_BLANK}*(?:{_ENCODED}{_BLANK}*){{0,4}}"
 _DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
 _LONGEST = 64
 
@@ -46,11 +49,13 @@ def pattern_of(number: str) -> re.Pattern[str]:
     """Return a pattern that finds ``number`` (E.164) in a text, with and without country code and however spaced."""
     parsed = phonenumbers.parse(number)
     # Bounded: what is searched can be long.
-    gap = f"{_BETWEEN[:-1]}{{0,4}}"
+    gap = f"(?:{_BLANK}|{_ENCODED}){{0,4}}"
     digits, country = (
         gap.join(part) for part in (phonenumbers.national_significant_number(parsed), str(parsed.country_code))
     )
-    return re.compile(rf"(?<!\d)(?:(?:\+|00)?{gap}{country}{gap})?(?:0{gap})?{digits}(?!\d)")
+    # The digits of an encoded character, as in %20, are none of another number.
+    start = r"(?:(?<!\d)|(?<=%\d\d)|(?<=%25\d\d))"
+    return re.compile(rf"{start}(?:(?:\+|00?)?{gap}{country}{gap})?(?:0{gap})?{digits}(?!\d)")
 
 
 def blot(text: str, number: re.Pattern[str]) -> str:

@@ -81,6 +81,8 @@ def test_the_shortest_numbers_are_masked_too(shortest: str) -> None:
 def test_what_a_masked_number_looks_like() -> None:
     assert mask("Ringing +919000001001 since 10:03.") == "Ringing +••••••••••01 since 10:03."
     assert mask("+919000001001, 090000 01002") == "+••••••••••01, •••••• •••02"
+    assert mask("to=90000+01001&id=7") == "to=•••••+•••01&id=7"
+    assert mask("to=%2B91%2D90000%2D01001") == "to=%2B••%•D•••••%•D•••01"
     assert mask("Ticket 12345 has 42 s, HTTP 409, code 10706") == "Ticket 12345 has 42 s, HTTP 409, code 10706"
 
 
@@ -194,6 +196,10 @@ def test_a_number_kept_as_an_integer() -> None:
         "+91\u200b9000001001",
         "sip:919000001001@pbx",
         "call 9000001001, please",
+        "0919000001001",
+        "to=%2B91+90000+01001",
+        "to=%2B91%20%2890000%29%2D01001",
+        "to=%252B91%252090000%252001001",
     ],
 )
 def test_a_number_is_found_however_it_is_written(text: str) -> None:
@@ -201,6 +207,11 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
 
     assert number.search(text)
     assert not any(letter.isdigit() for letter in blot(text, number))
+
+
+@pytest.mark.parametrize("before", ["%20", "%22", "%2520"])
+def test_an_encoded_character_is_no_part_of_a_number(before: str) -> None:
+    assert blot(f"{before}9000001001", pattern_of("+919000001001")) == f"{before}••••••••••"
 
 
 @pytest.mark.parametrize("text", ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"])
@@ -214,7 +225,8 @@ def test_another_number_is_not_taken_for_it(text: str) -> None:
 def test_a_long_text_is_searched_in_no_time() -> None:
     number, began = pattern_of("+919000001001"), time.monotonic()
 
-    for text in (" " * 256_000, "+91 0 " * 40_000, "9" * 256_000, "(" * 256_000):
+    for text in (" " * 256_000, "+91 0 " * 40_000, "9" * 256_000, "(" * 256_000, "+" * 256_000, "%20" * 80_000):
         assert not number.search(text)
+        mask(text)
 
     assert time.monotonic() - began < 5

@@ -22,6 +22,8 @@ from django_exotel_ccm.numbers import shown
 from django_exotel_ccm.services.reconciling import is_neglected
 from django_exotel_ccm.wording import describe, neglected, outcome
 
+AUTOCOMPLETE_VAR = "term"  # what Django's autocomplete view calls the search
+
 
 class EventInline(HistoryInline):
     """Everything we were told about the call."""
@@ -96,12 +98,14 @@ class CallRecordAdmin(HistoryAdmin):
         return changelist
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search numbers only for those who may see them; a ticket's name can hold one."""
-        fields = ["call_sid", "custom_field", "agent_label"]
+        """Search numbers only for those who may see them; a ticket's name and a custom field can hold one."""
+        fields = ["call_sid", "agent_label"]
         if request.user.has_perm(Permission.VIEW_NUMBER):
-            return [*fields, "ticket_label", "customer_number"]
-        digits = any(letter.isdigit() for letter in request.GET.get(SEARCH_VAR, ""))
-        return fields if digits else [*fields, "ticket_label"]
+            return [*fields, "custom_field", "ticket_label", "customer_number"]
+        typed = request.GET.get(SEARCH_VAR, "") + request.GET.get(AUTOCOMPLETE_VAR, "")
+        digits = any(letter.isdigit() for letter in typed)
+        # The whole of a custom field, such as ticket_42, is no way to find out digit by digit what is in it.
+        return [*fields, "=custom_field"] if digits else [*fields, "custom_field", "ticket_label"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Tell the call in the order a reader asks."""

@@ -14,16 +14,17 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason, SignalName
-from django_exotel_ccm.exotel.redacting import each_text, redact
+from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.numbers import blot, pattern_of
 from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.forgetting import FORGOTTEN, forget
+from django_exotel_ccm.services.fates import change_texts
+from django_exotel_ccm.services.forgetting import FORGOTTEN, forget, tells
 from django_exotel_ccm.services.tracking import lock, rebuild
 
 BATCH = 100
-ERASED = ("customer_number", "ticket_label", "custom_field", "erased_at")
+ERASED = ("customer_number", "ticket_label", "ticket_object_id", "custom_field", "erased_at")
 
 
 @dataclass(slots=True)
@@ -49,9 +50,13 @@ def erase(number: str, *, apply: bool) -> Iterator[Found]:
         for call in batch:
             erasure.erase_call(call)
         yield erasure.found
-    for batch in _batches(_doubtful(number, erasure.using)):
+    for batch in _batches(_of_unread_numbers(erasure.using)):
         for event in filter(erasure.is_told_by, batch):
-            erasure.erase_by(event)
+            erasure.erase_call(event.call)
+        yield erasure.found
+    for batch in _batches(_strays(erasure.using)):
+        for event in erasure.theirs(batch):
+            erasure.erase_stray(event)
         yield erasure.found
 
 
@@ -62,12 +67,16 @@ def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
         batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
 
 
-def _doubtful(number: str, using: str) -> QuerySet[CallEvent]:
-    """Return the events that may tell of a customer without being of a call to their number."""
-    nobodys = Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)
-    of_unread_numbers = Q(call__customer_number="", call__erased_at=None)
-    events = CallEvent.objects.using(using).filter(nobodys | of_unread_numbers)
-    return events.exclude(call__customer_number=number).select_related("call").defer("call__facts")
+def _of_unread_numbers(using: str) -> QuerySet[CallEvent]:
+    """Return the events of calls whose number is not known."""
+    events = CallEvent.objects.using(using).filter(call__customer_number="", call__erased_at=None)
+    return events.exclude(reason=EventReason.ANOTHER_CALL).select_related("call").defer("call__facts")
+
+
+def _strays(using: str) -> QuerySet[CallEvent]:
+    """Return the events that belong to no call, or not to the one that they came to."""
+    events = CallEvent.objects.using(using).filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL))
+    return events.select_related("call").defer("call__facts")
 
 
 @dataclass(slots=True)
@@ -82,16 +91,36 @@ class _Erasure:
     _seen: set[Any] = field(default_factory=set)
 
     def is_told_by(self, event: CallEvent) -> bool:
-        """Say whether an event's facts or its raw body hold the number in any spelling."""
+        """Say whether an event, or the call of unknown number that it is of, holds the number in any spelling."""
         body = bytes(event.raw).decode("utf-8", "replace")
         said = [str(value) for name, value in as_object(event.facts).items() if name != "call_sid"]
-        return any(map(self.pattern.search, [body, unquote_plus(body), *said]))
+        call = event.call if event.reason != EventReason.ANOTHER_CALL else None
+        if call is not None:
+            said += [call.ticket_label, call.ticket_object_id, call.custom_field]
+        return any(map(self.pattern.search, [body, unquote_plus(body), event.advice, *said]))
 
-    def erase_by(self, event: CallEvent) -> None:
-        """Erase an event that tells of the customer, and its call if that is theirs."""
-        if event.call is not None and event.reason != EventReason.ANOTHER_CALL:
-            self.erase_call(event.call)
-            return
+    def theirs(self, strays: list[CallEvent]) -> list[CallEvent]:
+        """Return those of the strays that hold the number, or name a call that is erased."""
+        names = {event.pk: _names_of(event) for event in strays}
+        erased = self._erased(set().union(*names.values()))
+        return [
+            event
+            for event in strays
+            if event.call_id not in self._seen
+            and (self.is_told_by(event) or (tells(event) and not erased.isdisjoint(names[event.pk])))
+        ]
+
+    def _erased(self, names: set[Any]) -> set[Any]:
+        """Return those of the names (see :func:`_names_of`) that are names of calls which are erased."""
+        references = {name for name in names if not isinstance(name, tuple)}
+        accounts, sids = ({name[part] for name in names if isinstance(name, tuple)} for part in (0, 1))
+        named = Q(reference__in=references) | Q(account__in=accounts, call_sid__in=sids)
+        calls = CallRecord.objects.using(self.using).filter(named).only("reference", "account", "call_sid", "erased_at")
+        erased = [call for call in calls if call.erased_at is not None or call.pk in self._seen]
+        return {name for call in erased for name in (call.reference, (call.account, call.call_sid))}
+
+    def erase_stray(self, event: CallEvent) -> None:
+        """Erase an event that tells of the customer, and nothing of the call that it came to."""
         self.found.strays += 1
         if self.apply:
             commit(partial(self._forget_event, event), using=self.using)
@@ -123,6 +152,8 @@ class _Erasure:
             self._forget_texts(announcement)
         locked.customer_number, locked.ticket_label = "", ""
         locked.custom_field = blot(locked.custom_field, self.pattern)
+        # A host may have numbers for keys. Not blanked: a call about no ticket is seen by more people.
+        locked.ticket_object_id = blot(locked.ticket_object_id, self.pattern)
         locked.erased_at = timezone.now()
         locked.save(using=self.using, update_fields=[*ERASED, "updated_at"])
         rebuild(locked, None, self.using)
@@ -130,7 +161,7 @@ class _Erasure:
 
     def _forget_texts(self, announcement: Announcement) -> None:
         """Clean what receivers failed with, and have nobody told of a recording who has not been told yet."""
-        announcement.receivers = each_text(announcement.receivers, self._cleaned)
+        change_texts(announcement, self._cleaned)
         untold = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
         if untold and announcement.signal == SignalName.RECORDING_READY:
             announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
@@ -154,3 +185,14 @@ class _Erasure:
 
     def _cleaned(self, text: str) -> str:
         return redact(blot(text, self.pattern))
+
+
+def _names_of(event: CallEvent) -> set[Any]:
+    """Return what an event names its call by: (account, sid), and the reference unless that is another call's."""
+    names: set[Any] = set()
+    if event.reference is not None and event.reason != EventReason.ANOTHER_CALL:
+        names.add(event.reference)
+    sid = as_object(event.facts).get("call_sid")
+    if sid:
+        names.add((event.account if event.call is None else event.call.account, sid))
+    return names

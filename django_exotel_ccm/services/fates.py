@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, cast
 
 from django_exotel_ccm.choices import AnnouncementState
+from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.models import Announcement
+from django_exotel_ccm.numbers import mask
 
 MINUTE = datetime.timedelta(minutes=1)
 PAUSES = tuple(MINUTE * minutes for minutes in (1, 5, 15, 60, 180, 360))  # after each failure; the last for all further
@@ -43,6 +45,12 @@ def is_open(fate: Fate) -> bool:
 def attempts_of(announcement: Announcement) -> int:
     """Return how often the receiver that was called most often was called."""
     return max((fate["attempts"] for fate in fates_of(announcement)), default=0)
+
+
+def change_texts(announcement: Announcement, change: Callable[[str], str]) -> None:
+    """Change what the receivers of an announcement failed with; who they are stays."""
+    for fate in fates_of(announcement):
+        fate["error"], fate["traceback"] = change(fate["error"]), change(fate["traceback"])
 
 
 class Ahead:
@@ -82,6 +90,9 @@ def failed(announcement: Announcement, fate: Fate, now: datetime.datetime) -> No
 def sum_up(announcement: Announcement, ahead: Ahead, now: datetime.datetime) -> None:
     """Set the state of an announcement after its receivers' fates, and when it is looked at next."""
     fates = fates_of(announcement)
+    if announcement.call.erased_at is not None:
+        # The host's ticket may still have the number, and its receivers quote it.
+        change_texts(announcement, lambda text: redact(mask(text)))
     left = list(filter(is_open, fates))
     failing = any(fate["attempts"] for fate in left)
     waits = [ahead.until(fate) for fate in left]

@@ -16,6 +16,11 @@ FORGOTTEN = ("facts", "advice", "raw", "purged_at")
 _TELLING = frozenset({"customer_number", "recordings", "custom_field"})
 
 
+def tells(event: CallEvent) -> bool:
+    """Say whether an event still has a body, or tells of a customer or a recording."""
+    return bool(event.raw) or not _TELLING.isdisjoint(as_object(event.facts))
+
+
 def forget(event: CallEvent, number: re.Pattern[str] | None = None) -> None:
     """Take the customer's number, the recordings and the raw body out of ``event``; saves nothing.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
@@ -100,6 +101,28 @@ def test_numbers_cannot_be_probed_by_searching(host: Any, story: CallRecord) -> 
     assert not any(found(Desk(blind), COMPLETED[start : start + 4]) for start in range(1, 10))
     assert found(Desk(blind), "back")
     assert found(Desk(blind), str(story.call_sid))
+
+
+@pytest.mark.parametrize("field", ["ticket_label", "custom_field"])
+@pytest.mark.parametrize("where", ["exotel_ccm_callrecord_changelist", "autocomplete"])
+def test_what_is_masked_cannot_be_probed_by_searching_anywhere(where: str, field: str, host: Any) -> None:
+    given = {"account": "default", "created_at": timezone.now(), "custom_field": "ticket_42"}
+    call = CallRecord.objects.create(**given | {field: f"Lead {COMPLETED}"})
+    autocomplete = where == "autocomplete"
+
+    def found(user: Any, query: str) -> bool:
+        of_events = {"app_label": "exotel_ccm", "model_name": "callevent", "field_name": "call", "term": query}
+        desk = Desk(user)
+        html = desk.get(f"{reverse(f'admin:{where}')}?{urlencode(of_events if autocomplete else {'q': query})}").html
+        assert desk.response.status_code == 200
+        return "1 call" in html or str(call.reference) in html
+
+    blind, seeing = host.user("meera", SEES_CALLS, agent=None), host.user("uma", SEES_CALLS, SEES_NUMBERS, agent=None)
+
+    assert found(seeing, "919000001001")
+    assert not any(found(blind, COMPLETED[start : start + 4]) for start in range(1, 10))
+    assert found(blind, "lead")
+    assert found(blind, "ticket_42") is (field != "custom_field")
 
 
 @pytest.mark.parametrize(

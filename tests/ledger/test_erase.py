@@ -20,6 +20,7 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.numbers import pattern_of
 from django_exotel_ccm.services import erasing, place_call
 from django_exotel_ccm.services.hints import record_hint
+from django_exotel_ccm.services.telling import take_up, tell_call
 from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
 from tests.ledger.conftest import CUSTOMER, Printed, record
 from tests.services.telling import tell
@@ -228,6 +229,90 @@ def test_a_call_whose_number_could_not_be_read_is_erased_by_its_events(real_call
     assert record(call)["recording_url"] == ""
 
 
+def test_a_call_of_unknown_number_is_erased_by_what_the_host_wrote_into_it(real_calls: Calls, run: Run) -> None:
+    for number, field in (("", "custom_field"), ("", "ticket_label"), (OTHER, "custom_field")):
+        real_calls.accepted(uuid.uuid4().hex, customer_number=number, **{field: f"lead_{CUSTOMER}"})
+
+    counted = "2 calls, 0 with a recording; 2 events of theirs; 0 other events."
+    assert counted in run("exotel_erase", CUSTOMER).out
+    assert counted in run("exotel_erase", CUSTOMER, "--apply").out
+
+    assert [bool(call.erased_at) for call in CallRecord.objects.order_by("pk")] == [True, True, False]
+
+
+def test_a_number_that_is_the_ticket_s_key_goes_and_the_call_stays_about_a_ticket(real_calls: Calls, run: Run) -> None:
+    call = real_calls.accepted(customer_number=CUSTOMER, ticket_object_id=CUSTOMER, custom_field=f"lead_{CUSTOMER}")
+
+    run("exotel_erase", CUSTOMER, "--apply")
+
+    assert not is_somewhere()
+    assert record(call)["ticket_object_id"]
+    assert run("exotel_replay").status == 0
+
+
+def test_a_traceback_that_quotes_an_encoded_number_loses_it(real_calls: Calls, run: Run) -> None:
+    call = real_calls.accepted(customer_number=CUSTOMER)
+    refused = "Max retries exceeded with url: /send?to=%2B91+90000+01001&json=%7B%22to%22:%20%229000001001%22%7D"
+    identity = "https://crm.example.com/receivers/sms"
+    fate = {"receiver": identity, "told": False, "error": refused, "traceback": refused, "attempts": 17}
+    Announcement.objects.filter(call=call).update(state=AnnouncementState.FAILED, receivers=[fate | {"given_up": True}])
+
+    run("exotel_erase", CUSTOMER, "--apply")
+
+    [kept_fate] = Announcement.objects.get(call=call).receivers
+    assert (kept_fate["receiver"], kept_fate["error"]) == (identity, kept_fate["traceback"])
+    assert kept_fate["error"].startswith("Max retries exceeded with url: /send?to=")
+    assert "9000" not in kept_fate["error"]
+    assert "01001" not in kept_fate["error"]
+
+
+# Events that name a call to this number without being linked to it: these may hold the way to its recording.
+
+AT_THE_ACCOUNT_S_URL = {
+    "account": "default",
+    "authentication": Authentication.ACCOUNT_URL,
+    "reason": EventReason.HINT,
+}
+
+
+@pytest.mark.parametrize("how", ["hint", "restored", "another call's"])
+def test_an_event_that_names_an_erased_call_is_erased_without_the_number(how: str, real_calls: Calls, run: Run) -> None:
+    """The second row is a stranger's, and stays."""
+    raw = json.dumps({"sid": SID, "url": RECORDING}).encode()
+    facts, others = ({"call_sid": sid, "recordings": [RECORDING], "talk_time": 5} for sid in (SID, "other"))
+    call = real_calls.accepted(customer_number=CUSTOMER)
+    if how == "hint":
+        rows = [kept(raw, facts=one, **AT_THE_ACCOUNT_S_URL) for one in (facts, others)]
+    elif how == "restored":
+        restored = {"facts": {"recordings": [RECORDING], "talk_time": 5}, "reason": EventReason.UNKNOWN_CALL}
+        rows = [kept(raw, reference=reference, **restored) for reference in (call.reference, uuid.uuid4())]
+    else:
+        stranger = real_calls.accepted("strangers", customer_number=OTHER)
+        linked = {"call": stranger, "reference": stranger.reference, "reason": EventReason.ANOTHER_CALL}
+        rows = [kept(raw, facts=one, **linked) for one in (facts, others)]
+
+    counted = "1 call, 0 with a recording; 1 event of theirs; 1 other event."
+    assert counted in run("exotel_erase", CUSTOMER).out
+    assert counted in run("exotel_erase", CUSTOMER, "--apply").out
+
+    theirs, other = (CallEvent.objects.get(pk=row.pk) for row in rows)
+    assert (bytes(theirs.raw), "recordings" in theirs.facts, theirs.facts["talk_time"]) == (b"", False, 5)
+    assert (bytes(other.raw), "recordings" in other.facts) == (raw, True)
+    assert "0 other events" in run("exotel_erase", CUSTOMER, "--apply").out
+    # A restored event is linked, which is all that a replay finds to do.
+    assert run("exotel_replay", *(["--apply"] if how == "restored" else [])).status == 0
+
+
+def test_a_run_that_was_killed_after_the_calls_is_gone_on_with(real_calls: Calls, run: Run) -> None:
+    real_calls.accepted(customer_number=CUSTOMER)
+    run("exotel_erase", CUSTOMER, "--apply")
+    kept(RECORDING.encode(), facts={"call_sid": SID, "recordings": [RECORDING]}, **AT_THE_ACCOUNT_S_URL)
+
+    assert "0 calls" in run("exotel_erase", CUSTOMER, "--apply").out
+
+    assert "secret" not in everything()
+
+
 # What comes later.
 
 
@@ -259,6 +344,28 @@ def test_what_comes_later_is_kept_without_the_customer(
     assert (stored.customer_number, stored.recording_url) == ("", "")
     assert heard == ["call_ended"]
     assert run("exotel_replay").status == 0
+
+
+def test_a_receiver_that_fails_later_brings_nothing_back(
+    real_calls: Calls, run: Run, receivers: Callable[..., None]
+) -> None:
+    def quote_the_ticket(**news: Any) -> None:
+        raise RuntimeError(f"{CUSTOMER} has not bought {RECORDING}")
+
+    identity = "https://crm.example.com/receivers/20260211"
+    receivers(signals.call_ended, quote_the_ticket, dispatch_uid=identity)
+    call = real_calls.accepted(customer_number=CUSTOMER)
+    run("exotel_erase", CUSTOMER, "--apply")
+    tell(call, "terminal", status="completed")
+
+    announced = Announcement.objects.get(signal="call_ended")
+    tell_call(take_up(announced.pk))
+
+    [fate] = Announcement.objects.get(pk=announced.pk).receivers
+    assert (fate["receiver"], fate["attempts"]) == (identity, 2)
+    assert "has not bought https://recordings.exotel.com/[…]" in fate["error"]
+    assert not is_somewhere()
+    assert "secret" not in everything()
 
 
 def test_the_same_callback_once_more_is_known_after_the_erasure(real_calls: Calls, run: Run) -> None:
