@@ -38,11 +38,12 @@ class RecordingUnavailable(ExotelCCMError):
 
 def lack_of(call: CallRecord) -> NoRecording | None:
     """Return why there is nothing to listen to as far as our records say; None when there is a recording to fetch."""
+    spoken = call.state != State.REFUSED and call.talk_time != 0
     if call.erased_at is not None:
-        return NoRecording.ERASED
+        return NoRecording.ERASED if spoken else NoRecording.NONE
     if call.recording_url:
         return None
-    expected = call.recording_requested and call.state != State.REFUSED and call.talk_time != 0
+    expected = call.recording_requested and spoken
     return NoRecording.NOT_READY if expected and _may_still_come(call) else NoRecording.NONE
 
 

@@ -421,15 +421,18 @@ def test_a_call_without_an_address(playing: Playing, fields: dict[str, Any], sai
     assert server.connections == 0
 
 
-def test_an_erased_recording_is_not_played(playing: Playing) -> None:
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "The recording was erased on request."),
+        ({"talk_time": 0}, NONE),
+        ({"state": "refused"}, NONE),
+    ],
+)
+def test_an_erased_recording_is_not_played(playing: Playing, fields: dict[str, Any], said: str) -> None:
     server = playing.keep(answering(WHOLE))
 
-    assert_says(
-        playing,
-        playing.call(playing.host.ticket(), erased_at=timezone.now()),
-        404,
-        "The recording was erased on request.",
-    )
+    assert_says(playing, playing.call(playing.host.ticket(), erased_at=timezone.now(), **fields), 404, said)
 
     assert server.connections == 0
 
