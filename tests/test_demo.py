@@ -316,6 +316,15 @@ def test_the_made_up_people_are_never_rung_through_a_real_account(
     assert ("Only the simulator may ring them." in run.printed) is refused
 
 
+@pytest.mark.parametrize("speed", ["0", "nan"])
+def test_a_speed_that_no_clock_has_is_answered_with_what_to_type(demo: Callable[..., Demo], speed: str) -> None:
+    run = demo(f"--speed={speed}")
+
+    assert run.finish() == 1
+    assert run.printed.endswith("1.0 being real time. Type: make demo SPEED=1\n")
+    assert "Traceback" not in run.printed
+
+
 # The first step on a fresh machine.
 
 

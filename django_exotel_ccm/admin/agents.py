@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
@@ -33,7 +34,7 @@ class AccountChoices(admin.ModelAdmin):
         aliases += sorted(set(used) - set(aliases))
         return forms.ChoiceField(
             choices=[(alias, alias) for alias in aliases],
-            label=db_field.verbose_name,
+            label=capfirst(db_field.verbose_name),
             help_text=db_field.help_text,
         )
 
@@ -85,5 +86,6 @@ class ExoPhoneAdmin(AccountChoices):
     ) -> forms.Field | None:
         """Take numbers as people write them."""
         if db_field.name == "number":
-            return NumberField(label=db_field.verbose_name, help_text=db_field.help_text, max_length=64)
+            label = capfirst(db_field.verbose_name)
+            return NumberField(label=label, help_text=db_field.help_text, max_length=64)
         return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 
 from demo import environment
 from demo.alone import alone
-from demo.console import say
+from demo.console import Trouble, say
 from demo.ending import wait_for_ctrl_c
 from demo.setting_up import load_django, set_up
 from demo.settling import reconciling
@@ -25,8 +26,7 @@ def rehearse(*, once: bool, speed: float) -> int:
     if ignored:
         say(f"Ignored in your environment: {', '.join(ignored)}. To ring real phones: make demo LIVE=1")
     with ExitStack() as stack:
-        fake = on_a_free_port(lambda port: simulator.running(port=port, speed=speed), SIMULATOR_PORT, "the fake Exotel")
-        exotel = stack.enter_context(fake)
+        exotel = stack.enter_context(on_a_free_port(partial(fake_exotel, speed), SIMULATOR_PORT, "the fake Exotel"))
         site = stack.enter_context(on_a_free_port(Site, SITE_PORT, "the helpdesk"))
         os.environ |= {"EXOTEL_URL": exotel.account_url, "CALLBACK_BASE_URL": site.url}
         with alone(load_django()):
@@ -40,3 +40,11 @@ def rehearse(*, once: bool, speed: float) -> int:
             invite(site.url, exotel.url)
             wait_for_ctrl_c()
     return status
+
+
+def fake_exotel(speed: float, port: int) -> simulator.Simulator:
+    """Start the simulator, or raise Trouble if its clock cannot run at that speed."""
+    try:
+        return simulator.running(port=port, speed=speed)
+    except ValueError as error:
+        raise Trouble(f"{error}. Type: make demo SPEED=1") from error

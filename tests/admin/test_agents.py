@@ -30,6 +30,13 @@ def save_exophone(desk: Desk, phone: ExoPhone | None = None, **given: str) -> Pa
     return desk.post(url, form.data | {"account": "default", "is_active": "on", **given})
 
 
+@pytest.mark.parametrize(("model", "label"), [("agent", "Account:"), ("exophone", "Account:"), ("exophone", "Number:")])
+def test_our_own_fields_are_labelled_like_djangos(desk: Desk, model: str, label: str) -> None:
+    page = desk.get(reverse(f"admin:exotel_ccm_{model}_add"))
+
+    assert label in page.text
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [

@@ -90,9 +90,10 @@ def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]])
     assert run() == "Nothing is due."
 
 
-def test_a_pause_that_is_none_is_refused(db: None) -> None:
+@pytest.mark.parametrize("pause", ["0", "-1", "nan", "inf"])
+def test_a_pause_that_is_none_is_refused(db: None, pause: str) -> None:
     with pytest.raises(CommandError, match="--every=10"):
-        call_command("exotel_reconcile", "--forever", "--every=0")
+        call_command("exotel_reconcile", "--forever", f"--every={pause}")
 
 
 def test_a_pass_that_fails_is_not_the_last(

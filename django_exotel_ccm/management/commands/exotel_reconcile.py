@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as DatabaseFailure
 from django.utils import timezone
 
+from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress
 from django_exotel_ccm.services.reconciling import Report, forever, reconcile
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run one pass, or passes until a signal; what is in hand then is finished first."""
-        if options["every"] <= 0:
+        if not 0 < options["every"] <= threading.TIMEOUT_MAX:
             raise CommandError("--every takes seconds: write --every=10")
         self._wordy = options["verbosity"] > 0
         self._line = Progress(self.stderr)
@@ -45,10 +45,8 @@ class Command(BaseCommand):
                 self._say("Reconciling until Ctrl-C.")
                 forever(stop, every=options["every"], done=self._passed, progress=self._progress)
                 return
-            try:
+            with told_of_the_database():
                 report = reconcile(stopped=stop.is_set, progress=self._progress)
-            except DatabaseFailure as error:
-                raise CommandError(f"The database failed, nothing is lost: {error}") from error
             self._say(f"{report}." if report else "Nothing is due.")
 
     def _progress(self, report: Report) -> None:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.replaying import replay
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--since", metavar="DATE", help="calls placed on this day or later, for example 2026-02-11")
         parser.add_argument("--apply", action="store_true", help="write what the events say, and announce what is new")
 
+    @told_of_the_database()
     def handle(self, *args: Any, **options: Any) -> None:
         """Go through the calls; whatever breaks it off leaves each of them whole."""
         calls, apply = _chosen(options["call"], options["since"]), options["apply"]
@@ -50,7 +52,8 @@ class Command(BaseCommand):
             raise CommandError(text, returncode=INTERRUPTED) from None
         self.stdout.write(_counted(looked, differ, apply=apply))
         if differ and not apply:
-            raise CommandError("To write what the events say, type: python manage.py exotel_replay --apply")
+            chosen = "".join(f" --{name}={options[name]}" for name in ("call", "since") if options[name] is not None)
+            raise CommandError(f"To write what the events say, type: python manage.py exotel_replay{chosen} --apply")
 
 
 def _chosen(reference: str | None, since: str | None) -> QuerySet[CallRecord]:

@@ -157,7 +157,7 @@ function drawSwitches(options) {
     badge.hidden = !count;
     badge.textContent = `${count} changed`;
   }
-  const names = [...$("switches").querySelectorAll(".changed code")].map((code) => code.textContent);
+  const names = [...$("switches").querySelectorAll(".changed [name]")].map((control) => control.name);
   $("changed").textContent = names.length ? `Not as at first: ${names.join(", ")}.` : "All as at first.";
 }
 
