@@ -33,6 +33,7 @@ MINUTE = datetime.timedelta(minutes=1)
 LONGEST_PAUSE = 15 * MINUTE  # of our own accord
 LONGEST_HEEDED = datetime.timedelta(days=1)  # of what a Retry-After says
 PATIENCE = 3  # requests in a row without a usable answer, after which the account is left alone for a while
+MANY = 100  # failures in a row; more are not told apart, and a small column holds them
 NOT_ABOUT_THE_CALL = (AccountNotFound, AuthenticationFailed, Forbidden, PaymentRequired, TooManyRequests)
 NOBODY_THERE = (OutcomeUnknown, Unreachable)
 
@@ -105,7 +106,7 @@ def _weigh(account: str, error: ExotelError) -> None:
     if isinstance(error, CallNotFound) or not isinstance(error, NOT_ABOUT_THE_CALL + NOBODY_THERE):
         _usage(account).exclude(failures=0).update(failures=0)
         return
-    _usage(account).update(failures=F("failures") + 1)
+    _usage(account).filter(failures__lt=MANY).update(failures=F("failures") + 1)
     failures = _usage(account).values_list("failures", flat=True).get()
     pause = min(MINUTE * 2 ** min(failures - 1, 4), LONGEST_PAUSE)
     if error.retry_after is not None:

@@ -20,17 +20,19 @@ from django.utils import timezone
 from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
-from django_exotel_ccm.services import hints, scheduling
+from django_exotel_ccm.services import hints
 from django_exotel_ccm.services.asking import NotNow, ask, canonical_of
 from django_exotel_ccm.services.committing import commit, renew
+from django_exotel_ccm.services.replanning import plan_again, put_off
 from django_exotel_ccm.services.telling import tell_call
-from django_exotel_ccm.services.tracking import PLANNED, lock, record_event
+from django_exotel_ccm.services.tracking import record_event
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
 CLAIM = datetime.timedelta(minutes=2)  # longer than a request's deadline
 BATCH = 100
 NEGLECTED = datetime.timedelta(minutes=15)
+BEAT = datetime.timedelta(minutes=1)
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Report:
 
     seen: int = 0
     asked: int = 0
+    unanswered: int = 0
     ended: int = 0
     unconfirmed: int = 0
     gave_up: int = 0
@@ -60,6 +63,7 @@ class Report:
 _COUNTED = {
     "seen": "calls looked after",
     "asked": "questions to Exotel",
+    "unanswered": "of them without a usable answer",
     "ended": "found ended",
     "unconfirmed": "outcome unknown",
     "gave_up": "given up",
@@ -86,7 +90,6 @@ def reconcile(*, stopped: Callable[[], bool] = _never, progress: Callable[[Repor
     call, ``progress`` told after each. A call about which its account may not be asked now stays due.
     """
     run = _Pass(stopped, progress)
-    _beat()
     run.calls()
     run.hints()
     return run.report
@@ -138,6 +141,8 @@ class _Pass:
         self._progress = progress
         self._silent: set[str] = set()
         self._using = router.db_for_write(CallRecord)
+        self._beaten = timezone.now()
+        _beat()
 
     def calls(self) -> None:
         """Claim and look after each call that is due."""
@@ -166,6 +171,9 @@ class _Pass:
             logger.exception("Reconciling %r failed; it is tried again in %s.", what, CLAIM)
             self.report.errors += 1
         self._progress(self.report)
+        if timezone.now() >= self._beaten + BEAT:  # a pass can be long
+            self._beaten = timezone.now()
+            _beat()
 
     def _due(self) -> Iterator[CallRecord]:
         """Yield the calls that are due now, each once, the longest due first."""
@@ -211,13 +219,15 @@ class _Pass:
             try:
                 event = self._ask(call.account, call.call_sid)
             except NotNow as pause:
-                self.report.gave_up += _put_off(call, claimed, pause.until).gave_up_at is not None
+                self._count(call, put_off(call, claimed, pause.until))
                 return
             event.reference = call.reference
             record_event(event, canonical=canonical_of(event))
-        now_known = _plan_again(call, claimed)
-        self.report.ended += now_known.state == State.ENDED != call.state
-        self.report.gave_up += now_known.gave_up_at is not None
+        self._count(call, plan_again(call, claimed))
+
+    def _count(self, before: CallRecord, after: CallRecord) -> None:
+        self.report.ended += before.state != State.ENDED == after.state
+        self.report.gave_up += before.gave_up_at is None and after.gave_up_at is not None
 
     def _ask(self, account: str, call_sid: str) -> CallEvent:
         """Ask Exotel, and remember when the account may not be asked any more."""
@@ -228,6 +238,7 @@ class _Pass:
             self.report.put_off += 1
             raise
         self.report.asked += 1
+        self.report.unanswered += bool(event.code)
         return event
 
 
@@ -246,52 +257,3 @@ def _lease_event(call: CallRecord) -> CallEvent:
         verdict=State.UNCONFIRMED,
         received_at=timezone.now(),
     )
-
-
-def _put_off(call: CallRecord, claimed: datetime.datetime | None, until: datetime.datetime) -> CallRecord:
-    """Have the call asked about at ``until``, unless an event has changed its plan meanwhile; return it as it is now.
-
-    Of a call whose account is no longer in the settings nobody can ask any more: it is given up in its time.
-    """
-
-    def work(locked: CallRecord) -> None:
-        locked.details_at = until
-        if locked.account not in accounts.aliases() and until >= scheduling.gives_up_at(locked):
-            _give_up(locked)
-
-    return _replan(call, claimed, work)
-
-
-def _plan_again(call: CallRecord, claimed: datetime.datetime | None) -> CallRecord:
-    """Plan the next question about the call after one was asked, or give up; return the call as it is now."""
-
-    def work(locked: CallRecord) -> None:
-        locked.checks += 1
-        locked.details_at = scheduling.next_ask(locked, timezone.now())
-        if locked.details_at is None:
-            _give_up(locked)
-
-    return _replan(call, claimed, work)
-
-
-def _give_up(call: CallRecord) -> None:
-    """Ask no more; in sight, if the end of the call is not known."""
-    call.details_at = None
-    if not call.is_over:
-        call.gave_up_at = timezone.now()
-
-
-def _replan(call: CallRecord, claimed: datetime.datetime | None, change: Callable[[CallRecord], None]) -> CallRecord:
-    using = router.db_for_write(CallRecord)
-
-    def work() -> CallRecord:
-        locked = lock(call.reference, using)
-        if locked is None:  # deleted meanwhile
-            return call
-        if locked.details_at == claimed:
-            change(locked)
-            locked.plan()
-            locked.save(using=using, update_fields=PLANNED)
-        return locked
-
-    return commit(work, using=using)

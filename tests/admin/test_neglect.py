@@ -6,11 +6,13 @@ import datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.reconciling import Report, reconcile
 
 SENTENCE = "exotel_reconcile has not run for 15 minutes"
 
@@ -44,6 +46,23 @@ def test_the_admin_and_the_checks_say_that_nobody_reconciles(overdue: CallRecord
 
     assert SENTENCE not in reader.get(lists).content.decode()
     assert warnings() == []
+
+
+def test_a_pass_that_takes_long_is_no_neglect(overdue: CallRecord) -> None:
+    due = overdue.created_at
+    for _number in range(2):
+        CallRecord.objects.create(created_at=due, account="default", details_at=due, next_check_at=due)
+    found = []
+
+    with time_machine.travel(timezone.now(), tick=True) as clock:
+
+        def slow(_report: Report) -> None:
+            found.append(warnings())
+            clock.shift(datetime.timedelta(minutes=20))
+
+        reconcile(progress=slow)
+
+    assert found == [[], [], []]
 
 
 @pytest.mark.parametrize("minutes", [None, 14])

@@ -50,7 +50,7 @@ STEPS = {
     "reconciling: details inserted": ("services.tracking:_take_over", "before"),
     "reconciling: receiver told": ("services.tracking:announce", "after"),
     "reconciling: details committed": ("services.reconciling:record_event", "after"),
-    "reconciling: planned": ("services.reconciling:_plan_again", "after"),
+    "reconciling: planned": ("services.reconciling:plan_again", "after"),
 }
 
 

@@ -17,7 +17,7 @@ from django_exotel_ccm.services.asking import NotNow, ask
 from django_exotel_ccm.services.reconciling import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
-from tests.services.settling import asked
+from tests.services.settling import asked, make_due
 from tests.services.test_reconcilers import COMMAND
 
 EARLY = datetime.datetime(2026, 11, 23, 10, 0, 5, tzinfo=datetime.UTC)  # a minute that has 55 seconds left
@@ -117,6 +117,17 @@ def test_each_refusal_makes_the_pause_longer_and_an_answer_ends_that(silent: Sil
     assert AccountUsage.objects.get().failures == 0
 
 
+def test_a_year_of_failures_does_not_overflow(silent: Silent, exotel: Simulator) -> None:
+    (call,) = silent(1)
+    AccountUsage.objects.update_or_create(account="default", defaults={"failures": 32_767})
+    exotel.options.details_fault = "too_many"
+
+    with pytest.raises(NotNow):
+        ask("default", call.call_sid or "")
+
+    assert AccountUsage.objects.get().failures == 32_767
+
+
 def test_wrong_credentials_are_not_tried_call_by_call(silent: Silent, exotel: Simulator) -> None:
     silent(3)
     exotel.options.details_fault = "unauthorised"
@@ -136,9 +147,31 @@ def test_an_exotel_that_is_away_is_left_alone_after_three_failures(
 
     report = reconcile()
 
-    assert (report.asked, report.put_off, len(asked(exotel))) == (3, 1, 3)
+    assert (report.asked, report.unanswered, report.put_off, len(asked(exotel))) == (3, 3, 1, 3)
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ACTIVE}
     assert not CallRecord.objects.filter(next_check_at=None).exists()
+
+
+def test_a_call_that_nobody_may_ask_about_is_given_up_in_sight_and_asked_about_later(
+    silent: Silent, exotel: Simulator
+) -> None:
+    (call,) = silent(1)
+    exotel.options.details_fault = "unauthorised"
+    make_due(created_at=timezone.now() - datetime.timedelta(hours=24))
+    given_up = []
+    for minutes in (0, 20):
+        with time_machine.travel(timezone.now() + datetime.timedelta(minutes=minutes), tick=True):
+            given_up.append(reconcile().gave_up)
+    call.refresh_from_db()
+    assert given_up == [1, 0]
+    assert (call.state, call.gave_up_at is None, call.next_check_at is None) == (State.ACTIVE, False, False)
+
+    exotel.options.details_fault = "none"
+    with time_machine.travel(call.next_check_at, tick=True):
+        report = reconcile()
+
+    call.refresh_from_db()
+    assert (call.state, call.gave_up_at, call.next_check_at, report.gave_up) == (State.ENDED, None, None, 0)
 
 
 @pytest.mark.books_differ("the account is gone from the settings")

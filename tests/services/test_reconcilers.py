@@ -56,6 +56,25 @@ def test_a_signal_ends_it_after_the_call_in_hand(
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
 
 
+INTERRUPTED = """
+import os, signal
+import django
+django.setup()
+from django_exotel_ccm.management.commands.exotel_reconcile import _stopping
+with _stopping() as stop:
+    with stop._cond:
+        os.kill(os.getpid(), signal.SIGTERM)
+    print("stopped" if stop.wait(10) else "went on")
+"""
+
+
+def test_a_signal_that_comes_when_the_pause_begins_is_heard() -> None:
+    with child("-c", INTERRUPTED) as process:
+        text, _errors = process.communicate(timeout=20)
+
+    assert text == "stopped\n"
+
+
 def test_what_a_killed_reconciler_had_claimed_is_due_again(
     silent: Callable[[int], list[CallRecord]], exotel: Simulator
 ) -> None:
@@ -78,7 +97,7 @@ def test_what_a_killed_reconciler_had_claimed_is_due_again(
     assert (call.state, call.outcome) == (State.ENDED, "completed")
 
 
-def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]]) -> None:
+def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]], exotel: Simulator) -> None:
     silent(2)
 
     def run() -> str:
@@ -88,6 +107,9 @@ def test_the_command_says_what_it_did(silent: Callable[[int], list[CallRecord]])
 
     assert run() == "calls looked after: 2, questions to Exotel: 2, found ended: 2."
     assert run() == "Nothing is due."
+    silent(1)
+    exotel.options.details_fault = "bad_gateway"
+    assert run() == "calls looked after: 1, questions to Exotel: 1, of them without a usable answer: 1."
 
 
 @pytest.mark.parametrize("pause", ["0", "-1", "nan", "inf"])

@@ -65,12 +65,14 @@ class Command(BaseCommand):
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
     """Yield an event that Ctrl-C and SIGTERM set; a second Ctrl-C breaks off at once."""
-    stop = threading.Event()
+    stop, asked = threading.Event(), list[int]()
 
     def ask_to_stop(number: int, frame: object) -> None:
-        if stop.is_set():
+        if asked:
             raise KeyboardInterrupt
-        stop.set()
+        asked.append(number)
+        # The event's lock may be held by what the signal has interrupted: waiting for it here would be for ever.
+        threading.Thread(target=stop.set).start()
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
