@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
 import tracemalloc
-import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -197,12 +195,15 @@ def run(scenario: Callable[[], Awaitable[Result]]) -> Result:
     async def whole() -> Result:
         return await scenario()
 
-    with warnings.catch_warnings():
-        # Before 6.1 Django leaves the body of each request, empty as it is, to the garbage collector.
-        warnings.filterwarnings("ignore", "Unclosed file", ResourceWarning)
-        result = asyncio.run(whole())
-        gc.collect()
-    return result
+    return asyncio.run(whole())
+
+
+class Handler(ASGIHandler):
+    """Django's, which leaves the body of a request that fails, empty as it is, to the garbage collector."""
+
+    async def read_body(self, receive: Any) -> Any:
+        self.body = await super().read_body(receive)
+        return self.body
 
 
 class Listener:
@@ -243,7 +244,11 @@ class Listener:
         await self.may_take.wait()
 
     async def listen(self) -> None:
-        await ASGIHandler()(self.scope, self.receive, self.send)
+        handler = Handler()
+        try:
+            await handler(self.scope, self.receive, self.send)
+        finally:
+            handler.body.close()
 
     async def has_taken(self, amount: int) -> None:
         async with asyncio.timeout(10):
