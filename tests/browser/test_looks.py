@@ -49,6 +49,7 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
         "ticket": tickets[0],
         "ticket_label": str(tickets[0]),
         "created_at": now,
+        "lease_until": now,
         "exophone_number": "+918000000700",
     }
     CallRecord.objects.create(**common, state=State.ENDED, outcome="completed", talk_time=102, total_duration=121)
