@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,25 +29,34 @@ sys.path.insert(0, str(ROOT))
 
 ENOUGH = 120  # seconds; a slow machine measures fewer rounds
 WARM_UP = 20
+DATABASES = ["sqlite", "postgres"]
 
 
 def main() -> int:
     """Measure each database in a process of its own and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=200, help="calls in a round, two callbacks each (200)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds (7)")
-    parser.add_argument("--only", choices=["sqlite", "postgres"], help="measure this database alone")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.calls < 1 or options.rounds < 1:
-        parser.error("--calls and --rounds are at least 1")
+    options = options_of(__doc__, calls=200)
     if options.here:
         print(json.dumps(measure(options.calls, options.rounds)))
         return 0
     print(f"{'':<24}{'callbacks/s':>12}{'bare view/s':>12}{'ratio':>8}  smallest to largest of the rounds")
-    for name in [options.only] if options.only else ["sqlite", "postgres"]:
+    for name in options.only:
         print(row(in_a_process(name, options)), flush=True)
     return 0
+
+
+def options_of(description: str | None, *, calls: int) -> argparse.Namespace:
+    """Read the command line: ``calls`` (of a round), ``rounds``, ``only`` (the databases), ``here`` (in a child)."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    text = "calls on each side in a round, two callbacks each (%(default)s)"
+    parser.add_argument("--calls", type=int, default=calls, help=text)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds (7)")
+    parser.add_argument("--only", choices=DATABASES, help="measure this database alone")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.calls < 1 or options.rounds < 1:
+        parser.error("--calls and --rounds are at least 1")
+    options.only = [options.only] if options.only else DATABASES
+    return options
 
 
 def in_a_process(name: str, options: argparse.Namespace, script: str = __file__) -> dict[str, Any]:
@@ -143,27 +153,15 @@ def poster() -> Callable[[str, bytes], None]:
 def callbacks_of(calls: int) -> list[tuple[str, bytes]]:
     """Place calls that Exotel accepted; return URL and body of their callbacks: all answered, then all terminal."""
     from django.urls import reverse  # noqa: PLC0415
-    from django.utils import timezone  # noqa: PLC0415
 
     from django_exotel_ccm import links  # noqa: PLC0415
-    from django_exotel_ccm.choices import Authentication, EventKind, State  # noqa: PLC0415
-    from django_exotel_ccm.models import CallEvent, CallRecord  # noqa: PLC0415
-    from django_exotel_ccm.services import record_event  # noqa: PLC0415
+    from tests.storms.told import accepted  # noqa: PLC0415
 
     answered: list[tuple[str, bytes]] = []
     terminal: list[tuple[str, bytes]] = []
     for _ in range(calls):
-        call = CallRecord.objects.create(account="default", customer_number="+919000001001", created_at=timezone.now())
-        sid = call.reference.hex
-        accepted = CallEvent(
-            reference=call.reference,
-            kind=EventKind.ANSWER,
-            authentication=Authentication.CREDENTIALS,
-            verdict=State.ACTIVE,
-            facts={"call_sid": sid},
-            received_at=timezone.now(),
-        )
-        record_event(accepted)
+        sid = uuid.uuid4().hex
+        call = accepted(sid, customer_number="+919000001001")
         for event, posts in (("answered", answered), ("terminal", terminal)):
             url = reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)])
             posts.append((url, json.dumps(body_of(sid, event)).encode()))

@@ -10,7 +10,6 @@ the package: each of these keeps a promise.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -33,20 +32,13 @@ Switch = Callable[[list[tuple[str, bytes]]], AbstractContextManager[Any]]
 
 def main() -> int:
     """Measure each database in a process of its own and print its table."""
-    from benchmarks.callbacks import in_a_process  # noqa: PLC0415 - the path is set above
+    from benchmarks.callbacks import in_a_process, options_of  # noqa: PLC0415 - the path is set above
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=60, help="calls on each side in a round, two callbacks each (60)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds (7)")
-    parser.add_argument("--only", choices=["sqlite", "postgres"], help="measure this database alone")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.calls < 1 or options.rounds < 1:
-        parser.error("--calls and --rounds are at least 1")
+    options = options_of(__doc__, calls=60)
     if options.here:
         print(json.dumps(measure(options.calls, options.rounds)))
         return 0
-    for name in [options.only] if options.only else ["sqlite", "postgres"]:
+    for name in options.only:
         print("\n".join(table(in_a_process(name, options, __file__))), flush=True)
     return 0
 

@@ -65,14 +65,24 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def enter(live_server: Any, open_page: Callable[..., Any]) -> Callable[[str, str], Any]:
+    """Log a user in, in a browser of one of the LOOKS."""
+
+    def enter(look: str, username: str) -> Any:
+        width, height, dark = LOOKS[look]
+        page = open_page(width, height, dark=dark)
+        log_in(page, live_server.url, username)
+        return page
+
+    return enter
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_our_pages_are_readable(
-    look: str, addresses: dict[str, str], live_server: Any, open_page: Callable[..., Any]
+    look: str, addresses: dict[str, str], live_server: Any, enter: Callable[[str, str], Any]
 ) -> None:
-    width, height, dark = LOOKS[look]
-    page = open_page(width, height, dark=dark)
-    log_in(page, live_server.url, "asha")
-    found = look_at(page, live_server.url, addresses, look)
+    found = look_at(enter(look, "asha"), live_server.url, addresses, look)
 
     assert found == {}
 
@@ -101,11 +111,9 @@ def books(host: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("look", ["wide", "narrow_dark"])
 def test_the_books_are_readable_and_neglect_is_told(
-    look: str, books: dict[str, str], live_server: Any, open_page: Callable[..., Any]
+    look: str, books: dict[str, str], live_server: Any, enter: Callable[[str, str], Any]
 ) -> None:
-    width, height, dark = LOOKS[look]
-    page = open_page(width, height, dark=dark)
-    log_in(page, live_server.url, "meera")
+    page = enter(look, "meera")
 
     found = look_at(page, live_server.url, books, look)
     page.goto(live_server.url + books["neglected_calls"])

@@ -3,12 +3,14 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import pkgutil
 import subprocess
 import sys
 from urllib.parse import quote
 
 import pytest
 
+from django_exotel_ccm import exotel
 from django_exotel_ccm.exotel.account import (
     Account,
     AccountUnreadable,
@@ -213,8 +215,8 @@ def test_the_names_of_parts_can_be_others():
 
 
 def test_the_room_needs_no_settings():
-    modules = ("account", "callbacks", "calls", "client", "connections", "errors", "values")
-    names = ", ".join(f"django_exotel_ccm.exotel.{name}" for name in modules)
+    names = ", ".join(f"{exotel.__name__}.{module.name}" for module in pkgutil.iter_modules(exotel.__path__))
+    assert names
     code = f"import {names}\nfrom django.conf import settings\nassert not settings.configured"
 
     subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": ""})
