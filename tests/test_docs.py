@@ -205,6 +205,40 @@ def test_the_versions_agree() -> None:
     assert changelog[0] == version
 
 
+def exotel_sections() -> set[str]:
+    return set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", read("exotel"), re.MULTILINE))
+
+
+def test_sections_of_exotel_page_exist() -> None:
+    """Each "docs/exotel.md 4.1 to 4.4" in code or tests names sections that the page has."""
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    text = "".join(path.read_text("utf-8") for path in sources if path != Path(__file__))
+    references = re.findall(r"docs/exotel\.md((?:(?:,| to| and)? [\d.]*\d)*)", text)
+
+    assert len(references) > 20
+    assert all(references), "a reference to docs/exotel.md names no section"
+    assert {number for it in references for number in re.findall(r"[\d.]*\d", it)} <= exotel_sections()
+
+
+def test_facts_of_exotel_page_have_one_mark() -> None:
+    """Each fact ends with one of the marks that the page explains, and with a source that it links to."""
+    head, _, body = read("exotel").partition("\n## 11. ")[0].partition("\n## 1. ")
+    marks = {row[0] for row in rows(head)}
+    sourced = {"doc", "sample", "weak"}
+    links = set(re.findall(r"^\[([\w-]+)\]: https://", read("exotel"), re.MULTILINE))
+    facts = [cells[-1] for cells in rows(body)]
+    facts += re.findall(r"^- (.*(?:\n  .*)*)", body, re.MULTILINE)
+
+    assert len(facts) > 100
+    for fact in facts:
+        found = re.search(r"\((\w+)(?:: ([^()]+))?\)$", fact)
+        assert found, fact
+        mark, source = found[1], found[2] or ""
+        assert mark in marks, fact
+        assert mark not in sourced or set(re.findall(r"\[([\w-]+)\]", source)) & links or "Postman" in source, fact
+        assert mark != "conflict" or source in exotel_sections(), fact
+
+
 @pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", path.read_text("utf-8"))

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
-# https://developer.exotel.com/docs/voice-api/api-reference/make-a-call
+# docs/exotel.md 1.1
 REGIONS = {
     "mumbai": ("https://ccm-api.in.exotel.com", "https://api.in.exotel.com"),
     "singapore": ("https://ccm-api.exotel.com", "https://api.exotel.com"),

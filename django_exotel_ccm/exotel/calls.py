@@ -61,7 +61,7 @@ class CallRequest:
             raise ValueError("A call is placed from either user_contact_uri or user_id: give exactly one.")
 
     def payload(self, to_key: str = "number") -> dict[str, Any]:
-        """The body of the request, to the letter of Exotel's page "Make a Call - Agent to Customer"."""
+        """The body of the request, to the letter of Exotel's page on Make a Call (docs/exotel.md 2.3)."""
         agent = (
             {"user_id": self.user_id} if self.user_contact_uri is None else {"user_contact_uri": self.user_contact_uri}
         )

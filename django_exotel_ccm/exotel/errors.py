@@ -19,7 +19,7 @@
     └── OutcomeUnknown              a phone may be ringing; of details: no usable answer
         └── InternalError           1100
 
-https://developer.exotel.com/docs/voice-api/api-reference/make-a-call
+What the codes mean: docs/exotel.md 2.8. What an answer proves: docs/life-of-a-call.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a call may be asked for beyond its two phones (Exotel: Make a Call, the optional parameters)."""
+"""What a call may be asked for beyond its two phones (docs/exotel.md 2.3)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from .account import Account
 
-# Where recordings were seen (Exotel: Call Details, `recordings`). Since October 2024 its own host wants key and token.
+# Where recordings were seen (docs/exotel.md 10.3). Since October 2024 its own host wants key and token.
 OWN_HOST = "recordings.exotel.com"
 BUCKETS = {
     "s3-ap-southeast-1.amazonaws.com": "/exotelrecordings/",

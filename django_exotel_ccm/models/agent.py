@@ -14,7 +14,7 @@ from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.numbers import parse_number
 
-# Live SIP ids have no host part, those of Exotel's documentation do: both are taken.
+# SIP URIs of real accounts have no host, those of Exotel's documentation do: take both (docs/exotel.md 11.10).
 _SIP = re.compile(r"sip:[^\s@]+(@[^\s@]+)?", re.IGNORECASE)
 
 

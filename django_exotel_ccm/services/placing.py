@@ -53,7 +53,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
 
     ``to`` is the customer's number (E.164, or as written in the region of ``NUMBER_REGION``); without it the ticket's
     only number. ``exophone`` is the caller id; without it the agent's, else the account's default. ``recording`` to
-    ``attempt_time_out`` (seconds) are Exotel's and are not sent when None (Exotel: Make a Call). ``custom_field``
+    ``attempt_time_out`` (seconds) are Exotel's and are not sent when None (docs/exotel.md 2.3). ``custom_field``
     defaults to the ticket's name. Two calls with the same ``request_key`` are one: the second returns the first.
 
     Trusted code: policies are asked, permissions are not. Raises :class:`~.CallRefused` when nothing was dialled,

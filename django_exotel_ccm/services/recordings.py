@@ -91,7 +91,7 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> OpenRecording:
 def _ask_for_a_fresh_address(call: CallRecord) -> bool:
     """Have Exotel asked again about a recording whose address was signed for a time that is over; say whether it is.
 
-    What Call Details then tell is signed anew (Exotel: addresses of recordings can be signed for 5 to 60 minutes).
+    What Call Details then tell is signed anew (for 5 to 60 minutes, docs/exotel.md 10.3).
     """
     if not call.call_sid or not 0 < expiry_of(call.recording_url) < time.time():
         return False

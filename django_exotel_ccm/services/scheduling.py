@@ -13,7 +13,7 @@ from django_exotel_ccm.models import CallRecord
 
 MINUTE = datetime.timedelta(minutes=1)
 FIRST_ASKED = 5 * MINUTE  # after placing: most calls have told of their end by then
-AFTER_THE_END = 2 * MINUTE  # Call Details are stale right after it (contract 7.4)
+AFTER_THE_END = 2 * MINUTE  # Call Details are stale right after it (docs/exotel.md 7.4)
 BACK_OFF = tuple(MINUTE * minutes for minutes in (5, 10, 20, 40, 60))
 GIVE_UP = datetime.timedelta(hours=24)  # the longest call has four
 NEVER_CONFIRMED = datetime.timedelta(hours=6)  # that call, and the last try of its callback

@@ -76,7 +76,7 @@ class Api:
     # Make a Call
 
     def _make_call(self, request: Request) -> Answer:
-        """Exotel: Make a Call, agent to customer (contract 2)."""
+        """Exotel: Make a Call, agent to customer (docs/exotel.md 2)."""
         try:
             payload = request.json()
         except ValueError as error:
@@ -134,24 +134,24 @@ class Api:
     # Call Details, recordings, lists
 
     def _call_details(self, request: Request, call_sid: str) -> Answer:
-        """Exotel: Call Details (contract 7.1)."""
+        """Exotel: Call Details (docs/exotel.md 7.1)."""
         return details_answer(self._board, request, call_sid)
 
     def _recording(self, request: Request, call_sid: str, kind: str) -> Answer:
-        """A recording: 404 until it is ready (contract 10.3)."""
+        """A recording: 404 until it is ready (docs/exotel.md 10.3)."""
         return faulty_recording_answer(self._board, request, call_sid, kind)
 
     def _users(self, request: Request) -> Answer:
-        """Exotel: list users (contract 5.2, 5.3)."""
+        """Exotel: list users (docs/exotel.md 5.2, 5.3)."""
         return json_answer(200, user_page(self._board.directory.agents, request))
 
     def _user(self, request: Request, user_id: str) -> Answer:
-        """Exotel: one user (contract 5.3)."""
+        """Exotel: one user (docs/exotel.md 5.3)."""
         agent = next((agent for agent in self._board.directory.agents if agent.user_id == user_id), None)
         if agent is None:
             raise RefusedError(10731)
         return json_answer(200, user_answer(agent, request))
 
     def _exophones(self, _request: Request) -> Answer:
-        """Exotel: list ExoPhones (contract 6)."""
+        """Exotel: list ExoPhones (docs/exotel.md 6)."""
         return json_answer(200, exophone_page(self._board.directory.exophones))

@@ -1,4 +1,4 @@
-"""The bodies of callbacks, in every documented shape, and with the oddities that are switched on (contract 4)."""
+"""The bodies of callbacks, in every documented shape, and with the oddities that are switched on (docs/exotel.md 4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EPOCH_IN_INDIA = "1970-01-01 05:30:00+05:30"
 
 
 def callback(call: SimulatedCall, event: str, options: Options, recording: str | None) -> dict[str, Any]:
-    """The body of a callback (contract 4.1 to 4.4), oddities as switched. `recording` is the link."""
+    """The body of a callback (docs/exotel.md 4.1 to 4.4), oddities as switched. `recording` is the link."""
     shape = options.callback_shape
     body = _callback(call, event, shape, recording, options.recordings_shape)
     if options.sparse_terminal and event == "terminal":

@@ -41,7 +41,7 @@ CUSTOMER_ENDINGS: dict[Action, Ending] = {
     "network_failure": Ending("failed", "failed", "failed"),
     "busy": Ending("customer_busy", "completed", "busy"),
     "hang_up": Ending("agent_canceled", "completed", "canceled"),
-    # Exotel tells a rejected call like an unanswered one (contract, section 3).
+    # Exotel tells a rejected call like an unanswered one (docs/exotel.md 3).
     "decline": Ending("customer_unanswered", "completed", "no-answer"),
     "nothing": Ending("customer_unanswered", "completed", "no-answer"),
 }

@@ -1,4 +1,4 @@
-"""Delivers callbacks: each is tried up to three times, until it is acknowledged (contract 4.6)."""
+"""Delivers callbacks: each is tried up to three times, until it is acknowledged (docs/exotel.md 4.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call Details: what the API says of a call, and how it can fail to (contract 7)."""
+"""Call Details: what the API says of a call, and how it can fail to (docs/exotel.md 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers requests for recordings: Range, what is not there yet, and what goes wrong (contract 10.3)."""
+"""Answers requests for recordings: Range, what is not there yet, and what goes wrong (docs/exotel.md 10.3)."""
 
 from __future__ import annotations
 

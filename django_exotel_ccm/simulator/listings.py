@@ -1,4 +1,4 @@
-"""The two lists that Exotel keeps: users with their devices (contract 5), and ExoPhones (contract 6)."""
+"""The two lists that Exotel keeps: users with their devices (docs/exotel.md 5), and ExoPhones (docs/exotel.md 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the body of a Make a Call as strictly as its documentation (contract 2.3 to 2.5)."""
+"""Reads the body of a Make a Call as strictly as its documentation (docs/exotel.md 2.3 to 2.5)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _agent(value: Any) -> str:
 def _customer(value: Any, to_key: ToKey) -> str:
     known = ("number", "customer_contact_uri") if to_key == "both" else (to_key,)
     keys = [key for key in known if key in _object("to", value)]
-    # Exotel's own text speaks of to.contact_uri whatever the key was (contract 2.4).
+    # Exotel's own text speaks of to.contact_uri whatever the key was (docs/exotel.md 2.4).
     if len(keys) != 1:
         raise NotUnderstoodError("to.contact_uri is invalid")
     return _matching("to.contact_uri", value[keys[0]], E164)

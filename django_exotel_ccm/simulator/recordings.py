@@ -66,7 +66,7 @@ class Sound:
 def recording(talk_time: int, channels: int, kind: str, size: int | None = None) -> Sound:
     """The recording of a call: at most 5 s of sound, or `size` bytes.
 
-    WAV has one channel, or two: agent left, customer right (contract 10.3).
+    WAV has one channel, or two: agent left, customer right (docs/exotel.md 10.3).
     """
     seconds = max(1, min(talk_time, LONGEST))
     if kind == "mp3":

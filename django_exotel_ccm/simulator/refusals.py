@@ -1,4 +1,4 @@
-"""Exotel's codes for saying no (contract 2.8)."""
+"""Exotel's codes for saying no (docs/exotel.md 2.8)."""
 
 from __future__ import annotations
 

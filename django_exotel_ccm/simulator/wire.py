@@ -13,7 +13,7 @@ INDIA = timezone(timedelta(hours=5, minutes=30))
 
 
 def refusal(method: str, request_id: str, code: int, description: str = "") -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of a refusal (contract 2.8)."""
+    """HTTP status and body of a refusal (docs/exotel.md 2.8)."""
     status, message, usual = REFUSALS[code]
     error = {"code": code, "message": message, "description": description or usual}
     response = {"code": status, "status": "failure", "error_data": error, "data": None}
@@ -46,7 +46,7 @@ def naive_indian(moment: datetime | None) -> str | None:
 
 
 def call_answer(call: SimulatedCall, shape: Shape, request_id: str) -> dict[str, Any]:
-    """Make a Call's 200 (contract 2.7): A the seed's, B the standard envelope, C no envelope."""
+    """Make a Call's 200 (docs/exotel.md 2.7): A as on Exotel's page, B the standard envelope, C no envelope."""
     agent = {"user_id": call.agent.user_id, "contact_uri": call.agent.uri}
     customer = {"number": call.customer_number}
     head = {"call_sid": call.sid, "call_state": "active"}
@@ -77,7 +77,7 @@ def call_answer(call: SimulatedCall, shape: Shape, request_id: str) -> dict[str,
 
 
 def call_details(call: SimulatedCall, shape: Shape, request_id: str, recording: str | None) -> dict[str, Any]:
-    """Call Details' 200 (contract 7.1). `recording` is the link, once the recording can be fetched."""
+    """Call Details' 200 (docs/exotel.md 7.1). `recording` is the link, once the recording can be fetched."""
     if shape == "B":
         data = {**details_v2(call), "recordings": [{"url": recording}] if recording else None, "digits": None}
         return envelope("GET", request_id, 200, succeeded(data), metadata=None)
@@ -132,7 +132,7 @@ def details_contact_center(call: SimulatedCall, recording: str | None) -> dict[s
 
 
 def details_v2(call: SimulatedCall) -> dict[str, Any]:
-    """`call_details` of a v2 callback (contract 4.1), recordings aside."""
+    """`call_details` of a v2 callback (docs/exotel.md 4.1), recordings aside."""
     over = call.state == "terminal"
     return {
         "call_sid": call.sid,

@@ -75,7 +75,7 @@ class AlwaysJSON(BaseContentNegotiation):
 class _KeepingView(APIView):
     """Takes one callback of Exotel. 200: kept; 403: not signed; 413: too large; 5xx: send it again.
 
-    Exotel gives three tries and 15 seconds each (Exotel: Webhooks). Every class that REST framework would take from
+    Exotel gives three tries and 15 seconds each (docs/exotel.md 4.6). Every class that REST framework would take from
     the host's settings is named here, but for what vouches for the URL.
     """
 
