@@ -196,6 +196,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if (self.headers.get("Host") or "").lower() not in self.server.known_hosts:
             # A page elsewhere whose name was made to lead here (DNS rebinding) shows itself by its Host.
             return self._close(HTTPStatus.FORBIDDEN, f"Host must be {self.server.host}:{self.server.port}")
+        if self._is_of_a_foreign_page():
+            return self._close(HTTPStatus.FORBIDDEN, "Pages of other sites may not use the simulator")
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
             return self._close(HTTPStatus.LENGTH_REQUIRED, "Send a Content-Length")
@@ -204,6 +206,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._close(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_BODY} bytes")
         content = self.rfile.read(int(length))
         return self.server.respond(Request(self.command, self.path, self.headers, content))
+
+    def _is_of_a_foreign_page(self) -> bool:
+        """Return True if a browser sends this for a page of another site; only the link of such a page is followed."""
+        origin = self.headers.get("Origin")
+        if origin is not None:
+            return origin.lower() != f"http://{self.headers['Host']}".lower()
+        is_embedded = self.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        return is_embedded and self.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
     def _drain(self, length: str) -> None:
         """Read on for a while: a client that is still sending would not see the answer."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import re
 import socket
@@ -34,10 +35,44 @@ def test_it_serves_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"])
 def test_another_host_is_refused(exotel: Simulator, host: str) -> None:
-    assert requests.get(exotel.url, headers={"Host": host}, timeout=5).status_code == 403
+    """A foreign name that was made to lead here (DNS rebinding) makes Host and Origin agree."""
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    for method in ("GET", "POST", "PATCH"):
+        answer = requests.request(method, f"{exotel.url}/v2/accounts/simulated1/calls", headers=headers, timeout=5)
+        assert answer.status_code == 403
+    assert exotel.book.requests == []
 
 
-def test_the_account_url_can_be_taken_apart() -> None:
+FOREIGN = ["http://evil.example", "http://127.0.0.1:1", "http://127.0.0.1", "https://{host}", "null", ""]
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_foreign_origin_reaches_nothing(exotel: Simulator, origin: str) -> None:
+    """A page of another site, open in the developer's browser, sends its own Origin with each such request."""
+    headers = {"Origin": origin.format(host=exotel.url.removeprefix("http://")), "X-Page-Token": token(exotel)}
+    body = {"from": {"user_contact_uri": ASHA}, "to": {"number": BY_HAND}, "virtual_number": "+918000000700"}
+    paths = ("/v2/accounts/simulated1/calls", "/page/options", "/page/state.json")
+    for method, path in itertools.product(("POST", "GET", "PUT", "DELETE", "OPTIONS"), paths):
+        answer = requests.request(method, f"{exotel.url}{path}", json=body, headers=headers, auth=AUTH, timeout=5)
+        assert (answer.status_code, "Access-Control-Allow-Origin" in answer.headers) == (403, False), (method, path)
+    assert exotel.book.calls == {}
+    assert exotel.book.requests == []
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_foreign_page_embeds_nothing_but_may_link(exotel: Simulator, site: str) -> None:
+    """A browser sends no Origin with the GET of an image or a link, but says from where it comes."""
+
+    def status(path: str, mode: str) -> int:
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+        return requests.get(f"{exotel.url}{path}", headers=headers, auth=AUTH, timeout=5).status_code
+
+    assert status("/v2/accounts/simulated1/users", "no-cors") == 403
+    assert status("/page/recordings/abc.wav", "no-cors") == 403
+    assert status("/", "navigate") == 200
+
+
+def test_account_url_can_be_taken_apart() -> None:
     account = simulator.Account(key="k/e:y", token="t@k", sid="acme1")
     with simulator.running(account=account) as exotel:
         parts = urllib.parse.urlsplit(exotel.account_url)
