@@ -22,7 +22,10 @@ from django_exotel_ccm.simulator.options import CallbackShape
 
 ACKNOWLEDGE_WITHIN = 15.0  # simulated seconds
 AT_LEAST = 2.0  # real seconds: however fast the clock, the application runs in real time
-REFUSED = "not delivered: only loopback addresses are, unless you say deliver_anywhere=True"
+REFUSED = (
+    "not delivered: the simulator reports to this machine only. Set CALLBACK_BASE_URL to http://127.0.0.1:8000, "
+    "or in a test start the simulator with deliver_anywhere=True"
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from django_exotel_ccm import simulator
 from django_exotel_ccm.management.commands import exotel_simulator as command
 
 
@@ -44,7 +45,20 @@ def test_it_serves_and_says_what_to_put_in_the_environment(
     out, status = run(monkeypatch, "--key=k", "--token=t", "--sid=acme1", "--speed=10")
     assert status == 200
     assert re.search(r"export EXOTEL_URL='exotel://k:t@127\.0\.0\.1:\d+/acme1\?tls=off'", out)
+    assert """EXOTEL_CCM["CALLBACK_BASE_URL"] = "http://127.0.0.1:8000\"""" in out
     assert out.endswith("The simulator has stopped.\n")
+
+
+def test_taken_port_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "configured_accounts", dict)
+    with simulator.running() as other:
+        port = int(other.url.rpartition(":")[2])
+        words = rf"^Port {port} is in use, .*Type: python manage.py exotel_simulator --port (\d+)$"
+        with pytest.raises(CommandError, match=words) as raised:
+            run(monkeypatch, f"--port={port}")
+        advised = re.search(words, str(raised.value))
+        assert advised
+        assert run(monkeypatch, f"--port={advised[1]}")[1] == 200
 
 
 def test_it_does_not_start_beside_a_real_account_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:

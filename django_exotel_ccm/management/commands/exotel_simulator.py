@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 import threading
 from typing import Any
 
@@ -12,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_exotel_ccm import simulator
 from django_exotel_ccm.accounts import configured_accounts
 
+SITE = "http://127.0.0.1:8000"
+"""Where `runserver` serves unless it is told otherwise."""
 ALL_THE_SAME = "To start the simulator all the same, type: python manage.py exotel_simulator --beside-real-account"
 
 
@@ -55,6 +59,8 @@ class Command(BaseCommand):
                 host=options["host"], port=options["port"], speed=options["speed"], account=account
             )
         except (ValueError, OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+                raise CommandError(port_is_taken(options["host"], options["port"])) from error
             raise CommandError(f"The simulator cannot start: {error} (see --host, --port and --speed)") from error
         for name, text in switches:
             exotel.options.read(name, text)
@@ -67,13 +73,34 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(f"A fake Exotel answers at {exotel.url}"))
         self.stdout.write(f"Its phones:  {exotel.url}/")
         self.stdout.write(f"Its book:    {exotel.url}/book.json")
-        self.stdout.write("Put this in the environment of your project, then start the project:")
+        self.stdout.write("Put this in the environment of your project:")
         self.stdout.write(f"export EXOTEL_URL='{exotel.account_url}'")
+        self.stdout.write(
+            "Put this in its settings, with the port of its runserver, so that the reports of calls reach it:"
+        )
+        self.stdout.write(f'EXOTEL_CCM["CALLBACK_BASE_URL"] = "{SITE}"')
+        self.stdout.write("Then start the project.")
         self.stdout.write("Ctrl-C stops the simulator.")
         self.stdout.flush()
 
     def _serve(self) -> None:
         threading.Event().wait()
+
+
+def port_is_taken(host: str, port: int) -> str:
+    """Return what to type instead: the same command with the next port that is free."""
+    free = next((one for one in range(port + 1, port + 100) if is_free(host, one)), 0)
+    return f"Port {port} is in use, perhaps by another simulator. Type: python manage.py exotel_simulator --port {free}"
+
+
+def is_free(host: str, port: int) -> bool:
+    """Return True if a server could listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError):
+            return False
+        return True
 
 
 def read_switches(texts: list[str]) -> list[tuple[str, str]]:
