@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin
 from django_exotel_ccm.choices import HintReason
-from django_exotel_ccm.models import Hint
+from django_exotel_ccm.models import AccountUsage, Hint
+
+SHOWN_FOR = datetime.timedelta(days=1)
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -53,6 +57,17 @@ class HintAdmin(HistoryAdmin):
         "gave_up_at",
     ]
     fields = (*readonly_fields,)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Warn of accounts whose own URL was flooded during the last day."""
+        if request.method == "GET" and self.has_view_permission(request):
+            for usage in AccountUsage.objects.filter(flooded_at__gt=timezone.now() - SHOWN_FOR).order_by("account"):
+                text = _(
+                    "More was reported to the own callback URL of the account %(account)s than is kept: calls placed "
+                    "elsewhere may be missing. If somebody else knows this address, change it."
+                )
+                self.message_user(request, text % {"account": usage.account}, messages.WARNING)
+        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Leave the calls' facts in the database."""

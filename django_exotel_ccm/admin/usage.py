@@ -12,7 +12,7 @@ from django_exotel_ccm.models import AccountUsage
 class AccountUsageAdmin(HistoryAdmin):
     """One row an account."""
 
-    readonly_fields = ["account", "reconciled_at", "minute", "asked", "paused_until", "failures"]
+    readonly_fields = ["account", "reconciled_at", "minute", "asked", "paused_until", "failures", "flooded_at"]
     list_display = (*readonly_fields,)
     fields = (*readonly_fields,)
     ordering = ["account"]

@@ -23,6 +23,9 @@ class AccountUsage(models.Model):
     reconciled_at = models.DateTimeField(
         _("reconciled"), null=True, help_text=_("When exotel_reconcile last looked after this account.")
     )
+    flooded_at = models.DateTimeField(
+        _("flooded"), null=True, help_text=_("When its own callback URL last reported more than is kept.")
+    )
 
     class Meta:
         verbose_name = _("account usage")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import re
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
@@ -46,13 +47,22 @@ class NotNow(Exception):
         self.until = until
 
 
-def ask(account: str, call_sid: str) -> CallEvent:
+def is_askable(call_sid: str | None) -> bool:
+    """Return True if Exotel can be asked about this sid.
+
+    Other characters could make Exotel's firewall refuse the request, and a refusal stops all questions for a while.
+    """
+    return bool(call_sid and re.fullmatch(r"[\w-]+", call_sid, re.ASCII))
+
+
+def ask(account: str, call_sid: str, *, share: float = 1) -> CallEvent:
     """Return what Call Details say of a call, as an event that is not saved and names no call yet.
 
     An answer that is about this call and tells nothing (no such call, an unreadable page) is an event with a ``code``
-    and without facts. Raises :class:`NotNow`, having asked nothing or having been told to wait.
+    and without facts. Nothing is asked once ``share`` of this minute's budget is used up, by whatever questions.
+    Raises :class:`NotNow`, having asked nothing or having been told to wait.
     """
-    _take(account)
+    _take(account, max(1, int(conf.get_settings().requests_per_minute * share)))
     event = CallEvent(kind=EventKind.DETAILS, authentication=Authentication.CREDENTIALS)
     try:
         answer = ExotelClient(accounts.get_account(account)).call_details(call_sid)
@@ -80,14 +90,14 @@ def _usage(account: str) -> QuerySet[AccountUsage]:
     return AccountUsage.objects.using(router.db_for_write(AccountUsage)).filter(account=account)
 
 
-def _take(account: str) -> None:
+def _take(account: str, budget: int) -> None:
     """Take one request out of this minute's budget; raises :class:`NotNow` when there is none left."""
     for _again in range(2):  # between the two updates a rival may have begun the minute
         now = timezone.now()
         minute = now.replace(second=0, microsecond=0)
         latest = now + LONGEST_HEEDED + MINUTE  # two hosts' clocks may differ a little
         rows = _usage(account).filter(_behind_or_beyond("paused_until", now, latest))
-        if rows.filter(minute=minute, asked__lt=conf.get_settings().requests_per_minute).update(asked=F("asked") + 1):
+        if rows.filter(minute=minute, asked__lt=budget).update(asked=F("asked") + 1):
             return
         if rows.filter(_behind_or_beyond("minute", minute - MINUTE, minute + MINUTE)).update(minute=minute, asked=1):
             return

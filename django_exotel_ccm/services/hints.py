@@ -5,26 +5,32 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Collection
 
 from django.db import router
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import EventReason, HintReason
 from django_exotel_ccm.exotel.calls import CallFacts
-from django_exotel_ccm.models import CallEvent, CallRecord, Hint
-from django_exotel_ccm.services.asking import NotNow, canonical_of
+from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
+from django_exotel_ccm.services.asking import NotNow, canonical_of, is_askable
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.elsewhere import draft_elsewhere, may_be_one_of_ours
 from django_exotel_ccm.services.forgetting import forget
 from django_exotel_ccm.services.scheduling import BACK_OFF, GIVE_UP, is_lacking
 from django_exotel_ccm.services.tracking import keep, lock_first
 
+logger = logging.getLogger("django_exotel_ccm.services")
+
 FIRST_ASKED = datetime.timedelta(minutes=2)  # by then Call Details know it, and our own answer is written down
 CLAIM = datetime.timedelta(minutes=2)  # longer than a request's deadline
-BATCH = 100
+MINUTE = datetime.timedelta(minutes=1)
+# Whoever knows an account's own URL can report any number of calls that never were.
+MAX_OPEN = 5_000  # calls of an account that wait for a question
+MAX_STORED = 5_000  # reports of an account's unknown calls, of one kind in one hour
 UNKNOWN_TO_EXOTEL = frozenset({"10744", "http_404"})
 
 Ask = Callable[[str, str], CallEvent]
@@ -37,7 +43,8 @@ def record_hint(event: CallEvent, *, canonical: bytes | None = None) -> CallEven
     """Keep ``event`` (unsaved, its ``account`` set), have its call asked about soon, and return it saved.
 
     It changes no call's facts. A call that we know is looked after in two minutes; of any other sid a hint is kept,
-    one for each. ``canonical``, what is returned and what is raised are as in :func:`~.record_event`.
+    one for each. In a flood of reports about unknown calls ``event`` is not stored and comes back without a key.
+    ``canonical``, what is returned and what is raised are as in :func:`~.record_event`.
     """
     using = router.db_for_write(CallRecord)
     vouched = json.dumps([event.kind, event.authentication, event.account]).encode()
@@ -56,24 +63,58 @@ def _keep(event: CallEvent, using: str) -> CallEvent:
     event.pk, event.call = None, call
     if _is_erased(call, hint):
         forget(event)
-    event.save(using=using, force_insert=True)
+    if call is not None or not _is_flooded(event, using):
+        event.save(using=using, force_insert=True)
     soon = timezone.now() + FIRST_ASKED
     if call is not None:
         recording = bool(event.facts.get("recordings")) and not call.recording_url
         _ask_by(call, soon, using, recording=recording)
-    elif hint is not None and hint.next_check_at is None:
+    elif hint is not None and hint.next_check_at is None and hint.code != HintReason.NOT_FOUND:
         _change(hint, using, next_check_at=soon, gave_up_at=None)
     elif hint is None and sid:
         # A rival's hint of the same call makes this fail, and the unit of work is run again.
         Hint.objects.using(using).create(
             account=event.account, call_sid=sid, heard_at=event.received_at, next_check_at=soon
         )
+        _drop_excess(event.account, using)
     return event
 
 
 def _askable(sid: str) -> str:
-    """Return the sid, or "" for one that would lead to another address than that of a call."""
-    return sid if sid.strip(".") else ""
+    return sid if is_askable(sid) else ""
+
+
+def _is_flooded(event: CallEvent, using: str) -> bool:
+    """Return True if the account's URL has reported so much of unknown calls that no more is stored."""
+    stored = CallEvent.objects.using(using).filter(
+        reason=event.reason, received_at__gt=event.received_at - 60 * MINUTE, account=event.account, call=None
+    )
+    if not stored.order_by()[MAX_STORED - 1 : MAX_STORED].exists():
+        return False
+    _note_flood(event.account, using)
+    return True
+
+
+def _drop_excess(account: str, using: str) -> None:
+    """Forget the calls that would be asked about last: those in the middle, since questions go on at both ends."""
+    waiting = Hint.objects.using(using).filter(account=account, next_check_at__isnull=False)
+    excess = waiting.count() - MAX_OPEN
+    if excess > 0:
+        never_asked = waiting.filter(checks=0).order_by("pk").values_list("pk", flat=True)
+        middle = never_asked.count() // 2
+        waiting.filter(pk__in=list(never_asked[middle : middle + excess])).delete()
+        _note_flood(account, using)
+
+
+def _note_flood(account: str, using: str) -> None:
+    """Write down that the account's URL was flooded, once a minute."""
+    now = timezone.now()
+    usages = AccountUsage.objects.using(using).filter(account=account)
+    if usages.filter(flooded_at__gt=now - MINUTE).exists():
+        return
+    logger.warning("More calls are reported to the own callback URL of account %r than are kept.", account)
+    if not usages.update(flooded_at=now):
+        usages.create(account=account, flooded_at=now)
 
 
 def _named(account: str, sid: str, using: str) -> QuerySet[CallRecord]:
@@ -102,14 +143,13 @@ def _ask_by(call: CallRecord, moment: datetime.datetime, using: str, *, recordin
 # What is due.
 
 
-def due_hints(now: datetime.datetime) -> Iterator[Hint]:
-    """Yield the hints that are due at ``now``, each once, the longest due first."""
-    hints = Hint.objects.using(router.db_for_write(Hint)).filter(next_check_at__lte=now).order_by("next_check_at", "pk")
-    behind = Q()
-    while batch := list(hints.filter(behind)[:BATCH]):
-        yield from batch
-        last = (batch[-1].next_check_at, batch[-1].pk)
-        behind = Q(next_check_at__gt=last[0]) | Q(next_check_at=last[0], pk__gt=last[1])
+def next_due(now: datetime.datetime, *, newest: bool, without: Collection[str] = ()) -> Hint | None:
+    """Return the newest hint that is due at ``now``, or the one that is due longest; none of the accounts ``without``.
+
+    Asked in turn, neither the calls before a flood of made-up ones nor those after it wait for all of the flood.
+    """
+    due = Hint.objects.using(router.db_for_write(Hint)).filter(next_check_at__lte=now).exclude(account__in=without)
+    return due.order_by(*(["-pk"] if newest else ["next_check_at", "pk"])).first()
 
 
 def claim(hint: Hint) -> bool:
@@ -186,6 +226,7 @@ def _ask_again(hint: Hint, code: str, using: str, *, over: bool = False) -> None
     """Plan the next question, ever later, and give up after a day, or at once when waiting is ``over``."""
     now, checks = timezone.now(), hint.checks + 1
     due = now + BACK_OFF[min(checks, len(BACK_OFF)) - 1]
+    over = over or code == HintReason.NOT_FOUND
     # An Exotel that was away when a late reconciler came has said nothing against the call.
     heard = code in HintReason.values or checks > len(BACK_OFF)
     if over or (heard and due >= hint.heard_at + GIVE_UP):

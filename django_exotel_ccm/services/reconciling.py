@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 
 from django.db import close_old_connections, router
 from django.db.models import Q
@@ -21,7 +22,7 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
 from django_exotel_ccm.services import hints
-from django_exotel_ccm.services.asking import NotNow, ask, canonical_of
+from django_exotel_ccm.services.asking import NotNow, ask, canonical_of, is_askable
 from django_exotel_ccm.services.committing import commit, renew
 from django_exotel_ccm.services.replanning import plan_again, put_off
 from django_exotel_ccm.services.telling import tell_call
@@ -33,6 +34,9 @@ CLAIM = datetime.timedelta(minutes=2)  # longer than a request's deadline
 BATCH = 100
 NEGLECTED = datetime.timedelta(minutes=15)
 BEAT = datetime.timedelta(minutes=1)
+# Anybody who knows an account's own URL can have questions asked, and calls placed from here must not wait for them.
+OTHERS_SHARE = 0.5  # of the requests per minute
+OTHERS_TIME = datetime.timedelta(seconds=30)  # of a pass
 
 
 @dataclass
@@ -156,11 +160,15 @@ class _Pass:
                 self._guarded(call, partial(self._look_after, call, asks=asks, tells=tells))
 
     def hints(self) -> None:
-        """Claim and settle each hint that is due."""
-        for hint in hints.due_hints(timezone.now()):
-            if self._stopped():
+        """Claim and settle the hints that are due, the oldest and the newest in turn."""
+        now = timezone.now()
+        for newest in cycle([False, True]):
+            if self._stopped() or timezone.now() > now + OTHERS_TIME:
                 return
-            if hint.account not in self._silent and hints.claim(hint):
+            hint = hints.next_due(now, newest=newest, without=self._silent)
+            if hint is None:
+                return
+            if hints.claim(hint):
                 self._guarded(hint, partial(self._confirm, hint))
 
     def _guarded(self, what: CallRecord | Hint, work: Callable[[], None]) -> None:
@@ -208,14 +216,14 @@ class _Pass:
             self._settle(call)
 
     def _confirm(self, hint: Hint) -> None:
-        self.report.confirmed += hints.settle_hint(hint, self._ask)
+        self.report.confirmed += hints.settle_hint(hint, partial(self._ask, share=OTHERS_SHARE))
 
     def _settle(self, call: CallRecord) -> None:
         claimed = call.details_at
         if call.state == State.REQUESTED:
             record_event(_lease_event(call))
             self.report.unconfirmed += 1
-        elif call.call_sid:
+        elif call.call_sid and is_askable(call.call_sid):
             try:
                 event = self._ask(call.account, call.call_sid)
             except NotNow as pause:
@@ -229,10 +237,10 @@ class _Pass:
         self.report.ended += before.state != State.ENDED == after.state
         self.report.gave_up += before.gave_up_at is None and after.gave_up_at is not None
 
-    def _ask(self, account: str, call_sid: str) -> CallEvent:
+    def _ask(self, account: str, call_sid: str, *, share: float = 1) -> CallEvent:
         """Ask Exotel, and remember when the account may not be asked any more."""
         try:
-            event = ask(account, call_sid)
+            event = ask(account, call_sid, share=share)
         except NotNow:
             self._silent.add(account)
             self.report.put_off += 1

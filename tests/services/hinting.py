@@ -13,7 +13,7 @@ from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import Moment
 from django_exotel_ccm.models import CallEvent, Hint
-from django_exotel_ccm.services.hints import claim, due_hints, record_hint, settle_hint
+from django_exotel_ccm.services.hints import claim, next_due, record_hint, settle_hint
 
 SID = "5f0c2a9e7b1d4c68a3e2f9b0d4717b2c"
 CUSTOMER = "+919000001001"
@@ -60,7 +60,7 @@ class Details:
         self.asked: list[tuple[str, str]] = []
         self._meanwhile = meanwhile
 
-    def __call__(self, account: str, sid: str) -> CallEvent:
+    def __call__(self, account: str, sid: str, **options: Any) -> CallEvent:
         self.asked.append((account, sid))
         self._meanwhile()
         told = {} if self.code else {"call_sid": sid, "state": "active", "customer_number": CUSTOMER, **self.facts}
@@ -80,4 +80,8 @@ ENDED = {"state": "terminal", "status": "completed", "talk_time": 42, "total_dur
 
 def settle(ask: Details) -> list[bool]:
     """Claim and settle every hint that is due, as the reconciler does."""
-    return [settle_hint(hint, ask) for hint in due_hints(timezone.now()) if claim(hint)]
+    now, settled = timezone.now(), []
+    while hint := next_due(now, newest=False):
+        assert claim(hint)
+        settled.append(settle_hint(hint, ask))
+    return settled

@@ -18,7 +18,7 @@ from django_exotel_ccm.choices import EventKind, EventReason, HintReason, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.services import committing, hints, reconciling
 from django_exotel_ccm.services.asking import NotNow
-from django_exotel_ccm.services.hints import claim, due_hints, settle_hint
+from django_exotel_ccm.services.hints import claim, next_due, settle_hint
 from tests.helpdesk.models import Ticket
 from tests.services.hinting import CUSTOMER, ENDED, MINUTE, SID, Details, at, hear, make_due, settle
 from tests.services.telling import tell
@@ -270,8 +270,8 @@ def test_on_a_host_without_time_zones(settings: Any) -> None:
 # Not confirmed.
 
 
-def test_a_call_that_exotel_does_not_know_is_asked_about_ever_less_often_for_a_day(hint: Hint) -> None:
-    ask = Details(code="10744")
+def test_a_call_without_a_usable_answer_is_asked_about_ever_less_often_for_a_day(hint: Hint) -> None:
+    ask = Details(code="http_502")
     waits = []
     for _check in range(7):
         assert settle(ask) == [False]
@@ -279,13 +279,13 @@ def test_a_call_that_exotel_does_not_know_is_asked_about_ever_less_often_for_a_d
         make_due(hint)
 
     assert waits == [5, 10, 20, 40, 60, 60, 60]
-    assert (reread(hint).checks, reread(hint).code, len(ask.asked)) == (7, HintReason.NOT_FOUND, 7)
+    assert (reread(hint).checks, reread(hint).code, len(ask.asked)) == (7, "http_502", 7)
 
     make_due(hint, heard_at=timezone.now() - datetime.timedelta(hours=23, minutes=1))
     settle(ask)
 
     given_up = reread(hint)
-    assert (given_up.next_check_at, given_up.code, given_up.checks) == (None, HintReason.NOT_FOUND, 8)
+    assert (given_up.next_check_at, given_up.code, given_up.checks) == (None, "http_502", 8)
     assert given_up.gave_up_at is not None
     assert not CallRecord.objects.exists()
     assert not CallEvent.objects.filter(kind=EventKind.DETAILS).exists()
@@ -294,8 +294,11 @@ def test_a_call_that_exotel_does_not_know_is_asked_about_ever_less_often_for_a_d
 @pytest.mark.parametrize("code", ["10744", "http_404"])
 def test_exotel_says_in_two_ways_that_there_is_no_such_call(code: str, hint: Hint) -> None:
     settle(Details(code=code))
+    hear(status="completed")
 
-    assert reread(hint).code == HintReason.NOT_FOUND
+    settled = reread(hint)
+    assert (settled.code, settled.checks, settled.next_check_at) == (HintReason.NOT_FOUND, 1, None)
+    assert settled.gave_up_at is not None
 
 
 @pytest.mark.parametrize("code", ["http_502", "1017", "timeout", "unreadable_answer"])
@@ -493,8 +496,8 @@ def test_of_two_reconcilers_one_has_the_claim_and_it_runs_out(hint: Hint) -> Non
     mine, theirs = Hint.objects.get(), Hint.objects.get()
 
     assert (claim(mine), claim(theirs)) == (True, False)
-    assert list(due_hints(timezone.now())) == []
-    assert list(due_hints(timezone.now() + 3 * MINUTE)) == [hint]
+    assert next_due(timezone.now(), newest=False) is None
+    assert next_due(timezone.now() + 3 * MINUTE, newest=False) == hint
 
 
 def test_two_whose_claims_overlap_make_one_record(hint: Hint) -> None:
@@ -609,18 +612,18 @@ def test_a_hint_that_another_has_settled_meanwhile_stays_settled(hint: Hint) -> 
     assert reread(hint).call == CallRecord.objects.get()
 
 
-def test_due_hints_come_the_longest_due_first_and_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hints, "BATCH", 3)
+def test_the_longest_due_or_the_newest_comes_next() -> None:
     now = timezone.now()
-    sids = [f"{number:032x}" for number in range(10)]
-    for number, sid in enumerate(sids):
-        make_due(hear(sid))
-        Hint.objects.filter(call_sid=sid).update(next_check_at=now - (number // 2) * MINUTE)
-    hear("f" * 32)  # not due yet
+    for number, minutes in enumerate([1, 3, 2, 0]):
+        hear(str(number))
+        Hint.objects.filter(call_sid=str(number)).update(next_check_at=now - minutes * MINUTE)
+    hear("later")
+    hear("sales", account="sales")
+    Hint.objects.filter(account="sales").update(next_check_at=now - 4 * MINUTE)
 
-    due = [int(hint.call_sid, 16) for hint in due_hints(now)]
+    due = [next_due(now, newest=newest, without=["sales"]) for newest in (False, True)]
 
-    assert due == [8, 9, 6, 7, 4, 5, 2, 3, 0, 1]
+    assert [hint and hint.call_sid for hint in due] == ["1", "3"]
 
 
 def test_a_later_report_of_a_recorded_call_is_linked_and_makes_no_hint(hint: Hint) -> None:

@@ -251,7 +251,7 @@ def test_a_body_of_nothing_is_kept_with_its_own_reason(name: str, calls: Calls) 
     assert not Hint.objects.exists()
 
 
-@pytest.mark.parametrize("sid", [None, "", "null", 5 * [1], "s" * 65, ".", ".."])
+@pytest.mark.parametrize("sid", [None, "", "null", 5 * [1], "s" * 65, ".", "..", "a b", "../x"])
 def test_without_a_usable_sid_there_is_nothing_to_ask_about(sid: Any, calls: Calls) -> None:
     assert tell(calls, body_of("terminal", sid)).status_code == 200
 
@@ -381,9 +381,9 @@ def statements(calls: Calls, body: bytes) -> list[str]:
     return words[1:-1]
 
 
-def test_five_statements_for_a_new_hint_four_for_an_old_one_and_two_for_old_news(real_calls: Calls) -> None:
-    assert statements(real_calls, body_of("answered")) == [*LOCK, "SELECT", "SELECT", "INSERT", "INSERT"]
-    assert statements(real_calls, body_of("terminal")) == [*LOCK, "SELECT", "SELECT", "INSERT"]
+def test_seven_statements_for_a_new_hint_five_for_an_old_one_and_two_for_old_news(real_calls: Calls) -> None:
+    assert statements(real_calls, body_of("answered")) == [*LOCK, *["SELECT"] * 3, "INSERT", "INSERT", "SELECT"]
+    assert statements(real_calls, body_of("terminal")) == [*LOCK, *["SELECT"] * 3, "INSERT"]
     assert statements(real_calls, body_of("terminal")) == [*LOCK, "SELECT"]
 
 
