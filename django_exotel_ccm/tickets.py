@@ -17,7 +17,7 @@ from django.utils.encoding import force_str
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.phone_numbers import visible_to
 
 
 def describe(call: CallRecord, user: Any) -> str:
@@ -26,7 +26,7 @@ def describe(call: CallRecord, user: Any) -> str:
 def _known(call: CallRecord, user: Any) -> str:
     words = {
         "agent": call.agent_label or _("an agent"),
-        "customer": shown(call.customer_number, user) or _("the customer"),
+        "customer": visible_to(call.customer_number, user) or _("the customer"),
         "time": _time(call.created_at),
     }
     match call.state:

@@ -16,7 +16,7 @@ from django.utils.text import capfirst
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Agent, ExoPhone
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 
 
 class AccountChoices(admin.ModelAdmin):

@@ -18,7 +18,7 @@ from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, History
 from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.reconciling import is_neglected
 from django_exotel_ccm.wording import describe, neglected, outcome
 
@@ -167,7 +167,7 @@ class CallRecordAdmin(HistoryAdmin):
         def name(call: CallRecord, user: Any) -> str:
             if user is None:
                 return str(_("not yours to see"))
-            label, url = shown(call.ticket_label, user), door.ticket_url_of(call) if link else ""
+            label, url = visible_to(call.ticket_label, user), door.ticket_url_of(call) if link else ""
             return format_html('<a href="{}">{}</a>', url, label or "-") if url else label
 
         return self._column(request, "ticket_name", _("ticket"), name)
@@ -205,7 +205,7 @@ class CallRecordAdmin(HistoryAdmin):
 
 
 def _number(call: CallRecord, user: Any) -> str:
-    return str(_("erased on request")) if call.erased_at is not None else shown(call.customer_number, user)
+    return str(_("erased on request")) if call.erased_at is not None else visible_to(call.customer_number, user)
 
 
 def _refusal(call: CallRecord, user: Any) -> str:
@@ -214,8 +214,8 @@ def _refusal(call: CallRecord, user: Any) -> str:
     if call.state in (State.ACTIVE, State.ENDED):
         return str(_("%(code)s, but Exotel reported the call later")) % {"code": call.refusal_code}
     event = call.events.filter(verdict=State.REFUSED).order_by("-pk").first()
-    return shown(f"{call.refusal_code}: {event.advice}" if event is not None else call.refusal_code, user)
+    return visible_to(f"{call.refusal_code}: {event.advice}" if event is not None else call.refusal_code, user)
 
 
 def _custom_field(call: CallRecord, user: Any) -> str:
-    return shown(call.custom_field, user)
+    return visible_to(call.custom_field, user)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exotel.redacting import redact
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.phone_numbers import visible_to
 
 COUNTED = 10_000
 
@@ -120,7 +120,7 @@ def masked(
 
 def seen(text: str, request: HttpRequest) -> str:
     """Return ``text`` with numbers as this request's user may see them, and with nobody's way to a recording."""
-    return shown(redact(text), request.user)
+    return visible_to(redact(text), request.user)
 
 
 def verbatim(text: str) -> str:

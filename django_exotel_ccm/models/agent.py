@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 
 # SIP URIs of real accounts have no host, those of Exotel's documentation do: take both (docs/exotel.md 11.10).
 _SIP = re.compile(r"sip:[^\s@]+(@[^\s@]+)?", re.IGNORECASE)

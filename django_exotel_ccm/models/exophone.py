@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 
 
 class ExoPhoneQuerySet(models.QuerySet["ExoPhone"]):

@@ -17,7 +17,7 @@ from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.policies import Refusal
 
 LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline

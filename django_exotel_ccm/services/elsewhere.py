@@ -14,7 +14,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import Agent, CallRecord, Hint
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.drafting import label_of, link_ticket
 from django_exotel_ccm.services.scheduling import NEVER_CONFIRMED
 

@@ -17,7 +17,7 @@ from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason
 from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
-from django_exotel_ccm.numbers import blot, pattern_of
+from django_exotel_ccm.phone_numbers import pattern_of, redact_number
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.fates import change_texts
 from django_exotel_ccm.services.forgetting import FORGOTTEN, forget, tells
@@ -151,9 +151,9 @@ class _Erasure:
         for announcement in locked.announcements.using(self.using).select_for_update().order_by("pk"):
             self._forget_texts(announcement)
         locked.customer_number, locked.ticket_label = "", ""
-        locked.custom_field = blot(locked.custom_field, self.pattern)
+        locked.custom_field = redact_number(locked.custom_field, self.pattern)
         # A host may have numbers for keys. Not blanked: a call about no ticket is seen by more people.
-        locked.ticket_object_id = blot(locked.ticket_object_id, self.pattern)
+        locked.ticket_object_id = redact_number(locked.ticket_object_id, self.pattern)
         locked.erased_at = timezone.now()
         locked.save(using=self.using, update_fields=[*ERASED, "updated_at"])
         rebuild(locked, None, self.using)
@@ -184,7 +184,7 @@ class _Erasure:
         event.save(using=self.using, update_fields=FORGOTTEN)
 
     def _cleaned(self, text: str) -> str:
-        return redact(blot(text, self.pattern))
+        return redact(redact_number(text, self.pattern))
 
 
 def _names_of(event: CallEvent) -> set[Any]:

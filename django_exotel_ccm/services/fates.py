@@ -9,7 +9,7 @@ from typing import Any, TypedDict, cast
 from django_exotel_ccm.choices import AnnouncementState
 from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.models import Announcement
-from django_exotel_ccm.numbers import mask
+from django_exotel_ccm.phone_numbers import mask
 
 MINUTE = datetime.timedelta(minutes=1)
 PAUSES = tuple(MINUTE * minutes for minutes in (1, 5, 15, 60, 180, 360))  # after each failure; the last for all further

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent
-from django_exotel_ccm.numbers import blot, mask
+from django_exotel_ccm.phone_numbers import mask, redact_number
 
 FORGOTTEN = ("facts", "advice", "raw", "purged_at")
 """The columns that :func:`forget` changes."""
@@ -32,7 +32,7 @@ def forget(event: CallEvent, number: re.Pattern[str] | None = None) -> None:
         event.facts, event.advice = said, mask(event.advice)
     else:
         words = {name for name, value in said.items() if isinstance(value, str)} - {"call_sid"}
-        event.facts = said | {name: blot(said[name], number) for name in words}
-        event.advice = blot(event.advice, number)
+        event.facts = said | {name: redact_number(said[name], number) for name in words}
+        event.advice = redact_number(event.advice, number)
     if event.raw:
         event.raw, event.purged_at = b"", timezone.now()

@@ -17,7 +17,7 @@ from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.exotel.redacting import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.numbers import mask
+from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.reapplying import link
 from django_exotel_ccm.services.tracking import Rejoined, lock, rebuild, rejoin_all

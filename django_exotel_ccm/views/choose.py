@@ -14,7 +14,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.doors import MOST
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.views.press import (
     Entrance,
     NumbersUnknown,
@@ -72,7 +72,7 @@ def _row(
         "key": str(ticket.pk),
         "url": entrance.door.ticket_url(ticket),
         "numbers": [
-            {"name": name_of(ticket, one.number), "label": one.label, "shown": shown(one.number, request.user)}
+            {"name": name_of(ticket, one.number), "label": one.label, "shown": visible_to(one.number, request.user)}
             for one in numbers
             if one.number
         ],

@@ -17,7 +17,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.doors import Door
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
-from django_exotel_ccm.numbers import shown
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafting import digest_of
 from django_exotel_ccm.views.press import (
@@ -130,14 +130,14 @@ def _place(
             agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **asked
         )
     except CallRefused as refused:
-        _tell(request, door, refused.call, "error", shown(refused.advice, request.user))
+        _tell(request, door, refused.call, "error", visible_to(refused.advice, request.user))
         call = refused.call
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
         _tell(request, door, reused.call, "warning", text)
         return
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
-        door.tell(request, "error", format_html("{}", shown(str(error), request.user)))
+        door.tell(request, "error", format_html("{}", visible_to(str(error), request.user)))
         return
     else:
         _tell(request, door, call, LEVELS.get(call.state, "info"), describe(call, request.user))

@@ -20,7 +20,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.doors import Door, find_door, query_of
 from django_exotel_ccm.models import Agent
-from django_exotel_ccm.numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.tickets import TicketNumber, TicketType
 

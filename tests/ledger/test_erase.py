@@ -17,7 +17,7 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, HintReason, State
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
-from django_exotel_ccm.numbers import pattern_of
+from django_exotel_ccm.phone_numbers import pattern_of
 from django_exotel_ccm.services import erasing, place_call
 from django_exotel_ccm.services.hints import record_hint
 from django_exotel_ccm.services.telling import take_up, tell_call

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress, several
-from django_exotel_ccm.numbers import mask, parse_number
+from django_exotel_ccm.phone_numbers import mask, parse_number
 from django_exotel_ccm.services.erasing import Found, erase
 
 INTERRUPTED = 130

@@ -13,7 +13,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.numbers import blot, mask, parse_number, pattern_of, shown
+from django_exotel_ccm.phone_numbers import mask, parse_number, pattern_of, redact_number, visible_to
 
 SEPARATORS = " \u00a0-.()\u2011\u200b\u2060/"
 
@@ -90,8 +90,8 @@ def test_who_may_see_a_number_sees_it() -> None:
     allowed: Any = SimpleNamespace(has_perm=lambda name: name == "exotel_ccm.view_customer_number")
     other: Any = SimpleNamespace(has_perm=lambda name: False)
 
-    assert shown("+919000001001", allowed) == "+919000001001"
-    assert shown("+919000001001", other) == shown("+919000001001", None) == "+••••••••••01"
+    assert visible_to("+919000001001", allowed) == "+919000001001"
+    assert visible_to("+919000001001", other) == visible_to("+919000001001", None) == "+••••••••••01"
 
 
 @pytest.mark.parametrize(
@@ -206,12 +206,12 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
     number = pattern_of("+919000001001")
 
     assert number.search(text)
-    assert not any(letter.isdigit() for letter in blot(text, number))
+    assert not any(letter.isdigit() for letter in redact_number(text, number))
 
 
 @pytest.mark.parametrize("before", ["%20", "%22", "%2520"])
 def test_an_encoded_character_is_no_part_of_a_number(before: str) -> None:
-    assert blot(f"{before}9000001001", pattern_of("+919000001001")) == f"{before}••••••••••"
+    assert redact_number(f"{before}9000001001", pattern_of("+919000001001")) == f"{before}••••••••••"
 
 
 @pytest.mark.parametrize("text", ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"])
@@ -219,7 +219,7 @@ def test_another_number_is_not_taken_for_it(text: str) -> None:
     number = pattern_of("+919000001001")
 
     assert not number.search(text)
-    assert blot(text, number) == text
+    assert redact_number(text, number) == text
 
 
 def test_a_long_text_is_searched_in_no_time() -> None:

@@ -58,7 +58,7 @@ def pattern_of(number: str) -> re.Pattern[str]:
     return re.compile(rf"{start}(?:(?:\+|00?)?{gap}{country}{gap})?(?:0{gap})?{digits}(?!\d)")
 
 
-def blot(text: str, number: re.Pattern[str]) -> str:
+def redact_number(text: str, number: re.Pattern[str]) -> str:
     """Return ``text`` with every digit of the number that ``number`` finds replaced by a dot."""
     return number.sub(lambda found: re.sub(r"\d", "•", found[0]), text)
 
@@ -72,6 +72,6 @@ def _masked(number: str) -> str:
     return re.sub(r"\d", "•", number[:-2]) + number[-2:]
 
 
-def shown(text: str, user: Any) -> str:
+def visible_to(text: str, user: Any) -> str:
     """Return ``text`` as ``user`` may see it: whole with ``exotel_ccm.view_customer_number``, else masked."""
     return text if user is not None and user.has_perm(Permission.VIEW_NUMBER) else mask(text)
