@@ -19,6 +19,7 @@ _ENCODED = r"(?:\+|%(?:25)?2[089bdeBDE])"
 _BETWEEN = rf"{_BLANK}*(?:{_ENCODED}{_BLANK}*){{0,4}}"
 _DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
 _LONGEST = 64
+_SAME = (phonenumbers.MatchType.EXACT_MATCH, phonenumbers.MatchType.NSN_MATCH)
 
 
 def parse_number(value: object) -> str:
@@ -45,22 +46,16 @@ def _not_a_number() -> str:
     return _("That is not one valid phone number. Write it with its country code, for example +91 98765 43210.")
 
 
-def pattern_of(number: str) -> re.Pattern[str]:
-    """Return a pattern that finds ``number`` (E.164) in a text, with and without country code and however spaced."""
-    parsed = phonenumbers.parse(number)
-    # Bounded: what is searched can be long.
-    gap = f"(?:{_BLANK}|{_ENCODED}){{0,4}}"
-    digits, country = (
-        gap.join(part) for part in (phonenumbers.national_significant_number(parsed), str(parsed.country_code))
-    )
-    # The digits of an encoded character, as in %20, are none of another number.
-    start = r"(?:(?<!\d)|(?<=%\d\d)|(?<=%25\d\d))"
-    return re.compile(rf"{start}(?:(?:\+|00?)?{gap}{country}{gap})?(?:0{gap})?{digits}(?!\d)")
+def contains_number(text: str, number: str) -> bool:
+    """Return True if a line of ``text`` has ``number`` (E.164) in it, with or without its country code."""
+    wanted = phonenumbers.parse(number)
+    found = (_spelled(found[0]) for line in text.splitlines() for found in _DIGITS.finditer(line))
+    # The cheap comparison first: a text can be full of other numbers.
+    return any(one.endswith(number[-6:]) and phonenumbers.is_number_match(wanted, one) in _SAME for one in found)
 
 
-def redact_number(text: str, number: re.Pattern[str]) -> str:
-    """Return ``text`` with every digit of the number that ``number`` finds replaced by a dot."""
-    return number.sub(lambda found: re.sub(r"\d", "•", found[0]), text)
+def _spelled(found: str) -> str:
+    return ("+" if found.startswith("+") else "") + phonenumbers.normalize_digits_only(found)
 
 
 def mask(text: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.phone_numbers import mask, parse_number, pattern_of, redact_number, visible_to
+from django_exotel_ccm.phone_numbers import contains_number, mask, parse_number, visible_to
 
 SEPARATORS = " \u00a0-.()\u2011\u200b\u2060/"
 
@@ -196,37 +196,27 @@ def test_a_number_kept_as_an_integer() -> None:
         "+91\u200b9000001001",
         "sip:919000001001@pbx",
         "call 9000001001, please",
-        "0919000001001",
+        "0091 9000001001",
+        "९०००००१००१",
         "to=%2B91+90000+01001",
-        "to=%2B91%20%2890000%29%2D01001",
-        "to=%252B91%252090000%252001001",
+        "2026-02-11\n9000001001\n--872165",
     ],
 )
-def test_a_number_is_found_however_it_is_written(text: str) -> None:
-    number = pattern_of("+919000001001")
-
-    assert number.search(text)
-    assert not any(letter.isdigit() for letter in redact_number(text, number))
-
-
-@pytest.mark.parametrize("before", ["%20", "%22", "%2520"])
-def test_an_encoded_character_is_no_part_of_a_number(before: str) -> None:
-    assert redact_number(f"{before}9000001001", pattern_of("+919000001001")) == f"{before}••••••••••"
+def test_number_is_found_however_it_is_written(text: str) -> None:
+    assert contains_number(text, "+919000001001")
 
 
 @pytest.mark.parametrize("text", ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"])
 def test_another_number_is_not_taken_for_it(text: str) -> None:
-    number = pattern_of("+919000001001")
-
-    assert not number.search(text)
-    assert redact_number(text, number) == text
+    assert not contains_number(text, "+919000001001")
 
 
-def test_a_long_text_is_searched_in_no_time() -> None:
-    number, began = pattern_of("+919000001001"), time.monotonic()
+def test_long_text_is_searched_quickly() -> None:
+    began = time.monotonic()
 
     for text in (" " * 256_000, "+91 0 " * 40_000, "9" * 256_000, "(" * 256_000, "+" * 256_000, "%20" * 80_000):
-        assert not number.search(text)
+        assert not contains_number(text, "+919000001001")
         mask(text)
+    assert not contains_number("8000001001 x " * 20_000, "+919000001001")
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10

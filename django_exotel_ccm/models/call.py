@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Model
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
+from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.tickets import link_of
 
 
@@ -52,6 +54,9 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 
 class CallRecord(models.Model):
     """A call: who asked for it, whom it was to reach, and what is known of it."""
+
+    REDACTED: ClassVar = ("customer_number", "ticket_label", "ticket_object_id", "custom_field", "erased_at")
+    """The columns that :meth:`redact` changes."""
 
     reference = models.UUIDField(
         _("reference"),
@@ -258,6 +263,15 @@ class CallRecord(models.Model):
         """Have ``next_check_at`` be the earlier of what is due: asking Exotel, and telling receivers."""
         due = [moment for moment in (self.details_at, self.announce_at) if moment is not None]
         self.next_check_at = min(due, default=None)
+
+    def redact(self, number: str) -> None:
+        """Remove the customer with ``number`` (E.164) from the columns that the host filled. Saves nothing."""
+        self.customer_number, self.ticket_label = "", ""
+        # A host may have numbers for keys. Masked, not blank: more users see a call about no ticket.
+        for name in ("custom_field", "ticket_object_id"):
+            text = getattr(self, name)
+            setattr(self, name, mask(text) if contains_number(text, number) else text)
+        self.erased_at = timezone.now()
 
     def show(self, projection: Any) -> list[str]:
         """Take over a projection of the facts; return the names of the columns that changed."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.choices import Authentication, EventKind, EventReason
+from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models.call import CallRecord
+from django_exotel_ccm.phone_numbers import mask
+
+_PERSONAL = frozenset({"customer_number", "recordings", "custom_field"})
 
 
 class CallEvent(models.Model):
     """One thing we were told about a call."""
+
+    REDACTED: ClassVar = ("facts", "advice", "raw", "purged_at")
+    """The columns that :meth:`redact` changes."""
 
     call = models.ForeignKey(
         CallRecord,
@@ -77,3 +87,15 @@ class CallEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.event} {self.fingerprint[:12]}"
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether there is a raw body, or a fact that names a customer or a recording."""
+        return bool(self.raw) or not _PERSONAL.isdisjoint(as_object(self.facts))
+
+    def redact(self) -> None:
+        """Remove the customer, the recordings and the raw body; mask numbers in the advice. Saves nothing."""
+        self.facts = {name: value for name, value in as_object(self.facts).items() if name not in _PERSONAL}
+        self.advice = mask(self.advice)
+        if self.raw:
+            self.raw, self.purged_at = b"", timezone.now()

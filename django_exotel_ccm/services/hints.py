@@ -19,7 +19,6 @@ from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
 from django_exotel_ccm.services.asking import NotNow, canonical_of, is_askable
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.elsewhere import draft_elsewhere, may_be_one_of_ours
-from django_exotel_ccm.services.forgetting import forget
 from django_exotel_ccm.services.scheduling import BACK_OFF, GIVE_UP, is_lacking
 from django_exotel_ccm.services.tracking import keep, lock_first
 
@@ -62,7 +61,7 @@ def _keep(event: CallEvent, using: str) -> CallEvent:
     hint = _hint_of(event.account, sid, using) if sid and call is None else None
     event.pk, event.call = None, call
     if _is_erased(call, hint):
-        forget(event)
+        event.redact()
     if call is not None or not _is_flooded(event, using):
         event.save(using=using, force_insert=True)
     soon = timezone.now() + FIRST_ASKED

@@ -11,7 +11,6 @@ from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.forgetting import FORGOTTEN, forget
 from django_exotel_ccm.services.tracking import UNREADABLE, lock, rebuild
 
 #: What can be applied again: it has a reason, and is no mere hint.
@@ -50,8 +49,8 @@ def link(event: CallEvent, call: CallRecord) -> list[str]:
     columns = ["call", "reason", "event", "facts"]
     if call.erased_at is None:
         return columns
-    forget(event)
-    return [*columns, *FORGOTTEN]
+    event.redact()
+    return [*columns, *CallEvent.REDACTED]
 
 
 def _reread(event: CallEvent) -> str:

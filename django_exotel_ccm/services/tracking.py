@@ -22,7 +22,6 @@ from django_exotel_ccm.lifecycle import Registers, Told
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.announcing import announce
 from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.forgetting import forget
 from django_exotel_ccm.services.scheduling import reschedule
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -78,7 +77,7 @@ def keep(event: CallEvent, canonical: bytes, unreadable: str, using: str) -> Cal
         return known
     event.pk, event.call = None, call
     if call is not None and call.erased_at is not None:
-        forget(event)
+        event.redact()
     event.reason = EventReason.UNKNOWN_CALL if call is None else unreadable or _stranger(call, event, using)
     event.save(using=using, force_insert=True)
     if call is not None and event.reason == EventReason.ANOTHER_CALL:

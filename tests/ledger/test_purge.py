@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import CallEvent
-from django_exotel_ccm.services import retention
+from django_exotel_ccm.services import privacy
 from tests.ledger.conftest import Printed, record
 from tests.webhooks.conftest import Calls, body_of
 
@@ -22,24 +22,24 @@ Run = Callable[..., Printed]
 
 
 @pytest.fixture
-def kept(real_calls: Calls) -> Callable[..., CallEvent]:
-    """Put an event into the ledger, received so many days ago: ``kept(91, reason="…")``."""
+def received(real_calls: Calls) -> Callable[..., CallEvent]:
+    """Return a function that stores an event received so many days ago: ``received(91, reason="…")``."""
 
-    def keep(days: float, **fields: Any) -> CallEvent:
+    def store(days: float, **fields: Any) -> CallEvent:
         received_at = timezone.now() - datetime.timedelta(days=days)
         given = {"kind": "callback", "raw": b"body", "facts": {"talk_time": 42}, **fields}
         given.setdefault("fingerprint", str(CallEvent.objects.count()))
         return CallEvent.objects.create(received_at=received_at, **given)
 
-    return keep
+    return store
 
 
 def bodies() -> list[bytes]:
     return [bytes(raw) for raw in CallEvent.objects.order_by("pk").values_list("raw", flat=True)]
 
 
-def test_only_old_bodies_go_and_only_when_told(kept: Callable[..., CallEvent], run: Run) -> None:
-    old, _young = kept(91), kept(89)
+def test_only_old_bodies_go_and_only_with_apply(received: Callable[..., CallEvent], run: Run) -> None:
+    old, _young = received(91), received(89)
 
     dry = run("exotel_purge", "--older-than=90")
 
@@ -58,8 +58,8 @@ def test_only_old_bodies_go_and_only_when_told(kept: Callable[..., CallEvent], r
     assert run("exotel_purge", "--older-than=90", "--apply").lines == ["0 raw bodies emptied."]
 
 
-def test_what_never_had_a_body_is_not_called_purged(kept: Callable[..., CallEvent], run: Run) -> None:
-    event = kept(91, raw=b"")
+def test_event_without_body_is_not_marked_purged(received: Callable[..., CallEvent], run: Run) -> None:
+    event = received(91, raw=b"")
 
     run("exotel_purge", "--older-than=90", "--apply")
 
@@ -67,11 +67,11 @@ def test_what_never_had_a_body_is_not_called_purged(kept: Callable[..., CallEven
     assert event.purged_at is None
 
 
-def test_what_was_not_applied_stays_unless_named(kept: Callable[..., CallEvent], run: Run) -> None:
-    kept(91)
-    kept(91, reason=EventReason.HINT)
-    kept(91, reason=EventReason.UNREADABLE)
-    kept(91, reason=EventReason.UNKNOWN_CALL)
+def test_bodies_not_applied_stay_unless_asked_for(received: Callable[..., CallEvent], run: Run) -> None:
+    received(91)
+    received(91, reason=EventReason.HINT)
+    received(91, reason=EventReason.UNREADABLE)
+    received(91, reason=EventReason.UNKNOWN_CALL)
 
     stay = "2 raw bodies of events that were not applied stay; --unapplied takes them, too."
     assert run("exotel_purge", "--older-than=90").lines[0::2] == ["2 raw bodies would be emptied.", stay]
@@ -83,17 +83,17 @@ def test_what_was_not_applied_stays_unless_named(kept: Callable[..., CallEvent],
     assert bodies() == [b""] * 4
 
 
-def test_many_bodies_go_in_small_batches_by_their_age(
-    kept: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
+def test_bodies_go_in_small_batches_oldest_first(
+    received: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(privacy, "BODIES", 3)
     monkeypatch.setattr(progress, "EVERY", 0.0)
     same_moment = timezone.now() - datetime.timedelta(days=100)
     for _n in range(7):
-        kept(100)
+        received(100)
     CallEvent.objects.update(received_at=same_moment)  # more at one moment than a batch takes
     for days in (99, 98, 97):
-        kept(days)
+        received(days)
 
     with CaptureQueriesContext(connection) as queries:
         printed = run("exotel_purge", "--older-than=90", "--apply")
@@ -108,20 +108,20 @@ def test_many_bodies_go_in_small_batches_by_their_age(
     assert [">=" in sql for sql in looks] == [False, True, True, True, True]
 
 
-def test_a_run_that_is_broken_off_is_gone_on_with(
-    kept: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
+def test_next_run_continues_after_an_interruption(
+    received: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(privacy, "BODIES", 2)
     for _n in range(5):
-        kept(100)
-    commit, left = retention.commit, iter([None, KeyboardInterrupt])
+        received(100)
+    commit, left = privacy.commit, iter([None, KeyboardInterrupt])
 
     def break_off(work: Any, *, using: str) -> Any:
         if stop := next(left):
             raise stop
         return commit(work, using=using)
 
-    monkeypatch.setattr(retention, "commit", break_off)
+    monkeypatch.setattr(privacy, "commit", break_off)
     printed = run("exotel_purge", "--older-than=90", "--apply")
     monkeypatch.undo()
 
@@ -131,13 +131,13 @@ def test_a_run_that_is_broken_off_is_gone_on_with(
 
 
 @pytest.mark.parametrize("days", ["-1", "99999999", "9" * 30])
-def test_days_that_cannot_be_meant_are_refused(days: str, run: Run, db: None) -> None:
+def test_impossible_days_are_refused(days: str, run: Run, db: None) -> None:
     printed = run("exotel_purge", f"--older-than={days}")
 
     assert (printed.status, printed.err) == (1, "--older-than takes days: write --older-than=90.")
 
 
-def test_a_callback_that_comes_twice_is_known_after_the_purge(real_calls: Calls, run: Run) -> None:
+def test_repeated_callback_is_known_after_purge(real_calls: Calls, run: Run) -> None:
     call = real_calls.accepted()
     real_calls.deliver(call, body_of(total_talk_time=42))
     run("exotel_purge", "--older-than=0", "--apply")

@@ -11,7 +11,7 @@ from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.phone_numbers import mask, parse_number
-from django_exotel_ccm.services.erasing import Found, erase
+from django_exotel_ccm.services.privacy import Found, erase
 
 INTERRUPTED = 130
 BEYOND_REACH = """\
@@ -57,4 +57,5 @@ class Command(BaseCommand):
 
 def _counted(found: Found) -> str:
     calls, events = several(found.calls, "call"), several(found.events, "event")
-    return f"{calls}, {found.recordings} with a recording; {events} of theirs; {several(found.strays, 'other event')}."
+    others = several(found.other_events, "other event")
+    return f"{calls}, {found.recordings} with a recording; {events} of theirs; {others}."

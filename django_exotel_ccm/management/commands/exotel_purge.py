@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress, several
-from django_exotel_ccm.services.retention import APPLIED, purge, with_bodies
+from django_exotel_ccm.services.privacy import APPLIED, purge, with_bodies
 
 INTERRUPTED = 130
 

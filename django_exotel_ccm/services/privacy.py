@@ -1,0 +1,187 @@
+"""Personal data: old raw bodies are emptied, and one customer is erased on request while the calls still count."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+from django.db import router
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason, SignalName
+from django_exotel_ccm.exotel.redacting import redact
+from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
+from django_exotel_ccm.phone_numbers import contains_number, mask
+from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.fates import change_texts
+from django_exotel_ccm.services.tracking import lock, rebuild
+
+BATCH = 100
+BODIES = 500
+APPLIED = Q(reason__in=("", EventReason.HINT))
+
+
+# Old raw bodies.
+
+
+def with_bodies(before: datetime.datetime) -> QuerySet[CallEvent]:
+    """Return the events received before a moment whose raw bodies are still there."""
+    events = CallEvent.objects.using(router.db_for_write(CallEvent))
+    return events.filter(received_at__lt=before, purged_at=None).exclude(raw=b"")
+
+
+def purge(events: QuerySet[CallEvent]) -> Iterator[int]:
+    """Empty the raw bodies of ``events`` (see :func:`with_bodies`), and yield after each batch how many so far.
+
+    Each batch is a short transaction of its own: after an interruption the next run continues.
+    """
+    purged, rest = 0, events
+    while batch := list(rest.order_by("received_at").values_list("pk", "received_at")[:BODIES]):
+        old = events.filter(pk__in=[key for key, _received_at in batch])
+        purged += commit(partial(old.update, raw=b"", purged_at=timezone.now()), using=events.db)
+        yield purged
+        # The filter leaves out what is emptied; begin at the last moment, so that older rows are not read again.
+        rest = events.filter(received_at__gte=batch[-1][1])
+
+
+# One customer.
+
+
+@dataclass(slots=True)
+class Found:
+    """How much there was of a customer so far."""
+
+    calls: int = 0
+    recordings: int = 0
+    events: int = 0
+    other_events: int = 0
+    """Events that name the customer or a call of theirs, and belong to no call of theirs."""
+
+
+def erase(number: str, *, apply: bool) -> Iterator[Found]:
+    """Erase the customer with this ``number`` (E.164), and yield after each batch what was found so far.
+
+    Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and durations stay. A call and
+    its events are erased in one transaction, so after an interruption the next run continues.
+    """
+    erasure = _Erasure(number, router.db_for_write(CallRecord), apply)
+    events = CallEvent.objects.using(erasure.using).select_related("call").defer("call__facts")
+    for calls in _batches(CallRecord.objects.using(erasure.using).filter(customer_number=number)):
+        for call in calls:
+            erasure.erase_call(call)
+        yield erasure.found
+    nobody_known = events.filter(call__customer_number="", call__erased_at=None)
+    for batch in _batches(nobody_known.exclude(reason=EventReason.ANOTHER_CALL)):
+        for event in batch:
+            if erasure.is_named_by(event, event.call):
+                erasure.erase_call(event.call)
+        yield erasure.found
+    for batch in _batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL))):
+        erasure.erase_events(batch)
+        yield erasure.found
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    batch = list(rows.order_by("pk")[:BATCH])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
+
+
+@dataclass(slots=True)
+class _Erasure:
+    number: str
+    using: str
+    apply: bool
+    found: Found = field(default_factory=Found)
+    _calls: set[Any] = field(default_factory=set)
+
+    def is_named_by(self, event: CallEvent, call: CallRecord | None = None) -> bool:
+        """Return True if the event, or what the host wrote into its call, has the number in a readable spelling."""
+        facts, body = as_object(event.facts), bytes(event.raw).decode("utf-8", "replace")
+        texts = [event.advice, body, *(str(facts.get(name, "")) for name in ("customer_number", "custom_field"))]
+        texts += [call.ticket_label, call.ticket_object_id, call.custom_field] if call else []
+        return any(contains_number(text, self.number) for text in (*texts, unquote_plus(body)))
+
+    def erase_call(self, call: CallRecord) -> None:
+        """Erase a call with its events and announcements."""
+        if call.pk in self._calls:
+            return
+        self._calls.add(call.pk)
+        facts = list(call.events.using(self.using).values_list("facts", flat=True))
+        self.found.calls += 1
+        self.found.recordings += any("recordings" in as_object(one) for one in facts)
+        self.found.events += len(facts)
+        if self.apply:
+            commit(partial(self._redact_call, call), using=self.using)
+
+    def _redact_call(self, call: CallRecord) -> None:
+        locked = lock(call.reference, self.using)
+        if locked is None:
+            return
+        for event in locked.events.using(self.using).order_by("pk"):
+            event.redact()
+            event.save(using=self.using, update_fields=CallEvent.REDACTED)
+        for announcement in locked.announcements.using(self.using).select_for_update().order_by("pk"):
+            self._redact_announcement(announcement)
+        locked.redact(self.number)
+        locked.save(using=self.using, update_fields=[*CallRecord.REDACTED, "updated_at"])
+        rebuild(locked, None, self.using)
+
+    def _redact_announcement(self, announcement: Announcement) -> None:
+        """Mask what receivers failed with, and announce no recording that was not announced yet."""
+        change_texts(announcement, lambda text: redact(mask(text)))
+        pending = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
+        if pending and announcement.signal == SignalName.RECORDING_READY:
+            announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
+        announcement.save(using=self.using, update_fields=["receivers", "state", "next_try_at"])
+
+    def erase_events(self, events: Sequence[CallEvent]) -> None:
+        """Erase those events that name the number, or an erased call, and do not belong to that call."""
+        names = {event.pk: _names_in(event) for event in events}
+        erased = self._erased(set().union(*names.values()))
+        for event in events:
+            named = event.is_personal and not erased.isdisjoint(names[event.pk])
+            if event.call_id not in self._calls and (named or self.is_named_by(event)):
+                self.found.other_events += 1
+                if self.apply:
+                    commit(partial(self._redact_event, event), using=self.using)
+
+    def _erased(self, names: set[Any]) -> set[Any]:
+        """Return those of the ``names`` (see :func:`_names_in`) that are names of erased calls."""
+        references = {name for name in names if not isinstance(name, tuple)}
+        accounts, sids = ({name[part] for name in names if isinstance(name, tuple)} for part in (0, 1))
+        named = Q(reference__in=references) | Q(account__in=accounts, call_sid__in=sids)
+        calls = CallRecord.objects.using(self.using).filter(named).only("reference", "account", "call_sid", "erased_at")
+        erased = [call for call in calls if call.erased_at is not None or call.pk in self._calls]
+        return {name for call in erased for name in (call.reference, (call.account, call.call_sid))}
+
+    def _redact_event(self, event: CallEvent) -> None:
+        call = lock(event.reference, self.using)
+        stored = CallEvent.objects.using(self.using).get(pk=event.pk)
+        stored.redact()
+        stored.save(using=self.using, update_fields=CallEvent.REDACTED)
+        sid = as_object(stored.facts).get("call_sid")
+        if stored.account and sid:
+            # Call Details would bring the number back.
+            hints = Hint.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
+            hints.update(code=HintReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+        if call is not None and stored.call_id is not None:
+            rebuild(call, None, self.using)
+
+
+def _names_in(event: CallEvent) -> set[Any]:
+    """Return what an event names its call by: (account, sid), and the reference unless that is another call's."""
+    names: set[Any] = set()
+    if event.reference is not None and event.reason != EventReason.ANOTHER_CALL:
+        names.add(event.reference)
+    sid = as_object(event.facts).get("call_sid")
+    if sid:
+        names.add((event.account if event.call is None else event.call.account, sid))
+    return names
