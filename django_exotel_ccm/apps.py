@@ -17,13 +17,17 @@ class ExotelCCMConfig(AppConfig):
 
     def ready(self) -> None:
         """Hide credentials, register checks and jobs, and attach "Call customer" to the host's admin."""
-        from django_exotel_ccm import accounts, checks, conf  # noqa: PLC0415 - the app registry is ready only now
-        from django_exotel_ccm.services import jobs  # noqa: PLC0415
+        from django_exotel_ccm import (  # noqa: PLC0415 - the app registry is ready only now
+            accounts,
+            checks,
+            conf,
+            tasks,
+        )
 
         conf.hide_literal_accounts()
         request_started.connect(accounts.hide_credentials, dispatch_uid="django_exotel_ccm.hide_credentials")
         checks.register_all()
-        jobs.register_all()
+        tasks.register_all()
         if apps.is_installed("django.contrib.admin"):
             from django_exotel_ccm.admin import attach  # noqa: PLC0415 - hosts without an admin have no such app
 

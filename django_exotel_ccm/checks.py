@@ -17,7 +17,7 @@ from django_exotel_ccm import accounts, background, conf, signals, tickets
 from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.receivers import namesakes_of
+from django_exotel_ccm.services.announcements.receivers import duplicate_identities
 from django_exotel_ccm.services.reconciling import is_neglected
 
 
@@ -181,7 +181,7 @@ def check_receivers(**kwargs: Any) -> list[CheckMessage]:
             id="exotel_ccm.E014",
         )
         for name in SignalName.values
-        for identity in namesakes_of(getattr(signals, name))
+        for identity in duplicate_identities(getattr(signals, name))
     ]
 
 

@@ -96,10 +96,10 @@ class SignalName(TextChoices):
 
 
 class AnnouncementState(TextChoices):
-    """What became of an announcement."""
+    """How far an announcement was delivered to its receivers."""
 
-    PENDING = "pending", _("receivers are still to be told")
-    DONE = "done", _("every receiver was told")
+    PENDING = "pending", _("pending")
+    DONE = "done", _("delivered")
     FAILED = "failed", _("a receiver failed")
     SUPERSEDED = "superseded", _("superseded")
 

@@ -1,10 +1,30 @@
-"""Where a Celery worker looks for tasks (``app.autodiscover_tasks()``)."""
+"""The jobs that a ``RUNNER`` is given."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from importlib import import_module
 
-# Other queues' workers look for modules of this name, too.
-with suppress(ImportError):
-    import_module("django_exotel_ccm.background.with_celery")
+from django_exotel_ccm import background, conf
+from django_exotel_ccm.services.announcements.dispatch import deliver_pending
+
+
+def register_all() -> None:
+    """Register every job."""
+    background.register("announce", announce)
+    background.register("reconcile", reconcile)
+    if conf.get_settings().runner == "celery":
+        # A Celery worker must know the task before the first job comes. The checks report a missing library.
+        with suppress(ImportError):
+            background.runner()
+
+
+def announce(call: int) -> None:
+    """Call the receivers with a pending delivery about the call with this primary key."""
+    deliver_pending(call)
+
+
+def reconcile() -> None:
+    """Do one pass of ``exotel_reconcile``."""
+    from django_exotel_ccm.services import reconciling  # noqa: PLC0415 - it speaks HTTP, and most never call it
+
+    reconciling.reconcile()

@@ -1,6 +1,8 @@
-"""Announcements: which signals the host was sent, and what became of each receiver."""
+"""Announcements: which signals the host was sent, and the delivery to each receiver."""
 
 from __future__ import annotations
+
+from typing import Any, TypedDict
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -10,8 +12,19 @@ from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.event import CallEvent
 
 
+class Delivery(TypedDict):
+    """The delivery of an announcement to one receiver. ``error`` and ``traceback`` are those of its last failure."""
+
+    receiver: str
+    delivered: bool
+    error: str
+    traceback: str
+    attempts: int
+    abandoned: bool
+
+
 class Announcement(models.Model):
-    """One signal about one call, marked in the transaction in which its receivers wrote."""
+    """One signal about one call. The row commits together with what its receivers wrote."""
 
     call = models.ForeignKey(
         CallRecord,
@@ -26,11 +39,11 @@ class Announcement(models.Model):
         null=True,
         related_name="announcements",
         verbose_name=_("event"),
-        help_text=_("What brought the news."),
+        help_text=_("The event that caused it."),
     )
-    signal = models.CharField(_("signal"), max_length=20, choices=SignalName, help_text=_("What was announced."))
+    signal = models.CharField(_("signal"), max_length=20, choices=SignalName, help_text=_("The signal that was sent."))
     key = models.CharField(
-        _("key"), max_length=100, help_text=_("Makes the announcement unique for its call: it goes out once.")
+        _("key"), max_length=100, help_text=_("Unique for each call, so that nothing is announced twice.")
     )
     state = models.CharField(
         _("state"),
@@ -38,18 +51,19 @@ class Announcement(models.Model):
         choices=AnnouncementState,
         default=AnnouncementState.DONE,
         db_index=True,
-        help_text=_("Whether every receiver was told."),
+        help_text=_("Whether it was delivered to every receiver."),
     )
     changed = models.JSONField(_("changed"), default=list, help_text=_("The fields that changed, for call_updated."))
-    receivers = models.JSONField(
+    # A row per receiver would cost a callback one more INSERT.
+    receivers: models.JSONField[Any, list[Delivery]] = models.JSONField(
         _("receivers"),
         default=list,
-        help_text=_("Each receiver, whether it was told, and its error if it failed."),
+        help_text=_("The delivery to each receiver, with its error if it failed."),
     )
     next_try_at = models.DateTimeField(
-        _("next try"), null=True, help_text=_("When those receivers are called that were not told yet.")
+        _("next try"), null=True, help_text=_("When the pending deliveries are tried next.")
     )
-    created_at = models.DateTimeField(_("announced"), help_text=_("When it was first announced."))
+    created_at = models.DateTimeField(_("announced"), help_text=_("When the change was recorded."))
 
     class Meta:
         verbose_name = _("announcement")

@@ -18,8 +18,8 @@ from django_exotel_ccm.exotel.redacting import redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.phone_numbers import contains_number, mask
+from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
 from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.fates import change_texts
 from django_exotel_ccm.services.tracking import lock, rebuild
 
 BATCH = 100
@@ -136,7 +136,7 @@ class _Erasure:
 
     def _redact_announcement(self, announcement: Announcement) -> None:
         """Mask what receivers failed with, and announce no recording that was not announced yet."""
-        change_texts(announcement, lambda text: redact(mask(text)))
+        rewrite_errors(announcement, lambda text: redact(mask(text)))
         pending = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
         if pending and announcement.signal == SignalName.RECORDING_READY:
             announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None

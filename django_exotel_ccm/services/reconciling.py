@@ -22,10 +22,10 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
 from django_exotel_ccm.services import hints
+from django_exotel_ccm.services.announcements.dispatch import deliver_pending
 from django_exotel_ccm.services.asking import NotNow, ask, canonical_of, is_askable
 from django_exotel_ccm.services.committing import commit, renew
 from django_exotel_ccm.services.replanning import plan_again, put_off
-from django_exotel_ccm.services.telling import tell_call
 from django_exotel_ccm.services.tracking import record_event
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -209,9 +209,9 @@ class _Pass:
     def _look_after(self, call: CallRecord, *, asks: bool, tells: bool) -> None:
         self.report.seen += 1
         if tells:
-            told = tell_call(call.pk)
-            self.report.told += told.told
-            self.report.failed += told.failed
+            delivered = deliver_pending(call.pk)
+            self.report.told += delivered.delivered
+            self.report.failed += delivered.failed
         if asks:
             self._settle(call)
 

@@ -20,7 +20,7 @@ from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.lifecycle import Registers, Told
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.announcing import announce
+from django_exotel_ccm.services.announcements.announce import announce
 from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.scheduling import reschedule
 

@@ -6,7 +6,7 @@ import logging
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import Error as DatabaseProblem
+from django.db import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -85,7 +85,7 @@ def _answer(
         return HttpResponse(status=opened.status, headers=headers)
     try:
         write_listening(call, request.user, wanted if opened.status == 206 else None)
-    except DatabaseProblem:
+    except DatabaseFailure:
         logger.exception("Who listens to call %s could not be written down, so nothing was played.", call.reference)
         opened.close()
         return _said(_("Who listens could not be written down, so nothing is played. Try again."), 503)

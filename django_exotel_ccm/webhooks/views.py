@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import Error as DatabaseProblem
+from django.db import Error as DatabaseFailure
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import status
@@ -113,7 +113,7 @@ class _KeepingView(APIView):
         )
         try:
             self.keep(event, callback, request.auth)
-        except DatabaseProblem:
+        except DatabaseFailure:
             logger.exception("A callback for %s was not stored; Exotel will send it again.", request.auth)
             raise NotKept from None
         return Response({"status": "kept"})

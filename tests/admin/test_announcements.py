@@ -18,7 +18,7 @@ from django_exotel_ccm.admin import announcements
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.desk import Desk, Page
-from tests.services.telling import tell
+from tests.factories import record_callback
 
 SEES = "exotel_ccm.view_announcement"
 TRIES = (SEES, "exotel_ccm.change_announcement")
@@ -57,7 +57,7 @@ def fail(transactional_db: None, mailer: Mailer) -> Callable[[], Announcement]:
 
     def make() -> Announcement:
         call = CallRecord.objects.create(account="default", created_at=timezone.now())
-        tell(call, "terminal", status="completed")
+        record_callback(call, "terminal", status="completed")
         return Announcement.objects.get(call=call, signal="call_ended")
 
     return make
@@ -114,7 +114,7 @@ def test_a_receiver_that_fails_again_says_how(desk: Desk, fail: Any) -> None:
 
 def test_what_was_given_up_is_taken_up_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
-    failed.receivers[0] |= {"given_up": True, "attempts": 17}
+    failed.receivers[0] |= {"abandoned": True, "attempts": 17}
     failed.next_try_at = None
     failed.save()
     mailer.broken = False
@@ -133,8 +133,8 @@ def test_the_page_tells_receivers_apart(desk: Desk, fail: Any, receivers: Any) -
     text = desk.get(page_of(failed)).text
 
     assert "mailer : ConnectionError" in text
-    assert "fine : told" in text
-    assert "waits : still to be told" in text
+    assert "fine : delivered" in text
+    assert "waits : pending" in text
 
 
 # Who may.
@@ -192,7 +192,7 @@ def test_the_action_asks_first_and_says_what_it_leaves_out(desk: Desk, mailer: M
     page = press(desk, asked)
 
     assert "ConnectionError" in asked.text
-    assert f"Left out call ended · {done.call}: every receiver was told" in asked.text
+    assert f"Left out call ended · {done.call}: delivered" in asked.text
     assert before == [done.call_id]
     assert mailer.mailed[1:] == [failed.call_id, other.call_id]
     assert "2 announcements are done." in page.messages
@@ -218,7 +218,7 @@ def test_where_everything_was_told_there_is_nothing_to_press(desk: Desk, mailer:
     page = choose(desk, [done])
 
     assert page.of_class("exotel-try-now") == []
-    assert "every receiver was told" in page.text
+    assert ": delivered" in page.text
 
 
 def test_one_that_was_told_meanwhile_is_not_told_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
@@ -230,7 +230,7 @@ def test_one_that_was_told_meanwhile_is_not_told_again(desk: Desk, mailer: Maile
     second = press(desk, page)
 
     assert mailer.mailed == [failed.call_id]
-    assert "Every receiver had been told already." in second.messages
+    assert "They had been delivered already." in second.messages
 
 
 def test_all_of_a_search_are_meant_up_to_a_bound(
@@ -243,7 +243,7 @@ def test_all_of_a_search_are_meant_up_to_a_bound(
 
     press(desk, choose(desk, [first], "?state__exact=failed", select_across="1"))
     told = len(mailer.mailed)
-    monkeypatch.setattr(announcements, "MOST", 2)
+    monkeypatch.setattr(announcements, "MAX_AT_ONCE", 2)
     refused = choose(desk, list(Announcement.objects.all()))
 
     assert told == 3
@@ -262,7 +262,7 @@ def test_many_failures_are_told_briefly(desk: Desk, fail: Any) -> None:
 def test_what_takes_too_long_is_left_to_the_reconciler(
     desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(announcements, "PATIENCE", -1.0)
+    monkeypatch.setattr(announcements, "TIME_LIMIT", -1.0)
     failed = fail()
     mailer.broken = False
 
@@ -281,7 +281,7 @@ def test_nonsense_is_nothing(desk: Desk, fail: Any, key: str) -> None:
     page = desk.post(TRY_NOW, form.data | {"exotel_announcement": [key], "exotel_back": "https://evil.example/"})
 
     assert desk.where == LIST
-    assert "Every receiver had been told already." in page.messages
+    assert "They had been delivered already." in page.messages
 
 
 def press_form(desk: Desk, announcement: Announcement) -> Any:

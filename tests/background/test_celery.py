@@ -13,7 +13,7 @@ import pytest
 from celery import Celery
 
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.telling import tell_call
+from django_exotel_ccm.services.announcements.dispatch import deliver_pending
 from tests.background.conftest import notes, start_worker, state_of, wait_until
 
 pytestmark = pytest.mark.redis
@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothin
     assert (ended, state_of(), notes()) == (-signal.SIGKILL, "pending", [])
 
     # The database needs a moment to see that the worker is gone.
-    wait_until(lambda: tell_call(accepted.pk).told)
+    wait_until(lambda: deliver_pending(accepted.pk).delivered)
 
     assert (state_of(), len(notes())) == ("done", 1)
 

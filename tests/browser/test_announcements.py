@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.browser.conftest import keep_picture, log_in, violations
-from tests.services.telling import tell
+from tests.factories import record_callback
 
 pytestmark = pytest.mark.browser
 LOOKS = {"wide": (1280, 900, False), "narrow_dark": (390, 844, True)}
@@ -34,7 +34,7 @@ def mailer(host: Any, receivers: Any) -> Mailer:
     receivers(signals.call_ended, made, dispatch_uid="helpdesk.mail_the_manager")
     for _call in range(3):
         call = CallRecord.objects.create(account="default", created_at=timezone.now())
-        tell(call, "terminal", status="completed", talk_time=42)
+        record_callback(call, "terminal", status="completed", talk_time=42)
     permissions = ("view_announcement", "change_announcement", "view_callrecord")
     host.user("meera", *(f"exotel_ccm.{name}" for name in permissions), agent=None)
     return made

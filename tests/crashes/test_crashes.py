@@ -161,8 +161,8 @@ def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exote
     assert len(posts(exotel)) == 1
 
 
-@pytest.mark.parametrize("step", steps_of("telling"))
-def test_killed_while_telling_a_receiver_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
+@pytest.mark.parametrize("step", steps_of("delivering"))
+def test_killed_while_delivering_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
     story.broken.update({"call_ended", "recording_ready"})
     call = place_call(agent=agent, ticket=ticket, recording=True)
     finish(exotel)
@@ -210,5 +210,7 @@ def test_killed_while_playing_a_recording(
 
 def test_every_step_is_walked_through() -> None:
     """A step that nobody kills at proves nothing."""
-    killed = [step for what in ("placing", "hearing", "telling", "fetching", "reconciling") for step in steps_of(what)]
+    killed = [
+        step for what in ("placing", "hearing", "delivering", "fetching", "reconciling") for step in steps_of(what)
+    ]
     assert sorted(killed) == sorted(STEPS)

@@ -19,11 +19,11 @@ from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.phone_numbers import contains_number
 from django_exotel_ccm.services import place_call, privacy
+from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
 from django_exotel_ccm.services.hints import record_hint
-from django_exotel_ccm.services.telling import take_up, tell_call
 from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed, record
-from tests.services.telling import tell
 from tests.webhooks.conftest import SID, Calls, body_of
 
 Run = Callable[..., Printed]
@@ -126,7 +126,7 @@ def test_invalid_number_is_answered_with_what_to_type(run: Run, db: None) -> Non
 
 def test_agent_and_sid_stay(real_calls: Calls, run: Run) -> None:
     call = real_calls.accepted("a9000001001b", customer_number=CUSTOMER, agent_label="Asha")
-    tell(call, "terminal", agent_uri="+919000000101", agent_id="7d1f", customer_number="09000001001")
+    record_callback(call, "terminal", agent_uri="+919000000101", agent_id="7d1f", customer_number="09000001001")
 
     run("exotel_erase", CUSTOMER, "--apply")
 
@@ -190,7 +190,9 @@ def test_event_at_another_customers_call_goes_alone(real_calls: Calls, erase: Er
 def test_call_of_unknown_number_is_found_by_its_events(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number="", ticket_label="Ravi")
     for talk_time in (41, 42):
-        tell(call, "terminal", customer_number="0 9000001001 x", talk_time=talk_time, recordings=(RECORDING,))
+        record_callback(
+            call, "terminal", customer_number="0 9000001001 x", talk_time=talk_time, recordings=(RECORDING,)
+        )
 
     assert erase() == "1 call, 1 with a recording; 3 events of theirs; 0 other events."
     after = record(call)
@@ -217,8 +219,15 @@ def test_traceback_with_encoded_number_is_masked(real_calls: Calls, erase: Erase
     call = real_calls.accepted(customer_number=CUSTOMER)
     text = "Max retries exceeded with url: /send?to=%2B91+90000+01001&json=%7B%22to%22:%20%229000001001%22%7D"
     identity = "https://crm.example.com/receivers/sms"
-    fate = {"receiver": identity, "told": False, "error": text, "traceback": text, "attempts": 17, "given_up": True}
-    Announcement.objects.filter(call=call).update(state=AnnouncementState.FAILED, receivers=[fate])
+    delivery = {
+        "receiver": identity,
+        "delivered": False,
+        "error": text,
+        "traceback": text,
+        "attempts": 17,
+        "abandoned": True,
+    }
+    Announcement.objects.filter(call=call).update(state=AnnouncementState.FAILED, receivers=[delivery])
 
     erase()
 
@@ -312,20 +321,20 @@ def test_later_failure_of_a_receiver_is_masked(real_calls: Calls, erase: Erase, 
     receivers(signals.call_ended, quote_the_ticket, dispatch_uid=identity)
     call = real_calls.accepted(customer_number=CUSTOMER)
     erase()
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     announced = Announcement.objects.get(signal="call_ended")
-    tell_call(take_up(announced.pk))
+    deliver_pending(retry_now(announced.pk))
 
-    [fate] = Announcement.objects.get(pk=announced.pk).receivers
-    assert (fate["receiver"], fate["attempts"]) == (identity, 2)
-    assert "has not bought https://recordings.exotel.com/[…]" in fate["error"]
+    [delivery] = Announcement.objects.get(pk=announced.pk).receivers
+    assert (delivery["receiver"], delivery["attempts"]) == (identity, 2)
+    assert "has not bought https://recordings.exotel.com/[…]" in delivery["error"]
     assert_nothing_left()
 
 
 def test_recording_not_announced_yet_stays_so(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
     Announcement.objects.filter(signal__in=["recording_ready", "call_ended"]).update(state=AnnouncementState.FAILED)
 
     erase()
@@ -358,7 +367,7 @@ def test_next_run_continues_after_an_interruption(
 ) -> None:
     calls = [real_calls.accepted(f"sid{n}", customer_number=CUSTOMER) for n in range(3)]
     for call in calls:
-        tell(call, "terminal", customer_number=CUSTOMER, recordings=(RECORDING,))
+        record_callback(call, "terminal", customer_number=CUSTOMER, recordings=(RECORDING,))
     stored(RECORDING.encode(), facts={"call_sid": "sid0", "recordings": [RECORDING]}, **ACCOUNT_URL)
     rebuild, left = privacy.rebuild, iter([None, KeyboardInterrupt])
 

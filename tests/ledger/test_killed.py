@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from tests.children import child
+from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed
-from tests.services.telling import tell
 from tests.webhooks.conftest import Calls
 
 Run = Callable[..., Printed]
@@ -99,7 +99,7 @@ def test_a_replay_beside_callbacks_reports_nothing(real_calls: Calls, run: Run) 
         try:
             for talk_time in range(1, 1000):
                 for call in calls:
-                    tell(call, "terminal", status="completed", talk_time=talk_time)
+                    record_callback(call, "terminal", status="completed", talk_time=talk_time)
                 if done.is_set():
                     return talk_time
             return 0

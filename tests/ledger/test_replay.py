@@ -19,8 +19,8 @@ from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call, replaying
+from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed, record
-from tests.services.telling import tell
 from tests.webhooks.conftest import SID, Calls, body_of
 
 Run = Callable[..., Printed]
@@ -47,8 +47,8 @@ def test_nor_does_one_without_time_zones_in_the_hour_that_a_clock_shows_twice(
     exotel.options.by_hand = True
     with time_machine.travel(datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))):
         call = place_call(agent=host.agent(), to=CUSTOMER)
-        tell(call, "answered")
-        tell(call, "terminal")
+        record_callback(call, "answered")
+        record_callback(call, "terminal")
 
     assert run("exotel_replay").status == 0
     call.refresh_from_db()
@@ -143,7 +143,7 @@ def test_a_replay_survives_the_purge_of_raw_bodies(story: Story, run: Run) -> No
 
 def test_no_number_and_no_way_to_a_recording_is_printed(real_calls: Calls, run: Run) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
-    tell(call, "terminal", agent_uri=CUSTOMER, recordings=(RECORDING,), status_raw=f"gone to {CUSTOMER}")
+    record_callback(call, "terminal", agent_uri=CUSTOMER, recordings=(RECORDING,), status_raw=f"gone to {CUSTOMER}")
     CallRecord.objects.update(facts={}, recording_url="", agent_label="x")
 
     printed = run("exotel_replay").out
@@ -298,7 +298,7 @@ def test_a_call_that_is_being_written_is_not_reported(
 
     def written_meanwhile(*arguments: Any, **options: Any) -> Any:
         if not CallEvent.objects.filter(kind="callback").exists():
-            tell(call, "terminal", status="completed", talk_time=42)
+            record_callback(call, "terminal", status="completed", talk_time=42)
         return rejoin_all(*arguments, **options)
 
     monkeypatch.setattr(replaying, "rejoin_all", written_meanwhile)
@@ -401,7 +401,7 @@ def test_a_batch_costs_the_same_statements_whatever_is_in_it(
         for n in range(first, last):
             call = real_calls.accepted(f"sid{n}")
             for talk_time in range(n % 4):
-                tell(call, "terminal", call_sid=f"sid{n}", talk_time=talk_time)
+                record_callback(call, "terminal", call_sid=f"sid{n}", talk_time=talk_time)
 
     more(0, 5)
     # Who came too early; the first batch and the look for a second; the first batch's events.

@@ -15,8 +15,8 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
+from tests.factories import record_callback
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.telling import tell
 
 Connect = Callable[..., None]
 NAMES = ("call_accepted", "call_refused", "call_answered", "call_ended", "recording_ready", "call_updated")
@@ -48,10 +48,10 @@ def fates(signal: str) -> dict[str, str]:
 
 
 def test_a_call_is_told_in_order_and_once(heard: list[Any], call: CallRecord) -> None:
-    tell(call, "answered")
-    tell(call, "answered")
-    tell(call, "terminal", status="completed", talk_time=42, recordings=(RECORDING,))
-    tell(call, "terminal", status="completed", talk_time=42, recordings=(RECORDING,))
+    record_callback(call, "answered")
+    record_callback(call, "answered")
+    record_callback(call, "terminal", status="completed", talk_time=42, recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", talk_time=42, recordings=(RECORDING,))
 
     assert names(heard) == ["call_accepted", "call_answered", "call_ended", "recording_ready"]
     assert list(Announcement.objects.order_by("pk").values_list("signal", "state")) == [
@@ -60,7 +60,7 @@ def test_a_call_is_told_in_order_and_once(heard: list[Any], call: CallRecord) ->
 
 
 def test_what_a_receiver_is_given(heard: list[Any], call: CallRecord) -> None:
-    event = tell(call, "terminal", status="completed", talk_time=42)
+    event = record_callback(call, "terminal", status="completed", talk_time=42)
 
     _name, arguments = heard[-1]
     assert set(arguments) == {"signal", "sender", "call", "ticket", "event"}
@@ -73,9 +73,9 @@ def test_what_a_receiver_is_given(heard: list[Any], call: CallRecord) -> None:
 
 
 def test_changes_after_the_end_are_told_with_their_names(heard: list[Any], call: CallRecord) -> None:
-    tell(call, "terminal", status="failed")
-    tell(call, "terminal", status="completed", talk_time=42)
-    tell(call, "terminal", status="completed", talk_time=42, total_duration=50)
+    record_callback(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42, total_duration=50)
 
     assert names(heard) == ["call_accepted", "call_ended", "call_updated", "call_updated"]
     assert {"outcome", "talk_time"} <= set(heard[2][1]["changed"])
@@ -84,8 +84,8 @@ def test_changes_after_the_end_are_told_with_their_names(heard: list[Any], call:
 
 
 def test_an_answer_told_after_the_end_is_superseded(heard: list[Any], call: CallRecord) -> None:
-    tell(call, "terminal", status="customer_unanswered")
-    tell(call, "answered")
+    record_callback(call, "terminal", status="customer_unanswered")
+    record_callback(call, "answered")
 
     assert "call_answered" not in names(heard)
     assert Announcement.objects.get(signal="call_answered").state == "superseded"
@@ -94,9 +94,9 @@ def test_an_answer_told_after_the_end_is_superseded(heard: list[Any], call: Call
 
 
 def test_each_recording_is_told_once(heard: list[Any], call: CallRecord) -> None:
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
-    tell(call, "terminal", status="completed", recordings=(f"{RECORDING}?Expires=2000000000",))
-    tell(call, "terminal", status="completed", recordings=(RECORDING, f"{RECORDING}.2"))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", recordings=(f"{RECORDING}?Expires=2000000000",))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING, f"{RECORDING}.2"))
 
     assert names(heard) == ["call_accepted", "call_ended", "recording_ready", "recording_ready"]
 
@@ -114,7 +114,7 @@ def test_receivers_of_other_senders_are_not_told(receivers: Connect, call: CallR
     for sender in (Customer, Ticket, CallRecord, None):
         receivers(signals.call_ended, lambda sender=sender, want=sender, **_: told.append(want), sender=sender)
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert told == [Ticket, None]
 
@@ -165,7 +165,7 @@ def test_a_failing_receiver_harms_nobody_else(
     for receiver in (bad, close_ticket) if bad_first else (close_ticket, bad):
         receivers(signals.call_ended, receiver)
 
-    tell(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42)
 
     ticket = Ticket.objects.get()
     assert (ticket.status, ticket.team) == ("closed", "")
@@ -184,7 +184,7 @@ def test_an_aborted_transaction_is_undone_for_its_receiver_alone(receivers: Conn
     receivers(signals.call_ended, swallow_an_error_of_raw_sql)
     receivers(signals.call_ended, close_ticket)
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert Ticket.objects.get().status == "closed"
     call.refresh_from_db()
@@ -199,7 +199,7 @@ def test_the_next_receiver_gets_the_ticket_as_it_is(receivers: Connect, call: Ca
     receivers(signals.call_ended, fail_after_writing)
     receivers(signals.call_ended, lambda ticket, **kwargs: teams.append(ticket.team))
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert teams == [""]
 
@@ -221,7 +221,7 @@ def test_an_error_that_no_database_stores_is_kept_as_far_as_it_goes(receivers: C
 
     receivers(signals.call_ended, fail, dispatch_uid="fail")
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert fates("call_ended")["fail"].startswith("LookupError('NUL ")
     assert len(fates("call_ended")["fail"]) <= 20_000
@@ -237,7 +237,7 @@ def test_an_error_that_cannot_be_shown_loses_no_news(receivers: Connect, call: C
 
     receivers(signals.call_ended, fail, dispatch_uid="fail")
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert CallRecord.objects.get().state == State.ENDED
     assert fates("call_ended") == {"fail": "LookupError"}
@@ -255,11 +255,11 @@ def test_writes_and_mark_are_kept_together_or_not_at_all(
     receivers(signals.call_ended, close_ticket)
     monkeypatch.setattr(QuerySet, "bulk_create", crash)
     with pytest.raises(Crash):
-        tell(call, "terminal", status="completed")
+        record_callback(call, "terminal", status="completed")
     monkeypatch.undo()
     after_the_crash = Ticket.objects.get().status, Announcement.objects.filter(signal="call_ended").count()
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert after_the_crash == ("open", 0)
     assert CallEvent.objects.filter(event="terminal").count() == 1
@@ -271,13 +271,13 @@ def test_what_was_told_of_another_call_is_not_told_again(
     heard: list[Any], receivers: Connect, host: Any, exotel: Simulator
 ) -> None:
     def too_early(body: dict[str, Any]) -> None:
-        tell(CallRecord.objects.get(), "terminal", call_sid="another", status="failed")
+        record_callback(CallRecord.objects.get(), "terminal", call_sid="another", status="failed")
         connections.close_all()
 
     exotel.on_call = too_early
     call = place_call(agent=host.agent(), ticket=host.ticket())
 
-    tell(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42)
+    record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42)
 
     call.refresh_from_db()
     assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)

@@ -16,8 +16,8 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
+from tests.factories import record_callback
 from tests.helpdesk.models import Lead, LeadPhone, LoudTicket, Ticket, UrgentTicket
-from tests.services.telling import tell
 
 Connect = Callable[..., None]
 pytestmark = pytest.mark.books_differ(reason="the tests speak in the place of Exotel")
@@ -58,7 +58,7 @@ def test_a_bound_method(receivers: Connect, call: CallRecord) -> None:
     desk = Desk()
     receivers(signals.call_ended, desk.on_end)
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert desk.heard == ["failed"]
     assert identities() == [f"{__name__}.Desk.on_end"]
@@ -68,7 +68,7 @@ def test_an_object_that_can_be_called(receivers: Connect, call: CallRecord) -> N
     desk = Desk()
     receivers(signals.call_ended, desk)
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert desk.heard == ["failed"]
     assert identities() == [f"{__name__}.Desk"]
@@ -77,7 +77,7 @@ def test_an_object_that_can_be_called(receivers: Connect, call: CallRecord) -> N
 def test_a_dispatch_uid_is_the_receivers_name(receivers: Connect, call: CallRecord) -> None:
     receivers(signals.call_ended, Desk().on_end, dispatch_uid="desk.on_end")
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert identities() == ["desk.on_end"]
 
@@ -90,7 +90,7 @@ def test_a_weakly_held_receiver_is_told_while_it_lives(call: CallRecord) -> None
         del dead
         gc.collect()
 
-        tell(call, "terminal", status="failed")
+        record_callback(call, "terminal", status="failed")
     finally:
         signals.call_ended.disconnect(living.on_end)
 
@@ -110,7 +110,7 @@ def test_an_async_receiver_writes_in_the_same_transaction(receivers: Connect, ca
     receivers(signals.call_ended, close, dispatch_uid="close")
     receivers(signals.call_ended, fail, dispatch_uid="fail")
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     ticket = Ticket.objects.get()
     assert (ticket.status, ticket.team) == ("closed", "")
@@ -123,7 +123,7 @@ def test_an_async_receiver_that_is_cancelled_takes_nothing_with_it(receivers: Co
 
     receivers(signals.call_ended, give_up, dispatch_uid="give up")
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert CallRecord.objects.get().state == "ended"
     assert Announcement.objects.get(signal="call_ended").receivers[0]["error"] == "CancelledError()"
@@ -135,7 +135,7 @@ def test_an_async_receiver_that_is_cancelled_takes_nothing_with_it(receivers: Co
 def test_a_deleted_ticket_is_none_and_its_model_still_the_sender(call: CallRecord, tickets_heard: list[Any]) -> None:
     Ticket.objects.all().delete()
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert tickets_heard == [(Ticket, None)]
     assert CallRecord.objects.get().ticket_label == "Broken fan"
@@ -145,7 +145,7 @@ def test_custom_field_alone_finds_the_ticket(host: Any, exotel: Simulator, ticke
     ticket = host.ticket()
     call = place_call(agent=host.agent(), to="+919000001009", custom_field=f"ticket_{ticket.pk}")
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert tickets_heard == [(Ticket, ticket)]
 
@@ -155,7 +155,7 @@ def test_a_ticket_whose_content_type_is_gone_is_found_by_custom_field(
 ) -> None:
     CallRecord.objects.update(ticket_content_type=None)
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert tickets_heard == [(Ticket, Ticket.objects.get())]
 
@@ -165,7 +165,7 @@ def test_a_ticket_of_a_model_that_is_gone_is_none(call: CallRecord, tickets_hear
     CallRecord.objects.update(ticket_content_type=old, custom_field="fax_1")
     ContentType.objects.clear_cache()
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     old.delete()
     assert tickets_heard == [(CallRecord, None)]
@@ -175,7 +175,7 @@ def test_broken_ticket_settings_lose_no_news(call: CallRecord, tickets_heard: li
     CallRecord.objects.update(ticket_content_type=None)
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": {"prefix": "NOT VALID"}}}
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert CallRecord.objects.get().state == State.ENDED
     assert Announcement.objects.get(signal="call_ended").state == "failed"
@@ -189,7 +189,7 @@ def test_a_child_or_proxy_is_told_as_the_declared_model(
     ticket = model.objects.create(subject="Fire", customer=host.ticket().customer)
 
     call = place_call(agent=host.agent(), ticket=ticket)
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     [(sender, heard)] = tickets_heard
     assert sender is type(heard) is Ticket
@@ -207,7 +207,7 @@ def test_a_declared_proxy_is_a_ticket_of_its_own(
     ticket = LoudTicket.objects.create(subject="Fire", customer=host.ticket().customer)
 
     call = place_call(agent=host.agent(), ticket=ticket)
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert [(sender, type(heard)) for sender, heard in tickets_heard] == [(LoudTicket, LoudTicket)]
     assert CallRecord.objects.get().ticket == ticket
@@ -219,7 +219,7 @@ def test_a_ticket_with_a_uuid_key(host: Any, exotel: Simulator, tickets_heard: l
     LeadPhone.objects.create(lead=lead, kind="home", number="+919000001001")
 
     call = place_call(agent=host.agent(), ticket=lead)
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
 
     assert (call.custom_field, call.ticket_object_id) == (f"lead_{lead.pk}", str(lead.pk))
     assert tickets_heard == [(Lead, lead)]

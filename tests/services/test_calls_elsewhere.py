@@ -21,8 +21,8 @@ from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciling import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.conftest import AGENT, EXOPHONE
+from tests.factories import record_callback
 from tests.services.settling import asked, finish, make_due
-from tests.services.telling import tell
 
 CUSTOMER = "+919000001001"
 
@@ -158,7 +158,7 @@ def test_a_call_whose_answer_had_no_sid_gets_no_twin_and_its_sid_by_its_own_url(
     assert (call.state, Hint.objects.get().code) == (State.UNCONFIRMED, HintReason.MAY_BE_OURS)
     assert list(CallRecord.objects.all()) == [call]
 
-    tell(call, "terminal", call_sid=sid)
+    record_callback(call, "terminal", call_sid=sid)
     hints_due()
     make_due()
     reconcile()

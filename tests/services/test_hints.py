@@ -19,9 +19,9 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.services import committing, hints, reconciling
 from django_exotel_ccm.services.asking import NotNow
 from django_exotel_ccm.services.hints import claim, next_due, settle_hint
+from tests.factories import record_callback
 from tests.helpdesk.models import Ticket
 from tests.services.hinting import CUSTOMER, ENDED, MINUTE, SID, Details, at, hear, make_due, settle
-from tests.services.telling import tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -357,7 +357,7 @@ def ours(**fields: Any) -> CallRecord:
 
 def test_a_call_that_got_its_sid_meanwhile_is_not_asked_about_for_the_hint(hint: Hint) -> None:
     call = ours()
-    tell(call, "answered", call_sid=SID)
+    record_callback(call, "answered", call_sid=SID)
     ask = Details()
 
     assert settle(ask) == [False]
@@ -371,7 +371,7 @@ def test_a_call_that_got_its_sid_meanwhile_is_not_asked_about_for_the_hint(hint:
 
 def test_a_call_that_gets_its_sid_while_exotel_is_asked_takes_the_answer(hint: Hint) -> None:
     call = ours()
-    ask = Details(meanwhile=lambda: tell(call, "answered", call_sid=SID), **ENDED)
+    ask = Details(meanwhile=lambda: record_callback(call, "answered", call_sid=SID), **ENDED)
 
     assert settle(ask) == [False]
 
@@ -399,7 +399,7 @@ def test_what_may_be_ours_waits_and_is_never_recorded_twice(state: State, hint: 
 def test_what_may_be_ours_is_recorded_once_our_call_has_another_sid(hint: Hint) -> None:
     call = ours(state=State.UNCONFIRMED)
     settle(Details(started_at=at(timezone.now())))
-    tell(call, "answered", call_sid="b" * 32)
+    record_callback(call, "answered", call_sid="b" * 32)
     make_due(hint)
 
     assert settle(Details(started_at=at(timezone.now()))) == [True]

@@ -20,7 +20,7 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import committing, place_call, placing
 from django_exotel_ccm.simulator import Simulator
 from tests.exotel.servers import answering, http, reset_after_request, serving, silent
-from tests.services.telling import tell
+from tests.factories import record_callback
 
 Posts = Callable[[], list[Any]]
 
@@ -73,7 +73,7 @@ def test_a_callback_settles_an_unconfirmed_call(
     exotel.options.refuse_with = 1100
     call = place_call(agent=host.agent(), ticket=host.ticket())
 
-    tell(call, "terminal", call_sid="sid1", status="completed", talk_time=42)
+    record_callback(call, "terminal", call_sid="sid1", status="completed", talk_time=42)
 
     call.refresh_from_db()
     assert (call.state, call.call_sid, call.talk_time) == (State.ENDED, "sid1", 42)

@@ -15,9 +15,9 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallRecord
-from django_exotel_ccm.services.telling import Report, tell_call
+from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pending
+from tests.factories import record_callback
 from tests.helpdesk.models import Ticket
-from tests.services.telling import tell
 from tests.webhooks.conftest import body_of, url_of
 
 Connect = Callable[..., None]
@@ -51,25 +51,25 @@ def test_namesakes_are_told_apart(receivers: Connect, call: CallRecord) -> None:
     first, second, third = Desk(), Desk(broken=True), Desk()
     for desk in (first, second, third):
         receivers(signals.call_ended, desk.on_end)
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     second.broken = False
     Announcement.objects.update(next_try_at=timezone.now())
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
     name = f"{__name__}.Desk.on_end"
     assert [fate["receiver"] for fate in announced().receivers] == [name, f"{name} #2", f"{name} #3"]
     assert [len(desk.heard) for desk in (first, second, third)] == [1, 2, 1]
-    assert report == Report(told=1)
+    assert report == Report(delivered=1)
 
 
 def test_a_slow_receiver_is_named_with_the_cure(
     receivers: Connect, call: CallRecord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("django_exotel_ccm.services.announcing.SLOW", 0.0)
+    monkeypatch.setattr("django_exotel_ccm.services.announcements.announce.SLOW_SECONDS", 0.0)
     receivers(signals.call_ended, Desk().on_end, dispatch_uid="slow")
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     [record] = [one for one in caplog.records if one.levelname == "WARNING"]
     assert record.name == "django_exotel_ccm.services"
@@ -102,7 +102,7 @@ def test_an_async_receiver_below_an_event_loop_writes_in_its_savepoint(
     ticket = Ticket.objects.get()
     assert (status, CallRecord.objects.get().state) == (200, State.ENDED)
     assert (ticket.status, ticket.team) == (("open", "") if fails else ("closed", "night"))
-    assert [fate["told"] for fate in announced().receivers] == [not fails, True]
+    assert [fate["delivered"] for fate in announced().receivers] == [not fails, True]
 
 
 def test_an_async_receiver_is_called_again_in_a_worker(receivers: Connect, call: CallRecord) -> None:
@@ -116,8 +116,8 @@ def test_an_async_receiver_is_called_again_in_a_worker(receivers: Connect, call:
 
     broken.insert(0, False)
     receivers(signals.call_ended, close, dispatch_uid="close")
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     Announcement.objects.update(next_try_at=timezone.now())
 
-    assert tell_call(call.pk) == Report(told=1)
+    assert deliver_pending(call.pk) == Report(delivered=1)
     assert Ticket.objects.get().notes == "closed"

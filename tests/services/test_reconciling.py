@@ -16,8 +16,8 @@ from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciling import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
+from tests.factories import record_callback
 from tests.services.settling import asked, finish, make_due
-from tests.services.telling import tell
 
 COMPLETED = "+919000001001"
 MINUTE = datetime.timedelta(minutes=1)
@@ -93,7 +93,7 @@ def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], e
     assert (call.state, call.next_check_at) == (State.ACTIVE, None)
     assert call.gave_up_at is not None
 
-    tell(call, "terminal", status="completed", talk_time=42, call_sid=call.call_sid)
+    record_callback(call, "terminal", status="completed", talk_time=42, call_sid=call.call_sid)
 
     call.refresh_from_db()
     assert (call.state, call.outcome, call.talk_time, call.gave_up_at) == (State.ENDED, "completed", 42, None)
@@ -153,7 +153,7 @@ def test_details_that_are_stale_right_after_the_end_are_asked_for_again(
     exotel.options.by_hand = True
     exotel.speed = 1.0
     call = place()
-    tell(call, "terminal", call_sid=call.call_sid)  # sparse: it says no more than that
+    record_callback(call, "terminal", call_sid=call.call_sid)  # sparse: it says no more than that
     call.refresh_from_db()
     assert (call.state, call.outcome, minutes_until(call.next_check_at)) == (State.ENDED, "unknown", 2)
 
@@ -219,7 +219,7 @@ def test_a_recording_that_never_comes_is_asked_for_as_long_as_the_setting_says(
     exotel.options.by_hand = True
     exotel.speed = 1.0  # the phone rings on, and Exotel has nothing to add
     call = place(recording=True)
-    tell(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42)
+    record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42)
 
     make_due()
     reconcile()
@@ -272,7 +272,7 @@ def test_a_plan_that_changes_while_another_call_is_looked_after_is_kept(
 
     def progress(report: Report) -> None:
         if report.seen == 1:
-            tell(call, "answered")
+            record_callback(call, "answered")
 
     place()
     finish(exotel)
@@ -296,7 +296,7 @@ def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
     finish(exotel)
     fresh = exotel.recording_url(exotel.book.calls[call.call_sid])
     signed = f"{fresh}?Expires=1700000000"
-    tell(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
+    record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
     call.refresh_from_db()
     assert call.recording_url == signed
     CallRecord.objects.update(details_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
@@ -312,7 +312,7 @@ def test_an_end_that_was_told_wrongly_does_not_have_it_asked_about_for_years(
     place: Callable[..., CallRecord], exotel: Simulator
 ) -> None:
     call = place(recording=True)
-    tell(call, "terminal", status="completed", talk_time=42, ended_at=clean_moment("2125-01-01T00:00:00Z"))
+    record_callback(call, "terminal", status="completed", talk_time=42, ended_at=clean_moment("2125-01-01T00:00:00Z"))
     CallRecord.objects.update(created_at=timezone.now() - datetime.timedelta(days=2))
     make_due(checks=4)
 

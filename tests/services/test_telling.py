@@ -16,11 +16,11 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.fates import MOST_ATTEMPTS
-from django_exotel_ccm.services.telling import Report, take_up, tell_call
+from django_exotel_ccm.services.announcements.deliveries import MAX_ATTEMPTS
+from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pending, retry_now
 from django_exotel_ccm.simulator import Simulator
+from tests.factories import record_callback
 from tests.helpdesk.models import Ticket
-from tests.services.telling import tell
 
 Connect = Callable[..., None]
 pytestmark = pytest.mark.books_differ(reason="the tests speak in the place of Exotel")
@@ -92,10 +92,10 @@ def due(call: CallRecord) -> datetime.datetime | None:
 def try_until_given_up(call: CallRecord, clock: Any) -> list[float]:
     """Tell whenever something is due, until nothing is any more; return the pauses between, in minutes."""
     pauses = []
-    while (moment := due(call)) is not None and len(pauses) < 2 * MOST_ATTEMPTS:
+    while (moment := due(call)) is not None and len(pauses) < 2 * MAX_ATTEMPTS:
         pauses.append((moment - timezone.now()) / MINUTE)
         clock.move_to(moment)
-        assert tell_call(call.pk).failed == 1
+        assert deliver_pending(call.pk).failed == 1
     return pauses
 
 
@@ -104,28 +104,28 @@ def test_a_receiver_that_failed_is_called_again_alone_and_once_mended_no_more(
 ) -> None:
     bad, good = listener("bad"), listener("good")
     bad.broken = True
-    tell(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42)
     failed = announcement("call_ended")
     assert (failed.state, notes()) == ("failed", "call_ended")
     assert due(call) == failed.next_try_at == timezone.now() + MINUTE
     bad.broken = False
 
-    too_early = tell_call(call.pk)
+    too_early = deliver_pending(call.pk)
     clock.shift(60)
-    in_time = tell_call(call.pk)
-    again = tell_call(call.pk)
+    in_time = deliver_pending(call.pk)
+    again = deliver_pending(call.pk)
 
-    assert (too_early, in_time, again) == (Report(left=1), Report(told=1), Report())
+    assert (too_early, in_time, again) == (Report(pending=1), Report(delivered=1), Report())
     assert (bad.heard, good.heard) == (["call_ended"] * 2, ["call_ended"])
     assert notes() == "call_ended call_ended"  # once of each
     assert (announcement("call_ended").state, due(call)) == ("done", None)
     assert fate("call_ended", "bad") == {
         "receiver": "bad",
-        "told": True,
+        "delivered": True,
         "error": "",
         "traceback": "",
         "attempts": 2,
-        "given_up": False,
+        "abandoned": False,
     }
 
 
@@ -133,29 +133,29 @@ def test_the_pauses_grow_and_after_three_days_a_person_has_to_act(listener: Any,
     bad = listener("bad", "call_ended")
     bad.broken = True
     began = timezone.now()
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     pauses = try_until_given_up(call, clock)
 
     assert pauses == [1, 5, 15, 60, 180, *[360] * 11]
     assert datetime.timedelta(days=2.9) < timezone.now() - began < datetime.timedelta(days=3.2)
-    assert len(bad.heard) == MOST_ATTEMPTS
+    assert len(bad.heard) == MAX_ATTEMPTS
     assert (announcement("call_ended").state, announcement("call_ended").next_try_at) == ("failed", None)
-    assert fate("call_ended", "bad")["given_up"]
-    assert (tell_call(call.pk), notes()) == (Report(), "")
+    assert fate("call_ended", "bad")["abandoned"]
+    assert (deliver_pending(call.pk), notes()) == (Report(), "")
 
 
 def test_all_that_failed_are_called_in_the_same_round(listener: Any, call: CallRecord, clock: Any) -> None:
     one, other = listener("one", "call_ended"), listener("other", "call_ended")
     one.broken = other.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     clock.shift(60)
     other.broken = False
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
     assert (one.heard, other.heard) == (["call_ended"] * 2, ["call_ended"] * 2)
-    assert report == Report(told=1, failed=1, left=1)
+    assert report == Report(delivered=1, failed=1, pending=1)
 
 
 # In order.
@@ -164,32 +164,32 @@ def test_all_that_failed_are_called_in_the_same_round(listener: Any, call: CallR
 def test_a_receiver_hears_in_order_and_keeps_nobody_else_waiting(listener: Any, call: CallRecord, clock: Any) -> None:
     bad, good = listener("bad"), listener("good")
     bad.broken = True
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
     due_then = due(call)
     bad.broken = False
 
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
 
     assert good.heard == ["call_ended", "recording_ready", "call_updated"]
     assert bad.heard == ["call_ended"]
     assert [announcement(name).state for name in good.heard] == ["failed", "pending", "pending"]
-    assert (fate("call_updated", "bad")["attempts"], fate("call_updated", "bad")["told"]) == (0, False)
+    assert (fate("call_updated", "bad")["attempts"], fate("call_updated", "bad")["delivered"]) == (0, False)
     assert due(call) == due_then
 
 
 def test_what_waits_is_told_right_after_what_it_waited_for(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad", "call_ended", "recording_ready", "call_updated")
     bad.broken = True
-    tell(call, "terminal", status="failed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="failed", recordings=(RECORDING,))
     assert bad.heard == ["call_ended"]  # in one event, too
-    tell(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42)
     bad.broken = False
     clock.shift(60)
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
     assert bad.heard[1:] == ["call_ended", "recording_ready", "call_updated"]
-    assert report == Report(told=3)
+    assert report == Report(delivered=3)
     assert (due(call), set(Announcement.objects.values_list("state", flat=True))) == (None, {"done"})
 
 
@@ -198,30 +198,30 @@ def test_waiting_does_not_become_longer_because_another_receiver_fails(
 ) -> None:
     slow, quick = listener("slow"), listener("quick", "recording_ready")
     slow.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     first_due = due(call)
     clock.shift(50)
     quick.broken = True
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
     assert due(call) == first_due
     slow.broken = False
     clock.shift(10)
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
     assert slow.heard == ["call_ended", "call_ended", "recording_ready"]
-    assert (quick.heard, report) == (["recording_ready"], Report(told=2, left=1))
+    assert (quick.heard, report) == (["recording_ready"], Report(delivered=2, pending=1))
     assert due(call) == timezone.now() + datetime.timedelta(seconds=50)
 
 
 def test_nobody_waits_for_what_was_given_up(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad")
     bad.broken = True
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
     try_until_given_up(call, clock)
     bad.broken = False
 
-    tell(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42)
 
     assert bad.heard[-1] == "call_updated"
     assert (announcement("call_ended").state, announcement("call_updated").state) == ("failed", "done")
@@ -230,30 +230,30 @@ def test_nobody_waits_for_what_was_given_up(listener: Any, call: CallRecord, clo
 def test_the_end_does_not_wait_for_an_answer_that_it_supersedes(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad")
     bad.broken = True
-    tell(call, "answered")
+    record_callback(call, "answered")
     for _hours in range(5):
         clock.move_to(due(call))
-        tell_call(call.pk)
+        deliver_pending(call.pk)
     assert due(call) == timezone.now() + 6 * 60 * MINUTE
     bad.broken = False
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     assert (notes(), announcement("call_ended").state) == ("call_ended", "done")
     clock.move_to(due(call))
-    tell_call(call.pk)
+    deliver_pending(call.pk)
     assert (notes(), announcement("call_answered").state, due(call)) == ("call_ended", "superseded", None)
 
 
 def test_an_answer_is_not_told_any_more_when_the_call_has_ended(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad")
     bad.broken = True
-    tell(call, "answered")
+    record_callback(call, "answered")
     bad.broken = False
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     clock.shift(60)
 
-    tell_call(call.pk)
+    deliver_pending(call.pk)
 
     assert bad.heard == ["call_answered", "call_ended"]
     assert (announcement("call_answered").state, announcement("call_ended").state) == ("superseded", "done")
@@ -281,13 +281,13 @@ def test_writes_of_a_receiver_that_fails_again_are_undone_again(
     receivers(signals.call_ended, bad, dispatch_uid="bad")
     good = listener("good", "call_ended")
     good.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     good.broken = False
     clock.shift(60)
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
-    assert report == Report(told=1, failed=1, left=1)
+    assert report == Report(delivered=1, failed=1, pending=1)
     assert (Ticket.objects.get().team, notes()) == ("", "call_ended")
     assert (fate("call_ended", "bad")["attempts"], announcement("call_ended").state) == (2, "failed")
     assert "ReceiverRolledBack" in fate("call_ended", "bad")["error"]
@@ -300,20 +300,20 @@ def test_a_receiver_that_is_not_connected_any_more_is_closed(
     gone, stays = Listener(), listener("stays", "call_ended")
     signals.call_ended.connect(gone, dispatch_uid="gone")
     gone.broken = stays.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     signals.call_ended.disconnect(dispatch_uid="gone")
     clock.shift(60)
     stays.broken = False
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
-    assert (gone.heard, report, due(call)) == (["call_ended"], Report(told=1), None)
+    assert (gone.heard, report, due(call)) == (["call_ended"], Report(delivered=1), None)
     assert announcement("call_ended").state == "failed"
     assert "No such receiver is connected any more" in fate("call_ended", "gone")["error"]
 
     gone.broken = False
     receivers(signals.call_ended, gone, dispatch_uid="gone")
-    tell_call(take_up(announcement("call_ended").pk))
+    deliver_pending(retry_now(announcement("call_ended").pk))
 
     assert announcement("call_ended").state == "done"
     assert notes() == "call_ended call_ended"
@@ -331,7 +331,7 @@ def test_a_receiver_that_breaks_the_transaction_loses_no_news_and_harms_nobody_e
     receivers(signals.call_ended, break_the_connection, dispatch_uid="bad")
     after = listener("after", "call_ended")
 
-    tell(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42)
 
     call.refresh_from_db()
     assert (call.state, call.talk_time) == (State.ENDED, 42)
@@ -339,7 +339,7 @@ def test_a_receiver_that_breaks_the_transaction_loses_no_news_and_harms_nobody_e
     assert (announcement("call_ended").state, due(call)) == ("pending", timezone.now())
     assert notes() == ""
 
-    assert tell_call(call.pk) == Report(told=2, failed=1, left=1)
+    assert deliver_pending(call.pk) == Report(delivered=2, failed=1, pending=1)
 
     assert (notes(), Ticket.objects.get().team) == ("call_ended call_ended", "")
     assert "TransactionLost" not in fate("call_ended", "bad")["error"]
@@ -360,15 +360,15 @@ def test_a_receiver_whose_write_is_refused_at_the_commit_fails_alone(
     listener("good", "call_ended")
     customer = Ticket.objects.get().customer
 
-    tell(call, "terminal", status="completed", talk_time=42)
-    report = tell_call(call.pk)
+    record_callback(call, "terminal", status="completed", talk_time=42)
+    report = deliver_pending(call.pk)
 
-    assert report.left == 1
+    assert report.pending == 1
     assert (notes(), Ticket.objects.get().customer) == ("call_ended", customer)
     assert fate("call_ended", "bad")["attempts"] == 1
     assert fate("call_ended", "bad")["error"].startswith("IntegrityError(")
     assert fate("call_ended", "bad")["traceback"]
-    assert fate("call_ended", "good")["told"]
+    assert fate("call_ended", "good")["delivered"]
     assert (announcement("call_ended").state, due(call)) == ("failed", timezone.now() + MINUTE)
 
 
@@ -385,20 +385,20 @@ def test_a_process_that_dies_while_it_tells_loses_and_doubles_nothing(
     last = Listener()
     receivers(signals.call_ended, last, dispatch_uid="last")
     first.broken = last.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     first.broken = last.broken = False
     signals.call_ended.disconnect(dispatch_uid="last")
     receivers(signals.call_ended, die, dispatch_uid="last")
     clock.shift(60)
     with pytest.raises(Killed):
-        tell_call(call.pk)
+        deliver_pending(call.pk)
     assert due(call) == timezone.now()  # and so is found again
     signals.call_ended.disconnect(dispatch_uid="last")
     signals.call_ended.connect(last, dispatch_uid="last", weak=False)
 
-    report = tell_call(call.pk)
+    report = deliver_pending(call.pk)
 
-    assert report == Report(told=1)
+    assert report == Report(delivered=1)
     assert (first.heard, last.heard) == (["call_ended"] * 2, ["call_ended"] * 2)
     assert notes() == "call_ended call_ended"
 
@@ -412,13 +412,13 @@ def test_what_a_receiver_is_given_is_as_it_is_now(receivers: Connect, call: Call
         if len(given) == 1:
             raise LookupError("not yet")
 
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
     receivers(signals.call_updated, fail_once)
-    event = tell(call, "terminal", status="completed", talk_time=42)
-    tell(call, "terminal", status="completed", talk_time=42, total_duration=50)
+    event = record_callback(call, "terminal", status="completed", talk_time=42)
+    record_callback(call, "terminal", status="completed", talk_time=42, total_duration=50)
     clock.shift(60)
 
-    tell_call(call.pk)
+    deliver_pending(call.pk)
 
     first, again, later = given
     assert set(again) == set(first) == {"signal", "sender", "call", "ticket", "event", "changed"}
@@ -447,18 +447,18 @@ def test_what_a_receiver_is_given_is_never_read_from_a_replica(
             raise LookupError("not yet")
 
     receivers(signals.call_ended, fail_once)
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     clock.shift(60)
     settings.DATABASE_ROUTERS = [Lagging()]
 
-    assert tell_call(call.pk) == Report(told=1)
+    assert deliver_pending(call.pk) == Report(delivered=1)
     assert heard == [(State.ENDED, "terminal", "Broken fan")] * 2
 
 
 def test_a_call_that_is_deleted_has_nobody_to_tell(call: CallRecord) -> None:
     CallRecord.objects.all().delete()
 
-    assert tell_call(call.pk) == Report()
+    assert deliver_pending(call.pk) == Report()
 
 
 # Taken up by a person.
@@ -467,51 +467,51 @@ def test_a_call_that_is_deleted_has_nobody_to_tell(call: CallRecord) -> None:
 def test_what_was_given_up_is_tried_when_a_person_says_so(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad", "call_ended")
     bad.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     try_until_given_up(call, clock)
 
-    assert take_up(announcement("call_ended").pk) == call.pk
+    assert retry_now(announcement("call_ended").pk) == call.pk
     assert due(call) == timezone.now()
-    assert tell_call(call.pk) == Report(failed=1, left=1)
+    assert deliver_pending(call.pk) == Report(failed=1, pending=1)
     assert due(call) == timezone.now() + MINUTE  # and the pauses begin anew
     bad.broken = False
-    take_up(announcement("call_ended").pk)
+    retry_now(announcement("call_ended").pk)
 
-    assert tell_call(call.pk) == Report(told=1)
+    assert deliver_pending(call.pk) == Report(delivered=1)
     assert notes() == "call_ended"
 
 
 def test_what_it_waits_for_is_tried_with_it(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad", "call_ended", "recording_ready")
     bad.broken = True
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
     bad.broken = False
 
-    report = tell_call(take_up(announcement("recording_ready").pk))
+    report = deliver_pending(retry_now(announcement("recording_ready").pk))
 
-    assert (bad.heard[1:], report) == (["call_ended", "recording_ready"], Report(told=2))
+    assert (bad.heard[1:], report) == (["call_ended", "recording_ready"], Report(delivered=2))
 
 
 def test_what_failed_waits_for_what_was_taken_up_ahead_of_it(listener: Any, call: CallRecord, clock: Any) -> None:
     bad = listener("bad", "call_ended", "recording_ready")
     bad.broken = True
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
     try_until_given_up(call, clock)
-    tell(call, "terminal", status="completed", recordings=(RECORDING,))
-    tell_call(take_up(announcement("call_ended").pk))
+    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
+    deliver_pending(retry_now(announcement("call_ended").pk))
     clock.move_to(due(call))
-    tell_call(call.pk)
+    deliver_pending(call.pk)
 
     assert due(call) == timezone.now() + 5 * MINUTE  # not at once, and again and again
     clock.move_to(due(call))
     bad.broken = False
-    assert tell_call(call.pk) == Report(told=2)
+    assert deliver_pending(call.pk) == Report(delivered=2)
 
 
 def test_what_is_done_is_not_told_again(listener: Any, call: CallRecord) -> None:
     good = listener("good", "call_ended")
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
-    report = tell_call(take_up(announcement("call_ended").pk))
+    report = deliver_pending(retry_now(announcement("call_ended").pk))
 
     assert (good.heard, report, due(call)) == (["call_ended"], Report(), None)

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.models import Announcement, CallRecord
-from django_exotel_ccm.services.telling import Report, tell_call
+from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pending
+from tests.factories import record_callback
 from tests.helpdesk.models import Customer
-from tests.services.telling import tell
 
 pytestmark = pytest.mark.not_on_sqlite("there one writer keeps all others waiting")
 PATIENCE = 10.0  # seconds
@@ -85,27 +85,29 @@ def test_a_slow_receiver_keeps_no_callback_waiting_and_its_worker_tells_what_com
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": runner}
     call = new_call()
-    tell(call, "terminal", status="failed")
+    record_callback(call, "terminal", status="failed")
     Announcement.objects.all().delete()
     slow = SlowReceiver(fails_at_first=runner == "inline")
     for name in ORDER:
         receivers(getattr(signals, name), slow)
-    tell(call, "terminal", status="failed", total_duration=5)
+    record_callback(call, "terminal", status="failed", total_duration=5)
     slow.fails = False
     Announcement.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
 
-    first: Future[Report] = workers(lambda: tell_call(call.pk))
+    first: Future[Report] = workers(lambda: deliver_pending(call.pk))
     assert slow.is_in.wait(PATIENCE)
-    tell(call, "terminal", status="completed", talk_time=42, recordings=("https://s3.example.com/acme1/call.mp3",))
-    busy = tell_call(call.pk)
+    record_callback(
+        call, "terminal", status="completed", talk_time=42, recordings=("https://s3.example.com/acme1/call.mp3",)
+    )
+    busy = deliver_pending(call.pk)
     heard_meanwhile = list(slow.heard)
     slow.may_go.set()
     report = first.result(PATIENCE)
 
     assert slow.was_let_go  # neither the callback nor the second worker waited for it
-    assert (heard_meanwhile, busy) == ([], Report(left=3))
+    assert (heard_meanwhile, busy) == ([], Report(pending=3))
     assert slow.heard == ["call_updated", "recording_ready", "call_updated"]
-    assert report == Report(told=3)
+    assert report == Report(delivered=3)
     assert not Announcement.objects.exclude(state="done").exists()
     assert CallRecord.objects.get().announce_at is None
 
@@ -120,20 +122,20 @@ def test_many_workers_tell_each_receiver_once_and_in_order(
             receivers(getattr(signals, name), Diary(uid, heard), dispatch_uid=uid)
     calls = [new_call() for _call in range(4)]
     for call in calls:
-        tell(call, "terminal", status="failed")
-        tell(call, "terminal", status="failed", recordings=("https://s3.example.com/acme1/call.mp3",))
-        tell(call, "terminal", status="completed", talk_time=42)
+        record_callback(call, "terminal", status="failed")
+        record_callback(call, "terminal", status="failed", recordings=("https://s3.example.com/acme1/call.mp3",))
+        record_callback(call, "terminal", status="completed", talk_time=42)
     start = threading.Barrier(8, timeout=PATIENCE)
 
     def work() -> None:
         start.wait()
         for call in calls:
-            tell_call(call.pk)
+            deliver_pending(call.pk)
 
     for done in [workers(work) for _worker in range(8)]:
         done.result(60)
     for call in calls:
-        tell_call(call.pk)  # what a worker left because another one was at it
+        deliver_pending(call.pk)  # what a worker left because another one was at it
 
     told = ["call_ended", "recording_ready", "call_updated"]
     expected = [(uid, call.pk, name) for call in calls for uid in ("one", "other") for name in told]

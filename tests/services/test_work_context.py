@@ -13,7 +13,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
-from tests.services.telling import tell
+from tests.factories import record_callback
 
 Connect = Callable[..., None]
 
@@ -67,7 +67,7 @@ def test_a_broken_work_context_harms_no_history(
     receivers(signals.call_ended, lambda **kwargs: entered.append("receiver"))
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "WORK_CONTEXT": f"{__name__}.broken_context"}
 
-    tell(call, "terminal", status="completed")
+    record_callback(call, "terminal", status="completed")
 
     call.refresh_from_db()
     assert call.state == State.ENDED

@@ -1,4 +1,4 @@
-"""Tells calls what a callback would."""
+"""Events of calls, recorded as a callback would be."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from django_exotel_ccm.services import record_event
 _numbers = itertools.count()
 
 
-def tell(call: CallRecord, event: str, **facts: Any) -> CallEvent:
-    """Tell ``call`` of a callback, ``tell(call, "terminal", status="completed", talk_time=42)``; return the event."""
+def record_callback(call: CallRecord, event: str, **facts: Any) -> CallEvent:
+    """Record a callback: ``record_callback(call, "terminal", status="completed", talk_time=42)``; return the event."""
     return record_event(
         CallEvent(
             kind="callback",

@@ -1,0 +1,167 @@
+"""Announces each change of a call once, and calls every receiver on its own."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from django_exotel_ccm import background
+from django_exotel_ccm.choices import AnnouncementState, SignalName, State
+from django_exotel_ccm.lifecycle import PHASES, Registers
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from django_exotel_ccm.services.announcements.deliveries import EarlierPending, new_delivery, update_status
+from django_exotel_ccm.services.announcements.receivers import Dispatcher
+from django_exotel_ccm.services.committing import is_last_try
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+WORKER_GRACE = datetime.timedelta(minutes=1)  # the job of a queue is faster, unless it is lost
+SLOW_SECONDS = 1.0
+
+_ACCEPTED, _REFUSED, _ENDED = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
+
+
+def announce(
+    call: CallRecord,
+    event: CallEvent | None,
+    *,
+    before: Registers,
+    changed: list[str],
+    using: str,
+    rebuilt: bool = False,
+) -> None:
+    """Send the signals for what changed in ``call.facts`` since ``before``, and store an announcement for each.
+
+    Runs inside the transaction that changes the call, after the call was locked and saved. ``event`` is the event that
+    caused the change, None in a replay; ``changed`` names the changed columns. If the call was ``rebuilt`` from its
+    events, or if its events name several SIDs, what was announced earlier is looked up and not announced again.
+
+    Receivers are called here, unless a ``RUNNER`` is set or this is the last attempt to commit: in the last attempt a
+    receiver must not be able to spoil the transaction. Then a worker or ``exotel_reconcile`` calls them.
+    """
+    rows = list(_announcements(before, call.facts, changed))
+    if rows and (rebuilt or "strangers" in call.facts):
+        sent = set(call.announcements.using(using).values_list("key", flat=True))
+        rows = list(_not_sent(rows, sent, call.facts, changed))
+    if not rows:
+        return
+    for row in rows:
+        row.call, row.event, row.created_at = call, event, timezone.now()
+    if not background.is_inline():
+        _postpone(rows, timezone.now() + WORKER_GRACE)
+        transaction.on_commit(partial(background.enqueue, "announce", call=call.pk), using=using, robust=True)
+    elif is_last_try():
+        _postpone(rows, timezone.now())
+    else:
+        _deliver(rows, call, event, using)
+    _update_plan(call, rows, using)
+    Announcement.objects.using(using).bulk_create(rows)
+
+
+def _announcements(before: Registers, after: Registers, changed: list[str]) -> Iterator[Announcement]:
+    was, now = _phase(before), _phase(after)
+    if was < _ACCEPTED <= now:
+        yield _row(SignalName.CALL_ACCEPTED, "accepted")
+    if was < _REFUSED == now:
+        yield _row(SignalName.CALL_REFUSED, "refused")
+    if "answered_seen" in after and "answered_seen" not in before:
+        row = _row(SignalName.CALL_ANSWERED, "answered")
+        if now == _ENDED:
+            row.state = AnnouncementState.SUPERSEDED
+        yield row
+    if was < _ENDED == now:
+        yield _row(SignalName.CALL_ENDED, "ended")
+    for recording in sorted((after.get("recordings") or {}).keys() - (before.get("recordings") or {}).keys()):
+        yield _row(SignalName.RECORDING_READY, f"recording:{_digest(recording)}")
+    if was == _ENDED:
+        yield from _update(after, changed)
+
+
+def _update(after: Registers, changed: list[str]) -> Iterator[Announcement]:
+    later = [name for name in changed if name != "recording_url"]
+    if later:
+        yield _row(SignalName.CALL_UPDATED, f"updated:{_digest(json.dumps(after, sort_keys=True))}", later)
+
+
+def _row(signal: SignalName, key: str, changed: list[str] | None = None) -> Announcement:
+    return Announcement(signal=signal, key=key, state=AnnouncementState.PENDING, changed=changed or [])
+
+
+def _not_sent(rows: list[Announcement], sent: set[str], after: Registers, changed: list[str]) -> Iterator[Announcement]:
+    """Yield the rows whose key was not sent before.
+
+    A call whose events name several SIDs may have been announced as ended too early. Its true end is an update.
+    """
+    for row in rows:
+        if row.key not in sent:
+            if row.key == "answered" and "ended" in sent:
+                row.state = AnnouncementState.SUPERSEDED
+            yield row
+        elif row.key == "ended" and "strangers" in after:
+            yield from (update for update in _update(after, changed) if update.key not in sent)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _phase(facts: Registers) -> int:
+    return int((facts.get("phase") or [0])[0])
+
+
+def _pending(rows: list[Announcement]) -> Iterator[Announcement]:
+    return (row for row in rows if row.state == AnnouncementState.PENDING)
+
+
+def _postpone(rows: list[Announcement], until: datetime.datetime) -> None:
+    """Leave the rows to a worker, and to ``exotel_reconcile`` from ``until`` on."""
+    for row in _pending(rows):
+        row.next_try_at = until
+
+
+def _deliver(rows: list[Announcement], call: CallRecord, event: CallEvent | None, using: str) -> None:
+    """Call every receiver that has no pending delivery of an earlier announcement."""
+    dispatcher = Dispatcher(call, event, using)
+    earlier = EarlierPending()
+    if call.announce_at is not None:
+        pending = Announcement.objects.using(using).filter(call=call, next_try_at__isnull=False)
+        if call.state == State.ENDED:
+            # The end supersedes call_answered, so nobody waits for it.
+            pending = pending.exclude(signal=SignalName.CALL_ANSWERED)
+        earlier = EarlierPending(pending.order_by("pk"), until=call.announce_at)
+    for row in _pending(rows):
+        for identity, receiver in dispatcher.receivers(row).items():
+            delivery = new_delivery(identity)
+            row.receivers.append(delivery)
+            if earlier.blocked_until(delivery) is None:
+                _warn_if_slow(row, identity, dispatcher.deliver(row, delivery, receiver))
+        update_status(row, earlier, timezone.now())
+        earlier.add(row)
+
+
+def _warn_if_slow(row: Announcement, identity: str, seconds: float) -> None:
+    if seconds > SLOW_SECONDS:
+        logger.warning(
+            "Receiver %s of %s took %.1f s, and Exotel waits. Write "
+            '"RUNNER": "django_tasks" or "celery" in EXOTEL_CCM, and a worker calls it.',
+            identity,
+            row.signal,
+            seconds,
+        )
+
+
+def _update_plan(call: CallRecord, rows: list[Announcement], using: str) -> None:
+    """Have ``exotel_reconcile`` look at the call when the first of these rows is due."""
+    due = [row.next_try_at for row in rows if row.next_try_at is not None]
+    if not due:
+        return
+    call.announce_at = min([*due, call.announce_at] if call.announce_at is not None else due)
+    call.plan()
+    call.save(using=using, update_fields=["announce_at", "next_check_at"])
