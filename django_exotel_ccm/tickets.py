@@ -6,20 +6,22 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import router
 from django.db.models import Model
-from django.utils.encoding import force_str
+from django.utils.functional import Promise
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
-from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.phone_numbers import find_numbers, is_phone_number
 
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
+MAX_VALUES = 100
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")
 _registered: dict[str, TicketType] = {}
 
@@ -31,6 +33,8 @@ class TicketNumber:
     label: str
     number: str = ""
     problem: str = ""
+    note: str = ""
+    """What stands beside the number ("wife", "x45"): a person has to read it before the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,15 +241,23 @@ def _key(model: type[Model], text: str) -> Any:
 
 
 def numbers_of(ticket: Model) -> list[TicketNumber]:
-    """Return the ticket's phone numbers, each once and no empty ones; those that cannot be dialled say why."""
-    ticket_type = type_of(ticket)
+    """Return the ticket's phone numbers, each once and no empty ones; those that cannot be dialled say why.
+
+    A text with several numbers gives all of them. At most ``MAX_VALUES`` values are read.
+    """
     found: dict[str, TicketNumber] = {}
-    for label, value in _labelled(ticket_type, ticket):
-        text = force_str(getattr(value, "as_e164", None) or value or "").strip()
-        if text:
-            number = _read_number(label, text)
-            found.setdefault(number.number or f"{label}:{text}", number)
+    for label, value in islice(_labelled(type_of(ticket), ticket), MAX_VALUES):
+        for number in _read_numbers(label, value):
+            key = number.number or f"{label}: {number.problem}"
+            known = found.setdefault(key, number)
+            found[key] = replace(known, note=known.note or number.note)
     return list(found.values())
+
+
+def only_number(numbers: Iterable[TicketNumber]) -> str:
+    """Return the number (E.164) that can be called without asking anybody; "" if there are several or a note."""
+    usable = [one for one in numbers if one.number]
+    return usable[0].number if len(usable) == 1 and not usable[0].note else ""
 
 
 def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
@@ -277,17 +289,27 @@ def _follow(ticket: Model, path: str) -> Any:
 
 
 def _spread(label: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield from ((str(name), number) for name, number in value.items())
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield item if isinstance(item, tuple) and len(item) == 2 else (label, item)
-    else:
+    """Yield (label, number) for one number, for an iterable of numbers or of such pairs, and for a mapping."""
+    if is_phone_number(value) or not isinstance(value, Iterable) or isinstance(value, bytes):
         yield label, value
+        return
+    for item in value.items() if isinstance(value, Mapping) else value:
+        match item:
+            case (str() | Promise() as name, number):
+                yield str(name), number
+            case (number,):  # a row of QuerySet.values_list
+                yield label, number
+            case _:
+                yield label, item
 
 
-def _read_number(label: str, text: str) -> TicketNumber:
+def _read_numbers(label: str, value: object) -> list[TicketNumber]:
     try:
-        return TicketNumber(label=label, number=parse_number(text))
+        found = find_numbers(value)
     except InvalidNumber as error:
-        return TicketNumber(label=label, problem=str(error))
+        return [TicketNumber(label=label, problem=str(error))]
+    labels = [one.label or (str(place) if len(found) > 1 else "") for place, one in enumerate(found, 1)]
+    return [
+        TicketNumber(label=" ".join(filter(None, (label, its))), number=one.number, note=one.note)
+        for its, one in zip(labels, found, strict=True)
+    ]

@@ -29,6 +29,7 @@ from django_exotel_ccm.choices import Outcome, SignalName, State
 from django_exotel_ccm.exotel.account import Secret, account_from_url
 from django_exotel_ccm.exotel.errors import CODES, REFUSING_STATUSES, NotPlaced
 from django_exotel_ccm.management import commands
+from django_exotel_ccm.phone_numbers import LABELS
 from django_exotel_ccm.simulator import SCRIPTS, Options
 
 ROOT = Path(__file__).parent.parent
@@ -189,6 +190,12 @@ def test_the_switches_begin_as_documented() -> None:
     usual = dataclasses.asdict(Options()) | {"lost_events": "none"}
 
     assert table == {name: str(value) for name, value in usual.items()}
+
+
+def test_the_words_that_may_stand_beside_a_number_are_listed() -> None:
+    [listed] = re.findall(r"^These words may .*: (.+)\.$", section("settings", "How numbers are read"), re.MULTILINE)
+
+    assert listed.split(", ") == sorted(LABELS)
 
 
 def test_the_layers_are_those_that_the_linter_holds() -> None:

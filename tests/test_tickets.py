@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 import uuid
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import phonenumbers
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.test.utils import isolate_apps
+from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import tickets
 from tests.helpdesk.models import Customer, Lead, LeadPhone, LoudTicket, Ticket, UrgentTicket
@@ -115,21 +119,80 @@ def test_numbers_in_related_rows_by_a_callable() -> None:
     assert sorted(numbers(lead)) == [("home", "+919000001001"), ("work", "+919000001002")]
 
 
+ONE, TWO = "+919000001001", "+919000001002"
+HOME_AND_WORK = {"home": "9000001001", "work": "9000001002"}
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ("9000001001", [("", "+919000001001")]),
-        (["9000001001", "9000001002"], [("", "+919000001001"), ("", "+919000001002")]),
-        ([("home", "9000001001")], [("home", "+919000001001")]),
-        ({"home": "9000001001", "work": None}, [("home", "+919000001001")]),
+        ("9000001001", [("", ONE)]),
+        (919000001001, [("", ONE)]),
+        (phonenumbers.parse(ONE), [("", ONE)]),
         (None, []),
-        (919000001001, [("", "+919000001001")]),
+        ([], []),
+        (["9000001001", phonenumbers.parse(TWO), None], [("", ONE), ("", TWO)]),
+        (("9000001001", "9000001002"), [("", ONE), ("", TWO)]),
+        ({"9000001001"}, [("", ONE)]),
+        ((number for number in ("9000001001", "9000001002")), [("", ONE), ("", TWO)]),
+        ([("home", "9000001001"), ["work", "9000001002"]], [("home", ONE), ("work", TWO)]),
+        (HOME_AND_WORK, [("home", ONE), ("work", TWO)]),
+        (HOME_AND_WORK.items(), [("home", ONE), ("work", TWO)]),
+        (zip(["home"], ["9000001001"], strict=True), [("home", ONE)]),
+        ([(gettext_lazy("home"), "9000001001")], [("home", ONE)]),
+        ([("9000001001",)], [("", ONE)]),
+        ("9000001001, 9000001002", [("1", ONE), ("2", TWO)]),
+        ({"home": "Mob 9000001001; 9000001002"}, [("home Mob", ONE), ("home 2", TWO)]),
+        ([("home", b"9000001001")], [("home", ONE)]),
     ],
 )
-def test_what_a_numbers_callable_may_return(declare: Any, given: Any, found: list[tuple[str, str]]) -> None:
+def test_a_numbers_callable_may_return_any_iterable(declare: Any, given: Any, found: list[tuple[str, str]]) -> None:
     declare(numbers=lambda ticket: given)
 
     assert numbers(a_ticket()) == found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        (lambda phones: phones.all(), ["", ""]),
+        (lambda phones: phones.values_list("kind", "number"), ["home", "work"]),
+        (lambda phones: phones.values_list("number"), ["", ""]),
+        (lambda phones: phones.values_list("number", flat=True).iterator(), ["", ""]),
+    ],
+)
+def test_a_numbers_callable_may_return_a_queryset(settings: Any, query: Any, labels: list[str]) -> None:
+    settings.EXOTEL_CCM = {
+        "TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": lambda lead: query(lead.phones.order_by("pk"))}}
+    }
+    lead = Lead.objects.create(name="Meera")
+    for kind, number in HOME_AND_WORK.items():
+        LeadPhone.objects.create(lead=lead, kind=kind, number=number)
+
+    assert numbers(lead) == list(zip(labels, (ONE, TWO), strict=True))
+
+
+def test_a_numbers_callable_without_an_end_is_read_to_a_limit(declare: Any) -> None:
+    declare(numbers=lambda ticket: (str(9000001001 + place) for place in itertools.count()))
+
+    assert len(numbers(a_ticket())) == tickets.MAX_VALUES
+
+
+def test_a_note_beside_a_number_is_kept_whichever_field_has_it() -> None:
+    [number] = tickets.numbers_of(a_ticket("9000001001", "9000001001 (wife)"))
+
+    assert (number.number, number.note) == (ONE, "wife")
+    assert tickets.only_number([number]) == ""
+
+
+def test_a_megabyte_in_a_phone_field_is_refused_at_once() -> None:
+    began = time.process_time()
+
+    [number] = tickets.numbers_of(a_ticket("9000001001, " * 100_000))
+
+    assert "too long" in number.problem
+    assert time.process_time() - began < 1
 
 
 # Names in custom_field.

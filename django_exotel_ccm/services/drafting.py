@@ -17,7 +17,7 @@ from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.phone_numbers import PhoneNumber, is_phone_number, parse_number
 from django_exotel_ccm.policies import Refusal
 
 LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
@@ -32,7 +32,7 @@ def check_arguments(arguments: dict[str, Any]) -> None:
     """Raise ``TypeError`` for an argument of ``place_call`` of a wrong type, ``ValueError`` for an unusable value."""
     kinds: dict[str, type] = {
         "agent": Agent,
-        "to": str,
+        "to": str,  # or a phone number object
         "ticket": models.Model,
         "exophone": ExoPhone,
         "custom_field": str,
@@ -41,7 +41,8 @@ def check_arguments(arguments: dict[str, Any]) -> None:
     }
     for name, kind in kinds.items():
         value = arguments[name]
-        if not isinstance(value, kind) and (value is not None or name == "agent"):
+        fits = is_phone_number(value) if name == "to" else isinstance(value, kind)
+        if not fits and (value is not None or name == "agent"):
             raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
     if arguments["to"] is None and arguments["ticket"] is None and not arguments["custom_field"]:
         raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
@@ -103,18 +104,23 @@ def link_ticket(call: CallRecord, ticket: models.Model) -> None:
     call.ticket_label = label_of(ticket)
 
 
-def _customer_number(to: str | None, ticket: models.Model | None) -> str | Refusal:
+def _customer_number(to: PhoneNumber | None, ticket: models.Model | None) -> str | Refusal:
     if to is not None:
         try:
             return parse_number(to)
         except InvalidNumber as error:
             return Refusal("invalid_number", str(error))
     numbers = tickets.numbers_of(ticket) if ticket is not None else []
+    number = tickets.only_number(numbers)
+    if number:
+        return number
     if not numbers:
         return Refusal("no_number", _("The ticket has no phone number. Add one, then call again."))
-    if len(numbers) > 1:
+    usable = [one for one in numbers if one.number]
+    if len(usable) > 1:
         return Refusal("several_numbers", _("The ticket has several phone numbers. Choose one."))
-    return Refusal("invalid_number", numbers[0].problem) if numbers[0].problem else numbers[0].number
+    with_note = _("Other words stand beside the ticket's phone number. Read them, then choose the number.")
+    return Refusal("invalid_number", with_note if usable else numbers[0].problem)
 
 
 def label_of(thing: object) -> str:

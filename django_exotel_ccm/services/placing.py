@@ -23,6 +23,7 @@ from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
+from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.addresses import base_url_for, path_of
 from django_exotel_ccm.services.committing import commit, open_transaction, renew
@@ -37,7 +38,7 @@ SAVING = 10.0  # seconds during which saving an answer in hand is tried again
 def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     *,
     agent: Agent,
-    to: str | None = None,
+    to: PhoneNumber | None = None,
     ticket: models.Model | None = None,
     exophone: ExoPhone | None = None,
     recording: bool | None = None,
@@ -51,10 +52,11 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
 ) -> CallRecord:
     """Ring ``agent``, then the customer, and return the call: ``active`` (accepted by Exotel) or ``unconfirmed``.
 
-    ``to`` is the customer's number (E.164, or as written in the region of ``NUMBER_REGION``); without it the ticket's
-    only number. ``exophone`` is the caller id; without it the agent's, else the account's default. ``recording`` to
-    ``attempt_time_out`` (seconds) are Exotel's and are not sent when None (docs/exotel.md 2.3). ``custom_field``
-    defaults to the ticket's name. Two calls with the same ``request_key`` are one: the second returns the first.
+    ``to`` is the customer's number: text, read in the region of ``NUMBER_REGION``, or a phone number object of
+    phonenumbers or django-phonenumber-field. Without it the ticket's only number is called. ``exophone`` is the caller
+    id; without it the agent's, else the account's default. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
+    and are not sent when None (docs/exotel.md 2.3). ``custom_field`` defaults to the ticket's name. Two calls with
+    the same ``request_key`` are one: the second returns the first.
 
     Trusted code: policies are asked, permissions are not. Raises :class:`~.CallRefused` when nothing was dialled,
     :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong types, ``ValueError`` for

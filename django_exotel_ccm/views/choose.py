@@ -72,7 +72,12 @@ def _row(
         "key": str(ticket.pk),
         "url": entrance.door.ticket_url(ticket),
         "numbers": [
-            {"name": name_of(ticket, one.number), "label": one.label, "shown": visible_to(one.number, request.user)}
+            {
+                "name": name_of(ticket, one.number),
+                # Both are the host's text and may hold numbers.
+                "label": visible_to(", ".join(filter(None, (one.label, one.note))), request.user),
+                "shown": visible_to(one.number, request.user),
+            }
             for one in numbers
             if one.number
         ],

@@ -148,7 +148,7 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
         return _typed(user, typed, numbers)
     if named:
         return next((one.number for one in numbers if constant_time_compare(name_of(ticket, one.number), named)), None)
-    return numbers[0].number if len(numbers) == 1 else None
+    return tickets.only_number(numbers) or None
 
 
 def _typed(user: object, typed: str, numbers: list[TicketNumber]) -> str:

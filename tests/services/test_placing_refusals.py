@@ -183,7 +183,12 @@ HERE = "tests.services.test_placing_refusals"
         ),
         ("invalid_number", "country code", dict, {}, {"phone": "ask Ravi"}),
         ("invalid_number", "country code", lambda _: {"to": "12"}, {}, {}),
+        ("invalid_number", "Letters", dict, {}, {"phone": "98765-DUMMY"}),
+        ("invalid_number", "Letters", lambda _: {"to": "98XXXXXX10"}, {}, {}),
+        ("invalid_number", "Other words", dict, {}, {"phone": "do not call 90000 01001"}),
+        ("invalid_number", "Other words", lambda _: {"to": "90000 01001 (wife)"}, {}, {}),
         ("no_number", "no phone number", dict, {}, {"phone": "  "}),
+        ("several_numbers", "several", dict, {}, {"phone": "9000001001 / 9000001002"}),
         ("several_numbers", "several", dict, {}, {"other": "+919000001002"}),
         (
             "never_in_the_evening",

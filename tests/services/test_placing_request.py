@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import phonenumbers
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.urls import set_script_prefix
+from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import links
 from django_exotel_ccm.choices import State
@@ -126,8 +128,11 @@ def test_the_exophone_is_the_given_one_else_the_agents_else_the_default(
     assert [body["virtual_number"] for body in posts()] == ["+918000000700", "+918000000701", "+918000000700"]
 
 
-def test_a_number_is_dialled_as_e164_however_it_is_written(host: Any, exotel: Simulator, posts: Posts) -> None:
-    place_call(agent=host.agent(), to="0 90000 01001")
+@pytest.mark.parametrize(
+    "number", ["090000 01001", "Mob: 90000 01001", gettext_lazy("+919000001001"), phonenumbers.parse("+919000001001")]
+)
+def test_a_number_is_dialled_as_e164(host: Any, exotel: Simulator, posts: Posts, number: Any) -> None:
+    place_call(agent=host.agent(), to=number)
 
     assert posts()[0]["to"] == {"number": "+919000001001"}
 

@@ -41,6 +41,33 @@ def test_one_of_several_numbers_is_chosen_and_called(host: Any, exotel: Any, des
     assert desk.where == desk.url("helpdesk_ticket_change", ticket.pk)
 
 
+@pytest.mark.parametrize(
+    ("phone", "said"),
+    [
+        (f"{OTHER} / Home {BY_HAND}", ["customer phone 1", "customer phone Home"]),
+        (f"do not call {BY_HAND}", ["customer phone, do not call"]),
+        (f"{BY_HAND} x45", ["customer phone, x45"]),
+    ],
+)
+def test_what_stands_beside_a_number_is_read_before_a_call(
+    host: Any, exotel: Any, desk: Desk, phone: str, said: list[str]
+) -> None:
+    page = desk.press_button(host.ticket(phone=phone))
+    assert orders(exotel) == []
+    desk.press_choice(page, number=choices(page)[-1][1])
+
+    assert re.findall(r"\+91\d{10} \((.+?)\)", page.text) == said
+    assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
+
+
+def test_words_beside_a_number_hide_numbers_too(host: Any, exotel: Any) -> None:
+    desk = Desk(host.user("asha", *AGENT_WORK))
+
+    page = desk.press_button(host.ticket(phone=f"{BY_HAND} (not 987654321)"))
+
+    assert "+••••••••••09 (customer phone, not •••••••21)" in page.text
+
+
 def choices(page: Any) -> list[tuple[str, str]]:
     """Return the radio buttons of a page, checked or not."""
     return [("number", value) for value in re.findall(r'name="exotel_number" value="(\w+)"', page.html)]
@@ -53,7 +80,12 @@ def test_the_same_number_written_twice_is_one_number(host: Any, exotel: Any, des
 
 
 @pytest.mark.parametrize(
-    ("phone", "said"), [("", "There is no phone number."), ("ask Ravi", "That is not one valid phone number.")]
+    ("phone", "said"),
+    [
+        ("", "There is no phone number."),
+        ("ask Ravi", "That is not one valid phone number."),
+        ("98XXXXXX10", "not dialled"),
+    ],
 )
 def test_a_ticket_without_a_usable_number_says_so(host: Any, desk: Desk, phone: str, said: str) -> None:
     page = desk.press_button(host.ticket(phone=phone))
