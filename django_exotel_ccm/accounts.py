@@ -17,6 +17,7 @@ from django_exotel_ccm.exotel.account import (
     Secret,
     account_from_parts,
     account_from_url,
+    without_locals,
 )
 
 URL_VARIABLE = "EXOTEL_URL"
@@ -87,6 +88,7 @@ def _read_account(source: str | Secret) -> Account:
     )
 
 
+@without_locals()
 def _environment(name: str) -> Secret | None:
     # django-environ would write what follows the $ to its log, and look for it without end in a circle.
     last = _chain(name)[-1]
@@ -100,6 +102,7 @@ def _environment(name: str) -> Secret | None:
     return Secret(environ.Env().str(last)) or None
 
 
+@without_locals()
 def _chain(name: str) -> list[str]:
     """Return the variable, and those that its value ``$ANOTHER`` leads to; the last one holds the value."""
     names = [name]

@@ -31,7 +31,7 @@ from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.models import Agent, Announcement
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
-from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
+from tests.exotel.leaks import KEY, TOKEN, assert_interruptions_show_nothing, leaks_in, text_of_exception
 from tests.urls import urlpatterns as of_the_host
 
 HOLDERS = ("url", "parts", "another variable", "variable of another name", "settings")
@@ -226,3 +226,8 @@ def test_repr_and_pickles(browser: Client, planted: str, exotel: Simulator) -> N
         assert copy.copy(error).args == error.args
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(account)
+
+
+@pytest.mark.parametrize("planted", ["url", "parts"], indirect=True)
+def test_an_interruption_while_an_account_is_read(browser: Client, planted: str) -> None:
+    assert_interruptions_show_nothing(accounts.get_account, "_check", "_chain", skip=__file__)

@@ -13,10 +13,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.exotel.redacting import redact
+from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.phone_numbers import visible_to
 
 COUNTED = 10_000
+SHOWN_CHARACTERS = 20_000
 
 
 class BoundedPaginator(Paginator):
@@ -124,5 +125,8 @@ def seen(text: str, request: HttpRequest) -> str:
 
 
 def verbatim(text: str) -> str:
-    """Return ``text`` as HTML that keeps its lines and spaces."""
+    """Return ``text`` as HTML that keeps its lines and spaces; at most :data:`SHOWN_CHARACTERS` of it."""
+    if len(text) > SHOWN_CHARACTERS:
+        more = _("… and %(count)d more characters") % {"count": len(text) - SHOWN_CHARACTERS}
+        text = f"{text[:SHOWN_CHARACTERS]}\n{more}"
     return format_html('<pre class="exotel-verbatim">{}</pre>', text) if text else ""

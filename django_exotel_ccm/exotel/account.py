@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, NamedTuple, NoReturn
@@ -48,8 +51,10 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        mine, theirs = (secret.reveal().encode("utf-8", "surrogatepass") for secret in (self, other))
-        return hmac.compare_digest(mine, theirs)
+        return hmac.compare_digest(self._bytes(), other._bytes())
+
+    def _bytes(self) -> bytes:
+        return self._text.encode("utf-8", "surrogatepass")
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -62,6 +67,30 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("A Secret is not pickled: what is pickled ends up in caches, queues and files.")
+
+
+@contextmanager
+def without_locals() -> Iterator[None]:
+    """Let an exception leave the block, or the function, with the locals of its inner frames cleared.
+
+    Error pages and error reporters print the locals of each frame, and key and token stand there as plain text.
+    This holds for every exception, KeyboardInterrupt and SystemExit included. Frames that still run, the caller's
+    among them, keep their locals; so does an exception that the caller was already handling.
+    """
+    outer = sys.exception()
+    try:
+        yield
+    except BaseException as error:
+        links: list[BaseException | None] = [error]
+        cleared: list[BaseException] = []
+        while links:
+            link = links.pop()
+            if link is None or link is outer or any(link is other for other in cleared):
+                continue
+            traceback.clear_frames(link.__traceback__)
+            cleared.append(link)
+            links += [link.__cause__, link.__context__]
+        raise
 
 
 class AccountUnreadable(ValueError):
@@ -113,9 +142,8 @@ class _Problem(Exception):
 
 _LINES = {"key": "KEY", "token": "TOKEN", "sid": "ACCOUNT_SID", "region": "mumbai", "to_key": "number"}
 
-# Django's debug page prints the locals of every frame of a traceback, and of the exceptions behind it.
-# So the plain text lives only in inner calls, which RETURN what is wrong; the two functions that raise,
-# outside of any except block, hold nothing but Secrets.
+# The plain text is held only by calls inside of `_account_or_complaint`, which RETURN what is wrong: the two functions
+# that raise, outside of any except block, hold nothing but Secrets.
 
 
 def account_from_url(url: Secret, *, variable: str) -> Account:
@@ -143,6 +171,7 @@ def account_from_parts(
     return found
 
 
+@without_locals()
 def _account_or_complaint(read: Callable[[], Account]) -> Account | _Complaint:
     try:
         return read()

@@ -21,7 +21,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from . import connections
-from .account import TO_KEYS, Account
+from .account import TO_KEYS, Account, without_locals
 from .calls import CallFacts, CallRequest, facts_of_answer
 from .connections import Attempt
 from .errors import ExotelError, InvalidRequest, OutcomeUnknown, Reply, Unreachable, error_from_answer
@@ -76,8 +76,9 @@ class ExotelClient:
 
     def make_call(self, request: CallRequest) -> Answer:
         """Place a call. Raises NotPlaced if surely nothing rang, OutcomeUnknown if a phone may be ringing."""
-        outcome = self._place(request)
-        # Raised here, outside of any except block: frames further in hold the Authorization header.
+        with without_locals():
+            outcome = self._place(request)
+        # Raise here, outside of any except block: frames further in hold the Authorization header.
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome
@@ -87,7 +88,8 @@ class ExotelClient:
         if call_sid in {"", ".", ".."}:
             raise ValueError("This is no call SID.")
         url = f"{self._calls_url}/{quote(call_sid, safe='')}"
-        outcome = self._ask("GET", url, None, deadline_at=connections.clock() + self.deadline)
+        with without_locals():
+            outcome = self._ask("GET", url, None, deadline_at=connections.clock() + self.deadline)
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome

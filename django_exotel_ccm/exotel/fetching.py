@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from . import connections, ranges
-from .account import Account
+from .account import Account, without_locals
 from .client import cause_of, credentials, own_version
 from .connections import Attempt
 from .pinning import PinnedConnection, pinned_connection
@@ -60,6 +60,7 @@ class OpenRecording:
         self._skip = part.skip
         self._left = part.length
 
+    @without_locals()
     def read(self) -> bytes:
         """Return the next bytes, at most 64 KiB; b"" at the end. Raises :class:`RecordingBroken`."""
         try:
@@ -96,10 +97,11 @@ def open_recording(account: Account, url: str, wanted: ByteRange | None = None) 
     :class:`Unfetchable`.
     """
     began_at = connections.clock()
-    outcome = _outcome(account, url, wanted)
+    with without_locals():
+        outcome = _outcome(account, url, wanted)
     said = outcome.status if isinstance(outcome, OpenRecording) else type(outcome).__name__
     logger.info("GET recording: %s, %d ms", said, (connections.clock() - began_at) * 1000)
-    # Raised here, outside of any except block: frames further in hold the Authorization header.
+    # Raise here, outside of any except block: frames further in hold the Authorization header.
     if isinstance(outcome, RecordingError):
         raise outcome
     return outcome

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason, SignalName
-from django_exotel_ccm.exotel.redacting import redact
+from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
 from django_exotel_ccm.phone_numbers import contains_number, mask

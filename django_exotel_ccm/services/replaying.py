@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import EventReason
-from django_exotel_ccm.exotel.redacting import each_text, redact
+from django_exotel_ccm.exotel.redact import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import mask

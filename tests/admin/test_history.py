@@ -159,6 +159,17 @@ def test_a_body_that_is_no_text_is_shown_all_the_same(reader: Desk) -> None:
     assert "not text" in page.text
 
 
+def test_a_body_of_many_addresses_is_shown_in_part(reader: Desk) -> None:
+    make_calls(1)
+    CallEvent.objects.update(raw=b"http%3a%2f%2fa&" * 1_000 + b"x" * 200_000)
+
+    page = reader.get(reverse("admin:exotel_ccm_callevent_change", args=[CallEvent.objects.get().pk]))
+
+    assert "http%3a%2f%2fa&" in page.text
+    assert "… and 195000 more characters" in page.text
+    assert len(page.html) < 100_000
+
+
 @pytest.mark.parametrize("model", LISTS)
 def test_a_list_costs_the_same_queries_for_few_and_for_many_rows(reader: Desk, model: str) -> None:
     def cost() -> int:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable
 
 from django_exotel_ccm.choices import AnnouncementState
-from django_exotel_ccm.exotel.redacting import redact
+from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.models import Announcement
 from django_exotel_ccm.models.announcement import Delivery
 from django_exotel_ccm.phone_numbers import mask

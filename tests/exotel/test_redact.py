@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from django_exotel_ccm.exotel.redacting import each_text, redact
+from django_exotel_ccm.exotel.redact import each_text, redact
 
 HOST = "s3-ap-south-1.amazonaws.com"
 URL = f"https://{HOST}/exotel-mum1-recordings/secret.mp3?X-Amz-Signature=secret&X-Amz-Expires=secret"
@@ -43,6 +44,18 @@ def test_nothing_is_left_but_the_host(spelling: str) -> None:
 
     assert "secret" not in shown
     assert HOST in shown
+
+
+@pytest.mark.parametrize("piece", ["http%3a%2f%2fa&", "http%3a%2f%2f", "http://[", "%22"])
+def test_a_text_of_many_addresses_takes_linear_time(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = piece * (length // len(piece))
+        began = time.perf_counter()
+        redact(text)
+        return time.perf_counter() - began
+
+    # 256 KiB is the largest body that is stored. Quadratic work on that would take minutes.
+    assert seconds(256 * 1024) < 2
 
 
 @pytest.mark.parametrize("spelling", ["in a form", "several in a form", "in JSON in a form", "in JSON"])
