@@ -18,7 +18,7 @@ from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.announcements.receivers import duplicate_identities
-from django_exotel_ccm.services.reconciling import is_neglected
+from django_exotel_ccm.services.reconciliation.reconcile import is_neglected
 
 
 def register_all() -> None:

@@ -43,6 +43,13 @@ class Outcome(TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
+class Origin(TextChoices):
+    """Where a call was placed."""
+
+    HERE = "here", _("placed here")
+    EXTERNAL = "external", _("placed elsewhere")
+
+
 class EventKind(TextChoices):
     """Where an event came from."""
 
@@ -50,7 +57,7 @@ class EventKind(TextChoices):
     ANSWER = "answer", _("answer to the request")
     DETAILS = "details", _("Call Details")
     POLICY = "policy", _("refused before dialling")
-    LEASE = "lease", _("no answer was written down")
+    NO_RESPONSE = "no_response", _("no response recorded")
 
 
 class EventReason(TextChoices):
@@ -58,7 +65,7 @@ class EventReason(TextChoices):
 
     UNKNOWN_CALL = "unknown_call", _("no such call")
     ANOTHER_CALL = "another_call", _("it names another call")
-    HINT = "hint", _("only a hint: Call Details decides")
+    UNVERIFIED = "unverified", _("not verified: Call Details decides")
     EMPTY = "empty", _("empty body")
     UNREADABLE = "unreadable", _("unreadable body")
     NOT_AN_OBJECT = "not_an_object", _("not an object")
@@ -66,8 +73,8 @@ class EventReason(TextChoices):
     TOO_DEEP = "too_deep", _("nested too deeply")
 
 
-class HintReason(TextChoices):
-    """Why a hint is no call in the records yet; besides these there are the codes of answers that were not usable."""
+class UnverifiedReason(TextChoices):
+    """Why a reported call is not in the records. Where Exotel gave no usable answer, its code stands instead."""
 
     NOT_FOUND = "not_found", _("Exotel does not know such a call")
     MAY_BE_OURS = "may_be_ours", _("it may be a call placed from here whose outcome is unknown")

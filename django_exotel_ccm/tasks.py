@@ -25,6 +25,7 @@ def announce(call: int) -> None:
 
 def reconcile() -> None:
     """Do one pass of ``exotel_reconcile``."""
-    from django_exotel_ccm.services import reconciling  # noqa: PLC0415 - it speaks HTTP, and most never call it
+    # Imported here, because it speaks HTTP and most processes never run it.
+    from django_exotel_ccm.services.reconciliation import reconcile as module  # noqa: PLC0415
 
-    reconciling.reconcile()
+    module.reconcile()

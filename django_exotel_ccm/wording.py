@@ -18,7 +18,7 @@ from django_exotel_ccm.phone_numbers import visible_to
 def describe(call: CallRecord, user: Any) -> str:
     """Return what is known of ``call`` in a sentence, its number masked unless ``user`` may see it."""
     known = _known(call, user)
-    if call.is_placed_elsewhere:
+    if call.is_external:
         return _("%(known)s It was placed elsewhere, not from here.") % {"known": known}
     return known
 
@@ -62,7 +62,7 @@ def _known(call: CallRecord, user: Any) -> str:
 def _accepted(call: CallRecord) -> str:
     if call.answered_at is not None:
         return _("A phone was answered in the call of %(agent)s to %(customer)s, placed at %(time)s.")
-    if call.is_placed_elsewhere:
+    if call.is_external:
         return _("Exotel knows of a call of %(agent)s to %(customer)s, placed at %(time)s.")
     return _("Exotel accepted the request to ring %(agent)s first, then %(customer)s, placed at %(time)s.")
 

@@ -173,7 +173,7 @@ def _assert_ended(truth: SimulatedCall, record: CallRecord, body: dict[str, Any]
     # Exotel is asked again where something is missing that it may know by then.
     lacks_recording = truth.recorded and truth.talk_time and not record.recording_url
     if not asked:
-        assert (record.details_at is not None) is bool(record.outcome == "unknown" or lacks_recording)
+        assert (record.details_check_at is not None) is bool(record.outcome == "unknown" or lacks_recording)
 
 
 def _outcome(truth: SimulatedCall, body: dict[str, Any]) -> str:

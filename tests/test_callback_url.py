@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import set_script_prefix
 
-from django_exotel_ccm.models import CallRecord, Hint
+from django_exotel_ccm.models import CallRecord, UnverifiedCall
 from tests.test_docs import file_in
 from tests.webhooks.conftest import SID, body_of
 
@@ -50,7 +50,7 @@ def test_what_is_printed_takes_callbacks(arguments: tuple[str, ...], settings: A
     assert url.count("\n") == 1
     path = url.strip().removeprefix("https://crm.example.com")
     assert Client().post(path, body_of(), content_type="application/json").status_code == 200
-    assert Hint.objects.get().call_sid == SID
+    assert UnverifiedCall.objects.get().call_sid == SID
 
 
 def test_it_is_the_same_each_time_and_below_the_mount_path_of_the_base_url(settings: Any) -> None:

@@ -59,7 +59,7 @@ def answer(verdict: State, received: float = 0, *, refusal: str = "", tries: int
 
 def lease(received: float = 0) -> Told:
     """Our own note that no answer to the POST was ever written down."""
-    return _told(EventKind.LEASE, received, {}, verdict=State.UNCONFIRMED.value)
+    return _told(EventKind.NO_RESPONSE, received, {}, verdict=State.UNCONFIRMED.value)
 
 
 def policy(received: float = 0, refusal: str = "night") -> Told:

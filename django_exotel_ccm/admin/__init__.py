@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from django_exotel_ccm.admin.accounts import AccountUsageAdmin
 from django_exotel_ccm.admin.agents import AgentAdmin, ExoPhoneAdmin
 from django_exotel_ccm.admin.announcements import AnnouncementAdmin
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
-from django_exotel_ccm.admin.hints import HintAdmin
+from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
 from django_exotel_ccm.admin.ledger import CallEventAdmin
 from django_exotel_ccm.admin.recordings import ListeningAdmin
-from django_exotel_ccm.admin.usage import AccountUsageAdmin
 
 __all__ = [
     "AccountUsageAdmin",
@@ -19,6 +19,6 @@ __all__ = [
     "CallEventAdmin",
     "CallRecordAdmin",
     "ExoPhoneAdmin",
-    "HintAdmin",
     "ListeningAdmin",
+    "UnverifiedCallAdmin",
 ]

@@ -135,13 +135,13 @@ def _left_out(events: Any) -> Iterable[str]:
     if applied:
         text = ngettext("%(count)d event is applied already.", "%(count)d events are applied already.", applied)
         yield text % {"count": applied}
-    hints = events.exclude(APPLICABLE).exclude(reason="").order_by()[:COUNTED].count()
-    if hints:
+    unverified = events.exclude(APPLICABLE).exclude(reason="").order_by()[:COUNTED].count()
+    if unverified:
         yield ngettext(
-            "%(count)d event came to the account's own URL and is only a hint: Call Details decides.",
-            "%(count)d events came to the account's own URL and are only hints: Call Details decides.",
-            hints,
-        ) % {"count": hints}
+            "%(count)d event came to the account's own URL and is not verified: Call Details decides.",
+            "%(count)d events came to the account's own URL and are not verified: Call Details decides.",
+            unverified,
+        ) % {"count": unverified}
 
 
 def _prospects(events: list[CallEvent]) -> list[tuple[CallEvent, str]]:

@@ -19,7 +19,7 @@ from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.services.reconciling import is_neglected
+from django_exotel_ccm.services.reconciliation.reconcile import is_neglected
 from django_exotel_ccm.wording import describe, neglected, outcome
 
 AUTOCOMPLETE_VAR = "term"  # what Django's autocomplete view calls the search

@@ -1,18 +1,18 @@
 """The tables: who calls, from which number, each call, everything we were told of it, and whom we told.
 
-``AccountUsage``, ``Hint`` and ``Listening`` are the app's own books; hosts need not read them.
+``AccountUsage``, ``UnverifiedCall`` and ``Listening`` are the app's own books; hosts need not read them.
 """
 
 from __future__ import annotations
 
+from django_exotel_ccm.models.account_usage import AccountUsage
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.announcement import Announcement
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.models.hint import Hint
 from django_exotel_ccm.models.listening import Listening
-from django_exotel_ccm.models.usage import AccountUsage
+from django_exotel_ccm.models.unverified_call import UnverifiedCall
 
 __all__ = [
     "AccountUsage",
@@ -21,6 +21,6 @@ __all__ = [
     "CallEvent",
     "CallRecord",
     "ExoPhone",
-    "Hint",
     "Listening",
+    "UnverifiedCall",
 ]

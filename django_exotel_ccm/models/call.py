@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.choices import Outcome, State
+from django_exotel_ccm.choices import Origin, Outcome, State
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.phone_numbers import contains_number, mask
@@ -66,6 +66,9 @@ class CallRecord(models.Model):
         help_text=_("Our own name for the call."),
     )
     account = models.CharField(_("account"), max_length=50, help_text=_("The Exotel account, by its alias."))
+    origin = models.CharField(
+        _("origin"), max_length=10, choices=Origin, default=Origin.HERE, help_text=_("Where the call was placed.")
+    )
     agent = models.ForeignKey(
         Agent,
         models.SET_NULL,
@@ -191,18 +194,13 @@ class CallRecord(models.Model):
         editable=False,
         help_text=_("Everything known, joined; the columns show it."),
     )
-    lease_until = models.DateTimeField(
-        _("leased until"),
-        null=True,
-        help_text=_("Until then the process that placed the call looks after it."),
-    )
     next_check_at = models.DateTimeField(
         _("next check"),
         null=True,
         db_index=True,
         help_text=_("When exotel_reconcile looks after the call next; empty when nothing is due."),
     )
-    details_at = models.DateTimeField(
+    details_check_at = models.DateTimeField(
         _("asks next"), null=True, help_text=_("When Exotel is to be asked about the call.")
     )
     announce_at = models.DateTimeField(
@@ -255,13 +253,13 @@ class CallRecord(models.Model):
         return self.state in (State.ENDED, State.REFUSED)
 
     @property
-    def is_placed_elsewhere(self) -> bool:
+    def is_external(self) -> bool:
         """Whether the call was not placed by this system: Exotel told us of it."""
-        return self.lease_until is None
+        return self.origin == Origin.EXTERNAL
 
-    def plan(self) -> None:
+    def update_next_check(self) -> None:
         """Have ``next_check_at`` be the earlier of what is due: asking Exotel, and telling receivers."""
-        due = [moment for moment in (self.details_at, self.announce_at) if moment is not None]
+        due = [moment for moment in (self.details_check_at, self.announce_at) if moment is not None]
         self.next_check_at = min(due, default=None)
 
     def redact(self, number: str) -> None:

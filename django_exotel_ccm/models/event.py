@@ -38,7 +38,7 @@ class CallEvent(models.Model):
     account = models.CharField(
         _("account"), max_length=50, blank=True, help_text=_("The account whose own URL it came to, by its alias.")
     )
-    kind = models.CharField(_("kind"), max_length=10, choices=EventKind, help_text=_("Where it came from."))
+    kind = models.CharField(_("kind"), max_length=12, choices=EventKind, help_text=_("Where it came from."))
     authentication = models.CharField(
         _("authentication"), max_length=12, choices=Authentication, help_text=_("What vouches for it.")
     )

@@ -72,8 +72,7 @@ def draft(arguments: dict[str, Any]) -> CallRecord:
         placed_by_label=label_of(placed_by),
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
         created_at=now,
-        lease_until=now + LEASE,
-        details_at=now + LEASE,
+        details_check_at=now + LEASE,
         next_check_at=now + LEASE,
         recording_requested=bool(arguments["recording"]),
     )

@@ -13,10 +13,10 @@ from django.db import router
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_exotel_ccm.choices import AnnouncementState, EventReason, HintReason, SignalName
+from django_exotel_ccm.choices import AnnouncementState, EventReason, SignalName, UnverifiedReason
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
 from django_exotel_ccm.services.committing import commit
@@ -24,7 +24,7 @@ from django_exotel_ccm.services.tracking import lock, rebuild
 
 BATCH = 100
 BODIES = 500
-APPLIED = Q(reason__in=("", EventReason.HINT))
+APPLIED = Q(reason__in=("", EventReason.UNVERIFIED))
 
 
 # Old raw bodies.
@@ -170,8 +170,8 @@ class _Erasure:
         sid = as_object(stored.facts).get("call_sid")
         if stored.account and sid:
             # Call Details would bring the number back.
-            hints = Hint.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
-            hints.update(code=HintReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+            hints = UnverifiedCall.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
+            hints.update(code=UnverifiedReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
         if call is not None and stored.call_id is not None:
             rebuild(call, None, self.using)
 

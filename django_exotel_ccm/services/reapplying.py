@@ -14,12 +14,12 @@ from django_exotel_ccm.services.committing import commit
 from django_exotel_ccm.services.tracking import UNREADABLE, lock, rebuild
 
 #: What can be applied again: it has a reason, and is no mere hint.
-APPLICABLE = ~Q(reason__in=("", EventReason.HINT)) & ~Q(authentication=Authentication.ACCOUNT_URL)
+APPLICABLE = ~Q(reason__in=("", EventReason.UNVERIFIED)) & ~Q(authentication=Authentication.ACCOUNT_URL)
 
 
 def is_applicable(event: CallEvent) -> bool:
     """Say whether ``event`` is one of those that :data:`APPLICABLE` finds."""
-    return event.reason not in ("", EventReason.HINT) and event.authentication != Authentication.ACCOUNT_URL
+    return event.reason not in ("", EventReason.UNVERIFIED) and event.authentication != Authentication.ACCOUNT_URL
 
 
 def apply_again(event: CallEvent) -> CallEvent:

@@ -97,7 +97,7 @@ def _ask_for_a_fresh_address(call: CallRecord) -> bool:
         return False
     calls = CallRecord.objects.using(router.db_for_write(CallRecord))
     now = timezone.now()
-    calls.filter(pk=call.pk, details_at=None).update(details_at=now, next_check_at=now)
+    calls.filter(pk=call.pk, details_check_at=None).update(details_check_at=now, next_check_at=now)
     return True
 
 

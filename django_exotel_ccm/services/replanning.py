@@ -23,8 +23,8 @@ def plan_again(call: CallRecord, claimed: datetime.datetime | None) -> CallRecor
 
     def work(locked: CallRecord) -> None:
         locked.checks += 1
-        locked.details_at = scheduling.next_ask(locked, timezone.now())
-        if locked.details_at is None:
+        locked.details_check_at = scheduling.next_ask(locked, timezone.now())
+        if locked.details_check_at is None:
             _give_up(locked)
 
     return _replan(call, claimed, work)
@@ -42,14 +42,14 @@ def put_off(call: CallRecord, claimed: datetime.datetime | None, until: datetime
         if over:
             _give_up(locked)
         if not over or locked.account in accounts.aliases():
-            locked.details_at = until
+            locked.details_check_at = until
 
     return _replan(call, claimed, work)
 
 
 def _give_up(call: CallRecord) -> None:
     """Ask no more; in sight, if the end of the call is not known."""
-    call.details_at = None
+    call.details_check_at = None
     if not call.is_over:
         call.gave_up_at = call.gave_up_at or timezone.now()
 
@@ -61,9 +61,9 @@ def _replan(call: CallRecord, claimed: datetime.datetime | None, change: Callabl
         locked = lock(call.reference, using)
         if locked is None:  # deleted meanwhile
             return call
-        if locked.details_at == claimed:
+        if locked.details_check_at == claimed:
             change(locked)
-            locked.plan()
+            locked.update_next_check()
             locked.save(using=using, update_fields=PLANNED)
         return locked
 

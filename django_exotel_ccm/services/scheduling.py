@@ -68,10 +68,10 @@ def reschedule(call: CallRecord, *, moved: bool) -> None:
     """Plan anew after an event; ``moved`` says whether the call's state or sid changed by it."""
     if moved:
         call.checks, call.gave_up_at = 0, None
-        call.details_at = first_ask(call, timezone.now())
+        call.details_check_at = first_ask(call, timezone.now())
     elif not is_lacking(call):
-        call.details_at = None
-    call.plan()
+        call.details_check_at = None
+    call.update_next_check()
 
 
 def _heard_from_details(call: CallRecord) -> bool:

@@ -26,11 +26,11 @@ from django_exotel_ccm.services.scheduling import reschedule
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
-NOT_JOINED = frozenset({EventReason.UNKNOWN_CALL, EventReason.HINT})
+NOT_JOINED = frozenset({EventReason.UNKNOWN_CALL, EventReason.UNVERIFIED})
 UNREADABLE = frozenset(EventReason.values) - NOT_JOINED - {EventReason.ANOTHER_CALL}
 
 
-PLANNED = ("details_at", "announce_at", "next_check_at", "checks", "gave_up_at")
+PLANNED = ("details_check_at", "announce_at", "next_check_at", "checks", "gave_up_at")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from django_exotel_ccm.exotel.callbacks import Callback, read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.services.hints import record_hint
+from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
 from django_exotel_ccm.webhooks.authentication import AccountURL, AccountVoucher, SignedURL, Voucher
 
 logger = logging.getLogger("django_exotel_ccm.webhooks")
@@ -144,7 +144,7 @@ class AccountCallbackView(_KeepingView):
         """Keep what the body says, to be believed when Call Details say so too."""
         event.authentication, event.account = Authentication.ACCOUNT_URL, voucher.account
         event.event = lifecycle.event_of(callback.facts or CallFacts(), "")
-        record_hint(event, canonical=callback.canonical)
+        record_account_event(event, canonical=callback.canonical)
 
 
 def _read(request: HttpRequest) -> tuple[bytes, str]:

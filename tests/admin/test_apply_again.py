@@ -115,7 +115,7 @@ def test_what_still_cannot_be_applied_says_why(fields: dict[str, Any], said: str
     "fields",
     [
         {"reason": ""},
-        {"reason": EventReason.HINT, "authentication": Authentication.ACCOUNT_URL},
+        {"reason": EventReason.UNVERIFIED, "authentication": Authentication.ACCOUNT_URL},
         {"reason": EventReason.UNREADABLE, "authentication": Authentication.ACCOUNT_URL},
     ],
 )
@@ -143,9 +143,9 @@ def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> No
     unread.save()
     emptied = kept(call=call, reference=call.reference, reason=EventReason.NO_CALL, purged_at=timezone.now())
     stranger = kept(call=call, reference=call.reference, reason=EventReason.ANOTHER_CALL)
-    hint = kept(reason=EventReason.HINT, authentication=Authentication.ACCOUNT_URL)
+    unverified = kept(reason=EventReason.UNVERIFIED, authentication=Authentication.ACCOUNT_URL)
 
-    page = choose(desk, known, unknown, unread, emptied, stranger, hint, kept())
+    page = choose(desk, known, unknown, unread, emptied, stranger, unverified, kept())
 
     assert [
         said in page.text
@@ -156,7 +156,7 @@ def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> No
             "no call in the body Its raw body was emptied, so nothing can be read: it stays as it is.",
             "it names another call It is decided anew whether it is of this call.",
             "1 event is applied already.",
-            "1 event came to the account's own URL and is only a hint".replace("'", "&#x27;"),
+            "1 event came to the account's own URL and is not verified".replace("'", "&#x27;"),
             "No, take me back",
         )
     ] == [True] * 8

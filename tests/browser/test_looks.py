@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import AccountUsage, CallRecord, Hint, Listening
+from django_exotel_ccm.models import AccountUsage, CallRecord, Listening, UnverifiedCall
 from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_picture, log_in, violations
 
@@ -49,7 +49,6 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
         "ticket": tickets[0],
         "ticket_label": str(tickets[0]),
         "created_at": now,
-        "lease_until": now,
         "exophone_number": "+918000000700",
     }
     CallRecord.objects.create(**common, state=State.ENDED, outcome="completed", talk_time=102, total_duration=121)
@@ -90,20 +89,22 @@ def test_our_pages_are_readable(
 @pytest.fixture
 def books(host: Any) -> dict[str, str]:
     """The pages of what the app keeps for itself, while calls are due and nobody reconciles."""
-    names = ("callrecord", "hint", "accountusage", "listening")
+    names = ("callrecord", "unverifiedcall", "accountusage", "listening")
     host.user("meera", *(f"exotel_ccm.view_{name}" for name in names), agent=None)
     now = timezone.now()
     long_ago = now - datetime.timedelta(minutes=20)
     common = {"account": "default", "agent_label": "Asha", "created_at": long_ago, "customer_number": BY_HAND}
     call = CallRecord.objects.create(**common, state=State.ACTIVE, next_check_at=long_ago)
-    hint = Hint.objects.create(account="default", call_sid="7574eb90", heard_at=long_ago, next_check_at=now)
-    AccountUsage.objects.create(account="default", minute=long_ago, asked=60, failures=3, paused_until=now)
+    hint = UnverifiedCall.objects.create(account="default", call_sid="7574eb90", heard_at=long_ago, next_check_at=now)
+    AccountUsage.objects.create(
+        account="default", minute=long_ago, requests_this_minute=60, failures=3, paused_until=now
+    )
     Listening.objects.create(call=call, user_label="asha", byte_range="bytes=0-", listened_at=now)
     return {
         "neglected_calls": "/admin/exotel_ccm/callrecord/",
         "neglected_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
-        "hints": "/admin/exotel_ccm/hint/",
-        "hint": f"/admin/exotel_ccm/hint/{hint.pk}/change/",
+        "hints": "/admin/exotel_ccm/unverifiedcall/",
+        "hint": f"/admin/exotel_ccm/unverifiedcall/{hint.pk}/change/",
         "account_usage": "/admin/exotel_ccm/accountusage/",
         "listenings": "/admin/exotel_ccm/listening/",
     }

@@ -43,14 +43,14 @@ STEPS = {
     "fetching: recording opened": ("views.recording:open_recording", "after"),
     "fetching: listening written": ("views.recording:write_listening", "after"),
     "fetching: first piece read": ("exotel.fetching:OpenRecording.read", "after"),
-    "reconciling: due calls read": ("services.reconciling:_Pass._claim", "before"),
-    "reconciling: claimed": ("services.reconciling:_Pass._claim", "after"),
-    "reconciling: request counted": ("services.asking:ExotelClient.call_details", "before"),
-    "reconciling: details in hand": ("services.asking:ExotelClient.call_details", "after"),
+    "reconciling: due calls read": ("services.reconciliation.reconcile:_Pass._claim", "before"),
+    "reconciling: claimed": ("services.reconciliation.reconcile:_Pass._claim", "after"),
+    "reconciling: request counted": ("services.reconciliation.call_details:ExotelClient.call_details", "before"),
+    "reconciling: details in hand": ("services.reconciliation.call_details:ExotelClient.call_details", "after"),
     "reconciling: details inserted": ("services.tracking:_take_over", "before"),
     "reconciling: receiver told": ("services.tracking:announce", "after"),
-    "reconciling: details committed": ("services.reconciling:record_event", "after"),
-    "reconciling: planned": ("services.reconciling:plan_again", "after"),
+    "reconciling: details committed": ("services.reconciliation.reconcile:record_event", "after"),
+    "reconciling: planned": ("services.reconciliation.reconcile:plan_again", "after"),
 }
 
 
@@ -110,7 +110,7 @@ def serve(port: str) -> None:
 
 def reconcile() -> None:
     """Make one pass."""
-    from django_exotel_ccm.services.reconciling import reconcile
+    from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 
     reconcile()
 

@@ -17,13 +17,13 @@ from django.urls import reverse
 from django_exotel_ccm.choices import AnnouncementState, State
 from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, Listening
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
 from tests.crashes import story
 from tests.crashes.dying import NOWHERE, STEPS
 from tests.helpdesk.models import Ticket
-from tests.services.settling import finish, make_due
+from tests.services.reconciliation.due_calls import finish, make_due
 
 pytestmark = pytest.mark.postgres_only("what is lost when a process dies is a matter of the server's transactions")
 

@@ -14,13 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, HintReason, State
+from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, State, UnverifiedReason
 from django_exotel_ccm.management import progress
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.phone_numbers import contains_number
 from django_exotel_ccm.services import place_call, privacy
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
-from django_exotel_ccm.services.hints import record_hint
+from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
 from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
 from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed, record
@@ -33,7 +33,7 @@ Erase = Callable[[], str]
 OTHER = "+919000001002"
 RECORDING = "https://recordings.exotel.com/exotelrecordings/acme/secret.mp3"
 TELLS_ALL = {"customer_details": {"contact_uri": CUSTOMER}, "recordings": [RECORDING], "custom_field": CUSTOMER}
-ACCOUNT_URL = {"account": "default", "authentication": Authentication.ACCOUNT_URL, "reason": EventReason.HINT}
+ACCOUNT_URL = {"account": "default", "authentication": Authentication.ACCOUNT_URL, "reason": EventReason.UNVERIFIED}
 KEPT = ("state", "outcome", "call_sid", "started_at", "answered_at", "ended_at", "total_duration", "talk_time")
 differs = pytest.mark.books_differ("the customer is erased")
 
@@ -162,18 +162,20 @@ def test_reported_call_is_not_asked_about_any_more(erase: Erase, db: None) -> No
     def report(raw: str) -> None:
         facts = {"call_sid": SID, "customer_number": CUSTOMER, "recordings": [RECORDING]}
         given = {"kind": "callback", "event": "terminal", "received_at": timezone.now(), **ACCOUNT_URL}
-        record_hint(CallEvent(facts=facts, raw=f"{CUSTOMER} {raw}".encode(), **given))
+        record_account_event(CallEvent(facts=facts, raw=f"{CUSTOMER} {raw}".encode(), **given))
 
     report("once")
-    Hint.objects.create(account="default", call_sid="other", heard_at=timezone.now(), next_check_at=timezone.now())
+    UnverifiedCall.objects.create(
+        account="default", call_sid="other", heard_at=timezone.now(), next_check_at=timezone.now()
+    )
 
     erase()
     report("again")
 
     assert CallEvent.objects.count() == 2
     assert_nothing_left()
-    hints = {hint.call_sid: hint for hint in Hint.objects.all()}
-    assert (hints[SID].next_check_at, hints[SID].code) == (None, HintReason.ERASED)
+    hints = {hint.call_sid: hint for hint in UnverifiedCall.objects.all()}
+    assert (hints[SID].next_check_at, hints[SID].code) == (None, UnverifiedReason.ERASED)
     assert hints[SID].gave_up_at is not None
     assert hints["other"].next_check_at is not None
 

@@ -69,7 +69,7 @@ def test_event_without_body_is_not_marked_purged(received: Callable[..., CallEve
 
 def test_bodies_not_applied_stay_unless_asked_for(received: Callable[..., CallEvent], run: Run) -> None:
     received(91)
-    received(91, reason=EventReason.HINT)
+    received(91, reason=EventReason.UNVERIFIED)
     received(91, reason=EventReason.UNREADABLE)
     received(91, reason=EventReason.UNKNOWN_CALL)
 

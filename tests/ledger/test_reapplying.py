@@ -122,7 +122,7 @@ def test_a_body_that_was_emptied_is_what_was_read_of_it(real_calls: Calls) -> No
     assert apply_again(unread).reason == EventReason.UNREADABLE
 
 
-@pytest.mark.parametrize("reason", [EventReason.HINT, EventReason.UNREADABLE])
+@pytest.mark.parametrize("reason", [EventReason.UNVERIFIED, EventReason.UNREADABLE])
 def test_what_came_to_the_account_s_own_url_is_no_proof(reason: str, real_calls: Calls) -> None:
     call = real_calls.requested()
     event = kept(call, body_of(), reason)

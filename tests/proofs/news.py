@@ -44,7 +44,7 @@ class News:
 
     @property
     def authentication(self) -> Authentication:
-        ours = self.kind in (EventKind.LEASE, EventKind.POLICY)
+        ours = self.kind in (EventKind.NO_RESPONSE, EventKind.POLICY)
         return Authentication.OURSELVES if ours else Authentication.CREDENTIALS
 
     def facts(self) -> CallFacts:
@@ -99,7 +99,7 @@ def unconfirmed(seconds: int = 1) -> News:
 
 
 def lease(seconds: int = 100) -> News:
-    return News(name="lease", seconds=seconds, kind=EventKind.LEASE, verdict=State.UNCONFIRMED)
+    return News(name="lease", seconds=seconds, kind=EventKind.NO_RESPONSE, verdict=State.UNCONFIRMED)
 
 
 def policy() -> News:

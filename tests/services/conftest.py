@@ -8,7 +8,7 @@ import pytest
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
-from tests.services.settling import finish, make_due
+from tests.services.reconciliation.due_calls import finish, make_due
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def notes() -> str:
 def due(call: CallRecord) -> datetime.datetime | None:
     """Return when receivers of the call are called next, and check that the call is looked after by then."""
     call.refresh_from_db()
-    assert call.next_check_at == min((one for one in (call.announce_at, call.details_at) if one), default=None)
+    assert call.next_check_at == min((one for one in (call.announce_at, call.details_check_at) if one), default=None)
     return call.announce_at
 
 

@@ -19,7 +19,7 @@ from django_exotel_ccm.simulator.scripts import BY_HAND
 from tests.children import child
 from tests.crashes.dying import NOWHERE
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.settling import make_due
+from tests.services.reconciliation.due_calls import make_due
 from tests.storms.comparing import Verdict, acknowledged_by, judge
 from tests.storms.serving import drain, web
 

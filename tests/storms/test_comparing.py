@@ -13,7 +13,7 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
 from tests.helpdesk.models import Ticket
-from tests.services.settling import finish
+from tests.services.reconciliation.due_calls import finish
 from tests.storms.comparing import acknowledged_by, judge
 
 NOBODY_ANSWERS = "+919000001002"

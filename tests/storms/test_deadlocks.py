@@ -19,10 +19,10 @@ from django.db.models.functions import Concat
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import AnnouncementState, State
 from django_exotel_ccm.models import Announcement, CallEvent
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.crashes import story
 from tests.helpdesk.models import Ticket
-from tests.services.settling import make_due
+from tests.services.reconciliation.due_calls import make_due
 from tests.storms.clients import Client, is_kept
 from tests.storms.told import accepted, callback
 

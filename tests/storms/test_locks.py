@@ -13,10 +13,10 @@ from django.db.models import F
 
 from django_exotel_ccm.choices import AnnouncementState, EventKind, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.crashes import story
 from tests.helpdesk.models import Ticket
-from tests.services.settling import make_due
+from tests.services.reconciliation.due_calls import make_due
 from tests.storms.clients import Callback, Client
 from tests.storms.told import accepted, callback
 

@@ -18,13 +18,13 @@ from django.utils import timezone
 from django_exotel_ccm.choices import EventKind, State
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.services import place_call, placing
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
 from tests.conftest import AGENT, EXOPHONE
 from tests.crashes import story
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.settling import finish, make_due
+from tests.services.reconciliation.due_calls import finish, make_due
 from tests.storms.clients import Callback, Client, Statuses, pour
 from tests.storms.outages import Server, moved_to, server
 from tests.storms.serving import Web, web

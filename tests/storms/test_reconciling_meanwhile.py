@@ -15,13 +15,13 @@ from django.db import OperationalError, connection
 from django_exotel_ccm.choices import EventKind
 from django_exotel_ccm.models import Agent, CallEvent, ExoPhone
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
 from tests.conftest import EXOPHONE
 from tests.crashes.dying import NOWHERE
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.settling import asked, finish, make_due
+from tests.services.reconciliation.due_calls import asked, finish, make_due
 from tests.storms.clients import Callback, pour
 from tests.storms.comparing import judge, reference_in
 from tests.storms.serving import Web

@@ -12,9 +12,9 @@ from django_exotel_ccm import links
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.helpdesk.models import Ticket
-from tests.services.settling import make_due
+from tests.services.reconciliation.due_calls import make_due
 from tests.storms.clients import Callback
 
 TIMES = {"start_time": "2026-02-11 11:12:12+05:30", "end_time": "2026-02-11 11:14:58+05:30"}
@@ -45,7 +45,7 @@ def callback(call: CallRecord, sid: str, event: str, number: int = 0, said: dict
 
 def tell_the_rest() -> None:
     """Call the receivers that were left out of a last try to commit; nobody is asked anything."""
-    CallRecord.objects.update(details_at=None)
+    CallRecord.objects.update(details_check_at=None)
     make_due()
     reconcile()
 
@@ -53,7 +53,7 @@ def tell_the_rest() -> None:
 def accepted(sid: str, ticket: Ticket | None = None, **fields: Any) -> CallRecord:
     """Return a call about the ticket that Exotel accepted under ``sid``."""
     now = timezone.now()
-    fields |= {"account": "default", "created_at": now, "lease_until": now}
+    fields |= {"account": "default", "created_at": now}
     call = CallRecord.objects.create(**fields, **({"ticket": ticket} if ticket else {}))
     record_event(
         CallEvent(

@@ -25,7 +25,6 @@ def earlier_call(desk: Desk, ticket: Any, number: str = BY_HAND, **fields: Any) 
             "customer_number": number,
             "placed_by": desk.user,
             "created_at": timezone.now(),
-            "lease_until": timezone.now(),
             **fields,
         }
     )

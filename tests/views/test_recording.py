@@ -386,7 +386,7 @@ def test_an_address_whose_signature_has_run_out_is_asked_for_anew(
 
     assert (said.status_code, said.content.decode().strip()) == answer
     call.refresh_from_db()
-    assert (call.next_check_at is not None, call.details_at is not None) == (asks, asks)
+    assert (call.next_check_at is not None, call.details_check_at is not None) == (asks, asks)
 
 
 def test_a_recording_that_is_not_ready_alarms_nobody(playing: Playing, caplog: pytest.LogCaptureFixture) -> None:

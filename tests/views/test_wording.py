@@ -22,7 +22,7 @@ class Seeing:
 
 def said(user: Any = None, **fields: Any) -> str:
     with time_machine.travel(NOON + datetime.timedelta(minutes=1), tick=False):
-        told = {"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON, "lease_until": NOON}
+        told = {"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON}
         call = CallRecord(**{**told, **fields})
         return describe(call, user or Seeing())
 

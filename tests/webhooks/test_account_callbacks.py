@@ -20,8 +20,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import links, signals
-from django_exotel_ccm.choices import Authentication, EventKind, EventReason, HintReason, State
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
+from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State, UnverifiedReason
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.committing import TRIES
 from django_exotel_ccm.webhooks.views import LARGEST, AccountCallbackView
 from tests.webhooks.conftest import SID, Calls, body_of, raw_of
@@ -53,7 +53,7 @@ def heard() -> list[CallEvent]:
 def everything(call: CallRecord) -> dict[str, Any]:
     """All columns of a call but those that say when it is looked after."""
     record = CallRecord.objects.get(pk=call.pk)
-    names = {field.attname for field in CallRecord._meta.concrete_fields} - {"details_at", "next_check_at"}
+    names = {field.attname for field in CallRecord._meta.concrete_fields} - {"details_check_at", "next_check_at"}
     return {name: getattr(record, name) for name in names}
 
 
@@ -92,7 +92,7 @@ def test_any_other_url_is_refused_without_a_query_and_with_the_body_unread(
 
     assert response.status_code == 403
     assert not CallEvent.objects.exists()
-    assert not Hint.objects.exists()
+    assert not UnverifiedCall.objects.exists()
     assert "was refused" in caplog.text
     assert token not in caplog.text
 
@@ -152,7 +152,7 @@ def test_each_account_of_the_settings_has_its_own(calls: Calls, settings: Any) -
     unknown = calls.client.post(account_url("default"), body_of(), content_type=JSON)
 
     assert (known.status_code, unknown.status_code) == (200, 403)
-    assert (heard()[0].account, Hint.objects.get().account) == (alias, alias)
+    assert (heard()[0].account, UnverifiedCall.objects.get().account) == (alias, alias)
 
 
 def test_neither_csrf_nor_the_host_s_transactions_reach_it(real_calls: Calls, monkeypatch: Any) -> None:
@@ -162,7 +162,7 @@ def test_neither_csrf_nor_the_host_s_transactions_reach_it(real_calls: Calls, mo
 
     assert tell(real_calls).status_code == 200
 
-    assert Hint.objects.count() == 1
+    assert UnverifiedCall.objects.count() == 1
 
 
 # What is kept.
@@ -178,7 +178,7 @@ def test_what_is_told_is_kept_raw_and_changes_nothing(calls: Calls, receivers: C
     [event] = heard()
     assert (response.status_code, response.json()) == (200, {"status": "kept"})
     assert (event.kind, event.account, event.reference, event.call) == (EventKind.CALLBACK, "default", None, None)
-    assert (event.event, event.reason, raw_of(event)) == ("terminal", EventReason.HINT, body_of())
+    assert (event.event, event.reason, raw_of(event)) == ("terminal", EventReason.UNVERIFIED, body_of())
     assert event.facts["call_sid"] == SID
     assert not CallRecord.objects.exists()
     assert told == []
@@ -187,7 +187,7 @@ def test_what_is_told_is_kept_raw_and_changes_nothing(calls: Calls, receivers: C
 def test_of_a_call_that_is_not_known_there_is_a_hint_due_in_two_minutes(calls: Calls) -> None:
     tell(calls)
 
-    hint = Hint.objects.get()
+    hint = UnverifiedCall.objects.get()
     assert (hint.account, hint.call_sid, hint.checks, hint.call, hint.gave_up_at) == ("default", SID, 0, None, None)
     assert hint.heard_at == heard()[0].received_at
     assert hint.next_check_at is not None
@@ -196,12 +196,12 @@ def test_of_a_call_that_is_not_known_there_is_a_hint_due_in_two_minutes(calls: C
 
 def test_several_news_of_one_call_are_one_hint(calls: Calls) -> None:
     tell(calls, body_of("answered"))
-    first = Hint.objects.get()
+    first = UnverifiedCall.objects.get()
 
     tell(calls, body_of("terminal"))
     tell(calls, body_of("terminal", call_status="completed"))
 
-    again = Hint.objects.get()
+    again = UnverifiedCall.objects.get()
     assert len(heard()) == 3
     assert (again.pk, again.heard_at, again.next_check_at) == (first.pk, first.heard_at, first.next_check_at)
 
@@ -226,7 +226,7 @@ def test_the_same_told_to_another_account_or_to_a_call_is_other_news(calls: Call
 
     assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 3
     assert [(event.account, event.call) for event in heard()] == [("default", call), ("sales", None)]
-    assert Hint.objects.get().account == "sales"
+    assert UnverifiedCall.objects.get().account == "sales"
 
 
 @pytest.mark.parametrize("name", READ)
@@ -236,8 +236,8 @@ def test_a_body_of_a_call_in_any_documented_shape_is_a_hint(name: str, calls: Ca
     response = calls.client.generic("POST", account_url(), body, content_type)
 
     [event] = heard()
-    assert (response.status_code, raw_of(event), event.reason) == (200, body, EventReason.HINT)
-    assert Hint.objects.get().call_sid == SID
+    assert (response.status_code, raw_of(event), event.reason) == (200, body, EventReason.UNVERIFIED)
+    assert UnverifiedCall.objects.get().call_sid == SID
 
 
 @pytest.mark.parametrize("name", UNREAD)
@@ -248,15 +248,15 @@ def test_a_body_of_nothing_is_kept_with_its_own_reason(name: str, calls: Calls) 
 
     [event] = heard()
     assert (response.status_code, raw_of(event), event.reason, event.facts) == (200, body, reason, {})
-    assert not Hint.objects.exists()
+    assert not UnverifiedCall.objects.exists()
 
 
 @pytest.mark.parametrize("sid", [None, "", "null", 5 * [1], "s" * 65, ".", "..", "a b", "../x"])
 def test_without_a_usable_sid_there_is_nothing_to_ask_about(sid: Any, calls: Calls) -> None:
     assert tell(calls, body_of("terminal", sid)).status_code == 200
 
-    assert [event.reason for event in heard()] == [EventReason.HINT]
-    assert not Hint.objects.exists()
+    assert [event.reason for event in heard()] == [EventReason.UNVERIFIED]
+    assert not UnverifiedCall.objects.exists()
 
 
 @pytest.mark.parametrize(("size", "status"), [(LARGEST, 200), (LARGEST + 1, 413)])
@@ -287,55 +287,55 @@ def test_a_chunked_body_is_taken_from_a_server_that_hands_it_over(calls: Calls) 
 def test_of_a_call_that_we_know_it_is_shown_and_has_exotel_asked_soon(calls: Calls) -> None:
     call = calls.accepted()
     before = everything(call)
-    assert call.details_at is not None
-    assert call.details_at > timezone.now() + 2 * TWO_MINUTES
+    assert call.details_check_at is not None
+    assert call.details_check_at > timezone.now() + 2 * TWO_MINUTES
 
     assert tell(calls, body_of("terminal", call_status="completed")).status_code == 200
 
     assert everything(call) == before
     [event] = heard()
-    assert (event.call, event.reason) == (call, EventReason.HINT)
+    assert (event.call, event.reason) == (call, EventReason.UNVERIFIED)
     record = calls.reread(call)
-    assert record.details_at is not None
-    assert abs(record.details_at - timezone.now() - TWO_MINUTES) < 5 * SECOND
-    assert record.next_check_at == record.details_at
-    assert not Hint.objects.exists()
+    assert record.details_check_at is not None
+    assert abs(record.details_check_at - timezone.now() - TWO_MINUTES) < 5 * SECOND
+    assert record.next_check_at == record.details_check_at
+    assert not UnverifiedCall.objects.exists()
 
 
 def test_a_call_that_is_asked_about_sooner_anyway_keeps_its_plan(calls: Calls) -> None:
     call = calls.accepted()
     soon = timezone.now() + datetime.timedelta(seconds=20)
-    CallRecord.objects.filter(pk=call.pk).update(details_at=soon, next_check_at=soon)
-    planned = calls.reread(call).details_at
+    CallRecord.objects.filter(pk=call.pk).update(details_check_at=soon, next_check_at=soon)
+    planned = calls.reread(call).details_check_at
 
     tell(calls)
 
-    assert calls.reread(call).details_at == planned
+    assert calls.reread(call).details_check_at == planned
 
 
 def test_of_a_call_that_has_told_all_nothing_more_is_asked(calls: Calls) -> None:
     call = calls.accepted()
     end = {"call_status": "completed", "total_talk_time": 42, "end_time": "2026-02-11 11:14:58+05:30"}
     calls.deliver(call, body_of("terminal", **end))
-    assert calls.reread(call).details_at is None
+    assert calls.reread(call).details_check_at is None
 
     tell(calls, body_of("terminal", call_status="failed"))
 
     record = calls.reread(call)
-    assert (record.details_at, record.next_check_at, record.outcome) == (None, None, "completed")
+    assert (record.details_check_at, record.next_check_at, record.outcome) == (None, None, "completed")
     assert heard()[0].call == call
 
 
 def test_the_same_sid_in_another_account_is_another_call(calls: Calls, settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"}}
     call = calls.accepted(account="sales")
-    plan = call.details_at
+    plan = call.details_check_at
 
     tell(calls)
 
     assert heard()[0].call is None
-    assert Hint.objects.get().account == "default"
-    assert calls.reread(call).details_at == plan
+    assert UnverifiedCall.objects.get().account == "default"
+    assert calls.reread(call).details_check_at == plan
 
 
 def test_a_hint_is_never_joined_however_often_its_call_is_rebuilt(calls: Calls) -> None:
@@ -347,7 +347,7 @@ def test_a_hint_is_never_joined_however_often_its_call_is_rebuilt(calls: Calls) 
 
     record = calls.reread(call)
     assert (record.state, record.outcome, record.talk_time) == (State.ACTIVE, "", None)
-    assert heard()[0].reason == EventReason.HINT
+    assert heard()[0].reason == EventReason.UNVERIFIED
     assert not Announcement.objects.filter(key="ended").exists()
 
 
@@ -360,14 +360,14 @@ def test_what_is_told_of_an_erased_customer_is_kept_without_them(erased: str, ca
         calls.accepted(erased_at=timezone.now())
     else:
         tell(calls, body_of("answered"))
-        Hint.objects.update(code=HintReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+        UnverifiedCall.objects.update(code=UnverifiedReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
 
     tell(calls, body_of("terminal", customer_details={"number": "+919000001001"}, call_status="completed"))
 
     event = heard()[-1]
     assert (raw_of(event), event.facts.get("customer_number"), event.facts["status"]) == (b"", None, "completed")
     assert event.purged_at is not None
-    assert not Hint.objects.exclude(next_check_at=None).exists()
+    assert not UnverifiedCall.objects.exclude(next_check_at=None).exists()
 
 
 # What it costs, and at once.
@@ -401,7 +401,7 @@ def test_sixteen_news_of_one_call_at_once_are_one_hint(live_server: Any, real_ca
 
     assert statuses == [200] * 16
     assert len(heard()) == 8
-    assert Hint.objects.get().call_sid == SID
+    assert UnverifiedCall.objects.get().call_sid == SID
 
 
 @pytest.mark.parametrize("failures", [1, TRIES - 1])
@@ -410,7 +410,7 @@ def test_a_failure_that_passes_is_not_seen_outside(failures: int, real_calls: Ca
         response = tell(real_calls)
 
     assert response.status_code == 200
-    assert (len(heard()), Hint.objects.count()) == (1, 1)
+    assert (len(heard()), UnverifiedCall.objects.count()) == (1, 1)
 
 
 def test_a_failure_that_lasts_is_answered_503(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
@@ -418,7 +418,7 @@ def test_a_failure_that_lasts_is_answered_503(real_calls: Calls, caplog: pytest.
         response = tell(real_calls)
 
     assert (response.status_code, response.json()) == (503, {"detail": "Not stored; send it again."})
-    assert (heard(), Hint.objects.count()) == ([], 0)
+    assert (heard(), UnverifiedCall.objects.count()) == ([], 0)
     assert "account 'default'" in caplog.text
 
 
@@ -429,11 +429,11 @@ def test_a_failure_that_lasts_is_answered_503(real_calls: Calls, caplog: pytest.
 def test_news_of_a_call_that_was_given_up_has_it_asked_about_once_more(calls: Calls, *, gave_up: bool) -> None:
     tell(calls, body_of("answered"))
     then = timezone.now() - datetime.timedelta(days=2)
-    Hint.objects.update(next_check_at=None, gave_up_at=then if gave_up else None, heard_at=then)
+    UnverifiedCall.objects.update(next_check_at=None, gave_up_at=then if gave_up else None, heard_at=then)
 
     tell(calls, body_of("terminal"))
 
-    hint = Hint.objects.get()
+    hint = UnverifiedCall.objects.get()
     assert hint.gave_up_at is None
     assert hint.next_check_at is not None
     assert hint.heard_at == then

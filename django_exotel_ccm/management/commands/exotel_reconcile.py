@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress
-from django_exotel_ccm.services.reconciling import Report, forever, reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import Report, forever, reconcile
 
 EVERY = 10.0  # seconds between two passes
 

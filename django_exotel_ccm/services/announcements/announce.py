@@ -163,5 +163,5 @@ def _update_plan(call: CallRecord, rows: list[Announcement], using: str) -> None
     if not due:
         return
     call.announce_at = min([*due, call.announce_at] if call.announce_at is not None else due)
-    call.plan()
+    call.update_next_check()
     call.save(using=using, update_fields=["announce_at", "next_check_at"])

@@ -213,7 +213,7 @@ def _update_plan(call_pk: int, using: str) -> int:
 
 def _save_plan(call: CallRecord, moment: datetime.datetime | None, using: str) -> None:
     call.announce_at = moment
-    call.plan()
+    call.update_next_check()
     call.save(using=using, update_fields=["announce_at", "next_check_at"])
 
 

@@ -15,14 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import links, signals
-from django_exotel_ccm.choices import EventKind, EventReason, HintReason, State
-from django_exotel_ccm.models import CallRecord, Hint
+from django_exotel_ccm.choices import EventKind, EventReason, State, UnverifiedReason
+from django_exotel_ccm.models import CallRecord, UnverifiedCall
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.conftest import AGENT, EXOPHONE
 from tests.factories import record_callback
-from tests.services.settling import asked, finish, make_due
+from tests.services.reconciliation.due_calls import asked, finish, make_due
 
 CUSTOMER = "+919000001001"
 
@@ -47,7 +47,7 @@ def report(sid: str, event: str = "terminal") -> None:
 
 
 def hints_due() -> None:
-    Hint.objects.exclude(next_check_at=None).update(next_check_at=timezone.now())
+    UnverifiedCall.objects.exclude(next_check_at=None).update(next_check_at=timezone.now())
 
 
 @pytest.mark.books_differ("another system placed the call")
@@ -72,9 +72,9 @@ def test_a_call_placed_elsewhere_becomes_a_record_with_all_that_exotel_tells(
     assert (done.confirmed, done.asked, asked(exotel)) == (1, 1, [sid])
     assert (call.call_sid, call.state, call.outcome, call.talk_time) == (sid, State.ENDED, "completed", 42)
     assert (call.agent, call.customer_number, call.ticket) == (agent, CUSTOMER, ticket)
-    assert call.is_placed_elsewhere
+    assert call.is_external
     assert heard == [("completed", ticket)]
-    assert Hint.objects.get().call == call
+    assert UnverifiedCall.objects.get().call == call
 
 
 @pytest.mark.books_differ("another system placed the call")
@@ -95,7 +95,7 @@ def test_a_call_found_while_it_goes_on_is_followed_to_its_end(host: Any, exotel:
     call = CallRecord.objects.get()
     assert (call.state, call.outcome) == (State.ENDED, "completed")
     assert len(asked(exotel)) == 2
-    assert [event.reason for event in call.events.order_by("pk")] == ["", EventReason.HINT, ""]
+    assert [event.reason for event in call.events.order_by("pk")] == ["", EventReason.UNVERIFIED, ""]
 
 
 @pytest.mark.books_differ("somebody told of a call that never was")
@@ -106,7 +106,7 @@ def test_a_call_that_never_was_becomes_none(host: Any, exotel: Simulator) -> Non
     reconcile()
 
     assert not CallRecord.objects.exists()
-    assert Hint.objects.get().code == HintReason.NOT_FOUND
+    assert UnverifiedCall.objects.get().code == UnverifiedReason.NOT_FOUND
 
 
 @pytest.mark.books_differ("the account's own URL was told too")
@@ -129,19 +129,19 @@ def test_a_call_of_which_the_account_s_url_tells_before_our_answer_is_there_gets
     report(sid)
     hints_due()
     early = reconcile()
-    withheld = Hint.objects.get()
+    withheld = UnverifiedCall.objects.get()
     placing.join(20)
 
-    assert (early.asked, early.confirmed, withheld.code) == (1, 0, HintReason.MAY_BE_OURS)
+    assert (early.asked, early.confirmed, withheld.code) == (1, 0, UnverifiedReason.MAY_BE_OURS)
     call = CallRecord.objects.get()
     assert (call.call_sid, call.state, len(posts())) == (sid, State.ACTIVE, 1)
-    assert not call.is_placed_elsewhere
+    assert not call.is_external
 
     hints_due()
     late = reconcile()
 
     assert (late.asked, late.confirmed) == (0, 0)
-    assert (Hint.objects.get().call, Hint.objects.get().code) == (call, "")
+    assert (UnverifiedCall.objects.get().call, UnverifiedCall.objects.get().code) == (call, "")
     assert list(CallRecord.objects.all()) == [call]
 
 
@@ -155,7 +155,7 @@ def test_a_call_whose_answer_had_no_sid_gets_no_twin_and_its_sid_by_its_own_url(
         report(sid)
         hints_due()
         reconcile()
-    assert (call.state, Hint.objects.get().code) == (State.UNCONFIRMED, HintReason.MAY_BE_OURS)
+    assert (call.state, UnverifiedCall.objects.get().code) == (State.UNCONFIRMED, UnverifiedReason.MAY_BE_OURS)
     assert list(CallRecord.objects.all()) == [call]
 
     record_callback(call, "terminal", call_sid=sid)
@@ -164,7 +164,7 @@ def test_a_call_whose_answer_had_no_sid_gets_no_twin_and_its_sid_by_its_own_url(
     reconcile()
 
     call.refresh_from_db()
-    assert (call.state, call.outcome, Hint.objects.get().call) == (State.ENDED, "completed", call)
+    assert (call.state, call.outcome, UnverifiedCall.objects.get().call) == (State.ENDED, "completed", call)
     assert CallRecord.objects.count() == 1
     assert call.events.filter(kind=EventKind.DETAILS).count() == 1
 

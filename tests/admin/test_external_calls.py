@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallEvent, CallRecord, Hint
+from django_exotel_ccm.models import CallEvent, CallRecord, UnverifiedCall
 from tests.admin.desk import SEES_CALLS, SEES_NUMBERS, Desk, Page
 
-VIEWS = ("exotel_ccm.view_hint", SEES_CALLS, SEES_NUMBERS, "exotel_ccm.view_callevent")
+VIEWS = ("exotel_ccm.view_unverifiedcall", SEES_CALLS, SEES_NUMBERS, "exotel_ccm.view_callevent")
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def reader(host: Any) -> Desk:
     return Desk(host.user("meera", *VIEWS, agent=None))
 
 
-def make_hint(number: int = 0, **fields: Any) -> Hint:
+def make_hint(number: int = 0, **fields: Any) -> UnverifiedCall:
     now = timezone.now()
     told = {"account": "default", "call_sid": f"{number:032x}", "heard_at": now, "next_check_at": now}
-    return Hint.objects.create(**{**told, **fields})
+    return UnverifiedCall.objects.create(**{**told, **fields})
 
 
 def make_call(**fields: Any) -> CallRecord:
@@ -34,7 +34,7 @@ def make_call(**fields: Any) -> CallRecord:
 
 
 def listed(desk: Desk, query: str = "") -> Page:
-    return desk.get(reverse("admin:exotel_ccm_hint_changelist") + query)
+    return desk.get(reverse("admin:exotel_ccm_unverifiedcall_changelist") + query)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_each_hint_says_how_it_stands(fields: dict[str, Any], words: str, reader
     hint = make_hint(**fields)
 
     in_list = listed(reader)
-    page = reader.get(reverse("admin:exotel_ccm_hint_change", args=[hint.pk]))
+    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[hint.pk]))
 
     assert words in in_list.text
     assert words in page.text
@@ -67,7 +67,7 @@ def test_a_confirmed_hint_leads_to_its_call(reader: Desk) -> None:
     call = make_call()
     hint = make_hint(call=call, next_check_at=None)
 
-    page = reader.get(reverse("admin:exotel_ccm_hint_change", args=[hint.pk]))
+    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[hint.pk]))
 
     assert "confirmed: the call is in the records" in page.text
     assert page.links[str(call.reference)] == reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
@@ -99,7 +99,7 @@ def test_a_hint_is_found_by_its_sid(reader: Desk) -> None:
 def test_who_lacks_the_permission_sees_no_hints(host: Any) -> None:
     desk = Desk(host.user("ravi", SEES_CALLS, agent=None))
 
-    desk.get(reverse("admin:exotel_ccm_hint_changelist"))
+    desk.get(reverse("admin:exotel_ccm_unverifiedcall_changelist"))
 
     assert desk.response.status_code == 403
 
@@ -121,7 +121,7 @@ def test_the_list_costs_the_same_queries_for_few_and_for_many(reader: Desk) -> N
 
 
 def test_a_call_placed_elsewhere_says_so_and_one_of_ours_does_not(reader: Desk) -> None:
-    elsewhere, ours = make_call(), make_call(lease_until=timezone.now(), agent_label="Asha")
+    elsewhere, ours = make_call(origin="external"), make_call(agent_label="Asha")
 
     pages = [
         reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])).text for call in (elsewhere, ours)
@@ -137,7 +137,7 @@ def test_an_event_says_what_vouches_for_it_and_whose_url_it_came_to(reader: Desk
         authentication="account_url",
         account="sales",
         event="terminal",
-        reason="hint",
+        reason="unverified",
         received_at=timezone.now(),
         fingerprint="f",
     )
@@ -148,4 +148,4 @@ def test_an_event_says_what_vouches_for_it_and_whose_url_it_came_to(reader: Desk
     for text in (in_list.text, page.text):
         assert "the account's own URL" in text.replace("&#x27;", "'")
         assert "sales" in text
-        assert "only a hint: Call Details decides" in text
+        assert "not verified: Call Details decides" in text

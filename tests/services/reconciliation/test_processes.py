@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services import reconciling
-from django_exotel_ccm.services.reconciling import CLAIM, Report, forever
+from django_exotel_ccm.services.reconciliation import reconcile as reconcile_module
+from django_exotel_ccm.services.reconciliation.reconcile import CLAIM, Report, forever
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
-from tests.services.settling import asked, make_due
+from tests.services.reconciliation.due_calls import asked, make_due
 
 COMMAND = ("-m", "django", "exotel_reconcile")
 
@@ -123,14 +123,14 @@ def test_a_pass_that_fails_is_not_the_last(
 ) -> None:
     silent(1)
     away = iter([OperationalError("server closed the connection")] * 2)
-    stop, real = threading.Event(), reconciling.reconcile
+    stop, real = threading.Event(), reconcile_module.reconcile
 
     def reconcile(**options: Any) -> Report:
         for error in away:
             raise error
         return real(**options)
 
-    monkeypatch.setattr(reconciling, "reconcile", reconcile)
+    monkeypatch.setattr(reconcile_module, "reconcile", reconcile)
     forever(stop, every=0.01, done=lambda report: stop.set())
 
     assert CallRecord.objects.get().state == State.ENDED
@@ -141,15 +141,15 @@ def test_an_error_in_one_call_does_not_keep_the_others_waiting(
     silent: Callable[[int], list[CallRecord]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _first, second, _third = silent(3)
-    real = reconciling.record_event
+    real = reconcile_module.record_event
 
     def record(event: CallEvent, **options: Any) -> CallEvent:
         if event.reference == second.reference:
             raise RuntimeError("a bug of ours")
         return real(event, **options)
 
-    monkeypatch.setattr(reconciling, "record_event", record)
-    report = reconciling.reconcile()
+    monkeypatch.setattr(reconcile_module, "record_event", record)
+    report = reconcile_module.reconcile()
 
     assert (report.seen, report.ended, report.errors) == (3, 2, 1)
     second.refresh_from_db()

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from django_exotel_ccm import links
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
-from django_exotel_ccm.services import hints
-from django_exotel_ccm.services.reconciling import Report, reconcile
+from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
+from django_exotel_ccm.services.reconciliation import external_calls
+from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
-from tests.services.settling import asked, finish, make_due
-from tests.services.test_calls_elsewhere import hints_due, place_elsewhere, report
+from tests.services.reconciliation.due_calls import asked, finish, make_due
+from tests.services.reconciliation.test_external_calls_simulated import hints_due, place_elsewhere, report
 
 pytestmark = pytest.mark.books_differ("another system placed calls, and somebody made up others")
 
@@ -40,7 +40,7 @@ def limit(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     def limit(*, requests: int = 60, **bounds: int) -> None:
         settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": requests}
         for name, bound in bounds.items():
-            monkeypatch.setattr(hints, name, bound)
+            monkeypatch.setattr(external_calls, name, bound)
 
     return limit
 
@@ -56,7 +56,7 @@ def test_genuine_calls_before_and_after_a_flood_are_found_at_once(
     report(first)
     make_up(30)
     report(last)
-    assert Hint.objects.count() == 10
+    assert UnverifiedCall.objects.count() == 10
 
     with time_machine.travel(EARLY, tick=True):
         hints_due()
@@ -108,7 +108,7 @@ def test_a_call_that_exotel_does_not_know_is_asked_about_once(host: Any, exotel:
         reconcile()
 
     assert asked(exotel) == [sid]
-    assert Hint.objects.get().gave_up_at is not None
+    assert UnverifiedCall.objects.get().gave_up_at is not None
 
 
 @pytest.mark.parametrize("sid", ["../../Accounts", "' or 1=1", "%2e", "a b", "<script>", "é"])
@@ -122,7 +122,7 @@ def test_what_is_no_sid_is_never_asked_about(
 
     done = reconcile()
 
-    assert (asked(exotel), done.errors, Hint.objects.count()) == ([], 0, 0)
+    assert (asked(exotel), done.errors, UnverifiedCall.objects.count()) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("sids", ["one", "many", "none"])
@@ -142,9 +142,9 @@ def test_reports_beyond_the_bound_are_answered_and_not_stored(
         assert Client().post(url, body, content_type="application/json").status_code == 200
 
     assert CallEvent.objects.filter(authentication="account_url").count() == 5
-    assert Hint.objects.count() == {"one": 1, "many": 20, "none": 0}[sids]
+    assert UnverifiedCall.objects.count() == {"one": 1, "many": 20, "none": 0}[sids]
     assert AccountUsage.objects.get().flooded_at is not None
-    page = admin_client.get(reverse("admin:exotel_ccm_hint_changelist")).content.decode()
+    page = admin_client.get(reverse("admin:exotel_ccm_unverifiedcall_changelist")).content.decode()
     assert "More was reported to the own callback URL of the account default than is kept" in page
 
 
@@ -158,4 +158,4 @@ def test_a_flood_of_unknown_calls_costs_a_known_call_no_report(
     report(call.call_sid or "")
 
     assert call.events.filter(authentication="account_url").count() == 1
-    assert Hint.objects.count() == 5
+    assert UnverifiedCall.objects.count() == 5

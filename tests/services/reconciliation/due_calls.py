@@ -19,7 +19,7 @@ def finish(exotel: Simulator) -> None:
 def make_due(**fields: Any) -> None:
     """Have everything that is planned be due now, and the calls asked about have these ``fields``."""
     now = timezone.now()
-    CallRecord.objects.filter(details_at__isnull=False).update(details_at=now, next_check_at=now, **fields)
+    CallRecord.objects.filter(details_check_at__isnull=False).update(details_check_at=now, next_check_at=now, **fields)
     CallRecord.objects.filter(announce_at__isnull=False).update(announce_at=now, next_check_at=now)
     Announcement.objects.filter(next_try_at__isnull=False).update(next_try_at=now)
 

@@ -1,4 +1,4 @@
-"""Hints: calls that the account's own URL told of, and that only Call Details can confirm."""
+"""Unverified calls: reported to an account's own URL, and not confirmed by Call Details yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm.models.call import CallRecord
 
 
-class Hint(models.Model):
+class UnverifiedCall(models.Model):
     """One call SID that we did not place, as far as we know."""
 
     account = models.CharField(_("account"), max_length=50, help_text=_("The Exotel account, by its alias."))
@@ -24,15 +24,15 @@ class Hint(models.Model):
         CallRecord,
         models.SET_NULL,
         null=True,
-        related_name="hints",
+        related_name="+",
         verbose_name=_("call"),
         help_text=_("The call, once Call Details has confirmed it."),
     )
 
     class Meta:
-        verbose_name = _("hint")
-        verbose_name_plural = _("hints")
-        constraints = [models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_hint_sid")]
+        verbose_name = _("unverified call")
+        verbose_name_plural = _("unverified calls")
+        constraints = [models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_unverified_sid")]
 
     def __str__(self) -> str:
         return self.call_sid

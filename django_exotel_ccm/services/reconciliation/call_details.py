@@ -39,7 +39,7 @@ NOT_ABOUT_THE_CALL = (AccountNotFound, AuthenticationFailed, Forbidden, PaymentR
 NOBODY_THERE = (OutcomeUnknown, Unreachable)
 
 
-class NotNow(Exception):
+class RateLimited(Exception):
     """The account may not be asked before ``until``: its budget is used up, or Exotel wants silence."""
 
     def __init__(self, until: datetime.datetime) -> None:
@@ -60,7 +60,7 @@ def ask(account: str, call_sid: str, *, share: float = 1) -> CallEvent:
 
     An answer that is about this call and tells nothing (no such call, an unreadable page) is an event with a ``code``
     and without facts. Nothing is asked once ``share`` of this minute's budget is used up, by whatever questions.
-    Raises :class:`NotNow`, having asked nothing or having been told to wait.
+    Raises :class:`RateLimited`, having asked nothing or having been told to wait.
     """
     _take(account, max(1, int(conf.get_settings().requests_per_minute * share)))
     event = CallEvent(kind=EventKind.DETAILS, authentication=Authentication.CREDENTIALS)
@@ -68,7 +68,7 @@ def ask(account: str, call_sid: str, *, share: float = 1) -> CallEvent:
         answer = ExotelClient(accounts.get_account(account)).call_details(call_sid)
     except ImproperlyConfigured:
         logger.exception("Calls of account %r cannot be asked about.", account)
-        raise NotNow(_pause(account, LONGEST_PAUSE)) from None
+        raise RateLimited(_pause(account, LONGEST_PAUSE)) from None
     except ExotelError as error:
         _weigh(account, error)
         event.code, event.advice = error.code[:40], str(error.advice)
@@ -91,19 +91,23 @@ def _usage(account: str) -> QuerySet[AccountUsage]:
 
 
 def _take(account: str, budget: int) -> None:
-    """Take one request out of this minute's budget; raises :class:`NotNow` when there is none left."""
+    """Take one request out of this minute's budget; raises :class:`RateLimited` when there is none left."""
     for _again in range(2):  # between the two updates a rival may have begun the minute
         now = timezone.now()
         minute = now.replace(second=0, microsecond=0)
         latest = now + LONGEST_HEEDED + MINUTE  # two hosts' clocks may differ a little
         rows = _usage(account).filter(_behind_or_beyond("paused_until", now, latest))
-        if rows.filter(minute=minute, asked__lt=budget).update(asked=F("asked") + 1):
+        if rows.filter(minute=minute, requests_this_minute__lt=budget).update(
+            requests_this_minute=F("requests_this_minute") + 1
+        ):
             return
-        if rows.filter(_behind_or_beyond("minute", minute - MINUTE, minute + MINUTE)).update(minute=minute, asked=1):
+        if rows.filter(_behind_or_beyond("minute", minute - MINUTE, minute + MINUTE)).update(
+            minute=minute, requests_this_minute=1
+        ):
             return
         usage, _created = AccountUsage.objects.using(rows.db).get_or_create(account=account)
     paused = usage.paused_until
-    raise NotNow(paused if paused and now < paused <= latest else minute + MINUTE)
+    raise RateLimited(paused if paused and now < paused <= latest else minute + MINUTE)
 
 
 def _behind_or_beyond(name: str, now: datetime.datetime, latest: datetime.datetime) -> Q:
@@ -112,7 +116,7 @@ def _behind_or_beyond(name: str, now: datetime.datetime, latest: datetime.dateti
 
 
 def _weigh(account: str, error: ExotelError) -> None:
-    """Leave the account alone for a while where an error says so; raises :class:`NotNow` if it says nothing else."""
+    """Pause the account where an error says so; raises :class:`RateLimited` if it says nothing about the call."""
     if isinstance(error, CallNotFound) or not isinstance(error, NOT_ABOUT_THE_CALL + NOBODY_THERE):
         _usage(account).exclude(failures=0).update(failures=0)
         return
@@ -123,7 +127,7 @@ def _weigh(account: str, error: ExotelError) -> None:
         pause = min(datetime.timedelta(seconds=error.retry_after), LONGEST_HEEDED)
     if isinstance(error, NOT_ABOUT_THE_CALL):
         logger.warning("Exotel wants account %r to wait: %s.", account, error)
-        raise NotNow(_pause(account, pause))
+        raise RateLimited(_pause(account, pause))
     if failures >= PATIENCE:
         logger.warning("Account %r is not asked for a while, after %d failures: %s.", account, failures, error)
         _pause(account, pause)

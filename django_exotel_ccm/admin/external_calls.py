@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin
-from django_exotel_ccm.choices import HintReason
-from django_exotel_ccm.models import AccountUsage, Hint
+from django_exotel_ccm.choices import UnverifiedReason
+from django_exotel_ccm.models import AccountUsage, UnverifiedCall
 
 SHOWN_FOR = datetime.timedelta(days=1)
 
@@ -37,8 +37,8 @@ class StandingFilter(admin.SimpleListFilter):
         return queryset.filter(**chosen.get(self.value() or "", {}))
 
 
-@admin.register(Hint)
-class HintAdmin(HistoryAdmin):
+@admin.register(UnverifiedCall)
+class UnverifiedCallAdmin(HistoryAdmin):
     """Hints, the newest first."""
 
     list_display = ["heard_at", "call_sid", "account", "how_it_stands", "checks", "next_check_at", "call"]
@@ -74,7 +74,7 @@ class HintAdmin(HistoryAdmin):
         return super().get_queryset(request).defer("call__facts")
 
     @admin.display(description=_("standing"))
-    def how_it_stands(self, hint: Hint) -> str:
+    def how_it_stands(self, hint: UnverifiedCall) -> str:
         """Whether it is a call in the records, and why not."""
         if hint.call_id is not None:
             return str(_("confirmed: the call is in the records"))
@@ -85,6 +85,6 @@ class HintAdmin(HistoryAdmin):
 
 
 def _why(code: str) -> str:
-    if code in HintReason.values:
-        return str(HintReason(code).label)
+    if code in UnverifiedReason.values:
+        return str(UnverifiedReason(code).label)
     return str(_("Exotel gave no usable answer (%(code)s)") % {"code": code}) if code else ""

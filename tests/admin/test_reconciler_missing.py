@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.reconciling import Report, reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 
 SENTENCE = "exotel_reconcile has not run for 15 minutes"
 
@@ -21,7 +21,7 @@ SENTENCE = "exotel_reconcile has not run for 15 minutes"
 def overdue(db: None) -> CallRecord:
     """A call that has been due for twenty minutes."""
     due = timezone.now() - datetime.timedelta(minutes=20)
-    return CallRecord.objects.create(created_at=due, account="default", details_at=due, next_check_at=due)
+    return CallRecord.objects.create(created_at=due, account="default", details_check_at=due, next_check_at=due)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_admin_and_the_checks_say_that_nobody_reconciles(overdue: CallRecord
 def test_a_pass_that_takes_long_is_no_neglect(overdue: CallRecord) -> None:
     due = overdue.created_at
     for _number in range(2):
-        CallRecord.objects.create(created_at=due, account="default", details_at=due, next_check_at=due)
+        CallRecord.objects.create(created_at=due, account="default", details_check_at=due, next_check_at=due)
     found = []
 
     with time_machine.travel(timezone.now(), tick=True) as clock:
@@ -68,7 +68,7 @@ def test_a_pass_that_takes_long_is_no_neglect(overdue: CallRecord) -> None:
 @pytest.mark.parametrize("minutes", [None, 14])
 def test_nothing_is_said_while_nothing_is_long_due(minutes: int | None, overdue: CallRecord, reader: Any) -> None:
     due = None if minutes is None else timezone.now() - datetime.timedelta(minutes=minutes)
-    CallRecord.objects.update(details_at=due, next_check_at=due)
+    CallRecord.objects.update(details_check_at=due, next_check_at=due)
 
     assert SENTENCE not in reader.get("/admin/exotel_ccm/callrecord/").content.decode()
     assert warnings() == []
@@ -79,7 +79,7 @@ def test_the_check_asks_no_database_that_it_was_not_given(overdue: CallRecord) -
 
 
 def test_a_call_that_was_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> None:
-    CallRecord.objects.update(state="unconfirmed", gave_up_at=timezone.now(), details_at=None, next_check_at=None)
+    CallRecord.objects.update(state="unconfirmed", gave_up_at=timezone.now(), details_check_at=None, next_check_at=None)
     other = CallRecord.objects.create(created_at=timezone.now(), account="default", state="unconfirmed")
 
     listed = reader.get("/admin/exotel_ccm/callrecord/?never_confirmed=yes").content.decode()

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
-from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, Hint
-from django_exotel_ccm.services import hints
+from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
-from django_exotel_ccm.services.asking import NotNow, ask, canonical_of, is_askable
 from django_exotel_ccm.services.committing import commit, renew
+from django_exotel_ccm.services.reconciliation import external_calls
+from django_exotel_ccm.services.reconciliation.call_details import RateLimited, ask, canonical_of, is_askable
 from django_exotel_ccm.services.replanning import plan_again, put_off
 from django_exotel_ccm.services.tracking import record_event
 
@@ -95,7 +95,7 @@ def reconcile(*, stopped: Callable[[], bool] = _never, progress: Callable[[Repor
     """
     run = _Pass(stopped, progress)
     run.calls()
-    run.hints()
+    run.external_calls()
     return run.report
 
 
@@ -123,7 +123,7 @@ def forever(
 def is_neglected() -> bool:
     """Say whether calls have been due for 15 minutes while nobody reconciled."""
     late = timezone.now() - NEGLECTED
-    due = any(model.objects.filter(next_check_at__lt=late).exists() for model in (CallRecord, Hint))
+    due = any(model.objects.filter(next_check_at__lt=late).exists() for model in (CallRecord, UnverifiedCall))
     return due and not AccountUsage.objects.filter(reconciled_at__gte=late).exists()
 
 
@@ -154,24 +154,24 @@ class _Pass:
             if self._stopped():
                 return
             now = timezone.now()
-            asks = is_due(call.details_at, now) and call.account not in self._silent
+            asks = is_due(call.details_check_at, now) and call.account not in self._silent
             tells = is_due(call.announce_at, now)
             if (asks or tells) and self._claim(call, asks=asks, tells=tells):
                 self._guarded(call, partial(self._look_after, call, asks=asks, tells=tells))
 
-    def hints(self) -> None:
+    def external_calls(self) -> None:
         """Claim and settle the hints that are due, the oldest and the newest in turn."""
         now = timezone.now()
         for newest in cycle([False, True]):
             if self._stopped() or timezone.now() > now + OTHERS_TIME:
                 return
-            hint = hints.next_due(now, newest=newest, without=self._silent)
+            hint = external_calls.next_due(now, newest=newest, without=self._silent)
             if hint is None:
                 return
-            if hints.claim(hint):
+            if external_calls.claim(hint):
                 self._guarded(hint, partial(self._confirm, hint))
 
-    def _guarded(self, what: CallRecord | Hint, work: Callable[[], None]) -> None:
+    def _guarded(self, what: CallRecord | UnverifiedCall, work: Callable[[], None]) -> None:
         """Do the work for one row; an error in it is logged and does not keep the others waiting."""
         try:
             work()
@@ -197,10 +197,10 @@ class _Pass:
         """Move what is due behind the claim's end; False when somebody else was faster."""
         until = timezone.now() + CLAIM
         # Of a plan that was changed since it was read nothing may be overwritten: such a call stays due.
-        seen = {name: getattr(call, name) for name in ("details_at", "announce_at", "next_check_at")}
-        call.details_at = until if asks else call.details_at
+        seen = {name: getattr(call, name) for name in ("details_check_at", "announce_at", "next_check_at")}
+        call.details_check_at = until if asks else call.details_check_at
         call.announce_at = until if tells else call.announce_at
-        call.plan()
+        call.update_next_check()
         mine = CallRecord.objects.using(self._using).filter(pk=call.pk, **seen)
         moved = {name: getattr(call, name) for name in seen}
         # On MariaDB a statement on its own, too, may be chosen as the victim of a deadlock.
@@ -215,18 +215,18 @@ class _Pass:
         if asks:
             self._settle(call)
 
-    def _confirm(self, hint: Hint) -> None:
-        self.report.confirmed += hints.settle_hint(hint, partial(self._ask, share=OTHERS_SHARE))
+    def _confirm(self, hint: UnverifiedCall) -> None:
+        self.report.confirmed += external_calls.verify(hint, partial(self._ask, share=OTHERS_SHARE))
 
     def _settle(self, call: CallRecord) -> None:
-        claimed = call.details_at
+        claimed = call.details_check_at
         if call.state == State.REQUESTED:
-            record_event(_lease_event(call))
+            record_event(_no_response(call))
             self.report.unconfirmed += 1
         elif call.call_sid and is_askable(call.call_sid):
             try:
                 event = self._ask(call.account, call.call_sid)
-            except NotNow as pause:
+            except RateLimited as pause:
                 self._count(call, put_off(call, claimed, pause.until))
                 return
             event.reference = call.reference
@@ -241,7 +241,7 @@ class _Pass:
         """Ask Exotel, and remember when the account may not be asked any more."""
         try:
             event = ask(account, call_sid, share=share)
-        except NotNow:
+        except RateLimited:
             self._silent.add(account)
             self.report.put_off += 1
             raise
@@ -255,11 +255,11 @@ def is_due(moment: datetime.datetime | None, now: datetime.datetime) -> bool:
     return moment is not None and moment <= now
 
 
-def _lease_event(call: CallRecord) -> CallEvent:
+def _no_response(call: CallRecord) -> CallEvent:
     """Return the news that nobody wrote down what Exotel answered: a phone may have rung."""
     logger.warning("The process that placed call %s did not write down Exotel's answer.", call.reference)
     return CallEvent(
-        kind=EventKind.LEASE,
+        kind=EventKind.NO_RESPONSE,
         authentication=Authentication.OURSELVES,
         reference=call.reference,
         verdict=State.UNCONFIRMED,

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.reconciling import reconcile
-from tests.services.settling import make_due
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
+from tests.services.reconciliation.due_calls import make_due
 from tests.services.test_placing_statements import LOCK, statements
 
 BEAT = ["UPDATE accountusage"]
@@ -37,22 +37,22 @@ def test_a_pass_that_has_nothing_to_do(db: None) -> None:
     with CaptureQueriesContext(connection) as captured:
         reconcile()
 
-    assert statements(captured) == [*BEAT, "SELECT callrecord", "SELECT hint"]
+    assert statements(captured) == [*BEAT, "SELECT callrecord", "SELECT unverifiedcall"]
 
 
 def test_each_call_costs_the_same(silent: Callable[[int], list[CallRecord]]) -> None:
     silent(4)
-    CallRecord.objects.update(details_at=None, next_check_at=None)
+    CallRecord.objects.update(details_check_at=None, next_check_at=None)
     first, *others = CallRecord.objects.all()
-    CallRecord.objects.filter(pk=first.pk).update(details_at=first.created_at, next_check_at=first.created_at)
+    CallRecord.objects.filter(pk=first.pk).update(details_check_at=first.created_at, next_check_at=first.created_at)
     minute = timezone.now().replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
     with time_machine.travel(minute):
         reconcile()  # the minute is begun, and has a minute left
-        CallRecord.objects.exclude(pk=first.pk).update(details_at=first.created_at)
+        CallRecord.objects.exclude(pk=first.pk).update(details_check_at=first.created_at)
         make_due()
         with CaptureQueriesContext(connection) as captured:
             reconcile()
 
     each = [*CLAIM, *BUDGET, *ANSWERED, *KEPT, *PLANNED]
     batch = ["SELECT callrecord"]
-    assert statements(captured) == [*BEAT, *batch, *each * len(others), *batch, "SELECT hint"]
+    assert statements(captured) == [*BEAT, *batch, *each * len(others), *batch, "SELECT unverifiedcall"]

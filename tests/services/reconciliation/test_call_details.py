@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import AccountUsage, CallRecord
-from django_exotel_ccm.services.asking import NotNow, ask
-from django_exotel_ccm.services.reconciling import reconcile
+from django_exotel_ccm.services.reconciliation.call_details import RateLimited, ask
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
-from tests.services.settling import asked, make_due
-from tests.services.test_reconcilers import COMMAND
+from tests.services.reconciliation.due_calls import asked, make_due
+from tests.services.reconciliation.test_processes import COMMAND
 
 EARLY = datetime.datetime(2026, 11, 23, 10, 0, 5, tzinfo=datetime.UTC)  # a minute that has 55 seconds left
 
@@ -55,7 +55,7 @@ def test_more_calls_than_the_budget_wait_for_the_next_minute(
 def test_a_clock_that_is_put_right_stops_no_questions(fault: str, silent: Silent, exotel: Simulator) -> None:
     (call,) = silent(1)
     exotel.options.details_fault = fault
-    with time_machine.travel(timezone.now() + datetime.timedelta(days=30), tick=True), suppress(NotNow):
+    with time_machine.travel(timezone.now() + datetime.timedelta(days=30), tick=True), suppress(RateLimited):
         ask("default", call.call_sid or "")
     exotel.options.details_fault = "none"
 
@@ -105,7 +105,7 @@ def test_each_refusal_makes_the_pause_longer_and_an_answer_ends_that(silent: Sil
     now = timezone.now()
 
     for _time in range(6):
-        with time_machine.travel(now, tick=False), pytest.raises(NotNow) as caught:
+        with time_machine.travel(now, tick=False), pytest.raises(RateLimited) as caught:
             ask("default", call.call_sid or "")
         pauses.append(round((caught.value.until - now).total_seconds() / 60))
         now = caught.value.until
@@ -122,7 +122,7 @@ def test_a_year_of_failures_does_not_overflow(silent: Silent, exotel: Simulator)
     AccountUsage.objects.update_or_create(account="default", defaults={"failures": 32_767})
     exotel.options.details_fault = "too_many"
 
-    with pytest.raises(NotNow):
+    with pytest.raises(RateLimited):
         ask("default", call.call_sid or "")
 
     assert AccountUsage.objects.get().failures == 32_767

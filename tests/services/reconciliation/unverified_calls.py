@@ -12,18 +12,18 @@ from django.utils import timezone
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import Moment
-from django_exotel_ccm.models import CallEvent, Hint
-from django_exotel_ccm.services.hints import claim, next_due, record_hint, settle_hint
+from django_exotel_ccm.models import CallEvent, UnverifiedCall
+from django_exotel_ccm.services.reconciliation.external_calls import claim, next_due, record_account_event, verify
 
 SID = "5f0c2a9e7b1d4c68a3e2f9b0d4717b2c"
 CUSTOMER = "+919000001001"
 MINUTE = datetime.timedelta(minutes=1)
 
 
-def hear(sid: str = SID, account: str = "default", **facts: Any) -> Hint:
+def hear(sid: str = SID, account: str = "default", **facts: Any) -> UnverifiedCall:
     """Hear of a call at the account's own URL; return the hint."""
     told = CallFacts(call_sid=sid, **{"event": "terminal", **facts}).as_json()
-    record_hint(
+    record_account_event(
         CallEvent(
             kind=EventKind.CALLBACK,
             authentication=Authentication.ACCOUNT_URL,
@@ -33,12 +33,12 @@ def hear(sid: str = SID, account: str = "default", **facts: Any) -> Hint:
             received_at=timezone.now(),
         )
     )
-    return Hint.objects.get(account=account, call_sid=sid)
+    return UnverifiedCall.objects.get(account=account, call_sid=sid)
 
 
-def make_due(hint: Hint, **fields: Any) -> Hint:
+def make_due(hint: UnverifiedCall, **fields: Any) -> UnverifiedCall:
     """Have a hint be due now."""
-    Hint.objects.filter(pk=hint.pk).update(next_check_at=timezone.now(), gave_up_at=None, **fields)
+    UnverifiedCall.objects.filter(pk=hint.pk).update(next_check_at=timezone.now(), gave_up_at=None, **fields)
     hint.refresh_from_db()
     return hint
 
@@ -83,5 +83,5 @@ def settle(ask: Details) -> list[bool]:
     now, settled = timezone.now(), []
     while hint := next_due(now, newest=False):
         assert claim(hint)
-        settled.append(settle_hint(hint, ask))
+        settled.append(verify(hint, ask))
     return settled

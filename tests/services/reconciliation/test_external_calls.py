@@ -14,26 +14,38 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.choices import EventKind, EventReason, HintReason, State
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, Hint
-from django_exotel_ccm.services import committing, hints, reconciling
-from django_exotel_ccm.services.asking import NotNow
-from django_exotel_ccm.services.hints import claim, next_due, settle_hint
+from django_exotel_ccm.choices import EventKind, EventReason, State, UnverifiedReason
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
+from django_exotel_ccm.services import committing
+from django_exotel_ccm.services.reconciliation import external_calls
+from django_exotel_ccm.services.reconciliation import reconcile as reconcile_module
+from django_exotel_ccm.services.reconciliation.call_details import RateLimited
+from django_exotel_ccm.services.reconciliation.external_calls import claim, next_due, verify
 from tests.factories import record_callback
 from tests.helpdesk.models import Ticket
-from tests.services.hinting import CUSTOMER, ENDED, MINUTE, SID, Details, at, hear, make_due, settle
+from tests.services.reconciliation.unverified_calls import (
+    CUSTOMER,
+    ENDED,
+    MINUTE,
+    SID,
+    Details,
+    at,
+    hear,
+    make_due,
+    settle,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def hint() -> Hint:
+def hint() -> UnverifiedCall:
     """A hint of a call that nobody here knows, due now."""
     return make_due(hear())
 
 
-def reread(hint: Hint) -> Hint:
-    return Hint.objects.get(pk=hint.pk)
+def reread(hint: UnverifiedCall) -> UnverifiedCall:
+    return UnverifiedCall.objects.get(pk=hint.pk)
 
 
 def minutes_until(moment: datetime.datetime | None) -> int | None:
@@ -43,7 +55,7 @@ def minutes_until(moment: datetime.datetime | None) -> int | None:
 # Confirmed.
 
 
-def test_a_confirmed_call_is_recorded_as_it_stands(hint: Hint) -> None:
+def test_a_confirmed_call_is_recorded_as_it_stands(hint: UnverifiedCall) -> None:
     ask = Details()
 
     assert settle(ask) == [True]
@@ -51,7 +63,7 @@ def test_a_confirmed_call_is_recorded_as_it_stands(hint: Hint) -> None:
     call = CallRecord.objects.get()
     assert ask.asked == [("default", SID)]
     assert (call.account, call.call_sid, call.state, call.customer_number) == ("default", SID, State.ACTIVE, CUSTOMER)
-    assert call.is_placed_elsewhere
+    assert call.is_external
     assert (call.agent, call.agent_label, call.placed_by, call.ticket) == (None, "", None, None)
     settled = reread(hint)
     assert (settled.call, settled.next_check_at, settled.gave_up_at, settled.code) == (call, None, None, "")
@@ -60,7 +72,7 @@ def test_a_confirmed_call_is_recorded_as_it_stands(hint: Hint) -> None:
 
 
 def test_what_becomes_of_it_is_announced_as_of_our_own_calls(
-    hint: Hint, host: Any, receivers: Callable[..., None]
+    hint: UnverifiedCall, host: Any, receivers: Callable[..., None]
 ) -> None:
     ticket = host.ticket()
     heard: list[tuple[str, Any, Any]] = []
@@ -81,21 +93,23 @@ def test_what_becomes_of_it_is_announced_as_of_our_own_calls(
 
 
 @pytest.mark.parametrize(("facts", "minutes"), [({}, 5), ({"state": "terminal"}, 2)])
-def test_it_is_asked_about_again_like_our_own(facts: dict[str, Any], minutes: int, hint: Hint) -> None:
+def test_it_is_asked_about_again_like_our_own(facts: dict[str, Any], minutes: int, hint: UnverifiedCall) -> None:
     settle(Details(**facts))
 
     call = CallRecord.objects.get()
-    assert minutes_until(call.details_at) == minutes
-    assert call.next_check_at == call.details_at
+    assert minutes_until(call.details_check_at) == minutes
+    assert call.next_check_at == call.details_check_at
 
 
-def test_of_a_call_that_has_told_all_nothing_more_is_asked(hint: Hint) -> None:
+def test_of_a_call_that_has_told_all_nothing_more_is_asked(hint: UnverifiedCall) -> None:
     settle(Details(**ENDED, ended_at=at(timezone.now())))
 
     assert CallRecord.objects.get().next_check_at is None
 
 
-def test_a_recording_that_is_told_of_later_is_asked_about_once(hint: Hint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_is_told_of_later_is_asked_about_once(
+    hint: UnverifiedCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = {**ENDED, "ended_at": at(timezone.now()), "recordings": ("https://recordings.exotel.com/acme1/late.mp3",)}
     settle(Details(**{**told, "recordings": ()}))
     assert CallRecord.objects.get().next_check_at is None
@@ -104,9 +118,9 @@ def test_a_recording_that_is_told_of_later_is_asked_about_once(hint: Hint, monke
 
     call = CallRecord.objects.get()
     assert (call.recording_url, minutes_until(call.next_check_at)) == ("", 2)
-    CallRecord.objects.update(details_at=timezone.now(), next_check_at=timezone.now())
-    monkeypatch.setattr(reconciling, "ask", Details(**told))
-    reconciling.reconcile()
+    CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())
+    monkeypatch.setattr(reconcile_module, "ask", Details(**told))
+    reconcile_module.reconcile()
     call.refresh_from_db()
     assert (call.recording_url, call.next_check_at) == (told["recordings"][0], None)
     hear(**{**told, "talk_time": 41})
@@ -114,7 +128,7 @@ def test_a_recording_that_is_told_of_later_is_asked_about_once(hint: Hint, monke
     assert call.next_check_at is None
 
 
-def test_agent_and_ticket_are_found(hint: Hint, host: Any) -> None:
+def test_agent_and_ticket_are_found(hint: UnverifiedCall, host: Any) -> None:
     agent, ticket = host.agent(exotel_user_id="7d1f6a52"), host.ticket("Broken fan")
     host.agent("Vik", "+919000000102", account="sales")
 
@@ -140,7 +154,7 @@ def test_agent_and_ticket_are_found(hint: Hint, host: Any) -> None:
     ],
 )
 def test_the_agent_is_the_account_s_by_id_and_else_by_device(
-    told: dict[str, str], found: str, hint: Hint, host: Any
+    told: dict[str, str], found: str, hint: UnverifiedCall, host: Any
 ) -> None:
     host.agent("Asha", "+919000000101")
     host.agent("Vik", "sip:vik4c1d77e2", exotel_user_id="vik")
@@ -155,17 +169,17 @@ def test_the_agent_is_the_account_s_by_id_and_else_by_device(
     ("told", "kept"),
     [("09000001001", CUSTOMER), ("+919000001001", CUSTOMER), ("sip:ravi", ""), ("XXXXXX1001", ""), (None, "")],
 )
-def test_the_customer_s_number_is_read_or_left_blank(told: str | None, kept: str, hint: Hint) -> None:
+def test_the_customer_s_number_is_read_or_left_blank(told: str | None, kept: str, hint: UnverifiedCall) -> None:
     settle(Details(customer_number=told))
 
     assert CallRecord.objects.get().customer_number == kept
 
 
-def test_it_was_placed_when_exotel_says_so_but_not_after_we_heard_of_it(hint: Hint) -> None:
+def test_it_was_placed_when_exotel_says_so_but_not_after_we_heard_of_it(hint: UnverifiedCall) -> None:
     heard_at = hint.heard_at
     for began, placed in [(heard_at - 3 * MINUTE, heard_at - 3 * MINUTE), (heard_at + MINUTE, heard_at)]:
         CallEvent.objects.all().delete()
-        Hint.objects.update(call=None)
+        UnverifiedCall.objects.update(call=None)
         CallRecord.objects.all().delete()
         make_due(hint)
 
@@ -174,14 +188,14 @@ def test_it_was_placed_when_exotel_says_so_but_not_after_we_heard_of_it(hint: Hi
         assert CallRecord.objects.get().created_at == placed
 
 
-def test_without_a_start_it_was_placed_when_we_heard_of_it(hint: Hint) -> None:
+def test_without_a_start_it_was_placed_when_we_heard_of_it(hint: UnverifiedCall) -> None:
     settle(Details())
 
     assert CallRecord.objects.get().created_at == hint.heard_at
 
 
 @pytest.mark.parametrize("custom_field", ["ticket_999999", "nobody_7", "free text", "ticket_x"])
-def test_a_custom_field_of_no_ticket_is_kept_as_it_is(custom_field: str, hint: Hint) -> None:
+def test_a_custom_field_of_no_ticket_is_kept_as_it_is(custom_field: str, hint: UnverifiedCall) -> None:
     settle(Details(custom_field=custom_field))
 
     call = CallRecord.objects.get()
@@ -193,12 +207,12 @@ def test_a_custom_field_of_no_ticket_is_kept_as_it_is(custom_field: str, hint: H
     [
         {"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"}}},
         {"TICKETS": {"helpdesk.Gone": {"prefix": "ticket", "phone": "x"}}},
-        {"WORK_CONTEXT": "tests.services.test_hints.no_context"},
+        {"WORK_CONTEXT": "tests.services.reconciliation.test_external_calls.no_context"},
         {"WORK_CONTEXT": "tests.services.no_such_thing"},
     ],
 )
 def test_a_mistake_in_the_settings_costs_the_ticket_and_not_the_call(
-    broken: dict[str, Any], hint: Hint, host: Any, settings: Any, caplog: pytest.LogCaptureFixture
+    broken: dict[str, Any], hint: UnverifiedCall, host: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ticket = host.ticket()
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **broken}
@@ -222,9 +236,12 @@ def remembering(call: CallRecord) -> Iterator[None]:
     yield
 
 
-def test_the_ticket_is_looked_for_in_the_host_s_work_context(hint: Hint, host: Any, settings: Any) -> None:
+def test_the_ticket_is_looked_for_in_the_host_s_work_context(hint: UnverifiedCall, host: Any, settings: Any) -> None:
     ticket = host.ticket()
-    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "WORK_CONTEXT": "tests.services.test_hints.remembering"}
+    settings.EXOTEL_CCM = {
+        **settings.EXOTEL_CCM,
+        "WORK_CONTEXT": "tests.services.reconciliation.test_external_calls.remembering",
+    }
     entered.clear()
 
     settle(Details(custom_field=f"ticket_{ticket.pk}"))
@@ -233,7 +250,7 @@ def test_the_ticket_is_looked_for_in_the_host_s_work_context(hint: Hint, host: A
     assert CallRecord.objects.get().ticket == ticket
 
 
-def test_a_ticket_that_the_database_could_not_look_up_is_looked_for_again(hint: Hint, host: Any) -> None:
+def test_a_ticket_that_the_database_could_not_look_up_is_looked_for_again(hint: UnverifiedCall, host: Any) -> None:
     ticket = host.ticket()
     ask = Details(custom_field=f"ticket_{ticket.pk}")
 
@@ -261,7 +278,7 @@ def test_on_a_host_without_time_zones(settings: Any) -> None:
 
     assert settle(ask) == [False]
     call.delete()
-    make_due(Hint.objects.get())
+    make_due(UnverifiedCall.objects.get())
     assert settle(ask) == [True]
 
     assert abs(timezone.now() - CallRecord.objects.get().created_at - MINUTE) < MINUTE / 2
@@ -270,7 +287,7 @@ def test_on_a_host_without_time_zones(settings: Any) -> None:
 # Not confirmed.
 
 
-def test_a_call_without_a_usable_answer_is_asked_about_ever_less_often_for_a_day(hint: Hint) -> None:
+def test_a_call_without_a_usable_answer_is_asked_about_ever_less_often_for_a_day(hint: UnverifiedCall) -> None:
     ask = Details(code="http_502")
     waits = []
     for _check in range(7):
@@ -292,17 +309,17 @@ def test_a_call_without_a_usable_answer_is_asked_about_ever_less_often_for_a_day
 
 
 @pytest.mark.parametrize("code", ["10744", "http_404"])
-def test_exotel_says_in_two_ways_that_there_is_no_such_call(code: str, hint: Hint) -> None:
+def test_exotel_says_in_two_ways_that_there_is_no_such_call(code: str, hint: UnverifiedCall) -> None:
     settle(Details(code=code))
     hear(status="completed")
 
     settled = reread(hint)
-    assert (settled.code, settled.checks, settled.next_check_at) == (HintReason.NOT_FOUND, 1, None)
+    assert (settled.code, settled.checks, settled.next_check_at) == (UnverifiedReason.NOT_FOUND, 1, None)
     assert settled.gave_up_at is not None
 
 
 @pytest.mark.parametrize("code", ["http_502", "1017", "timeout", "unreadable_answer"])
-def test_an_exotel_that_is_away_says_nothing_against_the_call(code: str, hint: Hint) -> None:
+def test_an_exotel_that_is_away_says_nothing_against_the_call(code: str, hint: UnverifiedCall) -> None:
     make_due(hint, heard_at=timezone.now() - datetime.timedelta(days=3))  # nobody reconciled for long
 
     for _check in range(5):
@@ -316,21 +333,21 @@ def test_an_exotel_that_is_away_says_nothing_against_the_call(code: str, hint: H
     assert given_up.gave_up_at is not None
 
 
-def test_an_answer_about_another_call_confirms_nothing(hint: Hint) -> None:
+def test_an_answer_about_another_call_confirms_nothing(hint: UnverifiedCall) -> None:
     assert settle(Details(call_sid="b" * 32)) == [False]
 
     assert not CallRecord.objects.exists()
     assert (reread(hint).code, minutes_until(reread(hint).next_check_at)) == ("no_call_sid", 5)
 
 
-def test_an_account_that_may_not_be_asked_puts_it_off_and_that_is_no_check(hint: Hint) -> None:
+def test_an_account_that_may_not_be_asked_puts_it_off_and_that_is_no_check(hint: UnverifiedCall) -> None:
     until = timezone.now() + 7 * MINUTE
 
     def not_now(account: str, sid: str) -> CallEvent:
-        raise NotNow(until)
+        raise RateLimited(until)
 
     assert claim(hint)
-    assert settle_hint(hint, not_now) is False
+    assert verify(hint, not_now) is False
 
     assert (minutes_until(reread(hint).next_check_at), reread(hint).checks) == (7, 0)
 
@@ -341,7 +358,7 @@ def test_a_call_of_an_account_that_is_no_more_is_given_up(settings: Any) -> None
 
     assert settle(ask) == [False]
 
-    assert (ask.asked, reread(hint).code, reread(hint).next_check_at) == ([], HintReason.NO_ACCOUNT, None)
+    assert (ask.asked, reread(hint).code, reread(hint).next_check_at) == ([], UnverifiedReason.NO_ACCOUNT, None)
     assert reread(hint).gave_up_at is not None
 
 
@@ -351,11 +368,11 @@ def test_a_call_of_an_account_that_is_no_more_is_given_up(settings: Any) -> None
 def ours(**fields: Any) -> CallRecord:
     """A call placed from here just now, of which no sid is known."""
     now = timezone.now()
-    placed = {"account": "default", "customer_number": CUSTOMER, "created_at": now, "lease_until": now + MINUTE}
+    placed = {"account": "default", "customer_number": CUSTOMER, "created_at": now}
     return CallRecord.objects.create(**{**placed, **fields})
 
 
-def test_a_call_that_got_its_sid_meanwhile_is_not_asked_about_for_the_hint(hint: Hint) -> None:
+def test_a_call_that_got_its_sid_meanwhile_is_not_asked_about_for_the_hint(hint: UnverifiedCall) -> None:
     call = ours()
     record_callback(call, "answered", call_sid=SID)
     ask = Details()
@@ -365,11 +382,11 @@ def test_a_call_that_got_its_sid_meanwhile_is_not_asked_about_for_the_hint(hint:
     assert ask.asked == []
     assert (reread(hint).call, reread(hint).next_check_at) == (call, None)
     call.refresh_from_db()
-    assert minutes_until(call.details_at) == 0
+    assert minutes_until(call.details_check_at) == 0
     assert CallRecord.objects.count() == 1
 
 
-def test_a_call_that_gets_its_sid_while_exotel_is_asked_takes_the_answer(hint: Hint) -> None:
+def test_a_call_that_gets_its_sid_while_exotel_is_asked_takes_the_answer(hint: UnverifiedCall) -> None:
     call = ours()
     ask = Details(meanwhile=lambda: record_callback(call, "answered", call_sid=SID), **ENDED)
 
@@ -383,20 +400,20 @@ def test_a_call_that_gets_its_sid_while_exotel_is_asked_takes_the_answer(hint: H
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE, State.ENDED])
-def test_what_may_be_ours_waits_and_is_never_recorded_twice(state: State, hint: Hint) -> None:
+def test_what_may_be_ours_waits_and_is_never_recorded_twice(state: State, hint: UnverifiedCall) -> None:
     ours(state=state)
 
     for wait in (5, 10):
         assert settle(Details(started_at=at(timezone.now()))) == [False]
         waiting = reread(hint)
-        assert (waiting.code, minutes_until(waiting.next_check_at)) == (HintReason.MAY_BE_OURS, wait)
+        assert (waiting.code, minutes_until(waiting.next_check_at)) == (UnverifiedReason.MAY_BE_OURS, wait)
         make_due(hint)
 
     assert CallRecord.objects.count() == 1
     assert not Announcement.objects.exists()
 
 
-def test_what_may_be_ours_is_recorded_once_our_call_has_another_sid(hint: Hint) -> None:
+def test_what_may_be_ours_is_recorded_once_our_call_has_another_sid(hint: UnverifiedCall) -> None:
     call = ours(state=State.UNCONFIRMED)
     settle(Details(started_at=at(timezone.now())))
     record_callback(call, "answered", call_sid="b" * 32)
@@ -408,7 +425,7 @@ def test_what_may_be_ours_is_recorded_once_our_call_has_another_sid(hint: Hint) 
 
 
 @pytest.mark.parametrize("reason", ["our call was given up", "a day is over"])
-def test_what_may_be_ours_is_given_up_in_sight(reason: str, hint: Hint) -> None:
+def test_what_may_be_ours_is_given_up_in_sight(reason: str, hint: UnverifiedCall) -> None:
     over = reason == "our call was given up"
     call = ours(state=State.UNCONFIRMED, gave_up_at=timezone.now() if over else None)
     if not over:
@@ -419,12 +436,12 @@ def test_what_may_be_ours_is_given_up_in_sight(reason: str, hint: Hint) -> None:
     assert settle(Details()) == [False]
 
     given_up = reread(hint)
-    assert (given_up.code, given_up.next_check_at, given_up.call) == (HintReason.MAY_BE_OURS, None, None)
+    assert (given_up.code, given_up.next_check_at, given_up.call) == (UnverifiedReason.MAY_BE_OURS, None, None)
     assert given_up.gave_up_at is not None
     assert list(CallRecord.objects.all()) == [call]
 
 
-def test_one_of_several_that_may_be_ours_is_enough_to_wait(hint: Hint) -> None:
+def test_one_of_several_that_may_be_ours_is_enough_to_wait(hint: UnverifiedCall) -> None:
     ours(state=State.UNCONFIRMED, gave_up_at=timezone.now())
     ours(state=State.UNCONFIRMED)
 
@@ -438,7 +455,7 @@ def test_one_of_several_that_may_be_ours_is_enough_to_wait(hint: Hint) -> None:
     "told", [CUSTOMER, "09000001001", "9000001001", "919000001001", "XXXXXX1001", "sip:ravi", "null", None]
 )
 def test_our_customer_s_number_in_any_form_of_exotel_s_may_be_ours(
-    told: str | None, region: str, hint: Hint, settings: Any
+    told: str | None, region: str, hint: UnverifiedCall, settings: Any
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "NUMBER_REGION": region}
     ours()
@@ -447,7 +464,7 @@ def test_our_customer_s_number_in_any_form_of_exotel_s_may_be_ours(
 
 
 @pytest.mark.parametrize("told", ["+919000001002", "09000001002", "9000001002", "+14155550123"])
-def test_another_number_is_another_call(told: str, hint: Hint) -> None:
+def test_another_number_is_another_call(told: str, hint: UnverifiedCall) -> None:
     ours()
 
     assert settle(Details(customer_number=told)) == [True]
@@ -469,7 +486,7 @@ def test_another_number_is_another_call(told: str, hint: Hint) -> None:
     ],
 )
 def test_only_calls_of_that_time_are_held_against_it(
-    minutes: int, zoned: bool | None, withheld: bool, hint: Hint
+    minutes: int, zoned: bool | None, withheld: bool, hint: UnverifiedCall
 ) -> None:
     """``minutes``: from the start that Exotel tells, or from when we heard of it, back to our call's press."""
     began = timezone.now() - 30 * MINUTE
@@ -483,7 +500,7 @@ def test_only_calls_of_that_time_are_held_against_it(
 @pytest.mark.parametrize(
     "fields", [{"account": "sales"}, {"state": State.REFUSED}, {"call_sid": "b" * 32, "state": State.ACTIVE}]
 )
-def test_another_account_s_a_refused_and_a_known_call_are_not_it(fields: dict[str, Any], hint: Hint) -> None:
+def test_another_account_s_a_refused_and_a_known_call_are_not_it(fields: dict[str, Any], hint: UnverifiedCall) -> None:
     ours(**fields)
 
     assert settle(Details(started_at=at(timezone.now()))) == [True]
@@ -492,20 +509,20 @@ def test_another_account_s_a_refused_and_a_known_call_are_not_it(fields: dict[st
 # Several at once, and cut off.
 
 
-def test_of_two_reconcilers_one_has_the_claim_and_it_runs_out(hint: Hint) -> None:
-    mine, theirs = Hint.objects.get(), Hint.objects.get()
+def test_of_two_reconcilers_one_has_the_claim_and_it_runs_out(hint: UnverifiedCall) -> None:
+    mine, theirs = UnverifiedCall.objects.get(), UnverifiedCall.objects.get()
 
     assert (claim(mine), claim(theirs)) == (True, False)
     assert next_due(timezone.now(), newest=False) is None
     assert next_due(timezone.now() + 3 * MINUTE, newest=False) == hint
 
 
-def test_two_whose_claims_overlap_make_one_record(hint: Hint) -> None:
+def test_two_whose_claims_overlap_make_one_record(hint: UnverifiedCall) -> None:
     barrier = threading.Barrier(4)
 
     def settle_at_once(_number: int) -> bool:
         try:
-            return settle_hint(Hint.objects.get(), Details(meanwhile=lambda: barrier.wait(10)))
+            return verify(UnverifiedCall.objects.get(), Details(meanwhile=lambda: barrier.wait(10)))
         finally:
             connections.close_all()
 
@@ -519,7 +536,7 @@ def test_two_whose_claims_overlap_make_one_record(hint: Hint) -> None:
     assert call.events.count() == 1
 
 
-def test_a_rival_s_record_with_the_sid_takes_the_answer(hint: Hint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_s_record_with_the_sid_takes_the_answer(hint: UnverifiedCall, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unique sid is the last guard: between our look and our insert, somebody else's call got it."""
     looks = []
 
@@ -532,7 +549,7 @@ def test_a_rival_s_record_with_the_sid_takes_the_answer(hint: Hint, monkeypatch:
         looks.append(rival())  # in our transaction, which it makes fail, and with which it is undone
         return []
 
-    monkeypatch.setattr(hints, "may_be_one_of_ours", see_nothing)
+    monkeypatch.setattr(external_calls, "possible_own_calls", see_nothing)
     monkeypatch.setattr(committing, "renew", lambda using: rival())  # between the two tries, for good
 
     assert settle(Details(**ENDED)) == [False]
@@ -544,7 +561,7 @@ def test_a_rival_s_record_with_the_sid_takes_the_answer(hint: Hint, monkeypatch:
 
 @pytest.mark.parametrize("drops", [1, 2])
 def test_what_the_database_dropped_in_silence_is_done_again(
-    drops: int, hint: Hint, receivers: Callable[..., None]
+    drops: int, hint: UnverifiedCall, receivers: Callable[..., None]
 ) -> None:
     heard: list[str] = []
     receivers(signals.call_ended, lambda call, **news: heard.append(call.call_sid))
@@ -552,7 +569,7 @@ def test_what_the_database_dropped_in_silence_is_done_again(
 
     def drop(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
-        if sql.startswith("UPDATE") and "gave_up_at" in sql and "exotel_ccm_hint" in sql and left:
+        if sql.startswith("UPDATE") and "gave_up_at" in sql and "exotel_ccm_unverifiedcall" in sql and left:
             left.pop()
             context["connection"].set_rollback(True)
         return result
@@ -566,29 +583,33 @@ def test_what_the_database_dropped_in_silence_is_done_again(
 
 
 @pytest.mark.parametrize("facts", [{}, {"code": "10744"}])
-def test_a_customer_erased_while_exotel_is_asked_does_not_come_back(facts: dict[str, Any], hint: Hint) -> None:
+def test_a_customer_erased_while_exotel_is_asked_does_not_come_back(
+    facts: dict[str, Any], hint: UnverifiedCall
+) -> None:
     def erase() -> None:
-        Hint.objects.update(code=HintReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+        UnverifiedCall.objects.update(code=UnverifiedReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
 
     assert settle(Details(meanwhile=erase, **facts)) == [False]
 
-    assert (reread(hint).code, reread(hint).next_check_at) == (HintReason.ERASED, None)
+    assert (reread(hint).code, reread(hint).next_check_at) == (UnverifiedReason.ERASED, None)
     assert not CallRecord.objects.exists()
 
 
-def test_a_call_of_ours_whose_customer_was_erased_gets_no_twin_either(hint: Hint) -> None:
+def test_a_call_of_ours_whose_customer_was_erased_gets_no_twin_either(hint: UnverifiedCall) -> None:
     ours(state=State.UNCONFIRMED, customer_number="", erased_at=timezone.now())
 
     assert settle(Details()) == [False]
-    assert reread(hint).code == HintReason.MAY_BE_OURS
+    assert reread(hint).code == UnverifiedReason.MAY_BE_OURS
 
 
-def test_a_rival_s_other_call_between_two_tries_is_left_alone(hint: Hint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_s_other_call_between_two_tries_is_left_alone(
+    hint: UnverifiedCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On SQLite it gets the key that our first try had."""
     failures = [1]
 
     def fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("UPDATE") and "gave_up_at" in sql and "exotel_ccm_hint" in sql and failures:
+        if sql.startswith("UPDATE") and "gave_up_at" in sql and "exotel_ccm_unverifiedcall" in sql and failures:
             failures.pop()
             raise OperationalError("deadlock detected")
         return execute(sql, params, many, context)
@@ -601,12 +622,12 @@ def test_a_rival_s_other_call_between_two_tries_is_left_alone(hint: Hint, monkey
     assert sorted(CallRecord.objects.values_list("account", flat=True)) == ["default", "sales"]
 
 
-def test_a_hint_that_another_has_settled_meanwhile_stays_settled(hint: Hint) -> None:
+def test_a_hint_that_another_has_settled_meanwhile_stays_settled(hint: UnverifiedCall) -> None:
     def not_now(account: str, sid: str) -> CallEvent:
-        settle_hint(reread(hint), Details())
-        raise NotNow(timezone.now())
+        verify(reread(hint), Details())
+        raise RateLimited(timezone.now())
 
-    assert settle_hint(hint, not_now) is False
+    assert verify(hint, not_now) is False
 
     assert reread(hint).next_check_at is None
     assert reread(hint).call == CallRecord.objects.get()
@@ -616,24 +637,24 @@ def test_the_longest_due_or_the_newest_comes_next() -> None:
     now = timezone.now()
     for number, minutes in enumerate([1, 3, 2, 0]):
         hear(str(number))
-        Hint.objects.filter(call_sid=str(number)).update(next_check_at=now - minutes * MINUTE)
+        UnverifiedCall.objects.filter(call_sid=str(number)).update(next_check_at=now - minutes * MINUTE)
     hear("later")
     hear("sales", account="sales")
-    Hint.objects.filter(account="sales").update(next_check_at=now - 4 * MINUTE)
+    UnverifiedCall.objects.filter(account="sales").update(next_check_at=now - 4 * MINUTE)
 
     due = [next_due(now, newest=newest, without=["sales"]) for newest in (False, True)]
 
     assert [hint and hint.call_sid for hint in due] == ["1", "3"]
 
 
-def test_a_later_report_of_a_recorded_call_is_linked_and_makes_no_hint(hint: Hint) -> None:
+def test_a_later_report_of_a_recorded_call_is_linked_and_makes_no_hint(hint: UnverifiedCall) -> None:
     settle(Details())
     call = CallRecord.objects.get()
 
     hear(status="completed")
 
-    assert list(Hint.objects.all()) == [hint]
+    assert list(UnverifiedCall.objects.all()) == [hint]
     event = CallEvent.objects.filter(account="default").latest("pk")
-    assert (event.call, event.reason) == (call, EventReason.HINT)
+    assert (event.call, event.reason) == (call, EventReason.UNVERIFIED)
     call.refresh_from_db()
-    assert minutes_until(call.details_at) == 2
+    assert minutes_until(call.details_check_at) == 2

@@ -13,7 +13,9 @@ class AccountUsage(models.Model):
         _("account"), max_length=50, unique=True, help_text=_("The Exotel account, by its alias.")
     )
     minute = models.DateTimeField(_("minute"), null=True, help_text=_("The minute that is counted."))
-    asked = models.PositiveIntegerField(_("asked"), default=0, help_text=_("Requests in that minute."))
+    requests_this_minute = models.PositiveIntegerField(
+        _("requests"), default=0, help_text=_("How many requests were sent in that minute.")
+    )
     paused_until = models.DateTimeField(
         _("paused until"), null=True, help_text=_("Until then Exotel is not asked, because it said so or was away.")
     )

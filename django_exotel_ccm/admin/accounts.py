@@ -12,7 +12,15 @@ from django_exotel_ccm.models import AccountUsage
 class AccountUsageAdmin(HistoryAdmin):
     """One row an account."""
 
-    readonly_fields = ["account", "reconciled_at", "minute", "asked", "paused_until", "failures", "flooded_at"]
+    readonly_fields = [
+        "account",
+        "reconciled_at",
+        "minute",
+        "requests_this_minute",
+        "paused_until",
+        "failures",
+        "flooded_at",
+    ]
     list_display = (*readonly_fields,)
     fields = (*readonly_fields,)
     ordering = ["account"]

@@ -14,10 +14,10 @@ from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exotel.values import clean_moment
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.reconciling import Report, reconcile
+from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
-from tests.services.settling import asked, finish, make_due
+from tests.services.reconciliation.due_calls import asked, finish, make_due
 
 COMPLETED = "+919000001001"
 MINUTE = datetime.timedelta(minutes=1)
@@ -42,8 +42,7 @@ def died_while_placing(host: Any, **fields: Any) -> CallRecord:
             "agent": host.agent(),
             "customer_number": COMPLETED,
             "created_at": now - MINUTE,
-            "lease_until": now,
-            "details_at": now,
+            "details_check_at": now,
             "next_check_at": now,
             **fields,
         }
@@ -63,7 +62,7 @@ def test_a_call_past_its_lease_becomes_unconfirmed_and_is_not_dialled(
     assert posts() == []
     assert asked(exotel) == []
     event = call.events.get()
-    assert (event.kind, event.authentication) == (EventKind.LEASE, Authentication.OURSELVES)
+    assert (event.kind, event.authentication) == (EventKind.NO_RESPONSE, Authentication.OURSELVES)
 
 
 @pytest.mark.books_differ("the simulator was never asked for the call")
@@ -85,8 +84,8 @@ def test_without_a_sid_nothing_is_asked_and_the_waiting_ends_in_sight(host: Any,
 
 @pytest.mark.books_differ("the callback is not the simulator's")
 def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
-    call = place()
     exotel.options.by_hand = True
+    call = place()
     make_due(created_at=timezone.now() - datetime.timedelta(hours=24))
     reconcile()
     call.refresh_from_db()
@@ -299,7 +298,7 @@ def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
     record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
     call.refresh_from_db()
     assert call.recording_url == signed
-    CallRecord.objects.update(details_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
+    CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
 
     assert reconcile().asked == 1
 

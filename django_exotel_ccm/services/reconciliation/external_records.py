@@ -10,10 +10,10 @@ from django.db.models import Q
 
 from django_exotel_ccm import conf, tickets
 from django_exotel_ccm.background import work_context
-from django_exotel_ccm.choices import State
+from django_exotel_ccm.choices import Origin, State
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import CallFacts
-from django_exotel_ccm.models import Agent, CallRecord, Hint
+from django_exotel_ccm.models import Agent, CallRecord, UnverifiedCall
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.drafting import label_of, link_ticket
 from django_exotel_ccm.services.scheduling import NEVER_CONFIRMED
@@ -25,7 +25,7 @@ AROUND = datetime.timedelta(minutes=10)  # two clocks, and the time from our req
 MAY_HAVE_RUNG = (State.REQUESTED, State.UNCONFIRMED, State.ACTIVE, State.ENDED)
 
 
-def draft_elsewhere(hint: Hint, facts: CallFacts) -> CallRecord:
+def build_external_record(hint: UnverifiedCall, facts: CallFacts) -> CallRecord:
     """Return the record of a call that was not placed from here, not saved yet, as far as Call Details tell it.
 
     Touches the host's objects, so it enters the host's ``WORK_CONTEXT``.
@@ -33,6 +33,7 @@ def draft_elsewhere(hint: Hint, facts: CallFacts) -> CallRecord:
     agent = _agent(hint.account, facts)
     call = CallRecord(
         account=hint.account,
+        origin=Origin.EXTERNAL,
         call_sid=hint.call_sid,
         agent=agent,
         agent_label=label_of(agent),
@@ -53,7 +54,7 @@ def draft_elsewhere(hint: Hint, facts: CallFacts) -> CallRecord:
     return call
 
 
-def _began(hint: Hint, facts: CallFacts) -> datetime.datetime:
+def _began(hint: UnverifiedCall, facts: CallFacts) -> datetime.datetime:
     """Return when the call was placed: as Exotel tells, but no later than we heard of it."""
     if facts.started_at is None:
         return hint.heard_at
@@ -79,7 +80,7 @@ def _number(text: str | None) -> str:
         return ""
 
 
-def may_be_one_of_ours(hint: Hint, facts: CallFacts, using: str) -> list[CallRecord]:
+def possible_own_calls(hint: UnverifiedCall, facts: CallFacts, using: str) -> list[CallRecord]:
     """Return the calls placed from here, without a sid yet, that Call Details may be about: never a second record.
 
     The customer's number is used to hold back a record, never to say whose the sid is.
@@ -92,7 +93,7 @@ def may_be_one_of_ours(hint: Hint, facts: CallFacts, using: str) -> list[CallRec
     return [call for call in candidates if _may_be_same(facts.customer_number, call.customer_number)]
 
 
-def _window(hint: Hint, facts: CallFacts) -> tuple[datetime.datetime, datetime.datetime]:
+def _window(hint: UnverifiedCall, facts: CallFacts) -> tuple[datetime.datetime, datetime.datetime]:
     """Return from when to when the call may have been placed."""
     if facts.started_at is None or not facts.started_at.zoned:
         # A time without a zone may be hours off.
