@@ -85,6 +85,7 @@ def test_without_a_sid_nothing_is_asked_and_the_waiting_ends_in_sight(host: Any,
 @pytest.mark.books_differ("the callback is not the simulator's")
 def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     exotel.options.by_hand = True
+    exotel.speed = 1.0
     call = place()
     make_due(created_at=timezone.now() - datetime.timedelta(hours=24))
     reconcile()
