@@ -27,7 +27,7 @@ _BETWEEN_NUMBERS = {"and", "or"}
 _PHONE_SIGNS = "\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2"
 _LONGEST_TEXT = 200
 _LONGEST_NOTE = 60
-_LARGEST_INTEGER = 10**16  # E.164 has 15 digits
+_MOST_DIGITS = 20  # E.164 has 15, and people write prefixes in front
 _AREA_CODE = 5  # digits, a leading 0 included
 
 _EXTENSION = r"(?:;\s*ext=|(?:extension|extn|ext|x)[\s.:]*)[0-9]{1,7}"
@@ -111,7 +111,7 @@ def find_numbers(value: object) -> list[WrittenNumber]:
     """
     text = _text_of(value).strip()
     if len(text) > _LONGEST_TEXT:
-        raise InvalidNumber(_("That is too long for a phone number."))
+        raise _too_long()
     text = _plain(text)
     return _read(text) if text else []
 
@@ -123,6 +123,10 @@ def _invalid(reason: str = "") -> InvalidNumber:
         _("Write it with its country code, for example +91 98765 43210."),
     )
     return InvalidNumber(" ".join(filter(None, texts)))
+
+
+def _too_long() -> InvalidNumber:
+    return InvalidNumber(_("That is too long for a phone number."))
 
 
 def _text_of(value: object) -> str:
@@ -147,7 +151,7 @@ def _text_of_parsed(number: phonenumbers.PhoneNumber) -> str:
 def _text_of_amount(value: float | Decimal) -> str:
     # A Decimal with an exponent was rounded: a spreadsheet shows 9876543210 as 9.87654E+09.
     inexact = isinstance(value, Decimal) and not re.fullmatch(r"[0-9]+(\.0+)?", str(value))
-    if isinstance(value, bool) or inexact or not 0 <= value < _LARGEST_INTEGER or value != int(value):
+    if isinstance(value, bool) or inexact or not 0 <= value < 10**_MOST_DIGITS or value != int(value):
         raise _invalid()
     return str(int(value)) if value else ""
 
@@ -229,9 +233,15 @@ def _read(text: str) -> list[WrittenNumber]:
                 note=(known.note if known else "") or ", ".join(notes)[:_LONGEST_NOTE],
             )
     if not found:
-        words_and_digits = re.search(r"[^\W\d_]", text) and re.search(r"[0-9]", text)
-        raise _invalid(_("Letters are not dialled.") if words_and_digits else "")
+        raise _unread(text)
     return list(found.values())
+
+
+def _unread(text: str) -> InvalidNumber:
+    digits = len(re.findall(r"[0-9]", text))
+    if digits and re.search(r"[^\W\d_]", text):
+        return _invalid(_("Letters are not dialled."))
+    return _too_long() if digits > _MOST_DIGITS else _invalid()
 
 
 def _parts_of(text: str) -> list[_Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -18,15 +19,15 @@ from django_exotel_ccm.phone_numbers import parse_number
 _SIP = re.compile(r"sip:[^\s@]+(@[^\s@]+)?", re.IGNORECASE)
 
 
-def normalise_contact_uri(value: str) -> str:
-    """Return a SIP URI as it is, or a phone number as E.164; raises ``ValidationError`` that says what to type."""
-    text = value.strip()
+def normalise_contact_uri(value: object) -> str:
+    """Return a SIP address as it is, or a phone number as E.164; raises ``ValidationError`` that says what to type."""
+    text = value.strip() if isinstance(value, str) else ""
     if text.lower().startswith("sip:"):
         if _SIP.fullmatch(text):
             return text
         raise ValidationError(_("That is not a SIP address. Write it as in Exotel, for example sip:asha4c1d77e2."))
     try:
-        return parse_number(text)
+        return parse_number(value)
     except InvalidNumber as error:
         raise ValidationError(str(error)) from None
 
@@ -102,20 +103,25 @@ class Agent(models.Model):
         return self.name if self.account == conf.DEFAULT_ALIAS else f"{self.name} ({self.account})"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save with NULL for what is absent: two blanks would pass for the same device."""
-        self.contact_uri, self.exotel_user_id = self.contact_uri or None, self.exotel_user_id or None
+        """Save the phone as Exotel wants it, and NULL for what is absent: two blanks would pass for the same device.
+
+        A phone that cannot be read is saved as it is; a call by this agent is then refused.
+        """
+        with suppress(ValidationError):
+            self._normalise()
         super().save(*args, **kwargs)
+
+    def _normalise(self) -> None:
+        self.exotel_user_id = (self.exotel_user_id or "").strip() or None
+        self.contact_uri = self.contact_uri or None
+        self.contact_uri = self.contact_uri and normalise_contact_uri(self.contact_uri)
 
     def clean(self) -> None:
         """Refuse an agent whom Exotel could not ring, and a phone that is none."""
-        self.exotel_user_id = (self.exotel_user_id or "").strip() or None
-        if self.contact_uri:
-            try:
-                self.contact_uri = normalise_contact_uri(self.contact_uri)
-            except ValidationError as error:
-                raise ValidationError({"contact_uri": error.messages}) from None
-        else:
-            self.contact_uri = None
+        try:
+            self._normalise()
+        except ValidationError as error:
+            raise ValidationError({"contact_uri": error.messages}) from None
         if self.contact_uri is None and self.exotel_user_id is None:
             raise ValidationError(_("Give the agent a contact URI or an Exotel user id: one of them is called."))
         if self.exophone is not None and self.exophone.account != self.account:
@@ -125,3 +131,12 @@ class Agent(models.Model):
     def has_device(self) -> bool:
         """Whether Exotel can be told whom to ring."""
         return bool(self.contact_uri or self.exotel_user_id)
+
+    def device(self) -> tuple[str | None, str | None]:
+        """Return the Exotel user id or the contact URI to send, and None for the other.
+
+        Raises ``ValidationError`` for a contact URI that cannot be called: code can store one without ``clean``.
+        """
+        if self.exotel_user_id:
+            return self.exotel_user_id, None
+        return None, normalise_contact_uri(self.contact_uri)

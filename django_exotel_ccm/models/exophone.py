@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -61,6 +63,12 @@ class ExoPhone(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} ({self.label})" if self.label else self.number
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the number as E.164. One that cannot be read is saved as it is; calls from it are then refused."""
+        with suppress(InvalidNumber):
+            self.number = parse_number(self.number)
+        super().save(*args, **kwargs)
 
     def clean(self) -> None:
         """Refuse what is no number, and a second default."""

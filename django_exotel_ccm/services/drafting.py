@@ -67,7 +67,7 @@ def draft(arguments: dict[str, Any]) -> CallRecord:
         agent=agent,
         agent_label=label_of(agent),
         exophone=exophone,
-        exophone_number=exophone.number if exophone else "",
+        exophone_number=_number_of(exophone),
         placed_by=placed_by,
         placed_by_label=label_of(placed_by),
         request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
@@ -76,6 +76,14 @@ def draft(arguments: dict[str, Any]) -> CallRecord:
         next_check_at=now + LEASE,
         recording_requested=bool(arguments["recording"]),
     )
+
+
+def _number_of(exophone: ExoPhone | None) -> str:
+    """Return the ExoPhone's number as E.164; "" without one, or if code has stored what is no number."""
+    try:
+        return parse_number(exophone.number) if exophone else ""
+    except InvalidNumber:
+        return ""
 
 
 def address(call: CallRecord, arguments: dict[str, Any]) -> Refusal | None:

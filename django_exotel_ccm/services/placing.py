@@ -96,9 +96,10 @@ def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal
     if isinstance(urls, Refusal):
         return urls
     agent: Agent = arguments["agent"]
+    user_id, contact_uri = agent.device()
     return CallRequest(
-        user_id=agent.exotel_user_id or None,
-        user_contact_uri=None if agent.exotel_user_id else agent.contact_uri,
+        user_id=user_id,
+        user_contact_uri=contact_uri,
         to=call.customer_number,
         virtual_number=call.exophone_number,
         custom_field=call.custom_field or None,

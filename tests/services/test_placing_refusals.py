@@ -110,6 +110,10 @@ def broken_policy(call: Any) -> None:
     raise LookupError("the calendar is gone")
 
 
+def exophone_without_number() -> ExoPhone:
+    return ExoPhone.objects.create(number="080-DUMMY")
+
+
 def foreign_account_exophone() -> ExoPhone:
     return ExoPhone.objects.create(number="+918000000701", account="sales")
 
@@ -172,6 +176,9 @@ HERE = "tests.services.test_placing_refusals"
         ("not_configured", r'include\("django_exotel_ccm.urls"\)', without_urls, {}, {}),
         ("agent_inactive", "not active", dict, {"is_active": False}, {}),
         ("agent_without_device", "no phone", dict, {"contact_uri": None}, {}),
+        ("agent_phone_invalid", "cannot be called. .* Letters", dict, {"contact_uri": "98765-DUMMY"}, {}),
+        ("agent_phone_invalid", "not a SIP address", dict, {"contact_uri": "sip:a b"}, {}),
+        ("exophone_invalid", "not one valid", lambda _: {"exophone": exophone_without_number()}, {}, {}),
         ("no_exophone", "no ExoPhone", without_exophone, {}, {}),
         ("no_exophone", "no ExoPhone", lambda _: {"exophone": idle_exophone()}, {}, {}),
         (

@@ -98,6 +98,38 @@ def test_a_blank_id_that_came_in_past_the_model_is_none(host: Any, exotel: Simul
     assert posts()[0]["from"] == {"user_contact_uri": "+919000000101"}
 
 
+def create_raw(agent: str, exophone: str) -> Agent:
+    return Agent.objects.create(
+        name="Asha", contact_uri=agent, exophone=ExoPhone.objects.create(number=exophone, label="new")
+    )
+
+
+def bulk_create_raw(agent: str, exophone: str) -> Agent:
+    [phone] = ExoPhone.objects.bulk_create([ExoPhone(number=exophone)])
+    [made] = Agent.objects.bulk_create([Agent(name="Asha", contact_uri=agent, exophone=phone)])
+    return made
+
+
+def update_raw(agent: str, exophone: str) -> Agent:
+    made = create_raw("+919000000109", "+918000000709")
+    ExoPhone.objects.filter(pk=made.exophone_id).update(number=exophone)
+    Agent.objects.filter(pk=made.pk).update(contact_uri=agent)
+    return Agent.objects.get(pk=made.pk)
+
+
+@pytest.mark.parametrize("store", [create_raw, bulk_create_raw, update_raw])
+@pytest.mark.books_differ(reason="the simulator knows none of these ExoPhones")
+def test_numbers_stored_by_code_are_sent_as_e164(
+    host: Any, exotel: Simulator, posts: Posts, store: Callable[[str, str], Agent]
+) -> None:
+    agent = store("90000 00101", "080-0000 0701")
+
+    call = place_call(agent=agent, to="+919000001001")
+
+    assert posts()[0]["from"] == {"user_contact_uri": "+919000000101"}
+    assert posts()[0]["virtual_number"] == call.exophone_number == "+918000000701"
+
+
 def test_the_record_says_what_was_written_once(host: Any, exotel: Simulator, posts: Posts) -> None:
     user, ticket = host.user(), host.ticket()
 
