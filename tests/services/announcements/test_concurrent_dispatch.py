@@ -1,4 +1,4 @@
-"""Several processes that tell at once: nobody is told twice or out of order, and nobody waits for a slow receiver."""
+"""Several workers at once: no delivery is repeated or out of order, and no callback waits for a slow receiver."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pe
 from tests.factories import record_callback
 from tests.helpdesk.models import Customer
 
-pytestmark = pytest.mark.not_on_sqlite("there one writer keeps all others waiting")
-PATIENCE = 10.0  # seconds
+pytestmark = pytest.mark.not_on_sqlite("SQLite has one writer at a time")
+TIMEOUT = 10.0  # seconds
 ORDER = ["call_answered", "call_ended", "recording_ready", "call_updated"]
 
 
-def nobody_works(name: str, arguments: dict[str, Any]) -> None:
-    """A queue whose workers are away."""
+def no_workers(name: str, arguments: dict[str, Any]) -> None:
+    """A queue without workers."""
 
 
 @pytest.fixture
 def workers() -> Any:
-    """Threads with connections of their own, which are closed behind each piece of work."""
+    """Run a function in a thread, and close the thread's database connections afterwards."""
 
-    def close_behind(work: Callable[[], Any]) -> Any:
+    def run_and_close(work: Callable[[], Any]) -> Any:
         try:
             return work()
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(8) as pool:
-        yield lambda work: pool.submit(close_behind, work)
+        yield lambda work: pool.submit(run_and_close, work)
 
 
 def new_call() -> CallRecord:
@@ -50,44 +50,44 @@ def name_of(signal: Any) -> str:
 
 
 class SlowReceiver:
-    """Stays in its first call until it is let go."""
+    """A receiver that stays in its first call until the test lets it go."""
 
-    def __init__(self, *, fails_at_first: bool) -> None:
-        self.heard: list[str] = []
-        self.fails = fails_at_first
-        self.is_in, self.may_go, self.was_let_go = threading.Event(), threading.Event(), False
+    def __init__(self, *, fails: bool) -> None:
+        self.called: list[str] = []
+        self.fails = fails
+        self.is_in, self.may_go, self.finished_in_time = threading.Event(), threading.Event(), False
 
     def __call__(self, signal: Any, **kwargs: Any) -> None:
         if self.fails:
             raise LookupError("not yet")
-        if not self.heard:
+        if not self.called:
             self.is_in.set()
-            self.was_let_go = self.may_go.wait(PATIENCE)
-        self.heard.append(name_of(signal))
+            self.finished_in_time = self.may_go.wait(TIMEOUT)
+        self.called.append(name_of(signal))
 
 
-class Diary:
-    """Writes what it hears into the database and into a list."""
+class Log:
+    """A receiver that writes each call into the database and into a list."""
 
-    def __init__(self, uid: str, heard: list[tuple[str, int, str]]) -> None:
+    def __init__(self, uid: str, called: list[tuple[str, int, str]]) -> None:
         self.uid = uid
-        self.heard = heard
+        self.called = called
 
     def __call__(self, signal: Any, call: CallRecord, **kwargs: Any) -> None:
         entry = (self.uid, call.pk, name_of(signal))
         Customer.objects.create(name=repr(entry))
-        self.heard.append(entry)
+        self.called.append(entry)
 
 
-@pytest.mark.parametrize("runner", ["inline", f"{__name__}.nobody_works"])
-def test_a_slow_receiver_keeps_no_callback_waiting_and_its_worker_tells_what_comes_meanwhile(
+@pytest.mark.parametrize("runner", ["inline", f"{__name__}.no_workers"])
+def test_slow_receiver_delays_no_callback(
     transactional_db: None, receivers: Any, settings: Any, workers: Any, runner: str
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": runner}
     call = new_call()
     record_callback(call, "terminal", status="failed")
     Announcement.objects.all().delete()
-    slow = SlowReceiver(fails_at_first=runner == "inline")
+    slow = SlowReceiver(fails=runner == "inline")
     for name in ORDER:
         receivers(getattr(signals, name), slow)
     record_callback(call, "terminal", status="failed", total_duration=5)
@@ -95,37 +95,37 @@ def test_a_slow_receiver_keeps_no_callback_waiting_and_its_worker_tells_what_com
     Announcement.objects.filter(next_try_at__isnull=False).update(next_try_at=timezone.now())
 
     first: Future[Report] = workers(lambda: deliver_pending(call.pk))
-    assert slow.is_in.wait(PATIENCE)
+    assert slow.is_in.wait(TIMEOUT)
     record_callback(
         call, "terminal", status="completed", talk_time=42, recordings=("https://s3.example.com/acme1/call.mp3",)
     )
     busy = deliver_pending(call.pk)
-    heard_meanwhile = list(slow.heard)
+    called_meanwhile = list(slow.called)
     slow.may_go.set()
-    report = first.result(PATIENCE)
+    report = first.result(TIMEOUT)
 
-    assert slow.was_let_go  # neither the callback nor the second worker waited for it
-    assert (heard_meanwhile, busy) == ([], Report(pending=3))
-    assert slow.heard == ["call_updated", "recording_ready", "call_updated"]
+    assert slow.finished_in_time  # neither the callback nor the second worker waited
+    assert (called_meanwhile, busy) == ([], Report(pending=3))
+    assert slow.called == ["call_updated", "recording_ready", "call_updated"]
     assert report == Report(delivered=3)
     assert not Announcement.objects.exclude(state="done").exists()
     assert CallRecord.objects.get().announce_at is None
 
 
-def test_many_workers_tell_each_receiver_once_and_in_order(
+def test_many_workers_deliver_once_and_in_order(
     transactional_db: None, receivers: Any, settings: Any, workers: Any
 ) -> None:
-    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": f"{__name__}.nobody_works"}
-    heard: list[tuple[str, int, str]] = []
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": f"{__name__}.no_workers"}
+    called: list[tuple[str, int, str]] = []
     for uid in ("one", "other"):
         for name in ORDER:
-            receivers(getattr(signals, name), Diary(uid, heard), dispatch_uid=uid)
+            receivers(getattr(signals, name), Log(uid, called), dispatch_uid=uid)
     calls = [new_call() for _call in range(4)]
     for call in calls:
         record_callback(call, "terminal", status="failed")
         record_callback(call, "terminal", status="failed", recordings=("https://s3.example.com/acme1/call.mp3",))
         record_callback(call, "terminal", status="completed", talk_time=42)
-    start = threading.Barrier(8, timeout=PATIENCE)
+    start = threading.Barrier(8, timeout=TIMEOUT)
 
     def work() -> None:
         start.wait()
@@ -135,9 +135,9 @@ def test_many_workers_tell_each_receiver_once_and_in_order(
     for done in [workers(work) for _worker in range(8)]:
         done.result(60)
     for call in calls:
-        deliver_pending(call.pk)  # what a worker left because another one was at it
+        deliver_pending(call.pk)  # what a worker skipped because another one had locked it
 
-    told = ["call_ended", "recording_ready", "call_updated"]
-    expected = [(uid, call.pk, name) for call in calls for uid in ("one", "other") for name in told]
+    expected_names = ["call_ended", "recording_ready", "call_updated"]
+    expected = [(uid, call.pk, name) for call in calls for uid in ("one", "other") for name in expected_names]
     assert Counter(Customer.objects.values_list("name", flat=True)) == Counter(map(repr, expected))
-    assert sorted(heard, key=lambda one: (one[1], one[0])) == expected  # a stable sort: in the order of hearing
+    assert sorted(called, key=lambda one: (one[1], one[0])) == expected  # a stable sort keeps the order
