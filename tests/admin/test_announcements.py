@@ -1,4 +1,4 @@
-"""Announcements in the admin: found when they fail, tried now by those who may, and by nobody else."""
+"""Announcements in the admin: failed ones are found, and delivered by "Try now" for those who may."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRY_NOW = f"{LIST}try-now/"
 
 
 class Mailer:
-    """A receiver that fails until it is mended."""
+    """A receiver that fails while it is ``broken``."""
 
     def __init__(self) -> None:
         self.broken = True
@@ -53,7 +53,7 @@ def desk(host: Any) -> Desk:
 
 @pytest.fixture
 def fail(transactional_db: None, mailer: Mailer) -> Callable[[], Announcement]:
-    """Make a call whose end the mailer could not mail, and return its announcement."""
+    """Make a call whose end the mailer could not mail, and return the announcement."""
 
     def make() -> Announcement:
         call = CallRecord.objects.create(account="default", created_at=timezone.now())
@@ -85,10 +85,10 @@ def again(announcement: Announcement) -> Announcement:
     return announcement
 
 
-# On its page.
+# On the page of one.
 
 
-def test_a_receiver_that_was_mended_is_told_now(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_repaired_receiver_is_called(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
@@ -101,18 +101,18 @@ def test_a_receiver_that_was_mended_is_told_now(desk: Desk, mailer: Mailer, fail
     assert [entry.get_change_message() for entry in LogEntry.objects.all()] == ["Tried now."]
 
 
-def test_a_receiver_that_fails_again_says_how(desk: Desk, fail: Any) -> None:
+def test_second_failure_is_shown(desk: Desk, fail: Any) -> None:
     failed = fail()
 
     page = press(desk, desk.get(page_of(failed)))
 
     assert "mailer: ConnectionError" in page.messages
-    assert "+919000001001" not in page.html  # not for everybody
+    assert "+919000001001" not in page.html  # numbers are masked
     assert again(failed).receivers[0]["attempts"] == 2
     assert "Traceback (most recent call last)" in page.text
 
 
-def test_what_was_given_up_is_taken_up_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_abandoned_delivery_is_retried(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     failed.receivers[0] |= {"abandoned": True, "attempts": 17}
     failed.next_try_at = None
@@ -124,7 +124,7 @@ def test_what_was_given_up_is_taken_up_again(desk: Desk, mailer: Mailer, fail: A
     assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
 
 
-def test_the_page_tells_receivers_apart(desk: Desk, fail: Any, receivers: Any) -> None:
+def test_page_shows_each_delivery(desk: Desk, fail: Any, receivers: Any) -> None:
     receivers(signals.call_ended, lambda **_: None, dispatch_uid="fine")
     failed = fail()
     failed.receivers.append(failed.receivers[0] | {"receiver": "waits", "error": "", "traceback": "", "attempts": 0})
@@ -141,9 +141,7 @@ def test_the_page_tells_receivers_apart(desk: Desk, fail: Any, receivers: Any) -
 
 
 @pytest.mark.parametrize("permissions", [(SEES,), ("exotel_ccm.change_callrecord",)])
-def test_without_the_permissions_there_is_no_button_and_no_way(
-    host: Any, mailer: Mailer, fail: Any, permissions: tuple[str, ...]
-) -> None:
+def test_permissions_are_required(host: Any, mailer: Mailer, fail: Any, permissions: tuple[str, ...]) -> None:
     failed = fail()
     desk = Desk(host.user("vik", *permissions, agent=None))
     desk.client = Client()
@@ -159,7 +157,7 @@ def test_without_the_permissions_there_is_no_button_and_no_way(
     assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 
-def test_strangers_log_in_first(fail: Any, mailer: Mailer) -> None:
+def test_login_is_required(fail: Any, mailer: Mailer) -> None:
     failed = fail()
     mailer.broken = False
 
@@ -169,7 +167,7 @@ def test_strangers_log_in_first(fail: Any, mailer: Mailer) -> None:
     assert mailer.mailed == []
 
 
-def test_a_link_and_another_site_s_form_change_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_get_and_forged_post_are_refused(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
@@ -182,7 +180,7 @@ def test_a_link_and_another_site_s_form_change_nothing(desk: Desk, mailer: Maile
 # From the list.
 
 
-def test_the_action_asks_first_and_says_what_it_leaves_out(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_action_asks_first_and_names_what_it_leaves_out(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed, other = fail(), fail()
     mailer.broken = False
     done = fail()
@@ -200,7 +198,7 @@ def test_the_action_asks_first_and_says_what_it_leaves_out(desk: Desk, mailer: M
     assert LogEntry.objects.count() == 2
 
 
-def test_the_way_back_changes_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_cancelling_changes_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
@@ -211,7 +209,7 @@ def test_the_way_back_changes_nothing(desk: Desk, mailer: Mailer, fail: Any) -> 
     assert mailer.mailed == []
 
 
-def test_where_everything_was_told_there_is_nothing_to_press(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_delivered_announcements_have_no_button(desk: Desk, mailer: Mailer, fail: Any) -> None:
     mailer.broken = False
     done = fail()
 
@@ -221,7 +219,7 @@ def test_where_everything_was_told_there_is_nothing_to_press(desk: Desk, mailer:
     assert ": delivered" in page.text
 
 
-def test_one_that_was_told_meanwhile_is_not_told_again(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_second_press_delivers_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
     page = desk.get(page_of(failed))
@@ -233,7 +231,7 @@ def test_one_that_was_told_meanwhile_is_not_told_again(desk: Desk, mailer: Maile
     assert "They had been delivered already." in second.messages
 
 
-def test_all_of_a_search_are_meant_up_to_a_bound(
+def test_whole_search_is_chosen_up_to_a_limit(
     desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _announcement in range(3):
@@ -250,7 +248,7 @@ def test_all_of_a_search_are_meant_up_to_a_bound(
     assert "Choose at most 2 announcements at once." in refused.messages
 
 
-def test_many_failures_are_told_briefly(desk: Desk, fail: Any) -> None:
+def test_many_failures_are_summarised(desk: Desk, fail: Any) -> None:
     made = [fail() for _announcement in range(7)]
 
     page = press(desk, choose(desk, made))
@@ -259,7 +257,7 @@ def test_many_failures_are_told_briefly(desk: Desk, fail: Any) -> None:
     assert "And 2 more." in page.messages
 
 
-def test_what_takes_too_long_is_left_to_the_reconciler(
+def test_rest_is_left_to_the_reconciler_after_the_time_limit(
     desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(announcements, "TIME_LIMIT", -1.0)
@@ -274,25 +272,20 @@ def test_what_takes_too_long_is_left_to_the_reconciler(
     assert failed.call.next_check_at <= timezone.now()
 
 
-@pytest.mark.parametrize("key", ["", "x", "-1", "9" * 40, "٣", "0"])
-def test_nonsense_is_nothing(desk: Desk, fail: Any, key: str) -> None:
-    form = press_form(desk, fail())
+def test_invalid_keys_and_foreign_addresses_are_ignored(desk: Desk, fail: Any) -> None:
+    [form] = desk.get(page_of(fail())).of_class("exotel-try-now")
+    keys = ["", "x", "-1", "9" * 40, "٣", "0"]
 
-    page = desk.post(TRY_NOW, form.data | {"exotel_announcement": [key], "exotel_back": "https://evil.example/"})
+    page = desk.post(TRY_NOW, form.data | {"exotel_announcement": keys, "exotel_back": "https://evil.example/"})
 
     assert desk.where == LIST
     assert "They had been delivered already." in page.messages
 
 
-def press_form(desk: Desk, announcement: Announcement) -> Any:
-    [form] = desk.get(page_of(announcement)).of_class("exotel-try-now")
-    return form
+# Transactions around the request.
 
 
-# Transactions around it.
-
-
-def test_a_site_with_atomic_requests(desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_atomic_requests(desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     failed = fail()
     mailer.broken = False
@@ -312,7 +305,7 @@ def in_a_transaction(get_response: Any) -> Any:
     return middleware
 
 
-def test_a_middleware_with_a_transaction_is_named(desk: Desk, mailer: Mailer, fail: Any, settings: Any) -> None:
+def test_transaction_of_a_middleware_is_named(desk: Desk, mailer: Mailer, fail: Any, settings: Any) -> None:
     failed = fail()
     mailer.broken = False
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_transaction"]
@@ -323,10 +316,7 @@ def test_a_middleware_with_a_transaction_is_named(desk: Desk, mailer: Mailer, fa
     assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 
-# Finding them.
-
-
-def test_failed_ones_are_found_by_what_becomes_of_them(desk: Desk, fail: Any) -> None:
+def test_filter_by_next_try(desk: Desk, fail: Any) -> None:
     tried_again, given_up = fail(), fail()
     Announcement.objects.filter(pk=given_up.pk).update(next_try_at=None)
 
@@ -337,7 +327,7 @@ def test_failed_ones_are_found_by_what_becomes_of_them(desk: Desk, fail: Any) ->
     assert page_of(given_up) in desk.get(f"{LIST}?tried_again=nonsense").html
 
 
-def test_another_site_s_button_stays_on_that_site(host: Any, mailer: Mailer, fail: Any, settings: Any) -> None:
+def test_button_stays_on_its_site(host: Any, mailer: Mailer, fail: Any, settings: Any) -> None:
     site = admin.AdminSite(name="crm")
     site.register(Announcement, announcements.AnnouncementAdmin)
     settings.ROOT_URLCONF = urls_of(site)

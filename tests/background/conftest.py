@@ -1,4 +1,4 @@
-"""Calls whose end is told to a worker, and processes that do the work."""
+"""A host whose receivers are called by a worker, and the workers' processes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.children import child
 from tests.helpdesk.models import Ticket
 from tests.webhooks.conftest import Calls, body_of
 
-PATIENCE = 30.0  # seconds
+TIMEOUT = 30.0  # seconds
 
 Start = Callable[..., AbstractContextManager["Popen[str]"]]
 
 
 @pytest.fixture
 def run_with(settings: Any, receivers: Any) -> Callable[[str], None]:
-    """Set ``RUNNER``, and listen in this process too, as every process of a host does."""
+    """Set ``RUNNER``, and connect the receiver in this process too, as every process of a host does."""
     receivers(signals.call_ended, note_end, dispatch_uid=UID)
 
     def use(runner: str) -> None:
@@ -36,14 +36,14 @@ def run_with(settings: Any, receivers: Any) -> Callable[[str], None]:
 
 @pytest.fixture
 def accepted(host: Any, client: Client) -> CallRecord:
-    """A call about a ticket that Exotel accepted."""
+    """An accepted call about a ticket."""
     ticket = host.ticket()
     return Calls(client).accepted(ticket=ticket, custom_field=f"ticket_{ticket.pk}")
 
 
 @pytest.fixture
 def hang_up(client: Client) -> Callable[[CallRecord], int]:
-    """Deliver the callback of a call's end, and return the HTTP status."""
+    """Post the callback of a call's end, and return the HTTP status."""
     return lambda call: Calls(client).deliver(call, body_of()).status_code
 
 
@@ -53,8 +53,8 @@ def start_worker(*command: str, **environment: str) -> AbstractContextManager[Po
 
 
 def wait_until(true: Callable[[], Any], process: Popen[str] | None = None) -> None:
-    """Wait for something that a process does; fail with what it printed when it ends or does not do it."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until ``true()`` is; if that does not happen, or the process ends, fail with what it printed."""
+    deadline = time.monotonic() + TIMEOUT
     while not true():
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
@@ -62,7 +62,7 @@ def wait_until(true: Callable[[], Any], process: Popen[str] | None = None) -> No
             if process is not None and process.stdout is not None:
                 process.kill()
                 printed = process.stdout.read()
-            pytest.fail(f"It did not happen. {printed}")
+            pytest.fail(f"Not true in time. {printed}")
         time.sleep(0.05)
 
 

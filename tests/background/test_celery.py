@@ -22,7 +22,7 @@ WORKER = ("-m", "celery", "-A", "tests.background.celery_app", "worker", "--pool
 
 @pytest.fixture
 def use(run_with: Any) -> Iterator[Callable[[str], None]]:
-    """Have callbacks in this process given to the broker of this URL."""
+    """Set the broker's URL, and Celery as ``RUNNER``."""
     app = Celery("tests", set_as_current=True)
     app.conf.broker_pool_limit = 0  # no connection outlives the test
 
@@ -34,7 +34,7 @@ def use(run_with: Any) -> Iterator[Callable[[str], None]]:
     app.close()
 
 
-def test_a_worker_tells_what_a_callback_brought(use: Any, redis_url: str, accepted: CallRecord, hang_up: Any) -> None:
+def test_worker_delivers(use: Any, redis_url: str, accepted: CallRecord, hang_up: Any) -> None:
     use(redis_url)
 
     assert hang_up(accepted) == 200
@@ -46,7 +46,7 @@ def test_a_worker_tells_what_a_callback_brought(use: Any, redis_url: str, accept
     assert notes() == [f"ended in {worker.pid}"]
 
 
-def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
+def test_killed_worker_loses_and_repeats_nothing(
     use: Any, redis_url: str, accepted: CallRecord, hang_up: Any, tmp_path: Path
 ) -> None:
     use(redis_url)
@@ -58,13 +58,13 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothin
         ended = worker.wait(20)
     assert (ended, state_of(), notes()) == (-signal.SIGKILL, "pending", [])
 
-    # The database needs a moment to see that the worker is gone.
+    # The database notices only after a moment that the worker is gone.
     wait_until(lambda: deliver_pending(accepted.pk).delivered)
 
     assert (state_of(), len(notes())) == ("done", 1)
 
 
-def test_a_broker_that_is_down_delays_no_answer_and_prints_no_password(
+def test_broker_that_is_down_delays_no_answer(
     use: Any, accepted: CallRecord, hang_up: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:

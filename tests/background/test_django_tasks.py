@@ -20,15 +20,13 @@ WORKER = ("-m", "django", "db_worker", "--no-startup-delay", "--no-reload", "--i
 
 @pytest.fixture
 def statuses() -> Callable[[], list[str]]:
-    """The queue's own view of its jobs."""
+    """The status of each job in the queue."""
     from django_tasks_db.models import DBTaskResult
 
     return lambda: list(DBTaskResult.objects.values_list("status", flat=True))
 
 
-def test_a_worker_tells_what_a_callback_brought(
-    run_with: Any, accepted: CallRecord, hang_up: Any, statuses: Any
-) -> None:
+def test_worker_delivers(run_with: Any, accepted: CallRecord, hang_up: Any, statuses: Any) -> None:
     run_with("django_tasks")
 
     assert hang_up(accepted) == 200
@@ -41,7 +39,7 @@ def test_a_worker_tells_what_a_callback_brought(
     assert (ended, notes(), statuses()) == (0, [f"ended in {worker.pid}"], ["SUCCESSFUL"])
 
 
-def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
+def test_killed_worker_loses_and_repeats_nothing(
     run_with: Any, accepted: CallRecord, hang_up: Any, statuses: Any, tmp_path: Path
 ) -> None:
     run_with("django_tasks")
@@ -54,7 +52,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_job_loses_and_doubles_nothin
     assert (ended, state_of(), notes()) == (-signal.SIGKILL, "pending", [])
     assert statuses() == ["RUNNING"]  # for good: the queue does not know
 
-    # The database needs a moment to see that the worker is gone.
+    # The database notices only after a moment that the worker is gone.
     wait_until(lambda: deliver_pending(accepted.pk).delivered)
 
     assert (state_of(), len(notes())) == ("done", 1)

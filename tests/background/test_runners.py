@@ -1,4 +1,4 @@
-"""RUNNER: who calls the receivers, and that nothing is lost when nobody does."""
+"""RUNNER: a worker calls the receivers, and a lost job loses nothing."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ taken: list[tuple[str, str]] = []
 
 
 def take(name: str, arguments: dict[str, Any]) -> None:
-    """A host's own queue."""
+    """A queue of the host's own."""
     assert not connection.in_atomic_block
-    assert Announcement.objects.filter(state="pending").exists()  # committed: another process would see it
+    assert Announcement.objects.filter(state="pending").exists()  # committed, so a worker sees it
     taken.append((name, json.dumps(arguments)))
 
 
 def at_once(name: str, arguments: dict[str, Any]) -> None:
-    """A queue that does its jobs where they are given to it, as Django's ImmediateBackend."""
+    """A queue that runs a job at once, as Django's ImmediateBackend."""
     background.run_job(name, arguments)
 
 
 def refuse(name: str, arguments: dict[str, Any]) -> None:
-    """A queue that is away."""
+    """A queue that cannot be reached."""
     raise ConnectionError(f"cannot reach {SECRET}")
 
 
@@ -50,12 +50,12 @@ def queue() -> Iterator[None]:
 
 
 def work() -> None:
-    """Do what is in the queue, as a worker does."""
+    """Run the jobs in the queue, as a worker does."""
     for name, arguments in taken:
         background.run_job(name, json.loads(arguments))
 
 
-def test_a_callback_is_answered_before_a_receiver_is_called(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_callback_is_answered_before_receivers_run(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
 
     assert hang_up(accepted) == 200
@@ -67,7 +67,7 @@ def test_a_callback_is_answered_before_a_receiver_is_called(run_with: Any, accep
     assert (state_of(), notes()) == ("done", [f"ended in {os.getpid()}"])
 
 
-def test_a_queue_that_works_at_once_works_after_the_commit(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_immediate_queue_runs_after_the_commit(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(f"{__name__}.at_once")
 
     assert hang_up(accepted) == 200
@@ -75,7 +75,7 @@ def test_a_queue_that_works_at_once_works_after_the_commit(run_with: Any, accept
     assert (state_of(), len(notes())) == ("done", 1)
 
 
-def test_a_job_that_is_done_twice_tells_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_repeated_job_delivers_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
     hang_up(accepted)
 
@@ -85,7 +85,7 @@ def test_a_job_that_is_done_twice_tells_once(run_with: Any, accepted: CallRecord
     assert len(notes()) == 1
 
 
-def test_a_job_that_is_lost_is_found_by_the_reconciler(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_lost_job_is_done_by_the_reconciler(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
@@ -98,12 +98,12 @@ def test_a_job_that_is_lost_is_found_by_the_reconciler(run_with: Any, accepted: 
         background.run_job("reconcile", {})
 
     assert due == accepted.next_check_at
-    assert (due - now).total_seconds() == 60  # a worker may be at it until then
+    assert (due - now).total_seconds() == 60  # until then a worker may do it
     assert too_early == []
     assert (state_of(), len(notes())) == ("done", 1)
 
 
-def test_a_queue_that_is_away_is_no_reason_to_lose_a_callback(
+def test_unreachable_queue_loses_no_callback(
     run_with: Any, accepted: CallRecord, hang_up: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_with(f"{__name__}.refuse")
@@ -117,7 +117,7 @@ def test_a_queue_that_is_away_is_no_reason_to_lose_a_callback(
     assert "s3cr3t" not in caplog.text
 
 
-def test_what_is_not_committed_is_no_job(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_no_job_without_a_commit(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
 
     with failing(OperationalError("disk full"), 99):
@@ -127,7 +127,7 @@ def test_what_is_not_committed_is_no_job(run_with: Any, accepted: CallRecord, ha
     assert CallEvent.objects.filter(kind="callback").count() == 0
 
 
-def test_a_signal_to_which_nobody_listens_is_done(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_signal_without_receivers_is_done(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
     signals.call_ended.disconnect(dispatch_uid="listening.note_end")
     hang_up(accepted)
@@ -137,12 +137,10 @@ def test_a_signal_to_which_nobody_listens_is_done(run_with: Any, accepted: CallR
     assert (state_of(), Announcement.objects.get(signal="call_ended").receivers) == ("done", [])
 
 
-def test_after_a_change_of_runner_nobody_overtakes_what_waits(
-    run_with: Any, accepted: CallRecord, hang_up: Any, receivers: Any
-) -> None:
-    heard: list[str] = []
-    receivers(signals.call_accepted, lambda **_: heard.append("accepted"), dispatch_uid="one")
-    receivers(signals.call_ended, lambda **_: heard.append("ended"), dispatch_uid="one")
+def test_order_survives_a_change_of_runner(run_with: Any, accepted: CallRecord, hang_up: Any, receivers: Any) -> None:
+    called: list[str] = []
+    receivers(signals.call_accepted, lambda **_: called.append("accepted"), dispatch_uid="one")
+    receivers(signals.call_ended, lambda **_: called.append("ended"), dispatch_uid="one")
     Announcement.objects.filter(signal="call_accepted").update(
         state="pending", receivers=[], next_try_at=timezone.now()
     )
@@ -150,19 +148,19 @@ def test_after_a_change_of_runner_nobody_overtakes_what_waits(
     run_with("inline")
 
     hang_up(accepted)
-    waiting = list(heard)
+    waiting = list(called)
     background.run_job("announce", {"call": accepted.pk})
 
-    assert (waiting, heard) == ([], ["accepted", "ended"])
+    assert (waiting, called) == ([], ["accepted", "ended"])
     assert len(notes()) == 1
 
 
-def test_an_unknown_job_is_an_error() -> None:
+def test_unknown_job_is_an_error() -> None:
     with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, reconcile"):
         background.run_job("announcce", {})
 
 
-def test_inline_a_job_is_done_at_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
+def test_inline_job_runs_at_once(run_with: Any, accepted: CallRecord, hang_up: Any) -> None:
     run_with(HERE)
     hang_up(accepted)
     run_with("inline")
@@ -172,7 +170,7 @@ def test_inline_a_job_is_done_at_once(run_with: Any, accepted: CallRecord, hang_
     assert (taken, len(notes())) == ([("announce", json.dumps({"call": accepted.pk}))], 1)
 
 
-# What is imported.
+# Imports.
 
 
 def python(statements: str) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a worker's process: the test's host, with an app that listens."""
+"""The settings of a worker's process: the test's host, with an app that has a receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failing receivers in a real browser: found in the list, tried now, from the list and from the page."""
+"""Failed announcements in a real browser: found in the list, and "Try now" from the list and from the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOKS = {"wide": (1280, 900, False), "narrow_dark": (390, 844, True)}
 
 
 class Mailer:
-    """A receiver that fails until it is mended."""
+    """A receiver that fails while it is ``broken``."""
 
     broken = True
 
@@ -41,7 +41,7 @@ def mailer(host: Any, receivers: Any) -> Mailer:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_failing_receivers_are_tried_now(
+def test_failed_announcements_are_tried_now(
     look: str, mailer: Mailer, live_server: Any, open_page: Callable[..., Any]
 ) -> None:
     width, height, dark = LOOKS[look]
