@@ -39,7 +39,7 @@ def test_worker_delivers(use: Any, redis_url: str, accepted: CallRecord, hang_up
 
     assert hang_up(accepted) == 200
     before = state_of(), notes()
-    with start_worker(*WORKER, TEST_BROKER=redis_url) as worker:
+    with start_worker(*WORKER, TEST_RUNNER="celery", TEST_BROKER=redis_url) as worker:
         wait_until(lambda: state_of() == "done", worker)
 
     assert before == ("pending", [])
@@ -51,7 +51,7 @@ def test_killed_worker_loses_and_repeats_nothing(
 ) -> None:
     use(redis_url)
     inside = tmp_path / "inside"
-    with start_worker(*WORKER, TEST_BROKER=redis_url, TEST_INSIDE=str(inside)) as worker:
+    with start_worker(*WORKER, TEST_RUNNER="celery", TEST_BROKER=redis_url, TEST_INSIDE=str(inside)) as worker:
         hang_up(accepted)
         wait_until(inside.exists, worker)
         worker.send_signal(signal.SIGKILL)

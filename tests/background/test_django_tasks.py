@@ -31,7 +31,7 @@ def test_worker_delivers(run_with: Any, accepted: CallRecord, hang_up: Any, stat
 
     assert hang_up(accepted) == 200
     before = state_of(), statuses(), notes()
-    with start_worker(*WORKER, "--batch") as worker:
+    with start_worker(*WORKER, "--batch", TEST_RUNNER="django_tasks") as worker:
         wait_until(lambda: state_of() == "done", worker)
         ended = worker.wait(20)
 
@@ -45,7 +45,7 @@ def test_killed_worker_loses_and_repeats_nothing(
     run_with("django_tasks")
     hang_up(accepted)
     inside = tmp_path / "inside"
-    with start_worker(*WORKER, TEST_INSIDE=str(inside)) as worker:
+    with start_worker(*WORKER, TEST_RUNNER="django_tasks", TEST_INSIDE=str(inside)) as worker:
         wait_until(inside.exists, worker)
         worker.send_signal(signal.SIGKILL)
         ended = worker.wait(20)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.child_settings import *  # noqa: F403
 
 INSTALLED_APPS += ["tests.background.listening"]  # noqa: F405
+EXOTEL_CCM["RUNNER"] = os.environ["TEST_RUNNER"]  # noqa: F405
