@@ -102,11 +102,12 @@ class _DeliveryRun:
         self._using = using
         self._called: set[str] = set()
         self._is_due = False
+        self._is_finished = False
         self._current: Delivery | None = None
 
     def __iter__(self) -> Iterator[Delivery]:
         """Yield each delivery once it is committed."""
-        while (delivery := self._next()) is not None:
+        while not self._is_finished and (delivery := self._next()) is not None:
             self._called.add(delivery["receiver"])
             yield delivery
 
@@ -137,6 +138,8 @@ class _DeliveryRun:
             self._current = delivery
             dispatcher.deliver(announcement, delivery, receivers[delivery["receiver"]])
         self._save(announcement, earlier)
+        others = [one for one in announcement.receivers if one is not delivery]
+        self._is_finished = not any(self._is_next(one, earlier) for one in others)
         return delivery
 
     def _store_failure(self, failed: Delivery) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm import signals
@@ -104,6 +105,22 @@ def test_all_failed_receivers_are_retried_in_one_run(recorder: Any, call: CallRe
 
     assert (one.called, other.called) == (["call_ended"] * 2, ["call_ended"] * 2)
     assert report == Report(delivered=1, failed=1, pending=1)
+
+
+def test_one_transaction_for_each_receiver_and_one_for_the_plan(recorder: Any, call: CallRecord, clock: Any) -> None:
+    broken = [recorder(uid, "call_ended") for uid in ("one", "other")]
+    for receiver in broken:
+        receiver.broken = True
+    record_callback(call, "terminal", status="completed")
+    for receiver in broken:
+        receiver.broken = False
+    clock.shift(60)
+
+    with CaptureQueriesContext(connection) as captured:
+        report = deliver_pending(call.pk)
+
+    assert report == Report(delivered=2)
+    assert [query["sql"] for query in captured.captured_queries].count("BEGIN") == 3
 
 
 # In order.
