@@ -17,12 +17,7 @@ class ExotelCCMConfig(AppConfig):
 
     def ready(self) -> None:
         """Hide credentials, register checks and jobs, and attach "Call customer" to the host's admin."""
-        from django_exotel_ccm import (  # noqa: PLC0415 - the app registry is ready only now
-            accounts,
-            checks,
-            conf,
-            tasks,
-        )
+        from django_exotel_ccm import accounts, checks, conf, tasks  # noqa: PLC0415 - the app registry is ready now
 
         conf.hide_literal_accounts()
         request_started.connect(accounts.hide_credentials, dispatch_uid="django_exotel_ccm.hide_credentials")

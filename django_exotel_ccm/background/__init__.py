@@ -1,6 +1,6 @@
-"""Work outside of the host's own requests: its surroundings, and the jobs that a runner is given.
+"""Work outside of the host's own requests: ``WORK_CONTEXT``, and the jobs that ``RUNNER`` gets.
 
-A job is a name and JSON arguments. No queue is trusted to remember one: each can be found again in the database.
+A job is a name and JSON arguments. A queue may lose it, because ``exotel_reconcile`` finds the work in the database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _jobs: dict[str, Callable[..., object]] = {}
 
 
 def work_context(call: Any) -> AbstractContextManager[Any]:
-    """Return the host's ``WORK_CONTEXT`` for a call (a tenant, row-level security), else one that does nothing."""
+    """Return the host's ``WORK_CONTEXT`` for a call (a tenant, row-level security), else a null context."""
     path = conf.get_settings().work_context
     if not path:
         return nullcontext()
@@ -28,42 +28,42 @@ def work_context(call: Any) -> AbstractContextManager[Any]:
 
 
 def register(name: str, function: Callable[..., object]) -> None:
-    """Have ``function`` be the job called ``name``; its arguments are given by name."""
+    """Register ``function``, which takes keyword arguments, as the job called ``name``."""
     _jobs[name] = function
 
 
 def run_job(name: str, arguments: Mapping[str, Any]) -> None:
-    """Do a job here and now; raises ``LookupError`` when there is none of this name."""
+    """Run a job in this process. Raises ``LookupError`` if there is none of this name."""
     if name not in _jobs:
         raise LookupError(f"There is no job {name!r}. Jobs: {', '.join(sorted(_jobs))}.")
     _jobs[name](**arguments)
 
 
 def is_inline() -> bool:
-    """Say whether jobs are done in the process that has them, while a request waits."""
+    """Return True if receivers run in the process that records the event, while the request waits."""
     return conf.get_settings().runner == "inline"
 
 
 def enqueue(name: str, **arguments: Any) -> bool:
-    """Give a job to ``RUNNER``, which with "inline" does it at once; say whether it was taken.
+    """Pass a job to ``RUNNER``, which runs it at once if it is "inline"; return True if the runner took it.
 
-    A runner that fails is logged without its own words, since a broker's URL holds a password.
+    An error of the runner is logged without its message, because a broker's URL has a password.
     """
     try:
         runner()(name, arguments)
-    except Exception as error:  # noqa: BLE001 - a host's broker fails in ways of its own
+    except Exception as error:  # noqa: BLE001 - the host's broker may raise anything
         logger.error("RUNNER took no job %r (%s): it is left to exotel_reconcile.", name, type(error).__name__)
         return False
     return True
 
 
 def runner() -> Callable[[str, dict[str, Any]], object]:
-    """Return what takes a job; raises ``ImportError`` where its library is missing, ``ImproperlyConfigured``."""
+    """Return the callable that takes a job. Raises ``ImportError`` or ``ImproperlyConfigured``."""
     name = conf.get_settings().runner
     if name == "inline":
         return run_job
     if "." in name:
         return conf.load(name)
-    # Its library is imported only where it is wanted.
+    # Import the queue's library only if it is configured.
     send: Callable[[str, dict[str, Any]], object] = import_module(f"{__name__}.with_{name}").send
     return send

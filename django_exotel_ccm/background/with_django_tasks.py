@@ -14,10 +14,10 @@ tasks = import_module("django.tasks" if django.VERSION >= (6, 0) else "django_ta
 
 @tasks.task()
 def run_job(name: str, arguments: dict[str, Any]) -> None:
-    """Do a job in a worker."""
+    """Run a job in a worker."""
     background.run_job(name, arguments)
 
 
 def send(name: str, arguments: dict[str, Any]) -> None:
-    """Give a job to the default backend of ``TASKS``; raises what that raises."""
+    """Enqueue a job in the default backend of ``TASKS``. Raises what the backend raises."""
     run_job.enqueue(name, arguments)
