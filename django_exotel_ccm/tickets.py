@@ -218,10 +218,15 @@ def load(model: type[Model], key_text: str, *, using: str | None = None) -> Mode
     ``using`` is the database of the open transaction: it is asked, and no replica of it, if the model lives there.
     """
     key = _key(model, key_text)
+    if key is None:
+        return None
     rows = model._base_manager.all()
     if using is not None and router.allow_migrate_model(using, model):
         rows = rows.using(using)
-    return None if key is None else rows.filter(pk=key).first()
+    try:
+        return rows.get(pk=key)
+    except ObjectDoesNotExist:
+        return None
 
 
 def _key(model: type[Model], text: str) -> Any:
