@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.apps import apps
+from django.contrib.contenttypes.fields import GenericRelation
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
@@ -26,6 +28,7 @@ def register_all() -> None:
     register(check_settings)
     register(check_accounts, Tags.security)
     register(check_tickets)
+    register(check_relations, Tags.models)
     register(check_urls, Tags.urls)
     register(check_receivers, Tags.signals)
     register(check_runner)
@@ -155,6 +158,21 @@ def _model_behind(model: Any, name: str) -> Any:
             one = field.many_to_one or field.one_to_one
             return field.related_model if one and isinstance(field.related_model, type) else None
     return None
+
+
+def check_relations(**kwargs: Any) -> list[CheckMessage]:
+    """W010: Django deletes the objects of a ``GenericRelation`` together with the ticket, and calls are history."""
+    return [
+        checks.Warning(
+            f"Deleting a {model._meta.label} deletes its calls, because its {field.name!r} is a GenericRelation.",
+            hint=f"Write {field.name} = CallRelation(), from django_exotel_ccm.models: it leaves the calls.",
+            obj=model,
+            id="exotel_ccm.W010",
+        )
+        for model in apps.get_models()
+        for field in model._meta.private_fields
+        if isinstance(field, GenericRelation) and field.related_model is CallRecord and not field.mti_inherited
+    ]
 
 
 def check_urls(**kwargs: Any) -> list[CheckMessage]:

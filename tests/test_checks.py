@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.contenttypes.fields import GenericRelation
 from django.core import checks
 from django.core.management import call_command
 from django.db import models
@@ -16,6 +17,7 @@ from django.test.utils import isolate_apps
 
 from django_exotel_ccm import signals, tickets
 from django_exotel_ccm.checks import check_runner
+from django_exotel_ccm.models import CallRecord
 from tests.exotel.leaks import KEY, TOKEN, leaks_in
 from tests.helpdesk.models import Customer, Ticket
 
@@ -314,3 +316,18 @@ def test_tickets_in_another_database(settings: Any) -> None:
 
     assert list(found) == ["W006"]
     assert "helpdesk.Ticket is written to the database 'tickets' and calls to 'default'" in found["W006"].msg
+
+
+def test_a_relation_that_would_delete_calls_is_told_what_to_write() -> None:
+    field = GenericRelation(CallRecord, "ticket_object_id", "ticket_content_type")
+    field.contribute_to_class(Ticket, "old_calls")
+    try:
+        found = ours()
+    finally:
+        Ticket._meta.private_fields.remove(field)
+        Ticket._meta._expire_cache()
+        del Ticket.old_calls
+
+    assert set(found) == {"W010"}
+    assert found["W010"].msg.startswith("Deleting a helpdesk.Ticket deletes its calls, because its 'old_calls'")
+    assert "old_calls = CallRelation()" in (found["W010"].hint or "")

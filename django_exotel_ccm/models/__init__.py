@@ -9,6 +9,7 @@ from django_exotel_ccm.models.account_usage import AccountUsage
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.announcement import Announcement
 from django_exotel_ccm.models.call import CallRecord
+from django_exotel_ccm.models.call_relation import CallRelation
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.models.listening import Listening
@@ -20,6 +21,7 @@ __all__ = [
     "Announcement",
     "CallEvent",
     "CallRecord",
+    "CallRelation",
     "ExoPhone",
     "Listening",
     "UnverifiedCall",

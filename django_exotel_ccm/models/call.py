@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,29 +22,27 @@ from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.tickets import link_of
 
 
-def _content_type(model: type[Model]) -> ContentType:
+def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
+    """Return ``ticket_content_type`` and ``ticket_object_id`` of the calls about ``ticket``."""
+    model, key = link_of(ticket)
     # A declared proxy is a kind of ticket of its own.
-    return ContentType.objects.get_for_model(model, for_concrete_model=False)
+    return ContentType.objects.get_for_model(model, for_concrete_model=False), key
 
 
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
     """Which calls there are."""
 
-    def about(self, ticket: Model) -> CallRecordQuerySet:
-        """Return the calls about one ticket."""
-        model, key = link_of(ticket)
-        return self.filter(ticket_content_type=_content_type(model), ticket_object_id=key)
+    def about(self, *tickets: Model) -> CallRecordQuerySet:
+        """Return the calls about the tickets, which may be of several kinds."""
+        keys: defaultdict[ContentType, set[str]] = defaultdict(set)
+        for content_type, key in map(ticket_columns, tickets):
+            keys[content_type].add(key)
+        links = [Q(ticket_content_type=kind, ticket_object_id__in=texts) for kind, texts in keys.items()]
+        return self.filter(Q(*links, _connector=Q.OR)) if links else self.none()
 
     def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
         """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
-        if not tickets:
-            return {}
-        links = [link_of(ticket) for ticket in tickets]
-        about = self.filter(
-            ticket_content_type=_content_type(links[0][0]),
-            ticket_object_id__in=[key for _model, key in links],
-            placed_by_id=user.pk,
-        )
+        about = self.about(*tickets).filter(placed_by_id=user.pk)
         newest = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
         return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
 

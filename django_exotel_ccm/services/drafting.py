@@ -6,7 +6,6 @@ import datetime
 import hashlib
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,6 +16,7 @@ from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.options import OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.models.call import ticket_columns
 from django_exotel_ccm.phone_numbers import PhoneNumber, is_phone_number, parse_number
 from django_exotel_ccm.policies import Refusal
 
@@ -106,8 +106,7 @@ def address(call: CallRecord, arguments: dict[str, Any]) -> Refusal | None:
 
 def link_ticket(call: CallRecord, ticket: models.Model) -> None:
     """Write into an unsaved call what it is about, and what that is called now."""
-    model, call.ticket_object_id = tickets.link_of(ticket)
-    call.ticket_content_type = ContentType.objects.get_for_model(model, for_concrete_model=False)
+    call.ticket_content_type, call.ticket_object_id = ticket_columns(ticket)
     call.ticket_label = label_of(ticket)
 
 

@@ -1,0 +1,35 @@
+"""Calls change their ticket: for hosts that merge tickets, or make a deal of a lead."""
+
+from __future__ import annotations
+
+from django.db import router
+from django.db.models import Case, F, Model, Value, When
+from django.utils import timezone
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.call import ticket_columns
+from django_exotel_ccm.services.drafting import label_of
+
+
+def move_calls(from_ticket: Model, to_ticket: Model) -> int:
+    """Make the calls about ``from_ticket`` calls about ``to_ticket``; return how many there were.
+
+    The two may be of different models. Callbacks that arrive later find the new ticket. ``custom_field`` stays as it
+    was sent to Exotel. Call it in the transaction that merges the tickets, before ``from_ticket`` is deleted.
+
+    Raises ``ValueError`` if ``from_ticket`` has no primary key or ``to_ticket`` is not saved yet, and
+    ``ImproperlyConfigured`` if the model of ``to_ticket`` is not in ``TICKETS``.
+    """
+    if from_ticket.pk is None:
+        raise ValueError("move_calls: move the calls before from_ticket is deleted; now it has no primary key.")
+    if to_ticket.pk is None or to_ticket._state.adding:  # noqa: SLF001 - Django documents it
+        raise ValueError("move_calls: save to_ticket first; it is not in the database yet.")
+    tickets.type_of(to_ticket)
+    content_type, key = ticket_columns(to_ticket)
+    # An erased call does not learn the customer's name again.
+    label = Case(When(erased_at=None, then=Value(label_of(to_ticket))), default=F("ticket_label"))
+    calls = CallRecord.objects.using(router.db_for_write(CallRecord)).about(from_ticket)
+    return calls.update(
+        ticket_content_type=content_type, ticket_object_id=key, ticket_label=label, updated_at=timezone.now()
+    )
