@@ -20,7 +20,7 @@ from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.announcements.receivers import duplicate_identities
-from django_exotel_ccm.services.reconciliation.reconcile import is_neglected
+from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 
 
 def register_all() -> None:
@@ -255,10 +255,10 @@ def check_reconciling(*, databases: Sequence[str] | None = None, **kwargs: Any) 
     if router.db_for_read(CallRecord) not in (databases or ()):
         return []
     try:
-        neglected = is_neglected()
+        missing = is_reconciler_missing()
     except DatabaseFailure:  # before the first migrate there are no tables
         return []
-    if not neglected:
+    if not missing:
         return []
     return [
         checks.Warning(

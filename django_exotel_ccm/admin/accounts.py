@@ -1,4 +1,4 @@
-"""How much Exotel is asked, account by account, and when somebody last reconciled."""
+"""How often each account is asked, and when exotel_reconcile last ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django_exotel_ccm.models import AccountUsage
 
 @admin.register(AccountUsage)
 class AccountUsageAdmin(HistoryAdmin):
-    """One row an account."""
+    """One row per account."""
 
     readonly_fields = [
         "account",

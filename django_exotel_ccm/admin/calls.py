@@ -19,7 +19,7 @@ from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.services.reconciliation.reconcile import is_neglected
+from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 from django_exotel_ccm.wording import describe, neglected, outcome
 
 AUTOCOMPLETE_VAR = "term"  # what Django's autocomplete view calls the search
@@ -88,7 +88,7 @@ class CallRecordAdmin(HistoryAdmin):
         return super().change_view(request, object_id, *args, **kwargs)
 
     def _warn_of_neglect(self, request: HttpRequest) -> None:
-        if request.method == "GET" and self.has_view_permission(request) and is_neglected():
+        if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
             self.message_user(request, neglected(), messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:

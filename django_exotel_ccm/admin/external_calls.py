@@ -1,4 +1,4 @@
-"""Hints: calls that an account's own URL told of, and how far Exotel has confirmed them."""
+"""Unverified calls: what an account's own URL reported, and why it is not in the records."""
 
 from __future__ import annotations
 
@@ -14,77 +14,68 @@ from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin
 from django_exotel_ccm.choices import UnverifiedReason
 from django_exotel_ccm.models import AccountUsage, UnverifiedCall
 
-SHOWN_FOR = datetime.timedelta(days=1)
+WARN_FOR = datetime.timedelta(days=1)
 
 
-class StandingFilter(admin.SimpleListFilter):
-    """How far a hint has come."""
+class StatusFilter(admin.SimpleListFilter):
+    """Calls that wait, were verified, or were given up."""
 
-    title = _("standing")
-    parameter_name = "standing"
+    title = _("status")
+    parameter_name = "status"
+    _filters = {
+        "waiting": {"next_check_at__isnull": False},
+        "verified": {"call__isnull": False},
+        "given_up": {"gave_up_at__isnull": False},
+    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer what can become of a hint."""
-        return [("waiting", _("to be asked about")), ("found", _("confirmed")), ("given_up", _("given up"))]
+        """Return the choices."""
+        return [("waiting", _("waiting")), ("verified", _("verified")), ("given_up", _("given up"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Return the hints of the chosen standing."""
-        chosen = {
-            "waiting": {"next_check_at__isnull": False},
-            "found": {"call__isnull": False},
-            "given_up": {"gave_up_at__isnull": False},
-        }
-        return queryset.filter(**chosen.get(self.value() or "", {}))
+        """Return the calls of the chosen status."""
+        return queryset.filter(**self._filters.get(self.value() or "", {}))
 
 
 @admin.register(UnverifiedCall)
 class UnverifiedCallAdmin(HistoryAdmin):
-    """Hints, the newest first."""
+    """Unverified calls, the newest first."""
 
-    list_display = ["heard_at", "call_sid", "account", "how_it_stands", "checks", "next_check_at", "call"]
-    list_filter = [StandingFilter, AccountFilter]
+    list_display = ["reported_at", "call_sid", "account", "status", "checks", "next_check_at", "call"]
+    list_filter = [StatusFilter, AccountFilter]
     list_select_related = ["call"]
     search_fields = ["=call_sid"]
     ordering = ["-pk"]
-    readonly_fields = [
-        "heard_at",
-        "account",
-        "call_sid",
-        "how_it_stands",
-        "call",
-        "checks",
-        "next_check_at",
-        "gave_up_at",
-    ]
+    readonly_fields = ["reported_at", "account", "call_sid", "status", "call", "checks", "next_check_at", "gave_up_at"]
     fields = (*readonly_fields,)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Warn of accounts whose own URL was flooded during the last day."""
         if request.method == "GET" and self.has_view_permission(request):
-            for usage in AccountUsage.objects.filter(flooded_at__gt=timezone.now() - SHOWN_FOR).order_by("account"):
+            for usage in AccountUsage.objects.filter(flooded_at__gt=timezone.now() - WARN_FOR).order_by("account"):
                 text = _(
-                    "More was reported to the own callback URL of the account %(account)s than is kept: calls placed "
-                    "elsewhere may be missing. If somebody else knows this address, change it."
+                    "The own callback URL of account %(account)s reported more than is stored, so calls placed "
+                    "elsewhere may be missing. If somebody else knows this URL, change it."
                 )
                 self.message_user(request, text % {"account": usage.account}, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Leave the calls' facts in the database."""
+        """Leave out the calls' facts, which can be large."""
         return super().get_queryset(request).defer("call__facts")
 
-    @admin.display(description=_("standing"))
-    def how_it_stands(self, hint: UnverifiedCall) -> str:
-        """Whether it is a call in the records, and why not."""
-        if hint.call_id is not None:
-            return str(_("confirmed: the call is in the records"))
-        why = _why(hint.code)
-        if hint.gave_up_at is not None:
-            return str(_("given up: %(why)s") % {"why": why})
-        return str(_("to be asked about again: %(why)s") % {"why": why} if why else _("to be asked about"))
+    @admin.display(description=_("status"))
+    def status(self, unverified: UnverifiedCall) -> str:
+        """Whether the call is in the records, and if not, why."""
+        if unverified.call_id is not None:
+            return str(_("verified: the call is in the records"))
+        reason = _reason(unverified.code)
+        if unverified.gave_up_at is not None:
+            return str(_("given up: %(reason)s") % {"reason": reason})
+        return str(_("waiting: %(reason)s") % {"reason": reason} if reason else _("waiting"))
 
 
-def _why(code: str) -> str:
+def _reason(code: str) -> str:
     if code in UnverifiedReason.values:
         return str(UnverifiedReason(code).label)
     return str(_("Exotel gave no usable answer (%(code)s)") % {"code": code}) if code else ""

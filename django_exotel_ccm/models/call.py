@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
-from django.db.models import Model, Q
+from django.db import connections, models
+from django.db.models import F, Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -45,6 +45,16 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         about = self.about(*tickets).filter(placed_by_id=user.pk)
         newest = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
         return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
+
+    def first_for_update(self) -> CallRecord | None:
+        """Return the only call of the query, locked for this transaction before anything is read, or None.
+
+        SQLite has no row locks. There the UPDATE takes the write lock of the database, also when it finds no row.
+        """
+        if not connections[self.db].features.has_select_for_update:
+            self.update(account=F("account"))
+            return self.order_by().first()
+        return self.select_for_update().order_by().first()
 
     def newest_first(self) -> CallRecordQuerySet:
         """Return the calls, the newest first."""

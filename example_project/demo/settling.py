@@ -15,13 +15,13 @@ ENDS_WITHIN = 5.0
 @contextmanager
 def reconciling() -> Iterator[None]:
     """Settle calls of which the fake Exotel lost a report, until the block is left."""
-    from django_exotel_ccm.services.reconciliation.reconcile import forever  # noqa: PLC0415 - models are loaded only now
+    from django_exotel_ccm.services.reconciliation.reconcile import reconcile_forever  # noqa: PLC0415 - models are loaded only now
 
     stop = threading.Event()
 
     def work() -> None:
         try:
-            forever(stop, every=EVERY)
+            reconcile_forever(stop, every=EVERY)
         finally:
             connections.close_all()
 

@@ -1,4 +1,4 @@
-"""Hints in the admin: read-only, the newest first, and why each is no call yet; calls placed elsewhere say so."""
+"""Unverified calls in the admin: read-only, the newest first, with their status; external calls say so."""
 
 from __future__ import annotations
 
@@ -21,28 +21,26 @@ def reader(host: Any) -> Desk:
     return Desk(host.user("meera", *VIEWS, agent=None))
 
 
-def make_hint(number: int = 0, **fields: Any) -> UnverifiedCall:
+def make_unverified(number: int = 0, **fields: Any) -> UnverifiedCall:
     now = timezone.now()
-    told = {"account": "default", "call_sid": f"{number:032x}", "heard_at": now, "next_check_at": now}
-    return UnverifiedCall.objects.create(**{**told, **fields})
+    values = {"account": "default", "call_sid": f"{number:032x}", "reported_at": now, "next_check_at": now}
+    return UnverifiedCall.objects.create(**{**values, **fields})
 
 
 def make_call(**fields: Any) -> CallRecord:
-    now = timezone.now()
-    placed = {"account": "default", "created_at": now, "customer_number": "+919000001001", "state": "active"}
-    return CallRecord.objects.create(**{**placed, **fields})
+    values = {"account": "default", "created_at": timezone.now(), "customer_number": "+919000001001", "state": "active"}
+    return CallRecord.objects.create(**{**values, **fields})
 
 
-def listed(desk: Desk, query: str = "") -> Page:
+def changelist(desk: Desk, query: str = "") -> Page:
     return desk.get(reverse("admin:exotel_ccm_unverifiedcall_changelist") + query)
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "status"),
     [
-        ({}, "to be asked about"),
-        ({"code": "not_found"}, "to be asked about again: Exotel does not know such a call"),
-        ({"code": "http_502"}, "to be asked about again: Exotel gave no usable answer (http_502)"),
+        ({}, "waiting"),
+        ({"code": "http_502"}, "waiting: Exotel gave no usable answer (http_502)"),
         ({"code": "not_found", "gave_up_at": timezone.now()}, "given up: Exotel does not know such a call"),
         (
             {"code": "may_be_ours", "gave_up_at": timezone.now()},
@@ -50,88 +48,84 @@ def listed(desk: Desk, query: str = "") -> Page:
         ),
     ],
 )
-def test_each_hint_says_how_it_stands(fields: dict[str, Any], words: str, reader: Desk) -> None:
-    hint = make_hint(**fields)
+def test_status_of_an_unverified_call(fields: dict[str, Any], status: str, reader: Desk) -> None:
+    unverified = make_unverified(**fields)
 
-    in_list = listed(reader)
-    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[hint.pk]))
+    in_list = changelist(reader)
+    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[unverified.pk]))
 
-    assert words in in_list.text
-    assert words in page.text
-    assert hint.call_sid in page.text
+    assert status in in_list.text
+    assert status in page.text
+    assert unverified.call_sid in page.text
     assert "Save" not in page.text
     assert "Delete" not in page.text
 
 
-def test_a_confirmed_hint_leads_to_its_call(reader: Desk) -> None:
+def test_verified_call_is_linked(reader: Desk) -> None:
     call = make_call()
-    hint = make_hint(call=call, next_check_at=None)
+    unverified = make_unverified(call=call, next_check_at=None)
 
-    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[hint.pk]))
+    page = reader.get(reverse("admin:exotel_ccm_unverifiedcall_change", args=[unverified.pk]))
 
-    assert "confirmed: the call is in the records" in page.text
+    assert "verified: the call is in the records" in page.text
     assert page.links[str(call.reference)] == reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
 
 
 @pytest.mark.parametrize(
-    ("standing", "sids"), [("waiting", [0]), ("found", [1]), ("given_up", [2]), ("odd", [2, 1, 0])]
+    ("query", "numbers"),
+    [
+        ("?status=waiting", [0]),
+        ("?status=verified", [1]),
+        ("?status=given_up", [2]),
+        ("?status=other", [2, 1, 0]),
+        (f"?q={2:032x}", [2]),
+    ],
 )
-def test_the_standing_is_a_filter_and_the_newest_come_first(standing: str, sids: list[int], reader: Desk) -> None:
-    make_hint(0)
-    make_hint(1, next_check_at=None, call=make_call())
-    make_hint(2, next_check_at=None, gave_up_at=timezone.now())
+def test_filter_search_and_order(query: str, numbers: list[int], reader: Desk) -> None:
+    make_unverified(0)
+    make_unverified(1, next_check_at=None, call=make_call())
+    make_unverified(2, next_check_at=None, gave_up_at=timezone.now())
 
-    page = listed(reader, f"?standing={standing}")
+    text = changelist(reader, query).text
 
-    shown = [sid for _place, sid in sorted((page.text.find(f"{sid:032x}"), sid) for sid in range(3)) if _place >= 0]
-    assert shown == sids
-
-
-def test_a_hint_is_found_by_its_sid(reader: Desk) -> None:
-    make_hint(1)
-    make_hint(2)
-
-    page = listed(reader, f"?q={2:032x}")
-
-    assert (f"{2:032x}" in page.text, f"{1:032x}" in page.text) == (True, False)
+    shown = {number: text.rfind(f"{number:032x}") for number in range(3) if f"{number:032x}" in text}
+    assert sorted(shown, key=lambda number: shown[number]) == numbers
 
 
-def test_who_lacks_the_permission_sees_no_hints(host: Any) -> None:
+def test_unverified_calls_need_a_permission(host: Any) -> None:
     desk = Desk(host.user("ravi", SEES_CALLS, agent=None))
 
-    desk.get(reverse("admin:exotel_ccm_unverifiedcall_changelist"))
+    changelist(desk)
 
     assert desk.response.status_code == 403
 
 
-def test_the_list_costs_the_same_queries_for_few_and_for_many(reader: Desk) -> None:
+def test_list_needs_the_same_queries_for_any_length(reader: Desk) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
-            listed(reader)
+            changelist(reader)
         assert not any('"facts"' in query["sql"] for query in queries)
         return len(queries)
 
-    make_hint(0, call=make_call())
+    make_unverified(0, call=make_call())
     cost()
     few = cost()
     for number in range(1, 20):
-        make_hint(number, call=make_call())
+        make_unverified(number, call=make_call())
 
     assert cost() == few
 
 
-def test_a_call_placed_elsewhere_says_so_and_one_of_ours_does_not(reader: Desk) -> None:
-    elsewhere, ours = make_call(origin="external"), make_call(agent_label="Asha")
+def test_external_call_says_so(reader: Desk) -> None:
+    external, own = make_call(origin="external"), make_call(agent_label="Asha")
 
-    pages = [
-        reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])).text for call in (elsewhere, ours)
-    ]
+    pages = [reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])).text for call in (external, own)]
 
     assert "Exotel knows of a call of an agent to +919000001001" in pages[0]
     assert ["It was placed elsewhere, not from here." in page for page in pages] == [True, False]
 
 
-def test_an_event_says_what_vouches_for_it_and_whose_url_it_came_to(reader: Desk) -> None:
+def test_event_shows_the_account_whose_url_it_came_to(reader: Desk) -> None:
     event = CallEvent.objects.create(
         kind="callback",
         authentication="account_url",

@@ -1,4 +1,4 @@
-"""When calls are due and nobody reconciles, the admin and the checks say so."""
+"""When calls are due and no process reconciles, the admin and the checks say so."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def warnings() -> list[str | None]:
     return [found.id for found in run_checks(databases=["default"]) if found.id == "exotel_ccm.W005"]
 
 
-def test_the_admin_and_the_checks_say_that_nobody_reconciles(overdue: CallRecord, reader: Any) -> None:
+def test_admin_and_checks_warn(overdue: CallRecord, reader: Any) -> None:
     lists, page = "/admin/exotel_ccm/callrecord/", f"/admin/exotel_ccm/callrecord/{overdue.pk}/change/"
 
     assert SENTENCE in reader.get(lists).content.decode()
@@ -48,7 +48,7 @@ def test_the_admin_and_the_checks_say_that_nobody_reconciles(overdue: CallRecord
     assert warnings() == []
 
 
-def test_a_pass_that_takes_long_is_no_neglect(overdue: CallRecord) -> None:
+def test_no_warning_during_a_long_pass(overdue: CallRecord) -> None:
     due = overdue.created_at
     for _number in range(2):
         CallRecord.objects.create(created_at=due, account="default", details_check_at=due, next_check_at=due)
@@ -66,7 +66,7 @@ def test_a_pass_that_takes_long_is_no_neglect(overdue: CallRecord) -> None:
 
 
 @pytest.mark.parametrize("minutes", [None, 14])
-def test_nothing_is_said_while_nothing_is_long_due(minutes: int | None, overdue: CallRecord, reader: Any) -> None:
+def test_no_warning_when_nothing_is_long_due(minutes: int | None, overdue: CallRecord, reader: Any) -> None:
     due = None if minutes is None else timezone.now() - datetime.timedelta(minutes=minutes)
     CallRecord.objects.update(details_check_at=due, next_check_at=due)
 
@@ -74,11 +74,11 @@ def test_nothing_is_said_while_nothing_is_long_due(minutes: int | None, overdue:
     assert warnings() == []
 
 
-def test_the_check_asks_no_database_that_it_was_not_given(overdue: CallRecord) -> None:
+def test_check_reads_only_the_given_databases(overdue: CallRecord) -> None:
     assert not [found for found in run_checks() if found.id == "exotel_ccm.W005"]
 
 
-def test_a_call_that_was_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> None:
+def test_call_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> None:
     CallRecord.objects.update(state="unconfirmed", gave_up_at=timezone.now(), details_check_at=None, next_check_at=None)
     other = CallRecord.objects.create(created_at=timezone.now(), account="default", state="unconfirmed")
 

@@ -95,7 +95,9 @@ def books(host: Any) -> dict[str, str]:
     long_ago = now - datetime.timedelta(minutes=20)
     common = {"account": "default", "agent_label": "Asha", "created_at": long_ago, "customer_number": BY_HAND}
     call = CallRecord.objects.create(**common, state=State.ACTIVE, next_check_at=long_ago)
-    hint = UnverifiedCall.objects.create(account="default", call_sid="7574eb90", heard_at=long_ago, next_check_at=now)
+    unverified = UnverifiedCall.objects.create(
+        account="default", call_sid="7574eb90", reported_at=long_ago, next_check_at=now
+    )
     AccountUsage.objects.create(
         account="default", minute=long_ago, requests_this_minute=60, failures=3, paused_until=now
     )
@@ -103,8 +105,8 @@ def books(host: Any) -> dict[str, str]:
     return {
         "neglected_calls": "/admin/exotel_ccm/callrecord/",
         "neglected_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
-        "hints": "/admin/exotel_ccm/unverifiedcall/",
-        "hint": f"/admin/exotel_ccm/unverifiedcall/{hint.pk}/change/",
+        "unverified_calls": "/admin/exotel_ccm/unverifiedcall/",
+        "unverified_call": f"/admin/exotel_ccm/unverifiedcall/{unverified.pk}/change/",
         "account_usage": "/admin/exotel_ccm/accountusage/",
         "listenings": "/admin/exotel_ccm/listening/",
     }

@@ -50,7 +50,7 @@ STEPS = {
     "reconciling: details inserted": ("services.tracking:_take_over", "before"),
     "reconciling: receiver told": ("services.tracking:announce", "after"),
     "reconciling: details committed": ("services.reconciliation.reconcile:record_event", "after"),
-    "reconciling: planned": ("services.reconciliation.reconcile:plan_again", "after"),
+    "reconciling: planned": ("services.reconciliation.reconcile:schedule_next", "after"),
 }
 
 

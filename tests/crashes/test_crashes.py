@@ -23,7 +23,7 @@ from tests.children import child
 from tests.crashes import story
 from tests.crashes.dying import NOWHERE, STEPS
 from tests.helpdesk.models import Ticket
-from tests.services.reconciliation.due_calls import finish, make_due
+from tests.services.reconciliation.due_calls import end_calls, make_due
 
 pytestmark = pytest.mark.postgres_only("what is lost when a process dies is a matter of the server's transactions")
 
@@ -78,7 +78,7 @@ def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: S
 
     killed_at(step, "place", str(agent.pk), str(ticket.pk))
     exotel.clock.wait_until(exotel.clock.moment() + 1)  # a request under way arrives
-    finish(exotel)
+    end_calls(exotel)
     make_due()
     reconcile()
 
@@ -129,7 +129,7 @@ def test_killed_while_hearing(
     assert text.splitlines()[-1] == step
 
     serve(NOWHERE)
-    finish(exotel)
+    end_calls(exotel)
     make_due()
     reconcile()
 
@@ -148,7 +148,7 @@ def test_killed_while_hearing(
 def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
     exotel.options.lost_events = frozenset({"answered", "terminal"})
     call = place_call(agent=agent, ticket=ticket, recording=True)
-    finish(exotel)
+    end_calls(exotel)
     make_due()
 
     killed_at(step, "reconcile")
@@ -165,7 +165,7 @@ def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exote
 def test_killed_while_delivering_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
     story.broken.update({"call_ended", "recording_ready"})
     call = place_call(agent=agent, ticket=ticket, recording=True)
-    finish(exotel)
+    end_calls(exotel)
     assert story.of(ticket) == ["call_accepted", "call_answered"]
     story.broken.clear()  # the bug is mended
     make_due()
@@ -188,7 +188,7 @@ def test_killed_while_playing_a_recording(
     client.force_login(user)
     first = serve(step)
     call = place_call(agent=host.agent(), ticket=ticket, recording=True)
-    finish(exotel)
+    end_calls(exotel)
     site = settings.EXOTEL_CCM["CALLBACK_BASE_URL"]
     url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference])}?exotel_door=admin"
     cookies = {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}

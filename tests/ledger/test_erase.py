@@ -166,7 +166,7 @@ def test_reported_call_is_not_asked_about_any_more(erase: Erase, db: None) -> No
 
     report("once")
     UnverifiedCall.objects.create(
-        account="default", call_sid="other", heard_at=timezone.now(), next_check_at=timezone.now()
+        account="default", call_sid="other", reported_at=timezone.now(), next_check_at=timezone.now()
     )
 
     erase()

@@ -8,7 +8,7 @@ import pytest
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
-from tests.services.reconciliation.due_calls import finish, make_due
+from tests.services.reconciliation.due_calls import end_calls, make_due
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def silent(host: Any, exotel: Simulator) -> Callable[[int], list[CallRecord]]:
     def make(count: int) -> list[CallRecord]:
         for number in range(count):
             place_call(agent=agent, to=f"+9190000{20000 + number}")
-            finish(exotel)
+            end_calls(exotel)
         make_due()
         return list(CallRecord.objects.all())
 

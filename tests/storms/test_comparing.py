@@ -13,7 +13,7 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
 from tests.helpdesk.models import Ticket
-from tests.services.reconciliation.due_calls import finish
+from tests.services.reconciliation.due_calls import end_calls
 from tests.storms.comparing import acknowledged_by, judge
 
 NOBODY_ANSWERS = "+919000001002"
@@ -25,7 +25,7 @@ def story(host: Any, exotel: Simulator) -> Simulator:
     agent = host.agent()
     for phone in ("+919000001001", NOBODY_ANSWERS):
         place_call(agent=agent, ticket=host.ticket(phone=phone), recording=True)
-        finish(exotel)
+        end_calls(exotel)
     return exotel
 
 

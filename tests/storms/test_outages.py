@@ -24,7 +24,7 @@ from tests.children import child
 from tests.conftest import AGENT, EXOPHONE
 from tests.crashes import story
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.reconciliation.due_calls import finish, make_due
+from tests.services.reconciliation.due_calls import end_calls, make_due
 from tests.storms.clients import Callback, Client, Statuses, pour
 from tests.storms.outages import Server, moved_to, server
 from tests.storms.serving import Web, web
@@ -230,7 +230,7 @@ def test_an_answer_that_could_not_be_saved_is_mended_by_what_follows(
     reconcile()
     assert CallRecord.objects.get().state == State.UNCONFIRMED
 
-    finish(exotel_simulator)
+    end_calls(exotel_simulator)
 
     record = CallRecord.objects.get()
     assert (record.state, record.outcome, record.talk_time, record.call_sid) == (State.ENDED, "completed", 42, sid)

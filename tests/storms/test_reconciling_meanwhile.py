@@ -21,7 +21,7 @@ from tests.children import child
 from tests.conftest import EXOPHONE
 from tests.crashes.dying import NOWHERE
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.reconciliation.due_calls import asked, finish, make_due
+from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
 from tests.storms.clients import Callback, pour
 from tests.storms.comparing import judge, reference_in
 from tests.storms.serving import Web
@@ -48,7 +48,7 @@ def silent(exotel: Simulator) -> None:
         agent = Agent.objects.create(name=f"Agent {number}", contact_uri=uri)
         customer = Customer.objects.create(name="Ravi", phone=f"+9190020{number:05}")
         place_call(agent=agent, ticket=Ticket.objects.create(subject="Fan", customer=customer), recording=True)
-    finish(exotel)
+    end_calls(exotel)
     make_due()
 
 
@@ -68,16 +68,18 @@ def test_reconcilers_while_callbacks_pour_in(journal: str, servers: list[Web], s
     with ExitStack() as stack:
         command = ("-m", "tests.crashes.dying", NOWHERE, "reconcile")
         reconcilers = [stack.enter_context(child(*command, TEST_JOURNAL=journal)) for _number in range(2)]
-        exotel.clock.wait_until(float("inf"), unless=lambda: bool(asked(exotel)))
+        exotel.clock.wait_until(float("inf"), unless=lambda: bool(requested_sids(exotel)))
         statuses = pour([one.url for one in servers], callbacks * 2, clients=CLIENTS)
         texts = [process.communicate(timeout=60)[0] for process in reconcilers]
 
     assert [process.returncode for process in reconcilers] == [0, 0], "".join(texts)
     assert set(statuses.all()) <= {200, 503}, Counter(statuses.all())
     assert statuses.kept() == set(callbacks)
-    assert set(Counter(asked(exotel)).values()) == {1}
+    assert set(Counter(requested_sids(exotel)).values()) == {1}
     assert they_overlapped()
-    logger.info("%d of %d calls were asked about; answers: %s", len(asked(exotel)), CALLS, Counter(statuses.all()))
+    logger.info(
+        "%d of %d calls were asked about; answers: %s", len(requested_sids(exotel)), CALLS, Counter(statuses.all())
+    )
     verdict = judge(exotel, [(one.reference, one.event, json.loads(one.body)) for one in callbacks])
     assert not verdict, verdict
 
@@ -95,7 +97,7 @@ def test_a_claim_that_lost_a_deadlock_is_made_again(silent: None, exotel: Simula
     with connection.execute_wrapper(lose):
         report = reconcile()
 
-    assert (len(lost), report.seen, report.ended, report.errors) == (2, CALLS, CALLS, 0)
+    assert (len(lost), report.calls, report.ended, report.errors) == (2, CALLS, CALLS, 0)
 
 
 def they_overlapped() -> bool:

@@ -189,7 +189,7 @@ def test_of_a_call_that_is_not_known_there_is_a_hint_due_in_two_minutes(calls: C
 
     hint = UnverifiedCall.objects.get()
     assert (hint.account, hint.call_sid, hint.checks, hint.call, hint.gave_up_at) == ("default", SID, 0, None, None)
-    assert hint.heard_at == heard()[0].received_at
+    assert hint.reported_at == heard()[0].received_at
     assert hint.next_check_at is not None
     assert abs(hint.next_check_at - timezone.now() - TWO_MINUTES) < 5 * SECOND
 
@@ -203,7 +203,7 @@ def test_several_news_of_one_call_are_one_hint(calls: Calls) -> None:
 
     again = UnverifiedCall.objects.get()
     assert len(heard()) == 3
-    assert (again.pk, again.heard_at, again.next_check_at) == (first.pk, first.heard_at, first.next_check_at)
+    assert (again.pk, again.reported_at, again.next_check_at) == (first.pk, first.reported_at, first.next_check_at)
 
 
 def test_what_is_told_twice_is_kept_once(calls: Calls) -> None:
@@ -429,11 +429,11 @@ def test_a_failure_that_lasts_is_answered_503(real_calls: Calls, caplog: pytest.
 def test_news_of_a_call_that_was_given_up_has_it_asked_about_once_more(calls: Calls, *, gave_up: bool) -> None:
     tell(calls, body_of("answered"))
     then = timezone.now() - datetime.timedelta(days=2)
-    UnverifiedCall.objects.update(next_check_at=None, gave_up_at=then if gave_up else None, heard_at=then)
+    UnverifiedCall.objects.update(next_check_at=None, gave_up_at=then if gave_up else None, reported_at=then)
 
     tell(calls, body_of("terminal"))
 
     hint = UnverifiedCall.objects.get()
     assert hint.gave_up_at is None
     assert hint.next_check_at is not None
-    assert hint.heard_at == then
+    assert hint.reported_at == then

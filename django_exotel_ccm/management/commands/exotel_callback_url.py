@@ -1,4 +1,4 @@
-"""`manage.py exotel_callback_url`: the address to enter in Exotel's dashboard for calls placed elsewhere."""
+"""exotel_callback_url: prints the URL to enter in Exotel's dashboard, for calls placed elsewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django_exotel_ccm.services.addresses import account_callback_url
 
 
 class Command(BaseCommand):
-    """Prints the account's own callback URL, or that of every account with its alias before it."""
+    """Prints the own callback URL of one account, or of every account with its alias."""
 
     help = "Prints the URL to which Exotel may report every call of an account, also those placed elsewhere."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which account."""
+        """Add the account."""
         parser.add_argument("account", metavar="ALIAS", nargs="?", help="the account (default: all of the settings)")
 
     def handle(self, *_args: Any, **options: Any) -> None:

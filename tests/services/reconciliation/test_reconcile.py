@@ -1,4 +1,4 @@
-"""Calls that went silent are settled by asking Exotel, and by nothing else; they are never dialled again."""
+"""Calls without a report are checked with Call Details. They are never dialled again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
-from tests.services.reconciliation.due_calls import asked, finish, make_due
+from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
 
 COMPLETED = "+919000001001"
 MINUTE = datetime.timedelta(minutes=1)
@@ -33,8 +33,8 @@ def place(host: Any, exotel: Simulator) -> Callable[..., CallRecord]:
     return lambda to=COMPLETED, **options: place_call(agent=agent, to=to, **options)
 
 
-def died_while_placing(host: Any, **fields: Any) -> CallRecord:
-    """A call whose process was killed before it wrote down an answer; its lease has just run out."""
+def call_without_response(host: Any, **fields: Any) -> CallRecord:
+    """Return a call whose process was killed a minute ago, before it recorded an answer."""
     now = timezone.now()
     return CallRecord.objects.create(
         **{
@@ -50,24 +50,24 @@ def died_while_placing(host: Any, **fields: Any) -> CallRecord:
 
 
 @pytest.mark.books_differ("the simulator was never asked for the call")
-def test_a_call_past_its_lease_becomes_unconfirmed_and_is_not_dialled(
+def test_call_without_response_becomes_unconfirmed(
     host: Any, exotel: Simulator, posts: Callable[[], list[Any]]
 ) -> None:
-    call = died_while_placing(host)
+    call = call_without_response(host)
 
     report = reconcile()
 
     call.refresh_from_db()
     assert (call.state, report.unconfirmed) == (State.UNCONFIRMED, 1)
     assert posts() == []
-    assert asked(exotel) == []
+    assert requested_sids(exotel) == []
     event = call.events.get()
     assert (event.kind, event.authentication) == (EventKind.NO_RESPONSE, Authentication.OURSELVES)
 
 
 @pytest.mark.books_differ("the simulator was never asked for the call")
-def test_without_a_sid_nothing_is_asked_and_the_waiting_ends_in_sight(host: Any, exotel: Simulator) -> None:
-    call = died_while_placing(host, created_at=timezone.now() - datetime.timedelta(hours=5, minutes=59))
+def test_call_without_sid_is_given_up_after_six_hours(host: Any, exotel: Simulator) -> None:
+    call = call_without_response(host, created_at=timezone.now() - datetime.timedelta(hours=5, minutes=59))
     reconcile()
     call.refresh_from_db()
     assert minutes_until(call.next_check_at) == 1
@@ -79,11 +79,11 @@ def test_without_a_sid_nothing_is_asked_and_the_waiting_ends_in_sight(host: Any,
     call.refresh_from_db()
     assert (call.state, call.next_check_at, report.gave_up) == (State.UNCONFIRMED, None, 1)
     assert call.gave_up_at is not None
-    assert asked(exotel) == []
+    assert requested_sids(exotel) == []
 
 
 @pytest.mark.books_differ("the callback is not the simulator's")
-def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
+def test_late_callback_counts_after_giving_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     exotel.options.by_hand = True
     exotel.speed = 1.0
     call = place()
@@ -100,16 +100,16 @@ def test_a_late_callback_wins_over_giving_up(place: Callable[..., CallRecord], e
 
 
 @pytest.mark.parametrize("shape", ["A", "B", "C"])
-def test_a_call_whose_end_was_not_told_is_asked_about_and_told_once(
+def test_unreported_end_is_found_and_announced_once(
     shape: str, place: Callable[..., CallRecord], exotel: Simulator, receivers: Callable[..., None]
 ) -> None:
-    told: list[str] = []
-    receivers(signals.call_ended, lambda call, **kwargs: told.append(call.outcome))
+    received: list[str] = []
+    receivers(signals.call_ended, lambda call, **kwargs: received.append(call.outcome))
     exotel.options.details_shape = shape
     call = place(recording=True)
     call.refresh_from_db()
     assert minutes_until(call.next_check_at) == 5
-    finish(exotel)
+    end_calls(exotel)
 
     make_due()
     report = reconcile()
@@ -118,16 +118,14 @@ def test_a_call_whose_end_was_not_told_is_asked_about_and_told_once(
     assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)
     assert call.recording_url
     assert call.next_check_at is None
-    assert (report.asked, report.ended) == (1, 1)
+    assert (report.requests, report.ended) == (1, 1)
     make_due()
     assert not reconcile()
-    assert told == ["completed"]
-    assert asked(exotel) == [call.call_sid]
+    assert received == ["completed"]
+    assert requested_sids(exotel) == [call.call_sid]
 
 
-def test_a_call_that_goes_on_is_asked_about_ever_less_often(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_checks_of_an_active_call_back_off(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     exotel.options.by_hand = True
     exotel.speed = 1.0
     call = place()
@@ -143,13 +141,11 @@ def test_a_call_that_goes_on_is_asked_about_ever_less_often(
     assert call.state == State.ACTIVE
     # The same news seven times is one event of the ledger.
     assert call.events.filter(kind=EventKind.DETAILS).count() == 1
-    assert len(asked(exotel)) == 7
+    assert len(requested_sids(exotel)) == 7
 
 
 @pytest.mark.books_differ("the terminal is not the simulator's")
-def test_details_that_are_stale_right_after_the_end_are_asked_for_again(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_stale_details_are_fetched_again(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     exotel.options.by_hand = True
     exotel.speed = 1.0
     call = place()
@@ -164,7 +160,7 @@ def test_details_that_are_stale_right_after_the_end_are_asked_for_again(
     exotel.options.by_hand = False
     exotel.press(call.call_sid, "agent", "answer")
     exotel.press(call.call_sid, "customer", "answer")
-    finish(exotel)
+    end_calls(exotel)
 
     make_due()
     reconcile()
@@ -173,30 +169,30 @@ def test_details_that_are_stale_right_after_the_end_are_asked_for_again(
     assert (call.outcome, call.next_check_at) == ("completed", None)
 
 
-def test_a_call_that_is_told_in_full_is_not_asked_about(
+def test_complete_call_is_not_checked(
     place: Callable[..., CallRecord], exotel: Simulator, live_server: Any, settings: Any
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
     exotel.options.lost_events = frozenset()
     call = place(recording=True)
-    finish(exotel)
+    end_calls(exotel)
 
     call.refresh_from_db()
     assert (call.state, call.next_check_at) == (State.ENDED, None)
     assert not reconcile()
-    assert asked(exotel) == []
+    assert requested_sids(exotel) == []
 
 
-def test_a_late_recording_is_fetched_and_told_once(
+def test_late_recording_is_found_and_announced_once(
     place: Callable[..., CallRecord], exotel: Simulator, live_server: Any, settings: Any, receivers: Callable[..., None]
 ) -> None:
-    told: list[str] = []
-    receivers(signals.recording_ready, lambda call, **kwargs: told.append(call.recording_url))
+    received: list[str] = []
+    receivers(signals.recording_ready, lambda call, **kwargs: received.append(call.recording_url))
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}
     exotel.options.lost_events = frozenset()
     exotel.options.recordings_shape = "late"
     call = place(recording=True)
-    finish(exotel)
+    end_calls(exotel)
     call.refresh_from_db()
     assert (call.state, call.recording_url, minutes_until(call.next_check_at)) == (State.ENDED, "", 2)
 
@@ -206,13 +202,13 @@ def test_a_late_recording_is_fetched_and_told_once(
 
     call.refresh_from_db()
     assert call.recording_url == exotel.recording_url(exotel.book.calls[call.call_sid])
-    assert told == [call.recording_url]
+    assert received == [call.recording_url]
     assert call.next_check_at is None
-    assert len(asked(exotel)) == 1
+    assert len(requested_sids(exotel)) == 1
 
 
 @pytest.mark.books_differ("the terminal is not the simulator's")
-def test_a_recording_that_never_comes_is_asked_for_as_long_as_the_setting_says(
+def test_missing_recording_is_given_up_after_the_setting(
     place: Callable[..., CallRecord], exotel: Simulator, settings: Any
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RECORDING_RETRY_FOR": 600}
@@ -233,7 +229,7 @@ def test_a_recording_that_never_comes_is_asked_for_as_long_as_the_setting_says(
 
 
 @pytest.mark.books_differ("Exotel forgot the call")
-def test_a_call_that_exotel_does_not_know_stays_as_it_is(place: Callable[..., CallRecord], exotel: Simulator) -> None:
+def test_details_not_found_change_no_state(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place()
     CallRecord.objects.update(call_sid="nobody-knows-this")
     make_due()
@@ -241,41 +237,39 @@ def test_a_call_that_exotel_does_not_know_stays_as_it_is(place: Callable[..., Ca
     report = reconcile()
 
     call.refresh_from_db()
-    assert (call.state, minutes_until(call.next_check_at), report.asked) == (State.ACTIVE, 5, 1)
+    assert (call.state, minutes_until(call.next_check_at), report.requests) == (State.ACTIVE, 5, 1)
     details = call.events.get(kind=EventKind.DETAILS)
     assert (details.code, details.http_status, details.facts) == ("10744", 404, {})
 
 
-def test_progress_is_told_after_each_call_and_stopping_leaves_the_rest_due(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_stopped_pass_leaves_the_rest_due(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     for _time in range(4):
         place()
-        finish(exotel)
+        end_calls(exotel)
     make_due()
     seen: list[int] = []
 
-    reconcile(progress=lambda report: seen.append(report.seen), stopped=lambda: len(seen) == 2)
+    reconcile(progress=lambda report: seen.append(report.calls), stopped=lambda: len(seen) == 2)
 
     assert seen == [1, 2]
-    assert len(asked(exotel)) == 2
+    assert len(requested_sids(exotel)) == 2
     assert CallRecord.objects.filter(next_check_at__lte=timezone.now()).count() == 2
     assert CallEvent.objects.filter(kind=EventKind.DETAILS).count() == 2
 
 
 @pytest.mark.books_differ("the callback is not the simulator's")
-def test_a_plan_that_changes_while_another_call_is_looked_after_is_kept(
+def test_plan_changed_meanwhile_is_not_overwritten(
     place: Callable[..., CallRecord], exotel: Simulator, receivers: Callable[..., None]
 ) -> None:
     def fail(**kwargs: Any) -> None:
         raise LookupError("the mail server is gone")
 
     def progress(report: Report) -> None:
-        if report.seen == 1:
+        if report.calls == 1:
             record_callback(call, "answered")
 
     place()
-    finish(exotel)
+    end_calls(exotel)
     call = place("+919000001002")
     make_due()
     receivers(signals.call_answered, fail)
@@ -285,15 +279,13 @@ def test_a_plan_that_changes_while_another_call_is_looked_after_is_kept(
     call.refresh_from_db()
     assert call.announce_at is not None
     assert call.announce_at == call.announcements.get(signal="call_answered").next_try_at
-    assert (call.state, reconcile().asked) == (State.ACTIVE, 1)  # it is still due
+    assert (call.state, reconcile().requests) == (State.ACTIVE, 1)  # it is still due
 
 
 @pytest.mark.books_differ("the signed address is not the simulator's")
-def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_expired_recording_address_is_replaced(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place(recording=True)
-    finish(exotel)
+    end_calls(exotel)
     fresh = exotel.recording_url(exotel.book.calls[call.call_sid])
     signed = f"{fresh}?Expires=1700000000"
     record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
@@ -301,16 +293,14 @@ def test_an_address_that_was_signed_for_a_time_is_replaced_by_a_fresh_one(
     assert call.recording_url == signed
     CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
 
-    assert reconcile().asked == 1
+    assert reconcile().requests == 1
 
     call.refresh_from_db()
     assert (call.recording_url, call.next_check_at) == (fresh, None)
 
 
 @pytest.mark.books_differ("the end that is told here is not the simulator's")
-def test_an_end_that_was_told_wrongly_does_not_have_it_asked_about_for_years(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_wrong_end_is_not_checked_for_years(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place(recording=True)
     record_callback(call, "terminal", status="completed", talk_time=42, ended_at=clean_moment("2125-01-01T00:00:00Z"))
     CallRecord.objects.update(created_at=timezone.now() - datetime.timedelta(days=2))
@@ -323,9 +313,7 @@ def test_an_end_that_was_told_wrongly_does_not_have_it_asked_about_for_years(
 
 
 @pytest.mark.books_differ("the simulator's call was placed by an account that is gone")
-def test_a_call_of_an_account_that_is_gone_is_given_up_in_its_time(
-    place: Callable[..., CallRecord], exotel: Simulator
-) -> None:
+def test_call_of_a_removed_account_is_given_up(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place()
     CallRecord.objects.update(account="gone")
     make_due()

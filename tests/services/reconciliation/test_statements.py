@@ -1,4 +1,4 @@
-"""How often a pass asks the database: the same for each call, however many there are."""
+"""How many statements a pass needs: the same for each call, however many calls there are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEPT = [
 PLANNED = ["BEGIN", *LOCK[connection.vendor], "COMMIT"]
 
 
-def test_a_pass_that_has_nothing_to_do(db: None) -> None:
+def test_pass_without_due_calls(db: None) -> None:
     reconcile()
 
     with CaptureQueriesContext(connection) as captured:
@@ -40,7 +40,7 @@ def test_a_pass_that_has_nothing_to_do(db: None) -> None:
     assert statements(captured) == [*BEAT, "SELECT callrecord", "SELECT unverifiedcall"]
 
 
-def test_each_call_costs_the_same(silent: Callable[[int], list[CallRecord]]) -> None:
+def test_each_call_needs_the_same_statements(silent: Callable[[int], list[CallRecord]]) -> None:
     silent(4)
     CallRecord.objects.update(details_check_at=None, next_check_at=None)
     first, *others = CallRecord.objects.all()
