@@ -55,7 +55,7 @@ class UnverifiedCallAdmin(HistoryAdmin):
             for usage in AccountUsage.objects.filter(flooded_at__gt=timezone.now() - WARN_FOR).order_by("account"):
                 text = _(
                     "The own callback URL of account %(account)s reported more than is stored, so calls placed "
-                    "elsewhere may be missing. If somebody else knows this URL, change it."
+                    "elsewhere may be missing. Somebody else may know this URL."
                 )
                 self.message_user(request, text % {"account": usage.account}, messages.WARNING)
         return super().changelist_view(request, extra_context)
