@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
@@ -31,6 +31,9 @@ class Door(Protocol):
 
     def admits(self, request: HttpRequest) -> bool:
         """Say whether the user may come in at all."""
+
+    def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+        """Return ``view`` behind what stands before every page of this user interface, such as a second factor."""
 
     def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return those of the tickets that this user may see here, in the order of ``keys``."""

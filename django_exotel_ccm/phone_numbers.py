@@ -302,4 +302,4 @@ def _masked(number: str) -> str:
 
 def visible_to(text: str, user: Any) -> str:
     """Return ``text`` as ``user`` may see it: whole with ``exotel_ccm.view_customer_number``, else masked."""
-    return text if user is not None and user.has_perm(Permission.VIEW_NUMBER) else mask(text)
+    return text if user is not None and Permission.VIEW_NUMBER.granted_to(user) else mask(text)

@@ -14,12 +14,13 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.admin.lists import CheapLookupsAdmin
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Agent, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
 
 
-class AccountChoices(admin.ModelAdmin):
+class AccountChoices(CheapLookupsAdmin):
     """Offers the configured accounts instead of free text."""
 
     def formfield_for_dbfield(

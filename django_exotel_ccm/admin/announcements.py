@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_POST
 
 from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.admin.history import HistoryAdmin, masked, seen, verbatim
-from django_exotel_ccm.choices import AnnouncementState
+from django_exotel_ccm.choices import AnnouncementState, Permission
 from django_exotel_ccm.models import Announcement
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
 from django_exotel_ccm.services.committing import open_transaction, outside_transactions
@@ -85,8 +84,7 @@ class AnnouncementAdmin(HistoryAdmin):
 
     def has_try_now_permission(self, request: HttpRequest) -> bool:
         """Return True if the user may have receivers called, which the permission to change announcements allows."""
-        codename = get_permission_codename("change", self.opts)
-        return self.has_view_permission(request) and request.user.has_perm(f"{self.opts.app_label}.{codename}")
+        return self.has_view_permission(request) and Permission.CHANGE_ANNOUNCEMENT.granted_to(request.user)
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view outside of transactions: the admin's own views run in one, where nothing can be committed."""

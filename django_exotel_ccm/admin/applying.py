@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -19,8 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import COUNTED
-from django_exotel_ccm.choices import EventReason
+from django_exotel_ccm.admin.lists import COUNTED
+from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.committing import open_transaction, outside_transactions
 from django_exotel_ccm.services.reapplying import APPLICABLE, apply_again, is_applicable
@@ -44,8 +43,7 @@ class ApplyAgainMixin(_Base):
 
     def has_apply_again_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may have events applied: by the permission to change events."""
-        codename = get_permission_codename("change", self.opts)
-        return self.has_view_permission(request) and request.user.has_perm(f"{self.opts.app_label}.{codename}")
+        return self.has_view_permission(request) and Permission.CHANGE_EVENT.granted_to(request.user)
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view of our own: Django's run in a transaction, in which nothing can be known to be committed."""

@@ -62,7 +62,7 @@ class CallCustomerMixin(_Base):
 
     def has_call_customer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say whether this user sees the button at all; each ticket is asked again when it is pressed."""
-        return request.user.has_perm(Permission.PLACE_CALL) and self._is_ticket()
+        return Permission.PLACE_CALL.granted_to(request.user) and self._is_ticket()
 
     def _is_ticket(self) -> bool:
         try:
@@ -152,7 +152,7 @@ class CallCustomerMixin(_Base):
                 # A form that was sent back with errors holds edits that are saved nowhere.
                 "unsaved": request.method == "POST",
             }
-        if request.user.has_perm(Permission.VIEW_CALL):
+        if Permission.VIEW_CALL.granted_to(request.user):
             calls = list(CallRecord.objects.about(ticket).newest_first()[:LISTED])
             recordings = players(request, door, calls)
             shown["plays"] = bool(recordings)
@@ -168,7 +168,7 @@ class CallCustomerMixin(_Base):
         return shown
 
     def _may_choose(self, request: HttpRequest) -> bool:
-        return any(map(request.user.has_perm, (Permission.ANY_NUMBER, Permission.FOR_OTHERS)))
+        return any(one.granted_to(request.user) for one in (Permission.ANY_NUMBER, Permission.FOR_OTHERS))
 
     @property
     def media(self) -> Media:

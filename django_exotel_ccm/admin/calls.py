@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+import phonenumbers
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_value, flatten_fieldsets
-from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin, HistoryInline
+from django_exotel_ccm.admin.history import HistoryAdmin, HistoryInline
+from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
+from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.phone_numbers import parse_number, visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 from django_exotel_ccm.wording import describe, neglected, outcome
 
-AUTOCOMPLETE_VAR = "term"  # what Django's autocomplete view calls the search
+SEARCHED = 500
+"""How many of the newest calls that match a search are looked through for those that the user may see."""
+LONGEST_SEARCH = 100  # characters: each word is another condition
 
 
 class EventInline(HistoryInline):
@@ -67,6 +75,7 @@ class CallRecordAdmin(HistoryAdmin):
     """Calls, the newest first."""
 
     list_filter = ["state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
+    search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
     ordering = ["-pk"]
     inlines = [EventInline, AnnouncementInline]
 
@@ -97,15 +106,20 @@ class CallRecordAdmin(HistoryAdmin):
         self._look_at(request, list(changelist.result_list))
         return changelist
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search numbers only for those who may see them; a ticket's name and a custom field can hold one."""
-        fields = ["call_sid", "agent_label"]
-        if request.user.has_perm(Permission.VIEW_NUMBER):
-            return [*fields, "custom_field", "ticket_label", "customer_number"]
-        typed = request.GET.get(SEARCH_VAR, "") + request.GET.get(AUTOCOMPLETE_VAR, "")
-        digits = any(letter.isdigit() for letter in typed)
-        # The whole of a custom field, such as ticket_42, is no way to find out digit by digit what is in it.
-        return [*fields, "=custom_field"] if digits else [*fields, "custom_field", "ticket_label"]
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Search what everybody sees in all calls, and the rest only in calls whose ticket this user may see."""
+        term = search_term[:LONGEST_SEARCH].replace("\0", "").strip()
+        if not term:
+            return queryset, False
+        everywhere = _has_words(term, self.search_fields)
+        anything = _has_words(term, [*self.search_fields, *_private_fields(request, term)])
+        if Permission.VIEW_NUMBER.granted_to(request.user):
+            anything |= _has_number(term)
+        if Permission.VIEW_ALL_CALLS.granted_to(request.user):
+            return queryset.filter(anything), False
+        newest = queryset.filter(anything).order_by("-pk").only("ticket_content_type_id", "ticket_object_id")
+        visible = AdminDoor(self.admin_site).sees(request, newest[:SEARCHED])
+        return queryset.filter(everywhere | Q(pk__in=visible)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Tell the call in the order a reader asks."""
@@ -116,7 +130,7 @@ class CallRecordAdmin(HistoryAdmin):
             self._customer(request),
             "exophone_number",
         ]
-        if request.user.has_perm(Permission.LISTEN):
+        if Permission.LISTEN.granted_to(request.user):
             opening.insert(1, self._recording(request))
         refusal = self._column(request, "refusal", _("refusal"), _refusal)
         times = [("created_at", "started_at"), ("answered_at", "over"), ("total_duration", "talk_time")]
@@ -202,6 +216,32 @@ class CallRecordAdmin(HistoryAdmin):
     def words(self, call: CallRecord) -> str:
         """The status words as Exotel sent them, known or not."""
         return ", ".join(lifecycle.words(call.facts)) or "-"
+
+
+def _private_fields(request: HttpRequest, term: str) -> list[str]:
+    """Return where to search in a call whose ticket the user may see; a ticket's name can hold a number, too."""
+    if Permission.VIEW_NUMBER.granted_to(request.user):
+        return ["custom_field", "ticket_label", "customer_number"]
+    # The whole of a custom field, such as ticket_42, is no way to find out digit by digit what is in it.
+    return ["custom_field__iexact"] if any(map(str.isnumeric, term)) else ["custom_field", "ticket_label"]
+
+
+def _has_words(term: str, fields: Sequence[str]) -> Q:
+    """Return the condition that each word, or phrase in quotes, stands in one of the fields."""
+    words = [unescape_string_literal(word) if word[0] == word[-1] in "\"'" else word for word in smart_split(term)]
+    lookups = [field if "__" in field else f"{field}__icontains" for field in fields]
+    return Q(*(Q(*((lookup, word) for lookup in lookups), _connector=Q.OR) for word in words))
+
+
+def _has_number(term: str) -> Q:
+    """Return the condition that the customer's number is, or holds, the digits in ``term``, however it writes them."""
+    condition = Q(pk__in=[])
+    with suppress(InvalidNumber):
+        condition |= Q(customer_number=parse_number(term))
+    digits = phonenumbers.normalize_digits_only(term).lstrip("0")
+    if digits and not any(map(str.isalpha, term)):
+        condition |= Q(customer_number__contains=digits)
+    return condition
 
 
 def _number(call: CallRecord, user: Any) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import django
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
-from django.contrib.admin.sites import all_sites
 from django.contrib.admin.utils import quote
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
@@ -39,6 +38,10 @@ class AdminDoor:
     def admits(self, request: HttpRequest) -> bool:
         """Say whether the user may log in to this site."""
         return self.site.has_permission(request)
+
+    def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+        """Return ``view`` behind the site's own ``admin_view``; the view says itself what may be cached."""
+        return self.site.admin_view(view, cacheable=True)
 
     def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see on this site, in the order of ``keys``."""
@@ -79,10 +82,10 @@ class AdminDoor:
     def sees(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
         """Return the keys of those calls that are about a ticket this user may see here, or about none.
 
-        Asks the database at most once for each kind of ticket.
+        With ``view_all_calls`` that is all of them. Asks the database at most once for each kind of ticket.
         """
         calls = list(calls)
-        if getattr(request.user, "is_superuser", False):
+        if Permission.VIEW_ALL_CALLS.granted_to(request.user):
             return {call.pk for call in calls}
         seen = {call.pk for call in calls if not call.ticket_object_id}
         kinds: dict[Any, list[CallRecord]] = defaultdict(list)
@@ -109,7 +112,9 @@ class AdminDoor:
 
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the page of a call's record; "" without the permission, or where the site has no such page."""
-        return self._url("exotel_ccm_callrecord_change", call.pk) if request.user.has_perm(Permission.VIEW_CALL) else ""
+        return (
+            self._url("exotel_ccm_callrecord_change", call.pk) if Permission.VIEW_CALL.granted_to(request.user) else ""
+        )
 
     def _url(self, name: str, *args: Any) -> str:
         try:
@@ -123,17 +128,20 @@ class AdminDoor:
 
 
 def find_admin_door(name: str) -> AdminDoor | None:
-    """Return the door of the admin site called ``name``; among namesakes, that of the site in the project's URLs."""
-    sites = [site for site in all_sites if site.name == name]
-    if len(sites) > 1:
-        # A host's own site is often called "admin" too, beside Django's, which then serves nobody.
-        sites = [site for site in sites if site is _served(name)]
-    return AdminDoor(sites[0]) if sites else None
+    """Return the door of the admin site called ``name`` that the URLs of this request serve; None when none does.
+
+    A site that they do not serve decides nothing: a host restricts its own site, and Django's own, which always
+    exists, may let anybody see every ticket.
+    """
+    served = (site for site in _sites_in(get_resolver(get_urlconf())) if site.name == name)
+    site = next(served, None)
+    return AdminDoor(site) if site is not None else None
 
 
-def _served(name: str) -> AdminSite | None:
-    try:
-        index = resolve(reverse("admin:index", current_app=name))
-    except (NoReverseMatch, Resolver404):
-        return None
-    return getattr(index.func, "admin_site", None)
+def _sites_in(resolver: URLResolver) -> Iterator[AdminSite]:
+    """Yield the admin sites whose views are in the URLs, in the order of the URLs."""
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _sites_in(pattern)
+        elif isinstance(site := getattr(pattern.callback, "admin_site", None), AdminSite):
+            yield site

@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.admin.history import AccountFilter, HistoryAdmin
+from django_exotel_ccm.admin.history import HistoryAdmin
+from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.choices import UnverifiedReason
 from django_exotel_ccm.models import AccountUsage, UnverifiedCall
 

@@ -6,47 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
-from django_exotel_ccm import conf
+from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.phone_numbers import visible_to
 
-COUNTED = 10_000
 SHOWN_CHARACTERS = 20_000
 
 
-class BoundedPaginator(Paginator):
-    """Counts no further than the pages that anybody turns: a million calls is an ordinary size."""
-
-    @cached_property
-    def count(self) -> int:
-        """The number of rows, at most :data:`COUNTED`; older ones are found with the filters."""
-        rows: Any = self.object_list
-        return int(rows.order_by()[:COUNTED].count())
-
-
-class AccountFilter(admin.SimpleListFilter):
-    """The configured accounts; Django's own filter would read every row to find out which there are."""
-
-    title = _("account")
-    parameter_name = "account"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer each account; nothing, and so no filter, where there is only one."""
-        aliases = list(conf.get_settings().accounts)
-        return [(alias, alias) for alias in aliases] if len(aliases) > 1 else []
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Return the chosen account's rows."""
-        return queryset.filter(account=self.value()) if self.value() else queryset
-
-
-class HistoryAdmin(admin.ModelAdmin):
+class HistoryAdmin(CheapLookupsAdmin):
     """A list that can be read by those with the view permission, and changed by nobody."""
 
     paginator = BoundedPaginator
@@ -64,7 +35,7 @@ class HistoryAdmin(admin.ModelAdmin):
             for one in [*self.list_filter, self.date_hierarchy]
             if one is not None
         }
-        return lookup.partition("__")[0] in offered
+        return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """History is not written by hand."""

@@ -23,7 +23,7 @@ def players(request: HttpRequest, door: AdminDoor, calls: Sequence[CallRecord]) 
 
     Calls that were not recorded are left out. Asks the database at most once for each kind of ticket.
     """
-    if not request.user.has_perm(Permission.LISTEN):
+    if not Permission.LISTEN.granted_to(request.user):
         return {}
     recorded = [call for call in calls if lack_of(call) != NoRecording.NONE]
     seen = door.sees(request, recorded)

@@ -241,6 +241,7 @@ class CallRecord(models.Model):
             ("place_call_for_others", _("Can place calls as another agent")),
             ("listen_recording", _("Can listen to recordings")),
             ("view_customer_number", _("Can see customers' numbers")),
+            ("view_all_calls", _("Can see the calls of all tickets")),
         ]
         constraints = [models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_call_sid")]
         indexes = [

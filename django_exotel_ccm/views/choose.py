@@ -6,20 +6,21 @@ from contextlib import suppress
 from typing import Any
 
 from django.db.models import Model, prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import MOST
+from django_exotel_ccm.doors import MOST, Door
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.press import (
     Entrance,
     NumbersUnknown,
     callable_agents,
-    login_first,
     name_of,
     read_numbers,
     whole_number,
@@ -28,12 +29,20 @@ from django_exotel_ccm.wording import describe, skipped
 
 
 @require_safe
-def choose(request: HttpRequest) -> HttpResponse:
+@never_cache
+def choose(request: HttpRequest) -> HttpResponseBase:
     """List the chosen tickets: which can be called, to which numbers, as whom, and why others cannot. Dials nothing."""
-    login = login_first(request, request.GET.dict(), request.get_full_path())
-    if login is not None:
-        return login
-    entrance = Entrance.of(request, request.GET.dict())
+    return answer_through(
+        request,
+        request.GET.dict(),
+        lambda door: _answer(request, door),
+        permission=Permission.PLACE_CALL,
+        back=request.get_full_path(),
+    )
+
+
+def _answer(request: HttpRequest, door: Door) -> HttpResponse:
+    entrance = Entrance.of(door, request.GET.dict())
     keys = list(dict.fromkeys(request.GET.getlist("exotel_ticket")))[:MOST]
     found = entrance.door.find(request, entrance.ticket_type, keys)
     _load_related(entrance.ticket_type, found)
@@ -53,7 +62,7 @@ def _context(request: HttpRequest, entrance: Entrance, keys: list[str], found: l
         "rows": rows,
         # Written out once: the page repeats them for every ticket. Keys are text, whatever the locale's separators.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
-        "may_dial_any": request.user.has_perm(Permission.ANY_NUMBER),
+        "may_dial_any": Permission.ANY_NUMBER.granted_to(request.user),
         "skipped": skipped(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
         "list_url": entrance.door.list_url(entrance.ticket_type),
@@ -118,7 +127,7 @@ def _obstacle(
         return _("This ticket is not yours to call.")
     if not agents:
         return _("You have no phone in Exotel yet. An administrator can add an agent for you.")
-    if not any(one.number for one in numbers) and not request.user.has_perm(Permission.ANY_NUMBER):
+    if not any(one.number for one in numbers) and not Permission.ANY_NUMBER.granted_to(request.user):
         return _("None of its numbers can be dialled.") if numbers else _("There is no phone number.")
     return ""
 

@@ -6,28 +6,22 @@ from collections.abc import Mapping
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.choices import State
+from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.doors import Door
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafting import digest_of
-from django_exotel_ccm.views.press import (
-    Entrance,
-    NumbersUnknown,
-    choose_agent,
-    choose_number,
-    login_first,
-    whole_number,
-)
+from django_exotel_ccm.views.access import answer_through
+from django_exotel_ccm.views.press import Entrance, NumbersUnknown, choose_agent, choose_number, whole_number
 from django_exotel_ccm.wording import describe
 
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
@@ -45,7 +39,7 @@ class Question(Exception):
 
 @require_POST
 @csrf_protect
-def place(request: HttpRequest) -> HttpResponse:
+def place(request: HttpRequest) -> HttpResponseBase:
     """Call the customer of one ticket, say what is known, and go back to where the press came from.
 
     Takes ``exotel_door``, ``exotel_type``, ``exotel_ticket``, ``exotel_after`` (the key of the newest call that the
@@ -55,13 +49,18 @@ def place(request: HttpRequest) -> HttpResponse:
     """
     # The address wins: a host's own form is posted with it.
     values = request.POST.dict() | request.GET.dict()
-    wanted = values.get("exotel_next", "")
-    login = login_first(request, values, wanted)
-    if login is not None:
-        return login
-    entrance = Entrance.of(request, values)
+    return answer_through(
+        request,
+        values,
+        lambda door: _answer(request, Entrance.of(door, values), values),
+        permission=Permission.PLACE_CALL,
+        back=values.get("exotel_next", ""),
+    )
+
+
+def _answer(request: HttpRequest, entrance: Entrance, values: Mapping[str, str]) -> HttpResponse:
     ticket = entrance.ticket(request, values.get("exotel_ticket", ""))
-    next_url = entrance.next_url(request, wanted)
+    next_url = entrance.next_url(request, values.get("exotel_next", ""))
     if not entrance.ticket_type.allows(request.user, ticket):
         entrance.door.tell(request, "error", _("This ticket is not yours to call."))
         return HttpResponseRedirect(next_url)

@@ -10,19 +10,19 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import DatabaseError
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import Door, find_door, query_of
+from django_exotel_ccm.doors import Door, query_of
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.tickets import TicketNumber, TicketType
+from django_exotel_ccm.views.access import is_of_this_host
 
 logger = logging.getLogger("django_exotel_ccm.views")
 
@@ -41,17 +41,12 @@ class Entrance:
     ticket_type: TicketType
 
     @classmethod
-    def of(cls, request: HttpRequest, values: Mapping[str, str]) -> Entrance:
-        """Return the entrance a request names; raises ``PermissionDenied`` or ``Http404`` when it is closed."""
-        if not request.user.has_perm(Permission.PLACE_CALL):
-            raise PermissionDenied
-        door = find_door(values.get("exotel_door", ""))
-        ticket_type = _ticket_type(values.get("exotel_type", ""))
-        if door is None or ticket_type is None:
-            raise Http404
-        if not door.admits(request):
-            raise PermissionDenied
-        return cls(door, ticket_type)
+    def of(cls, door: Door, values: Mapping[str, str]) -> Entrance:
+        """Return the entrance a request names; raises ``Http404`` when it names no kind of ticket."""
+        try:
+            return cls(door, tickets.type_of(apps.get_model(values.get("exotel_type", ""))))
+        except (LookupError, ValueError, ImproperlyConfigured):
+            raise Http404 from None
 
     def ticket(self, request: HttpRequest, key: str) -> Model:
         """Return the ticket; raises ``Http404`` when the user may not see it."""
@@ -62,35 +57,17 @@ class Entrance:
 
     def next_url(self, request: HttpRequest, wanted: str) -> str:
         """Return ``wanted`` if it leads to a page of this host, else the list of tickets."""
-        return wanted if _is_ours(request, wanted) else self.door.list_url(self.ticket_type)
+        return wanted if is_of_this_host(request, wanted) else self.door.list_url(self.ticket_type)
 
     def choose_url(self, keys: list[str], next_url: str, again: str = "") -> str:
         """Return the page that asks what a press left open."""
         return f"{reverse('exotel_ccm:choose')}?{query_of(self.door, self.ticket_type, keys, next_url, again=again)}"
 
 
-def _is_ours(request: HttpRequest, url: str) -> bool:
-    return url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-
-
-def login_first(request: HttpRequest, values: Mapping[str, str], back: str) -> HttpResponseRedirect | None:
-    """Return the way to the door's login, and then to ``back``, for a user who is not logged in (any more)."""
-    door = None if request.user.is_authenticated else find_door(values.get("exotel_door", ""))
-    login = door.login_url(back if _is_ours(request, back) else "") if door is not None else ""
-    return HttpResponseRedirect(login) if login else None
-
-
-def _ticket_type(label: str) -> TicketType | None:
-    try:
-        return tickets.type_of(apps.get_model(label))
-    except (LookupError, ValueError, ImproperlyConfigured):
-        return None
-
-
 def callable_agents(user: object) -> list[Agent]:
     """Return the agents as whom ``user`` may call: their own first, and all others with the permission."""
     own = agents_for(user)
-    if not user.has_perm(Permission.FOR_OTHERS):  # type: ignore[attr-defined]
+    if not Permission.FOR_OTHERS.granted_to(user):
         return own
     others = Agent.objects.active().exclude(pk__in=[agent.pk for agent in own]).select_related("exophone")
     return [*own, *others.order_by("name", "pk")]
@@ -143,16 +120,12 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
     Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none,
     :class:`NumbersUnknown`.
     """
-    numbers = [number for number in read_numbers(ticket) if number.number]
     if typed:
-        return _typed(user, typed, numbers)
+        # Refused before it is read or compared: the answer would tell whether it is the ticket's.
+        if not Permission.ANY_NUMBER.granted_to(user):
+            raise PermissionDenied
+        return parse_number(typed)
+    numbers = [number for number in read_numbers(ticket) if number.number]
     if named:
         return next((one.number for one in numbers if constant_time_compare(name_of(ticket, one.number), named)), None)
     return tickets.only_number(numbers) or None
-
-
-def _typed(user: object, typed: str, numbers: list[TicketNumber]) -> str:
-    number = parse_number(typed)
-    if number not in {one.number for one in numbers} and not user.has_perm(Permission.ANY_NUMBER):  # type: ignore[attr-defined]
-        raise PermissionDenied
-    return number

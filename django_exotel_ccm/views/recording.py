@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
@@ -13,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from django_exotel_ccm.choices import NoRecording, Permission
-from django_exotel_ccm.doors import find_door
+from django_exotel_ccm.doors import Door
 from django_exotel_ccm.exotel import ranges
 from django_exotel_ccm.exotel.fetching import OpenRecording
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, write_listening
-from django_exotel_ccm.views.press import login_first
+from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.streaming import pieces_for
 
 logger = logging.getLogger("django_exotel_ccm.views")
@@ -40,31 +39,31 @@ def recording(request: HttpRequest, reference: UUID) -> HttpResponseBase:
 
     Takes ``exotel_door``. What a GET plays is written down before its first byte; a HEAD plays nothing.
     """
-    login = login_first(request, request.GET.dict(), request.get_full_path())
-    if login is not None:
-        return _guarded(login)
-    call = _call(request, reference)
+    answer = answer_through(
+        request,
+        request.GET.dict(),
+        lambda door: _play(request, _call(request, door, reference)),
+        permission=Permission.LISTEN,
+        back=request.get_full_path(),
+    )
+    return _guarded(answer)
+
+
+def _play(request: HttpRequest, call: CallRecord) -> HttpResponseBase:
     wanted = _wanted(request)
     try:
         opened = open_recording(call, wanted)
     except RecordingUnavailable as unavailable:
         return _unavailable(unavailable)
-    return _guarded(_answer(request, call, opened, wanted))
+    return _answer(request, call, opened, wanted)
 
 
-def _call(request: HttpRequest, reference: UUID) -> CallRecord:
-    """Return the call; raises ``PermissionDenied``, or ``Http404`` for what this user may not know to exist."""
-    if not request.user.has_perm(Permission.LISTEN):
-        raise PermissionDenied
-    door = find_door(request.GET.get("exotel_door", ""))
-    if door is None:
-        raise Http404
-    if not door.admits(request):
-        raise PermissionDenied
+def _call(request: HttpRequest, door: Door, reference: UUID) -> CallRecord:
+    """Return the call; raises ``Http404`` for what this user may not know to exist."""
     call = CallRecord.objects.defer("facts").filter(reference=reference).first()
     if call is None or call.pk not in door.sees(request, [call]):
         raise Http404
-    if not call.ticket_object_id and not request.user.has_perm(Permission.VIEW_CALL):
+    if not call.ticket_object_id and not Permission.VIEW_CALL.granted_to(request.user):
         raise Http404
     return call
 
@@ -119,9 +118,7 @@ def _unavailable(unavailable: RecordingUnavailable) -> HttpResponse:
 
 
 def _said(text: str, status: int) -> HttpResponse:
-    response = HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
-    _guarded(response)
-    return response
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
 
 
 def _guarded(response: HttpResponseBase) -> HttpResponseBase:

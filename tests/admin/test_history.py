@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.admin import history
+from django_exotel_ccm.admin import lists
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.signals import call_ended
@@ -204,7 +204,7 @@ def test_a_call_s_page_costs_the_same_queries_for_few_and_for_many_events(reader
 
 @pytest.mark.parametrize("model", LISTS)
 def test_lists_never_count_or_scan_the_whole_table(reader: Desk, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "COUNTED", 7)
+    monkeypatch.setattr(lists, "COUNTED", 7)
     make_calls(9)
 
     with CaptureQueriesContext(connection) as queries:

@@ -275,6 +275,17 @@ def test_a_forged_number_is_not_dialled(host: Any, exotel: Any, desk: Desk) -> N
     assert orders(exotel) == []
 
 
+@pytest.mark.parametrize("typed", [BY_HAND, BY_HAND[3:], OTHER, "98765", "nonsense"])
+def test_typed_number_is_refused_before_it_is_compared(host: Any, exotel: Any, typed: str) -> None:
+    """Without ``dial_any_number`` the answer must not tell whether a masked number has been guessed."""
+    user = host.user("asha", *AGENT_WORK)
+
+    _choose, place = knock_at_calling(user, host.ticket(phone=BY_HAND), {"to": typed})
+
+    assert place == 403
+    assert orders(exotel) == []
+
+
 def test_only_a_post_with_the_csrf_token_calls(host: Any, exotel: Any, desk: Desk) -> None:
     ticket = host.ticket(phone=BY_HAND)
     data = {name: str(value) for name, value in press(ticket).items()}

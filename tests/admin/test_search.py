@@ -1,0 +1,190 @@
+"""Promise 6 in the search: nobody finds out by searching what the page does not show."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.admin import calls
+from django_exotel_ccm.models import CallRecord
+from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+
+NUMBER = "+919876543210"
+SEES_ALL = "exotel_ccm.view_all_calls"
+BLUE = {"agent": None, "last_name": "blue"}
+"""Somebody of the team "blue", who does not find tickets of the team "red"."""
+
+
+def call_about(ticket: Any = None, **fields: Any) -> CallRecord:
+    about = {"ticket": ticket, "ticket_label": str(ticket), "custom_field": f"ticket_{ticket.pk}"} if ticket else {}
+    fields = {
+        "account": "default",
+        "agent_label": "Vik",
+        "customer_number": NUMBER,
+        "state": "refused",
+        **about,
+    } | fields
+    return CallRecord.objects.create(created_at=timezone.now(), **fields)
+
+
+def in_list(user: Any, typed: str) -> int:
+    """Return how many calls the list finds."""
+    page = Desk(user).get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': typed})}")
+    return page.html.count('class="field-created_at')
+
+
+def in_autocomplete(user: Any, typed: str) -> int:
+    """Return how many calls a host's autocomplete field for calls offers."""
+    query = {"app_label": "exotel_ccm", "model_name": "callevent", "field_name": "call", "term": typed}
+    desk = Desk(user)
+    desk.get(f"{reverse('admin:autocomplete')}?{urlencode(query)}")
+    return len(desk.response.json()["results"])
+
+
+SEARCHES = pytest.mark.parametrize("found", [in_list, in_autocomplete])
+
+
+@SEARCHES
+@pytest.mark.parametrize("typed", ["Red", "Vik Red", "red s", "lead", NUMBER, "98765"])
+def test_calls_about_hidden_tickets_are_not_found(host: Any, found: Any, typed: str) -> None:
+    call_about(host.ticket("Red secret", team="red"), custom_field="lead_red")
+    user = host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, **BLUE)
+    supervisor = host.user("uma", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, SEES_ALL, **BLUE)
+
+    assert found(user, typed) == 0
+    assert found(supervisor, typed) == 1
+    assert found(user, "Vik") == 1  # the list shows everybody who called
+
+
+@SEARCHES
+@pytest.mark.parametrize("typed", ["Blue", '"Blue matter"', "vik blue", NUMBER, "98765"])
+def test_calls_about_visible_tickets_are_found(host: Any, found: Any, typed: str) -> None:
+    call_about(host.ticket("Blue matter", team="blue"))
+    user = host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, **BLUE)
+
+    assert found(user, typed) == 1
+    assert found(user, f"{typed} elsewhere") == 0
+
+
+@SEARCHES
+@pytest.mark.parametrize("field", ["customer_number", "ticket_label", "custom_field"])
+def test_masked_numbers_are_not_found_digit_by_digit(host: Any, found: Any, field: str) -> None:
+    call_about(**{"custom_field": "ticket_42"} | {field: NUMBER if field == "customer_number" else f"Lead {NUMBER}"})
+    blind, seeing = host.user("meera", SEES_CALLS, agent=None), host.user("uma", SEES_CALLS, SEES_NUMBERS, agent=None)
+
+    assert found(seeing, NUMBER[3:]) == 1
+    assert not any(found(blind, NUMBER[start : start + 4]) for start in range(1, 10))
+    assert not any(found(blind, typed) for typed in ("९८७६", "\uff19\uff18", "⑨⑧⑦⑥"))
+    assert found(blind, "ticket_42") == (field != "custom_field")
+    assert found(blind, "lead") == (field != "customer_number")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "09876543210",
+        "98765-43210",
+        "98765 43210",
+        "(+91) 98765 43210",
+        "0091 98765.43210",
+        "919876543210",
+        "+91 (0)98765 43210",
+        "९८७६५ ४३२१०",
+        "43210",
+        "765-432",
+    ],
+)
+def test_number_is_found_however_it_is_written(host: Any, typed: str) -> None:
+    call_about()
+    call_about(customer_number="+919812345678")
+
+    assert in_list(host.user("meera", SEES_CALLS, SEES_NUMBERS, agent=None), typed) == 1
+
+
+def test_search_asks_once_for_each_kind_of_ticket(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(30):
+        call_about(host.ticket(f"Blue {n}", team="blue"))
+    user = host.user("meera", "helpdesk.view_ticket", SEES_CALLS, **BLUE)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert in_list(user, "blue") == 30
+
+    assert len([query for query in queries if "helpdesk_ticket" in query["sql"]]) == 2  # found, and shown
+
+
+def test_search_looks_at_the_newest_matches(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "SEARCHED", 3)
+    for n in range(5):
+        call_about(host.ticket(f"Blue {n}", team="blue"))
+    user = host.user("meera", "helpdesk.view_ticket", SEES_CALLS, **BLUE)
+
+    assert in_list(user, "blue") == 3
+
+
+def test_long_search_is_an_ordinary_page(host: Any) -> None:
+    call_about()
+    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, agent=None))
+
+    desk.get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': 'a ' * 3000})}")
+
+    assert desk.response.status_code == 200
+
+
+COSTLY = [
+    "callrecord_changelist?state__regex=(a%2B)%2B$",
+    "callrecord_changelist?created_at__year__regex=1",
+    "callrecord_changelist?outcome__icontains=b",
+    "callevent_changelist?reason__iregex=(a%2B)%2B$",
+    "announcement_changelist?signal__regex=(a%2B)%2B$",
+    "agent_changelist?name__iregex=(a%2B)%2B$",
+    "agent_changelist?account__regex=(a%2B)%2B$",
+    "agent_changelist?user__username__startswith=a",
+    "exophone_changelist?label__regex=(a%2B)%2B$",
+]
+HIDDEN = [
+    "callrecord_changelist?customer_number=%2B919000001001",
+    "callrecord_changelist?customer_number__startswith=%2B919",
+    "callrecord_changelist?ticket_label__contains=9190",
+    "callrecord_changelist?facts__contains=9190",
+    "callevent_changelist?call__customer_number__startswith=%2B919",
+    "callevent_changelist?facts__icontains=9190",
+    "announcement_changelist?receivers__icontains=9190",
+    "announcement_changelist?event__call__customer_number__startswith=%2B919",
+]
+
+
+@pytest.mark.parametrize("lookup", [*COSTLY, *HIDDEN])
+def test_lookups_that_no_filter_offers_are_refused(host: Any, lookup: str) -> None:
+    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, "exotel_ccm.view_agent", "exotel_ccm.view_exophone"))
+    name, _question, query = lookup.partition("?")
+
+    desk.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+
+    assert desk.response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("lookup", "count"),
+    [
+        ("callrecord_changelist?state__exact=refused&created_at__year={year}", "1 call"),
+        ("callrecord_changelist?created_at__gte={year}-01-01%2000:00Z&created_at__lt={year}-01-02%2000:00Z", "0 calls"),
+        ("callrecord_changelist?state__in=ended,active", "0 calls"),
+        ("agent_changelist?is_active__exact=1&account=default", "1 agent"),
+        ("agent_changelist?user__id__exact=0", "0 agents"),
+    ],
+)
+def test_lookups_that_filters_offer_work(host: Any, lookup: str, count: str) -> None:
+    call_about()
+    desk = Desk(host.user("meera", SEES_CALLS, "exotel_ccm.view_agent"))
+    name, _question, query = lookup.format(year=timezone.now().year).partition("?")
+
+    page = desk.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+
+    assert desk.response.status_code == 200
+    assert count in page.text
