@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.simulator import Simulator
-from django_exotel_ccm.simulator.book import Delivery
-from django_exotel_ccm.simulator.calls import SimulatedCall
+from django_exotel_ccm.simulator.call_flow import SimulatedCall
+from django_exotel_ccm.simulator.recorder import Delivery
 
 #: What the record shows for each word that Exotel may say. Written out: nothing of the package's reading is used.
 OUTCOMES = {

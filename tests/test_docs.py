@@ -30,7 +30,8 @@ from django_exotel_ccm.exotel.account import Secret, account_from_url
 from django_exotel_ccm.exotel.errors import CODES, REFUSING_STATUSES, NotPlaced
 from django_exotel_ccm.management import commands
 from django_exotel_ccm.phone_numbers import LABELS
-from django_exotel_ccm.simulator import SCRIPTS, Options
+from django_exotel_ccm.simulator import SCENARIOS, SCRIPTS, Options
+from django_exotel_ccm.simulator.options import text_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(django_exotel_ccm.__file__).parent
@@ -135,7 +136,11 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ("commands", first_names(section("reference", "Commands")), command_names()),
     ("models", titles(section("reference", "Models"), 3), models.__all__),
     ("command's options", first_names(section("simulator", "The command")), command_options()),
-    ("switches", first_names(section("simulator", "Switches")), {one.name for one in dataclasses.fields(Options)}),
+    (
+        "simulator's options",
+        first_names(section("simulator", "Options")),
+        {one.name for one in dataclasses.fields(Options)},
+    ),
     ("rooms", first_names(section("architecture", "Rooms")), rooms()),
     ("outcomes", first_names(section("life-of-a-call", "`outcome`")), Outcome.values),
 ]
@@ -185,8 +190,22 @@ def test_the_magic_numbers_are_the_simulators() -> None:
     assert table == [(f"`{script.number}`", script.title) for script in SCRIPTS]
 
 
-def test_the_switches_begin_as_documented() -> None:
-    table = {row[0].strip("`"): row[1].split(", ")[0].strip("`") for row in rows(section("simulator", "Switches"))}
+def test_simulator_scenarios_are_documented() -> None:
+    table = [tuple(row) for row in rows(section("simulator", "Scenarios"))]
+
+    assert table == [
+        (
+            f"`{one.name}`",
+            one.title,
+            one.text,
+            ", ".join(f"`{name}={text_of(value)}`" for name, value in one.options.items()) or "as at first",
+        )
+        for one in SCENARIOS
+    ]
+
+
+def test_simulator_options_begin_as_documented() -> None:
+    table = {row[0].strip("`"): row[1].split(", ")[0].strip("`") for row in rows(section("simulator", "Options"))}
     usual = dataclasses.asdict(Options()) | {"lost_events": "none"}
 
     assert table == {name: str(value) for name, value in usual.items()}

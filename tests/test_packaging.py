@@ -58,7 +58,7 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: zipfile
         r"templates/exotel_ccm/.+\.html",
         r"static/exotel_ccm/.+\.js",
         r"static/exotel_ccm/.+\.css",
-        r"simulator/pages/.+\.html",
+        r"simulator/web_page/.+\.html",
         r"management/commands/exotel_simulator\.py",
     ],
 )

@@ -1,4 +1,4 @@
-"""A fake Exotel over real HTTP: it answers, lets phones ring, calls back, keeps a book.
+"""A fake Exotel over real HTTP: it answers, lets phones ring, calls back, and records it all in a book.
 
     from django_exotel_ccm import simulator
 
@@ -20,19 +20,22 @@ The account is `simulated1`, its key `sim-key`, its token `sim-token`. Its direc
 | Ola   | +919000000103     | c5f3091e-7a24-4d8b-b6e0-18a94d2c7f05 | off        |
 | Uma   | +919000000104     | e90a7b63-1f4d-4c52-93c8-5db206f8417e | unverified |
 
-ExoPhones: +918000000700 and +918000000701. Which customer's number makes a call take which course is the
-table `simulator.SCRIPTS`; any other number answers, talks for 42 seconds and hangs up. What can be switched
-at run time, `exotel.options.answer_shape = "B"` for instance, is described in `simulator.Options`.
+ExoPhones: +918000000700 and +918000000701. `simulator.SCRIPTS` says what happens in a call to which number; any other
+customer answers, talks for 42 seconds and hangs up. `simulator.SCENARIOS` are what can go wrong with every call, by
+name: `exotel.use_scenario("no_reports")`. `simulator.Options` are single options: `exotel.options.answer_shape = "B"`.
 """
 
 from __future__ import annotations
 
-from django_exotel_ccm.simulator.exchange import Account
-from django_exotel_ccm.simulator.machine import Simulator
-from django_exotel_ccm.simulator.options import Options
-from django_exotel_ccm.simulator.scripts import SCRIPTS
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["SCRIPTS", "Account", "Options", "Simulator", "running"]
+from django_exotel_ccm.simulator.http_types import Account
+from django_exotel_ccm.simulator.options import Options
+from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
+from django_exotel_ccm.simulator.simulator import Simulator
+
+__all__ = ["SCENARIOS", "SCRIPTS", "Account", "Options", "Simulator", "running"]
 
 
 def running(
@@ -41,12 +44,15 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     account: Account | None = None,
+    options: Mapping[str, Any] | None = None,
     deliver_anywhere: bool = False,
 ) -> Simulator:
     """Start a simulator; a context manager that stops it.
 
-    `speed` is simulated seconds in a real one. Port 0 takes a free port.
-    A host that is not loopback: ValueError.
-    Callbacks go to loopback addresses only, unless `deliver_anywhere`.
+    `speed` is simulated seconds in a real one. Port 0 takes a free port. `options` are set at first, and again by each
+    scenario. Callbacks go to loopback addresses only, unless `deliver_anywhere`.
+    ValueError for a host that is not loopback, and for an option that cannot be set.
     """
-    return Simulator(host=host, port=port, speed=speed, account=account, deliver_anywhere=deliver_anywhere)
+    return Simulator(
+        speed=speed, host=host, port=port, account=account, options=options, deliver_anywhere=deliver_anywhere
+    )

@@ -7,21 +7,18 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from django_exotel_ccm.simulator.refusals import RefusedError
+
 Device = Literal["on", "off", "unverified", "busy"]
 
 ASHA = "+919000000101"
-ASHA_ID = "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"
-VIK_ID = "2b8e4c10-95d7-4f36-8a1b-6c0d3e7f9b42"
-OLA_ID = "c5f3091e-7a24-4d8b-b6e0-18a94d2c7f05"
-UMA_ID = "e90a7b63-1f4d-4c52-93c8-5db206f8417e"
 NAMESPACE = uuid.UUID("6f1d2c3b-4a59-4687-9b1c-0d2e3f405162")
-
-UNAVAILABLE = {"off": 1012, "unverified": 10705, "busy": 10706}
+REFUSED_FOR = {"off": 1012, "unverified": 10705, "busy": 10706}
 
 
 @dataclass
 class Agent:
-    """A co-worker of the account. `device` is the state of its one phone; `call_sid` the call it is in."""
+    """A co-worker of the account. `device` is the state of the one phone; `call_sid` the call it is in."""
 
     uri: str
     user_id: str
@@ -40,73 +37,58 @@ class Agent:
             raise ValueError(f"device={device!r}: write one of {', '.join(get_args(Device))}")
         self._device = device
 
-    @property
-    def kind(self) -> str:
-        """Exotel's type of device: `sip` or `tel`."""
-        return "sip" if self.uri.startswith("sip:") else "tel"
-
-
-def local_to_e164(number: str) -> str:
-    """An ExoPhone may be written 08000000700; Exotel takes that for +918000000700."""
-    return f"+91{number[1:]}" if number.startswith("0") else number
-
 
 class Directory:
-    """Agents and ExoPhones of the simulated account."""
+    """Agents and ExoPhones of the simulated account, at first those that the package's docstring lists."""
 
     def __init__(self, lock: threading.Condition) -> None:
         self._lock = lock
-        self.agents: list[Agent] = []
         self._by_name: dict[object, Agent] = {}
-        self.exophones: list[str] = []
-
-    def seed(self) -> None:
-        """Fill in the directory that the simulator's front page documents."""
-        self.add_agent(ASHA, user_id=ASHA_ID, name="Asha")
-        self.add_agent("sip:vik4c1d77e2", user_id=VIK_ID, name="Vik")
-        self.add_agent("+919000000103", user_id=OLA_ID, name="Ola", device="off")
-        self.add_agent("+919000000104", user_id=UMA_ID, name="Uma", device="unverified")
-        self.add_exophone("+918000000700")
-        self.add_exophone("+918000000701")
+        self.agents: list[Agent] = []
+        self.exophones = ["+918000000700", "+918000000701"]
+        self.add_agent(ASHA, user_id="7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", name="Asha")
+        self.add_agent("sip:vik4c1d77e2", user_id="2b8e4c10-95d7-4f36-8a1b-6c0d3e7f9b42", name="Vik")
+        self.add_agent("+919000000103", user_id="c5f3091e-7a24-4d8b-b6e0-18a94d2c7f05", name="Ola", device="off")
+        self.add_agent("+919000000104", user_id="e90a7b63-1f4d-4c52-93c8-5db206f8417e", name="Uma", device="unverified")
 
     def add_agent(self, uri: str, *, user_id: str | None = None, name: str = "", device: Device = "on") -> Agent:
-        """Add a co-worker; a missing `user_id` is derived from `uri`. The same one twice: ValueError."""
+        """Add a co-worker; name and `user_id` come from the uri unless they are given. One twice: ValueError."""
         agent = Agent(uri, user_id or str(uuid.uuid5(NAMESPACE, uri)), name or uri)
         agent.device = device
         with self._lock:
-            if self.find(agent.uri) or self.find(agent.user_id):
+            if self.find_agent(agent.uri) or self.find_agent(agent.user_id):
                 raise ValueError(f"There is already an agent with {uri} or {agent.user_id}")
             self.agents.append(agent)
             self._by_name |= {agent.uri: agent, agent.user_id: agent}
         return agent
 
-    def add_exophone(self, number: str) -> None:
-        """Add a caller id, E.164."""
+    def find_agent(self, uri_or_user_id: object) -> Agent | None:
+        """Return the agent with this uri or user_id."""
         with self._lock:
-            if number not in self.exophones:
-                self.exophones.append(number)
+            return self._by_name.get(uri_or_user_id)
 
-    def find(self, name: object) -> Agent | None:
-        """The agent with this uri or user_id."""
+    def add_exophone(self, number: str) -> str:
+        """Add a caller id, unless it is known; return it as E.164. `08000000700` means `+918000000700`."""
+        e164 = as_e164(number)
         with self._lock:
-            return self._by_name.get(name)
+            if e164 not in self.exophones:
+                self.exophones.append(e164)
+        return e164
 
-    def exophone(self, number: str) -> str | None:
-        """The account's ExoPhone with this number, as E.164."""
-        e164 = local_to_e164(number)
+    def find_exophone(self, number: str) -> str | None:
+        """Return the account's ExoPhone with this number, as E.164."""
+        e164 = as_e164(number)
         return e164 if e164 in self.exophones else None
 
-    def take(self, agent: Agent, call_sid: str) -> int | None:
-        """Mark the agent as being in this call; or the code that says why that cannot be."""
+    def occupy(self, agent: Agent, call_sid: str) -> None:
+        """Mark the agent as being in this call; RefusedError if the agent cannot be called."""
         with self._lock:
-            if agent.call_sid:
-                return UNAVAILABLE["busy"]
-            if agent.device != "on":
-                return UNAVAILABLE[agent.device]
+            device = "busy" if agent.call_sid else agent.device
+            if device != "on":
+                raise RefusedError(REFUSED_FOR[device])
             agent.call_sid = call_sid
-            return None
 
-    def release(self, agent: Agent) -> None:
-        """The agent's call is over."""
-        with self._lock:
-            agent.call_sid = None
+
+def as_e164(number: str) -> str:
+    """Return an Indian number in local form as E.164."""
+    return f"+91{number[1:]}" if number.startswith("0") else number

@@ -1,127 +1,219 @@
-"""The switches of the simulator: where Exotel's documents disagree, and what may go wrong."""
+"""What can be set at run time: where Exotel's documents disagree, and what may go wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from django_exotel_ccm.simulator.refusals import REFUSALS
-from django_exotel_ccm.simulator.switches import Address, Events, Number, switches_of
 
 Shape = Literal["A", "B", "C"]
 CallbackShape = Literal["v2", "v3", "v1_json", "v1_form", "v1_multipart"]
 ToKey = Literal["both", "number", "customer_contact_uri"]
-Recordings = Literal["strings", "objects", "late", "never"]
+RecordingsShape = Literal["strings", "objects", "late", "never"]
 RecordingType = Literal["wav", "mp3"]
 AnswerFault = Literal["none", "bad_gateway", "cut", "reset", "hang", "no_sid", "html", "late"]
 DetailsFault = Literal["none", "stale", "not_found", "unauthorised", "too_many", "bad_gateway", "hang", "cut"]
 RecordingFault = Literal["none", "not_found", "unauthorised", "forbidden", "html", "redirect_out", "cut", "endless"]
-Code = Annotated[int | None, Number(whole=True, or_none=True, known=tuple(REFUSALS))]
-Seconds = Annotated[float, Number()]
-Rate = Annotated[float, Number(most=1)]
-HEADINGS = {
-    "answer_shape": "Make a Call",
-    "callback_shape": "Callbacks",
-    "seed": "Chance",
-    "details_shape": "Call Details",
-    "recording_delay": "Recordings",
-}
-"""Where the page and the documentation begin a group of switches: the first of it -> its heading."""
 
-EXCLUSIVE = ("sparse_terminal", "conflicting_finals")  # a body with nothing in it contradicts nothing
+EVENTS = ("answered", "terminal")
+ABSENT = ("", "none", "null")
+EXCLUSIVE = ("sparse_terminal", "conflicting_finals")  # a report with nothing in it contradicts nothing
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values of an option: how a text is read, which values are accepted, every text if they are few.
+
+    `takes` says in words what to write. `read` may raise ValueError.
+    """
+
+    takes: str
+    accepts: Callable[[Any], bool]
+    read: Callable[[str], Any] = str
+    words: tuple[str, ...] = ()
+
+
+def _read_flag(text: str) -> Any:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    return words.get(text.lower(), text)
+
+
+def _read_events(text: str) -> frozenset[str]:
+    return frozenset(() if text.lower() in ABSENT else (word.strip() for word in text.split(",")))
+
+
+def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.lower() in ABSENT else read(text)
+
+
+def _is_url(value: Any) -> bool:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    return value is None or (parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname))
+
+
+def _number(least: float, most: float, *, whole: bool = False, optional: bool = False) -> Kind:
+    def accepts(value: Any) -> bool:
+        if value is None or isinstance(value, bool):
+            return value is None and optional
+        return isinstance(value, int if whole else int | float) and least <= value <= most
+
+    bounds = f"a {'whole ' if whole else ''}number from {least:.0f} to {most:.0f}"
+    return Kind(f"None or {bounds}" if optional else bounds, accepts, _optional(int if whole else float))
+
+
+FLAG = Kind("True or False", lambda value: isinstance(value, bool), _read_flag, ("True", "False"))
+CODE = Kind(
+    f"None or one of {', '.join(map(str, REFUSALS))}",
+    lambda value: value is None or value in REFUSALS,
+    _optional(int),
+    ("none", *map(str, REFUSALS)),
+)
+EVENT_SET = Kind(
+    f"a set of {' and '.join(EVENTS)}, or an empty one",
+    lambda value: isinstance(value, frozenset) and value <= set(EVENTS),
+    _read_events,
+    ("none", *EVENTS, ",".join(EVENTS)),
+)
+URL = Kind("None or an http or https URL", _is_url, _optional(str))
+SECONDS, RATE, WHOLE = _number(0, 1e9), _number(0, 1), _number(0, 1e9, whole=True, optional=True)
+
+
+def _option(default: Any, kind: Kind, text: str, group: str = "") -> Any:
+    """Return a field; `group` is the heading of the options from here on."""
+    return field(default=default, metadata={"kind": kind, "text": text, "group": group})
+
+
+def _flag(text: str) -> Any:
+    return _option(default=False, kind=FLAG, text=text)
+
+
+def _choice(words: Any, text: str, group: str = "") -> Any:
+    known = get_args(words)
+    return _option(known[0], Kind(f"one of {', '.join(known)}", known.__contains__, str, known), text, group)
 
 
 @dataclass
 class Options:
-    """One attribute a switch, to be changed at any time."""
+    """One attribute an option, which may be set at any time. A name or a value that does not exist is refused."""
 
-    by_hand: bool = False
-    """Phones ring until somebody presses on the web page (or calls `press`), or until they time out."""
+    by_hand: bool = _flag("Phones ring until somebody presses on the web page (or calls `press`), or they time out.")
+    add_unknown: bool = _flag("An agent or ExoPhone that is not in the directory is added to it instead of refused.")
 
-    answer_shape: Shape = "A"
-    """The 200: A the seed's, B the standard CCM envelope (`data`), C no envelope."""
-    to_key: ToKey = "both"
-    """The key inside `to` that is accepted; the other one is a 400 with code 10725."""
-    refuse_with: Code = None
-    """A code with which every call is refused, for example 10724 (too many requests) or 1010."""
-    retry_after: Annotated[int | None, Number(whole=True, or_none=True)] = None
-    """Seconds for the `Retry-After` header of a 429; None leaves the header out."""
-    answer_fault: AnswerFault = "none"
-    """The call is placed, but its answer is lost: a 502 page, a connection that is closed (cut) or reset in
-    mid-body, no answer until the client gives up (hang), a 200 without a call_sid, a 200 that is a web page,
-    or (late) an answer only after `answer_delay`."""
-    answer_delay: Seconds = 5.0
-    """Real seconds before an answer that is late."""
+    answer_shape: Shape = _choice(
+        Shape, "The 200: A as on Exotel's page, B the standard CCM envelope (`data`), C no envelope.", "Make a Call"
+    )
+    to_key: ToKey = _choice(ToKey, "The key inside `to` that is accepted; the other one is a 400 with code 10725.")
+    refuse_with: int | None = _option(None, CODE, "A code with which every call is refused, for example 10724 or 1010.")
+    retry_after: int | None = _option(None, WHOLE, "Seconds for the `Retry-After` header of a 429; None: no header.")
+    answer_fault: AnswerFault = _choice(
+        AnswerFault,
+        "The call is placed, but its answer is lost: a 502 page, a connection closed (cut) or reset in mid-body, none "
+        "until the client gives up (hang), a 200 without a call_sid, a web page, or late, after `answer_delay`.",
+    )
+    answer_delay: float = _option(5.0, SECONDS, "Real seconds before an answer that is late.")
 
-    callback_shape: CallbackShape = "v2"
-    """The body: nested JSON of v2 or v3, or v1's flat fields as JSON, form or multipart."""
-    recordings_shape: Recordings = "strings"
-    """Recordings: strings, objects with `url`, or null: only Call Details has the link (late), or nobody (never)."""
-    account_callback_url: Annotated[str | None, Address()] = None
-    """The account's own URL: the events of every call go there as well, also of calls placed elsewhere."""
-    callback_delay: Seconds = 0.0
-    """Simulated seconds from an event until its callback is first tried."""
-    early_callbacks: bool = False
-    """The answer to Make a Call waits until the call's first callback was delivered."""
-    duplicate_callbacks: bool = False
-    """Every callback comes twice."""
-    answered_last: bool = False
-    """`answered` comes after `terminal`."""
-    lost_events: Annotated[frozenset[str], Events()] = frozenset()
-    """Events that are never delivered: "answered", "terminal"."""
-    in_order: bool = True
-    """A call's callbacks wait for each other's first try; False lets them overtake each other."""
-    sparse_terminal: bool = False
-    """`terminal` says which call is over, and nothing else."""
-    conflicting_finals: bool = False
-    """A second `terminal` follows with another status word and longer durations."""
-    unknown_status: bool = False
-    """Calls end with a status word that no document has, in Call Details too."""
-    literal_nulls: bool = False
-    """The text "null" where they would say null."""
-    epoch_end_time: bool = False
-    """The end time of a running call is 1970-01-01 05:30:00+05:30 instead of null."""
-    local_numbers: bool = False
-    """Indian numbers are written 0XXXXXXXXXX instead of +91XXXXXXXXXX."""
+    callback_shape: CallbackShape = _choice(
+        CallbackShape, "The body: nested JSON of v2 or v3, or v1's flat fields as JSON, form or multipart.", "Callbacks"
+    )
+    recordings_shape: RecordingsShape = _choice(
+        RecordingsShape, "Recordings: strings, objects with `url`, null until Call Details (late), or null for ever."
+    )
+    account_callback_url: str | None = _option(
+        None, URL, "The account's own URL: events of every call go there as well, also of calls placed elsewhere."
+    )
+    callback_delay: float = _option(0.0, SECONDS, "Simulated seconds from an event to the first try of its callback.")
+    early_callbacks: bool = _flag("The answer to Make a Call waits until the call's first callback was tried.")
+    duplicate_callbacks: bool = _flag("Every callback comes twice.")
+    answered_last: bool = _flag("`answered` comes after `terminal`.")
+    lost_events: frozenset[str] = _option(frozenset(), EVENT_SET, "Events that are never delivered.")
+    in_order: bool = _option(True, FLAG, "A call's callbacks wait for each other's first try.")
+    sparse_terminal: bool = _flag("`terminal` says which call is over, and nothing else.")
+    conflicting_finals: bool = _flag("A second `terminal` follows with another status word and longer durations.")
+    unknown_status: bool = _flag("Calls end with a status word that no document has, in Call Details too.")
+    literal_nulls: bool = _flag('The text "null" stands where null would.')
+    epoch_end_time: bool = _flag("The end time of a running call is 1970-01-01 05:30:00+05:30 instead of null.")
+    local_numbers: bool = _flag("Indian numbers are written 0XXXXXXXXXX instead of +91XXXXXXXXXX.")
 
-    seed: Annotated[int, Number(whole=True)] = 0
-    """What the three rates draw with: the same seed and the same calls give the same story."""
-    duplicate_rate: Rate = 0.0
-    """The share of callbacks that come twice."""
-    reorder_rate: Rate = 0.0
-    """The share of `answered` that come after `terminal`."""
-    loss_rate: Rate = 0.0
-    """The share of callbacks that are never delivered."""
+    seed: int = _option(
+        0, _number(0, 1e9, whole=True), "The same seed and the same calls have the same faults.", "Chance"
+    )
+    duplicate_rate: float = _option(0.0, RATE, "The share of callbacks that come twice.")
+    reorder_rate: float = _option(0.0, RATE, "The share of `answered` that come after `terminal`.")
+    loss_rate: float = _option(0.0, RATE, "The share of callbacks that are never delivered.")
 
-    details_shape: Shape = "A"
-    """A `response.call_details`, B `response.data` in v2's words, C the contact-center's."""
-    details_fault: DetailsFault = "none"
-    """A finished call still reads as active (stale), or the answer is a 404, 401, 429 (too_many), a 502 page,
-    none until the client gives up (hang), or one whose connection is reset in mid-body (cut)."""
-    details_stale_for: Seconds = 120.0
-    """Simulated seconds from the end of a call for which `stale` details read as active."""
+    details_shape: Shape = _choice(
+        Shape, "A `response.call_details`, B `response.data` in v2's words, C the contact-center's.", "Call Details"
+    )
+    details_fault: DetailsFault = _choice(
+        DetailsFault,
+        "A finished call reads as active (stale), or the answer is a 404, 401, 429 (too_many), a 502 page, none until "
+        "the client gives up (hang), or one whose connection is reset in mid-body (cut).",
+    )
+    details_stale_for: float = _option(120.0, SECONDS, "Simulated seconds for which an ended call reads as active.")
 
-    recording_delay: Seconds = 60.0
-    """Simulated seconds from the end of a call until its recording can be fetched; a 404 till then."""
-    recording_fault: RecordingFault = "none"
-    """The recording is a 404 for ever, 401, 403, a web page, a redirect to another host, reset in mid-body (cut),
-    or sound that never ends."""
-    recording_type: RecordingType = "wav"
-    """Whether recordings of calls that end from now on are WAV or MP3."""
-    big_recording: Annotated[int | None, Number(least=1024, most=10**10, whole=True, or_none=True)] = None
-    """Bytes of every recording; None: a few seconds of sound."""
+    recording_delay: float = _option(
+        60.0,
+        SECONDS,
+        "Simulated seconds from a call's end until its recording is there; a 404 till then.",
+        "Recordings",
+    )
+    recording_fault: RecordingFault = _choice(
+        RecordingFault,
+        "A 404 for ever, 401, 403, a web page, a redirect out, a reset in mid-body (cut), or endless sound.",
+    )
+    recording_type: RecordingType = _choice(RecordingType, "The type of recordings of calls that end from now on.")
+    big_recording: int | None = _option(
+        None, _number(1024, 1e10, whole=True, optional=True), "Bytes of every recording; None: a few seconds of sound."
+    )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse a switch that does not exist and a value it does not have."""
-        known = switches_of(Options)
-        if name not in known:
-            raise AttributeError(f"There is no switch {name!r}; there are {', '.join(known)}")
-        checked = known[name].checked(value)
-        if checked and name in EXCLUSIVE and any(getattr(self, other) for other in EXCLUSIVE if other != name):
+        """Set an option. AttributeError if there is none of this name, ValueError if it cannot hold the value."""
+        kind = kind_of(name)
+        if not kind.accepts(value):
+            raise ValueError(f"{name}={value!r}: write {kind.takes}")
+        if value and name in EXCLUSIVE and any(getattr(self, other) for other in EXCLUSIVE if other != name):
             raise ValueError(f"{' and '.join(EXCLUSIVE)} exclude each other: set one of them to False first")
-        super().__setattr__(name, checked)
+        super().__setattr__(name, value)
 
     def read(self, name: str, text: str) -> None:
-        """Set a switch to what a text means, as a command line or a form has it. AttributeError, ValueError."""
-        known = switches_of(Options).get(name)
-        setattr(self, name, known.read(text) if known else text)
+        """Set an option to what a text means, as a command line or a form has it. AttributeError, ValueError."""
+        kind = kind_of(name)
+        try:
+            value = kind.read(text.strip())
+        except ValueError:
+            value = text
+        if not kind.accepts(value):
+            raise ValueError(f"{name}={text!r}: write {kind.takes}")
+        setattr(self, name, value)
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several options."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def as_texts(self) -> dict[str, str]:
+        """Return each option as a text that `read` understands."""
+        return {name: text_of(getattr(self, name)) for name in FIELDS}
+
+
+FIELDS = {one.name: one for one in fields(Options)}
+
+
+def kind_of(name: str) -> Kind:
+    """Return what an option takes; AttributeError if there is no such option."""
+    if name not in FIELDS:
+        raise AttributeError(f"There is no option {name!r}; there are {', '.join(FIELDS)}")
+    kind: Kind = FIELDS[name].metadata["kind"]
+    return kind
+
+
+def text_of(value: Any) -> str:
+    """Return an option's value as a text that `Options.read` understands."""
+    if isinstance(value, frozenset | set):
+        return ",".join(sorted(value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "none" if value is None else str(value)

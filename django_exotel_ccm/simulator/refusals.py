@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RefusedError(Exception):
-    """The API says no, with one of its codes."""
+    """The API refuses a request with one of its codes."""
 
     def __init__(self, code: int, description: str = "") -> None:
         self.code = code

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs
 
 import pytest
 import requests
+from django_exotel_ccm.simulator.callbacks.http_client import is_loopback
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Simulator
-from django_exotel_ccm.simulator.posting import is_loopback
 from tests.simulator.conftest import Application, Place
 
 
@@ -51,7 +51,7 @@ def test_an_application_that_is_down_is_booked_with_the_reason(exotel: Simulator
     place("+919000001003", status_callback=[{"event": "terminal", "url": "http://127.0.0.1:9/"}])
     exotel.wait_until_quiet()
     assert [(one.status, one.attempt) for one in exotel.book.deliveries] == [(None, 1), (None, 2), (None, 3)]
-    assert "ConnectionError" in exotel.book.deliveries[0].error
+    assert "ConnectionRefusedError" in exotel.book.deliveries[0].error
 
 
 def test_silence_is_a_failure(exotel: Simulator, place: Place, application: Application) -> None:

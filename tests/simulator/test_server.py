@@ -12,12 +12,12 @@ import urllib.parse
 
 import pytest
 import requests
+from django_exotel_ccm.simulator.recorder import masked_url
+from django_exotel_ccm.simulator.options import FIELDS, text_of
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
-from django_exotel_ccm.simulator.book import masked_url
 from django_exotel_ccm.simulator.clock import Clock, StoppedError
-from django_exotel_ccm.simulator.switches import switches_of, text_of
 from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
 
 
@@ -161,7 +161,7 @@ def test_a_bug_in_the_simulator_is_logged(
     def broken(request: object) -> None:
         raise RuntimeError("a bug of the page")
 
-    monkeypatch.setattr(exotel._page, "answer", broken)
+    monkeypatch.setattr(exotel._page, "respond", broken)
     with pytest.raises(requests.ConnectionError):
         requests.get(exotel.url, timeout=5)
     assert "a bug of the page" in caplog.text
@@ -235,7 +235,7 @@ def test_a_bug_in_the_course_of_a_call_is_logged(
     def broken(call: object, event: str) -> None:
         raise RuntimeError(f"a bug when {event} is told")
 
-    monkeypatch.setattr(exotel.teller, "tell", broken)
+    monkeypatch.setattr(exotel.notifier, "notify", broken)
     place("+919000001003")
     deadline = time.monotonic() + 5
     while "a bug when terminal is told" not in caplog.text and time.monotonic() < deadline:
@@ -299,7 +299,7 @@ def test_the_page_shows_and_leads_a_call(exotel: Simulator, place: Place) -> Non
     exotel.speed = 1.0
     sid = place(BY_HAND).json()["response"]["call_sid"]
     state = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()
-    assert state["calls"][0]["moves"] == [["agent", "answer"], ["agent", "decline"]]
+    assert state["calls"][0]["presses"] == [["agent", "answer"], ["agent", "decline"]]
     assert state["requests"][0]["path"] == "/v2/accounts/simulated1/calls"
     headers = {"X-Page-Token": token(exotel), "Origin": exotel.url}
     press = {"call_sid": sid, "leg": "agent", "action": "answer"}
@@ -316,13 +316,14 @@ def test_the_page_switches(exotel: Simulator) -> None:
     def post(path: str, body: object) -> int:
         return requests.post(f"{exotel.url}/page/{path}", json=body, headers=headers, timeout=5).status_code
 
-    assert post("options", {"speed": 10, "by_hand": True}) == 200
+    assert post("speed", {"speed": 10}) == 200
+    assert post("options", {"by_hand": "True"}) == 200
     assert (exotel.speed, exotel.options.by_hand) == (10, True)
     assert post("device", {"user_id": exotel.agent(ASHA).user_id, "device": "off"}) == 200
     assert exotel.agent(ASHA).device == "off"
     for path, body in (
-        ("options", {"speed": "fast"}),
-        ("options", {"speed": "nan"}),
+        ("speed", {"speed": "fast"}),
+        ("speed", {"speed": "nan"}),
         ("options", 7),
         ("device", {"user_id": "nobody", "device": "on"}),
         ("device", {"user_id": ASHA, "device": "asleep"}),
@@ -360,21 +361,20 @@ def test_every_switch_is_on_the_page_with_its_text(exotel: Simulator) -> None:
 
 
 def test_every_switch_is_set_from_the_page_and_from_texts(exotel: Simulator) -> None:
-    known = switches_of(simulator.Options)
-    for name, switch in known.items():
-        words = [word for word in switch.kind.words if word not in ("none", text_of(switch.default))]
+    for name, option in FIELDS.items():
+        words = [word for word in option.metadata["kind"].words if word not in ("none", text_of(option.default))]
         text, value = TEXTS.get(name) or (words[0] if words else "0.5", None)
         assert post_to_page(exotel, "options", {name: text}).status_code == 200, name
-        assert getattr(exotel.options, name) != switch.default
+        assert getattr(exotel.options, name) != option.default
         assert value is None or getattr(exotel.options, name) == value
         shown = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()["options"][name]
         assert post_to_page(exotel, "options", {name: shown}).status_code == 200
         assert text_of(getattr(exotel.options, name)) == shown
-        assert post_to_page(exotel, "options", {name: text_of(switch.default)}).status_code == 200
-        assert getattr(exotel.options, name) == switch.default
+        assert post_to_page(exotel, "options", {name: text_of(option.default)}).status_code == 200
+        assert getattr(exotel.options, name) == option.default
         refused = post_to_page(exotel, "options", {name: "nonsense"})
         assert (refused.status_code, f"{name}='nonsense': write " in refused.json()["error"]) == (400, True)
-    assert "There is no switch 'colour'" in post_to_page(exotel, "options", {"colour": "red"}).json()["error"]
+    assert "There is no option 'colour'" in post_to_page(exotel, "options", {"colour": "red"}).json()["error"]
 
 
 def test_the_page_places_calls_elsewhere(exotel: Simulator) -> None:
@@ -409,7 +409,7 @@ def test_only_the_page_itself_may_change_anything(exotel: Simulator, headers: di
     if not headers:
         sent = {}
     encoded = {name: value.encode("utf-8") for name, value in sent.items()}
-    answer = requests.post(f"{exotel.url}/page/options", json={"by_hand": True}, headers=encoded, timeout=5)
+    answer = requests.post(f"{exotel.url}/page/options", json={"by_hand": "True"}, headers=encoded, timeout=5)
     assert answer.status_code == 403
     assert exotel.options.by_hand is False
 

@@ -16,7 +16,7 @@ from django_exotel_ccm.choices import AnnouncementState, EventKind, SignalName, 
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.replaying import replay
 from django_exotel_ccm.simulator import Simulator
-from django_exotel_ccm.simulator.calls import SimulatedCall
+from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from tests.book import OUTCOMES
 from tests.helpdesk.models import Ticket
 

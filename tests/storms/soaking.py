@@ -15,7 +15,7 @@ from django.db import connection
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
-from django_exotel_ccm.simulator.scripts import BY_HAND
+from django_exotel_ccm.simulator.scenarios import BY_HAND
 from tests.children import child
 from tests.crashes.dying import NOWHERE
 from tests.helpdesk.models import Customer, Ticket

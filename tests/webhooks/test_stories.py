@@ -16,7 +16,7 @@ from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import SCRIPTS
-from django_exotel_ccm.simulator.scripts import Script
+from django_exotel_ccm.simulator.scenarios import Script
 from tests.book import assert_record_equals_book
 
 SHAPES = ["v2", "v3", "v1_json", "v1_form", "v1_multipart"]

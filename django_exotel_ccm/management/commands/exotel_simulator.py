@@ -36,11 +36,11 @@ class Command(BaseCommand):
         parser.add_argument("--sid", default=usual.sid, help="account SID (default: %(default)s)")
         parser.add_argument(
             "--set",
-            dest="switches",
-            metavar="SWITCH=VALUE",
+            dest="set",
+            metavar="OPTION=VALUE",
             action="append",
             default=[],
-            help="set a switch at first, for example loss_rate=0.1; may be repeated",
+            help="set an option of the simulator, for example loss_rate=0.1; may be repeated",
         )
         parser.add_argument(
             "--beside-real-account",
@@ -52,18 +52,20 @@ class Command(BaseCommand):
         """Check, start, say what to put in the environment, wait."""
         if not options["beside_real_account"]:
             refuse_beside_real_account()
-        switches = read_switches(options["switches"])
+        simulated = read_options(options["set"])
         account = simulator.Account(key=options["key"], token=options["token"], sid=options["sid"])
         try:
             exotel = simulator.running(
-                host=options["host"], port=options["port"], speed=options["speed"], account=account
+                host=options["host"],
+                port=options["port"],
+                speed=options["speed"],
+                account=account,
+                options=simulated,
             )
         except (ValueError, OSError, OverflowError) as error:
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise CommandError(port_is_taken(options["host"], options["port"])) from error
             raise CommandError(f"The simulator cannot start: {error} (see --host, --port and --speed)") from error
-        for name, text in switches:
-            exotel.options.read(name, text)
         with exotel, contextlib.suppress(KeyboardInterrupt):
             self._welcome(exotel)
             self._serve()
@@ -72,7 +74,7 @@ class Command(BaseCommand):
     def _welcome(self, exotel: simulator.Simulator) -> None:
         self.stdout.write(self.style.SUCCESS(f"A fake Exotel answers at {exotel.url}"))
         self.stdout.write(f"Its phones:  {exotel.url}/")
-        self.stdout.write(f"Its book:    {exotel.url}/book.json")
+        self.stdout.write(f"Its record:  {exotel.url}/book.json")
         self.stdout.write("Put this in the environment of your project:")
         self.stdout.write(f"export EXOTEL_URL='{exotel.account_url}'")
         self.stdout.write(
@@ -103,16 +105,19 @@ def is_free(host: str, port: int) -> bool:
         return True
 
 
-def read_switches(texts: list[str]) -> list[tuple[str, str]]:
-    """Names and values of `--set`, each tried; CommandError if one cannot be set."""
-    switches = [(name.strip(), text) for name, _, text in (given.partition("=") for given in texts)]
-    tried = simulator.Options()
-    for given, (name, text) in zip(texts, switches, strict=True):
+def read_options(texts: list[str]) -> dict[str, Any]:
+    """Return the simulator's options by `--set`; CommandError if one cannot be set.
+
+    Whoever tries the command has agents and ExoPhones of their own, so they are added unless `--set` says otherwise.
+    """
+    options = simulator.Options(add_unknown=True)
+    for given in texts:
+        name, _, text = given.partition("=")
         try:
-            tried.read(name, text)
+            options.read(name.strip(), text)
         except (AttributeError, ValueError) as error:
             raise CommandError(f"--set {given}: {error}") from error
-    return switches
+    return vars(options)
 
 
 def refuse_beside_real_account() -> None:

@@ -55,30 +55,35 @@ function badge(call) {
   return [PHASES[call.phase], "wait"];
 }
 
-function drawPhone(leg, state, who, uri, moves) {
+// An agent of whom the simulator knows the number alone is called by it.
+function nameOf(agent) {
+  return agent.name === agent.uri ? agent.uri : `${agent.name} (${agent.uri})`;
+}
+
+function drawPhone(leg, state, who, uri, presses) {
   const phone = $(`phone-${leg}`);
   const hadFocus = phone.contains(document.activeElement);
   phone.className = `phone ${state}`;
   phone.querySelector(".who").textContent = who;
   phone.querySelector(".uri").textContent = uri;
-  phone.querySelector(".face").textContent = who === "—" ? leg[0].toUpperCase() : who[0];
-  const waits = leg === "agent" && state === "talking" && moves.some(([other]) => other === "customer") && moves.some(([, action]) => action === "answer");
+  phone.querySelector(".face").textContent = /^[a-z]/i.test(who) ? who[0].toUpperCase() : leg[0].toUpperCase();
+  const waits = leg === "agent" && state === "talking" && presses.some(([other]) => other === "customer") && presses.some(([, action]) => action === "answer");
   phone.querySelector(".state").textContent = WORDS[waits ? "waiting" : state];
   for (const button of phone.querySelectorAll("button"))
-    button.hidden = !moves.some(([of, action]) => of === leg && action === button.dataset.action);
+    button.hidden = !presses.some(([of, action]) => of === leg && action === button.dataset.action);
   if (hadFocus && document.activeElement.hidden !== false) (phone.querySelector("button:not([hidden])") || phone).focus();
 }
 
 function drawStage(call) {
   if (!call) return;
   const [agent, customer] = LEGS[call.phase];
-  drawPhone("agent", agent, call.agent.name, call.agent.uri, call.moves);
-  drawPhone("customer", customer, "Customer", call.customer_number, call.moves);
+  drawPhone("agent", agent, call.agent.name === call.agent.uri ? "Agent" : call.agent.name, call.agent.uri, call.presses);
+  drawPhone("customer", customer, "Customer", call.customer_number, call.presses);
   $("line").className = `line ${call.phase === "talking" ? "live" : ""}`;
   $("let-it-ring").hidden = !call.phase.endsWith("ringing");
   const about = call.custom_field ? `, about ${call.custom_field}` : "";
   const talk = call.state === "terminal" ? `, ${call.talk_time} s of talk` : "";
-  $("call-line").textContent = `${call.agent.name} to ${call.customer_number}${about}: ${badge(call)[0]}${talk}`;
+  $("call-line").textContent = `${nameOf(call.agent)} to ${call.customer_number}${about}: ${badge(call)[0]}${talk}`;
   const audio = $("player").querySelector("audio");
   $("player").hidden = !call.player;
   if (call.player && audio.getAttribute("src") !== call.player) audio.src = call.player;
@@ -89,7 +94,7 @@ function drawCalls([calls, current]) {
   $("calls").replaceChildren(...calls.map((call) => {
     const [words, tone] = badge(call);
     const button = make("button", { type: "button", "data-sid": call.call_sid, "aria-current": String(call.call_sid === current) },
-      make("span", {}, `${call.agent.name} → ${call.customer_number}`), make("span", { class: `badge ${tone}` }, words));
+      make("span", {}, `${nameOf(call.agent)} → ${call.customer_number}`), make("span", { class: `badge ${tone}` }, words));
     button.addEventListener("click", () => { chosen = call.call_sid; look(); });
     return make("li", {}, button);
   }));
@@ -107,12 +112,12 @@ function drawLog(entries) {
 }
 
 function logOf(state) {
-  const asked = state.requests.map(({ at, method, path, status }) => ({ at, status, way: `→ ${method}`, what: path }));
-  const told = state.deliveries.map((one) => ({
-    at: one.at, status: one.status, way: `← ${one.event}`,
-    what: [`try ${one.attempt}, ${one.url}`, one.lane === "account" ? "the account’s own URL" : "", ...one.faults, one.error].filter(Boolean).join(" · "),
+  const received = state.requests.map(({ really_at: at, method, path, status }) => ({ at, status, way: `→ ${method}`, what: path }));
+  const sent = state.deliveries.map((one) => ({
+    at: one.really_at, status: one.status, way: `← ${one.event}`,
+    what: [`try ${one.attempt}, ${one.url}`, one.destination === "account" ? "the account’s own URL" : "", ...one.faults, one.error].filter(Boolean).join(" · "),
   }));
-  return [...asked, ...told].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 60);
+  return [...received, ...sent].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 60);
 }
 
 function drawAgents(agents) {
@@ -125,7 +130,7 @@ function drawAgents(agents) {
       return option;
     }));
     select.addEventListener("change", () => send("/page/device", { user_id: agent.user_id, device: select.value }));
-    const name = make("span", {}, make("strong", {}, agent.name), agent.in_call ? " · on a call" : "", make("span", { class: "uri" }, agent.uri));
+    const name = make("span", {}, make("strong", {}, agent.name), agent.in_call ? " · on a call" : "", make("span", { class: "uri" }, agent.name === agent.uri ? "" : agent.uri));
     return make("li", {}, name, make("label", { for: id }, make("span", {}, `${agent.name}’s device`), select));
   }));
   if (focused.startsWith("device-")) $(focused)?.focus();
@@ -144,29 +149,32 @@ function drawControls({ options, speed }) {
   select.value = [...select.options].find((option) => Number(option.value) === speed).value;
 }
 
-function drawSwitches(options) {
-  for (const control of $("switches").elements) {
+function drawOptions({ options, scenario }) {
+  for (const control of $("options").elements) {
     const value = options[control.name];
     if (control.type === "checkbox") control.checked = value === "True";
     else if (control !== document.activeElement) control.value = value;
     control.closest(".row").classList.toggle("changed", value !== control.dataset.first);
   }
-  for (const group of $("switches").querySelectorAll("details")) {
+  for (const group of $("options").querySelectorAll("details")) {
     const badge = group.querySelector(".badge");
     const count = group.querySelectorAll(".changed").length;
     badge.hidden = !count;
     badge.textContent = `${count} changed`;
   }
-  const names = [...$("switches").querySelectorAll(".changed [name]")].map((control) => control.name);
-  $("changed").textContent = names.length ? `Not as at first: ${names.join(", ")}.` : "All as at first.";
+  for (const button of document.querySelectorAll("[data-scenario]")) button.setAttribute("aria-pressed", button.dataset.scenario === scenario);
+  const title = document.querySelector(`[data-scenario="${scenario}"] strong`)?.textContent;
+  const names = [...$("options").querySelectorAll(".changed [name]")].map((control) => control.name);
+  $("changed").textContent = [title ?? "A mixture of your own", names.length ? `options changed: ${names.join(", ")}` : ""].filter(Boolean).join("; ") + ".";
 }
 
 function drawFaults(faults) {
-  const told = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
-  $("faults").textContent = told.length ? `Faults so far: ${told.join(", ")}.` : "";
+  const counts = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
+  $("faults").textContent = counts.length ? `Faults so far: ${counts.join(", ")}.` : "";
 }
 
 function show(state) {
+  state.calls.reverse();
   const first = state.calls[0]?.call_sid ?? null;
   if (first !== newest) { newest = first; chosen = first; }  // a new call comes to the front
   const call = state.calls.find((one) => one.call_sid === chosen);
@@ -176,7 +184,7 @@ function show(state) {
   redraw("agents", state.agents, drawAgents);
   redraw("elsewhere", state.agents.map(({ name, user_id: id }) => [name, id]), drawElsewhere);
   redraw("controls", { options: state.options, speed: state.speed }, drawControls);
-  redraw("switches", state.options, drawSwitches);
+  redraw("options", { options: state.options, scenario: state.scenario }, drawOptions);
   redraw("faults", state.faults, drawFaults);
   $("exophones").textContent = state.exophones.join(", ");
 }
@@ -199,13 +207,14 @@ async function watch() {
 
 for (const button of document.querySelectorAll(".buttons button"))
   button.addEventListener("click", () => send("/page/press", { call_sid: chosen, leg: button.dataset.leg, action: button.dataset.action }));
-$("by-hand").addEventListener("change", (event) => send("/page/options", { by_hand: event.target.checked }));
-$("speed").addEventListener("change", (event) => send("/page/options", { speed: Number(event.target.value) }));
+$("by-hand").addEventListener("change", (event) => send("/page/options", { by_hand: String(event.target.checked) }));
+$("speed").addEventListener("change", (event) => send("/page/speed", { speed: Number(event.target.value) }));
+for (const button of document.querySelectorAll("[data-scenario]"))
+  button.addEventListener("click", () => send("/page/scenario", { name: button.dataset.scenario }));
 for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-$("switches").addEventListener("change", async ({ target }) => {
-  delete drawn.switches;  // a value that was refused is replaced by the one in force
-  if (target !== document.activeElement || target.reportValidity())
-    await send("/page/options", { [target.name]: target.type === "checkbox" ? target.checked : target.value });
+$("options").addEventListener("change", async ({ target }) => {
+  delete drawn.options;  // a value that was refused is replaced by the one in force
+  await send("/page/options", { [target.name]: target.type === "checkbox" ? String(target.checked) : target.value });
 });
 $("elsewhere").addEventListener("submit", () => send("/page/elsewhere", {
   agent: $("elsewhere-agent").value, customer_number: $("elsewhere-customer").value, recording: $("elsewhere-recording").checked,

@@ -1,0 +1,219 @@
+"""A call, and how it goes: the agent's phone rings, then the customer's, they talk, it ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from django_exotel_ccm.simulator.clock import Clock, Scheduler
+from django_exotel_ccm.simulator.directory import Agent
+from django_exotel_ccm.simulator.scenarios import LONGEST_CALL, RING_TIME_OUT, Action, Script
+
+Phase = Literal["agent_ringing", "customer_ringing", "talking", "ended"]
+Leg = Literal["agent", "customer"]
+Press = Literal["answer", "decline", "hang_up"]
+
+PROCESSING = 2  # seconds from the hang-up until Exotel calls the call terminal
+UNKNOWN_STATUS = "vanished"  # a status word that no document has
+
+PRESSES: dict[Phase, frozenset[tuple[Leg, Press]]] = {
+    "agent_ringing": frozenset({("agent", "answer"), ("agent", "decline")}),
+    "customer_ringing": frozenset({("agent", "hang_up"), ("customer", "answer"), ("customer", "decline")}),
+    "talking": frozenset({("agent", "hang_up"), ("customer", "hang_up")}),
+    "ended": frozenset(),
+}
+"""What can be pressed on which phone."""
+
+
+@dataclass
+class SimulatedCall:
+    """The truth of a call. Times are aware and UTC, durations seconds; `ended` is a moment of the simulated clock."""
+
+    sid: str
+    request: dict[str, Any] = field(repr=False)
+    agent: Agent
+    customer_number: str
+    virtual_number: str
+    script: Script
+    created_at: datetime
+    draw_key: str = ""
+    elsewhere: bool = False
+    phase: Phase = "agent_ringing"
+    state: Literal["active", "terminal"] = "active"
+    status: str | None = None
+    agent_leg: str | None = None
+    customer_leg: str | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    updated_at: datetime | None = None
+    ended: float | None = None
+    recording_url: str | None = None
+    talk_time: int | None = None
+    total_duration: int | None = None
+    held: list[Any] = field(default_factory=list, repr=False)
+
+    @property
+    def custom_field(self) -> str | None:
+        """The application's own reference."""
+        value: str | None = self.request.get("custom_field")
+        return value
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is, or will be, a recording."""
+        return bool(self.request.get("recording")) and bool(self.talk_time)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the recording: 2 when agent and customer were asked for apart."""
+        return 2 if self.request.get("recording_channels") == "dual" else 1
+
+    def callback_urls(self, event: str) -> list[str]:
+        """Return where to report an event, in the order of the request."""
+        return [entry["url"] for entry in self.request.get("status_callback") or [] if entry["event"] == event]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a call ends: Exotel's status word, and what became of each leg (None: never dialled)."""
+
+    status: str
+    agent_leg: str | None
+    customer_leg: str | None
+
+
+AGENT_ENDINGS: dict[Action, Ending] = {
+    "cannot_dial": Ending("agent_no_dial", "failed", None),
+    "network_failure": Ending("failed", "failed", None),
+    "decline": Ending("agent_unanswered", "no-answer", None),
+    "nothing": Ending("agent_unanswered", "no-answer", None),
+}
+CUSTOMER_ENDINGS: dict[Action, Ending] = {
+    "cannot_dial": Ending("customer_no_dial", "completed", "failed"),
+    "network_failure": Ending("failed", "failed", "failed"),
+    "busy": Ending("customer_busy", "completed", "busy"),
+    "hang_up": Ending("agent_canceled", "completed", "canceled"),
+    # Exotel reports a rejected call like an unanswered one (docs/exotel.md 3.2).
+    "decline": Ending("customer_unanswered", "completed", "no-answer"),
+    "nothing": Ending("customer_unanswered", "completed", "no-answer"),
+}
+TALKED = Ending("completed", "completed", "completed")
+
+Result = TypeVar("Result")
+Part = Generator[float, Press | None, Result]
+"""Part of a call: yields until which moment nothing happens unless somebody presses; is sent what was pressed."""
+
+
+class CallFlow:
+    """Leads one call from the first ring to its end; every step under the simulator's lock.
+
+    `report` is called with the call and "answered" or "terminal", `hung_up` when the agent's phone is free.
+    Moments are nominal: 42 seconds of talk in a script are 42 in the report, however slow the machine.
+    On a clock that runs fast those 42 seconds pass in less, and the end would lie in the application's future.
+    So the times of such a call are put back by its expected length, and more where that is not enough.
+    """
+
+    def __init__(
+        self,
+        call: SimulatedCall,
+        clock: Clock,
+        scheduler: Scheduler,
+        *,
+        report: Callable[[SimulatedCall, str], None],
+        hung_up: Callable[[SimulatedCall], None],
+    ) -> None:
+        self.call = call
+        self._clock = clock
+        self._scheduler = scheduler
+        self._report = report
+        self._hung_up = hung_up
+        self._moment = self._started = clock.moment()
+        if clock.speed > 1:
+            call.created_at -= timedelta(seconds=call.script.length(call.request) + PROCESSING)
+        self._parts = self._run()
+        self._step = 0
+
+    def go_on(self, pressed: Press | None = None) -> None:
+        """Do the next step, and plan the one after it."""
+        self._step = step = self._step + 1
+        with contextlib.suppress(StopIteration):
+            until = self._parts.send(pressed)
+            self._scheduler.add(until, lambda: self.go_on() if step == self._step else None)
+        self._clock.changed.notify_all()
+
+    def press(self, leg: Leg, press: Press) -> None:
+        """Do on a phone what a person would. ValueError if it cannot be done now."""
+        possible = PRESSES[self.call.phase]
+        if (leg, press) not in possible:
+            can = ", ".join(f"{b} on the {a}'s phone" for a, b in sorted(possible)) or "nothing"
+            raise ValueError(f"The call is {self.call.phase}: one can press {can}; not {press} on the {leg}'s phone")
+        self.go_on(press)
+
+    def _run(self) -> Part[None]:
+        ending = (yield from self._agent_rings()) or (yield from self._customer_rings())
+        yield from self._end(ending or (yield from self._they_talk()))
+
+    def _agent_rings(self) -> Part[Ending | None]:
+        step = self.call.script.agent
+        return AGENT_ENDINGS.get((yield from self._phase("agent_ringing", step.action, step.after, self._ring_limit)))
+
+    def _customer_rings(self) -> Part[Ending | None]:
+        self.call.agent_leg = "in-progress"
+        step = self.call.script.customer
+        happened = yield from self._phase("customer_ringing", step.action, step.after, self._ring_limit)
+        return CUSTOMER_ENDINGS.get(happened)
+
+    def _they_talk(self) -> Part[Ending]:
+        call = self.call
+        call.customer_leg = "in-progress"
+        call.answered_at = self._time()
+        self._report(call, "answered")
+        began = self._moment
+        limit = call.request.get("max_time_limit") or LONGEST_CALL
+        yield from self._phase("talking", "hang_up", call.script.talk, limit)
+        call.talk_time = round(self._moment - began)
+        return TALKED
+
+    def _end(self, ending: Ending) -> Part[None]:
+        call = self.call
+        call.phase = "ended"
+        call.agent_leg, call.customer_leg = ending.agent_leg, ending.customer_leg
+        call.talk_time = call.talk_time or 0
+        call.total_duration = round(self._moment - self._started)
+        call.ended, call.ended_at = self._moment, self._time()
+        self._hung_up(call)
+        self._moment += PROCESSING
+        yield self._moment
+        call.updated_at = self._time()
+        call.status = call.script.reported_status or ending.status
+        call.state = "terminal"
+        self._report(call, "terminal")
+
+    def _time(self) -> datetime:
+        """Return the time of day of the moment; put all times of the call back if it is in the future."""
+        call = self.call
+        time = call.created_at + timedelta(seconds=self._moment - self._started)
+        ahead = max(time - datetime.now(UTC), timedelta())
+        call.created_at -= ahead
+        call.answered_at = call.answered_at and call.answered_at - ahead
+        call.ended_at = call.ended_at and call.ended_at - ahead
+        return time - ahead
+
+    @property
+    def _ring_limit(self) -> float:
+        limit: float = self.call.request.get("attempt_time_out") or RING_TIME_OUT
+        return limit
+
+    def _phase(self, phase: Phase, action: Action, after: float, limit: float) -> Part[Action]:
+        """Stay in a phase until somebody presses, the script acts, or the limit is reached. Return what ended it."""
+        self.call.phase = phase
+        until = self._moment + min(after, limit)
+        pressed = yield until
+        if pressed:
+            self._moment = min(max(self._moment, self._clock.moment()), until)
+            return pressed
+        self._moment = until
+        return action if after <= limit else "nothing"
