@@ -102,7 +102,7 @@ SCENARIOS = (
     Scenario(
         "wrong_order",
         "Reports in the wrong order",
-        "The end is reported before the answering.",
+        "That somebody answered is reported after the end.",
         {"answered_last": True},
     ),
     Scenario(

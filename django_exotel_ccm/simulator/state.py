@@ -39,7 +39,8 @@ class State:
         self.on_call: Callable[[dict[str, Any]], None] | None = None
         """Called with the body of each Make a Call, before it is checked and answered. Must not raise."""
         self.url = ""
-        self._first_options = Options(**options)
+        self.first_options = Options(**options)
+        """The options at the start; every scenario begins with them."""
         self._requested: Counter[str] = Counter()
         self._scheduler = Scheduler(self.clock)
         self._queue = DeliveryQueue(self.clock, self.book, self._scheduler, deliver_anywhere=deliver_anywhere)
@@ -93,14 +94,14 @@ class State:
         scenario = next((one for one in SCENARIOS if one.name == name), None)
         if scenario is None:
             raise KeyError(f"There is no scenario {name!r}; there are {', '.join(one.name for one in SCENARIOS)}")
-        first = {name: value for name, value in vars(self._first_options).items() if name not in KEPT_OPTIONS}
+        first = {name: value for name, value in vars(self.first_options).items() if name not in KEPT_OPTIONS}
         with self.clock.changed:
             self.options.sparse_terminal = self.options.conflicting_finals = False  # they exclude each other
             self.options.update({**first, **scenario.options})
 
     def scenario(self) -> Scenario | None:
         """Return the scenario whose options are in force; None if they are those of none."""
-        first, now = vars(self._first_options), vars(self.options)
+        first, now = vars(self.first_options), vars(self.options)
         kept = {name: now[name] for name in KEPT_OPTIONS}
         return next((one for one in SCENARIOS if {**first, **one.options, **kept} == now), None)
 

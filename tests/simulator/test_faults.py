@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 
 import pytest
 import requests
-from django_exotel_ccm.simulator.callbacks.faults import draw_faults
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Options, Simulator
+from django_exotel_ccm.simulator.callbacks.faults import draw_faults
 from tests.simulator.conftest import AUTH, COMPLETED, Application, Heard, Place
 
 RINGS_OUT = "+919000001002"

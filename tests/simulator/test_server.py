@@ -12,12 +12,12 @@ import urllib.parse
 
 import pytest
 import requests
-from django_exotel_ccm.simulator.recorder import masked_url
-from django_exotel_ccm.simulator.options import FIELDS, text_of
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
 from django_exotel_ccm.simulator.clock import Clock, StoppedError
+from django_exotel_ccm.simulator.options import FIELDS, text_of
+from django_exotel_ccm.simulator.recorder import masked_url
 from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
 
 

@@ -124,14 +124,14 @@ function drawAgents(agents) {
   const focused = document.activeElement.id;
   $("agents").replaceChildren(...agents.map((agent) => {
     const id = `device-${agent.user_id}`;
-    const select = make("select", { id }, ...agent.devices.map((device) => {
+    const select = make("select", { id, "aria-label": `${agent.name}’s device` }, ...agent.devices.map((device) => {
       const option = make("option", { value: device }, device);
       option.selected = device === agent.device;
       return option;
     }));
     select.addEventListener("change", () => send("/page/device", { user_id: agent.user_id, device: select.value }));
     const name = make("span", {}, make("strong", {}, agent.name), agent.in_call ? " · on a call" : "", make("span", { class: "uri" }, agent.name === agent.uri ? "" : agent.uri));
-    return make("li", {}, name, make("label", { for: id }, make("span", {}, `${agent.name}’s device`), select));
+    return make("li", {}, name, make("label", {}, make("span", {}, "Device"), select));
   }));
   if (focused.startsWith("device-")) $(focused)?.focus();
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from django_exotel_ccm.simulator.api.recordings import recording_response
 from django_exotel_ccm.simulator.directory import Agent, Device
 from django_exotel_ccm.simulator.http_types import Request, Response, json_response, response
-from django_exotel_ccm.simulator.options import FIELDS, text_of
+from django_exotel_ccm.simulator.options import FIELDS
 from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Page:
             "numbers": "".join(
                 f"<tr><td><code>{escape(one.number)}</code></td><td>{escape(one.title)}</td></tr>" for one in SCRIPTS
             ),
-            "options": option_groups(),
+            "options": option_groups(self._exotel.first_options.as_texts()),
         }
         for name, text in filled.items():
             page = page.replace(f"{{{{ {name} }}}}", text)
@@ -138,23 +138,23 @@ def agent_json(agent: Agent) -> dict[str, Any]:
     }
 
 
-def option_groups() -> str:
+def option_groups(first: dict[str, str]) -> str:
     """Return the options as HTML, each group to be opened; the script fills in their values."""
     groups: dict[str, str] = {}
     heading = "Directory"
     for name, option in FIELDS.items():
         heading = option.metadata["group"] or heading
         if name != OWN_CONTROL:
-            groups[heading] = groups.get(heading, "") + _option_row(option)
+            groups[heading] = groups.get(heading, "") + _option_row(option, first[name])
     badge = '<span class="badge wait" hidden></span>'
     return "".join(
         f"<details><summary>{escape(heading)} {badge}</summary>{rows}</details>" for heading, rows in groups.items()
     )
 
 
-def _option_row(option: Field[Any]) -> str:
+def _option_row(option: Field[Any], first: str) -> str:
     name, kind = option.name, option.metadata["kind"]
-    about = f'id="option-{name}" name="{name}" data-first="{text_of(option.default)}" aria-describedby="text-{name}"'
+    about = f'id="option-{name}" name="{name}" data-first="{escape(first)}" aria-describedby="text-{name}"'
     if isinstance(option.default, bool):
         control = f'<input type="checkbox" {about}>'
     elif kind.words:
