@@ -154,7 +154,7 @@ def callbacks_of(calls: int) -> list[tuple[str, bytes]]:
     """Place calls that Exotel accepted; return URL and body of their callbacks: all answered, then all terminal."""
     from django.urls import reverse  # noqa: PLC0415
 
-    from django_exotel_ccm import links  # noqa: PLC0415
+    from django_exotel_ccm import callback_urls  # noqa: PLC0415
     from tests.storms.told import accepted  # noqa: PLC0415
 
     answered: list[tuple[str, bytes]] = []
@@ -163,7 +163,7 @@ def callbacks_of(calls: int) -> list[tuple[str, bytes]]:
         sid = uuid.uuid4().hex
         call = accepted(sid, customer_number="+919000001001")
         for event, posts in (("answered", answered), ("terminal", terminal)):
-            url = reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)])
+            url = reverse("exotel_ccm:callback", args=[callback_urls.sign(call.reference, event)])
             posts.append((url, json.dumps(body_of(sid, event)).encode()))
     return [*answered, *terminal]
 

@@ -101,16 +101,18 @@ def quartile(seconds: list[float]) -> float:
 @contextmanager
 def no_change(_posts: Any) -> Iterator[None]:
     """Replace something by itself, so that both sides have been disturbed alike."""
-    from django_exotel_ccm.services import tracking  # noqa: PLC0415 - Django is not set up before
+    from django_exotel_ccm.models.call import CallRecordQuerySet  # noqa: PLC0415 - Django is not set up before
 
-    with mock.patch("django_exotel_ccm.services.tracking.lock_first", tracking.lock_first):
+    with mock.patch(
+        "django_exotel_ccm.models.call.CallRecordQuerySet.first_for_update", CallRecordQuerySet.first_for_update
+    ):
         yield
 
 
 @contextmanager
 def no_lock(_posts: Any) -> Iterator[None]:
     """The call is read without a lock."""
-    with mock.patch("django_exotel_ccm.services.tracking.lock_first", lambda calls: calls.first()):
+    with mock.patch("django_exotel_ccm.models.call.CallRecordQuerySet.first_for_update", lambda calls: calls.first()):
         yield
 
 
@@ -119,7 +121,7 @@ def no_lookup(_posts: Any) -> Iterator[None]:
     """Nobody looks whether the news is known."""
     found = SimpleNamespace(first=lambda: None)
     events = SimpleNamespace(using=lambda _alias: SimpleNamespace(filter=lambda **_by: found))
-    with mock.patch("django_exotel_ccm.services.tracking.CallEvent", SimpleNamespace(objects=events)):
+    with mock.patch("django_exotel_ccm.services.events.CallEvent", SimpleNamespace(objects=events)):
         yield
 
 
@@ -132,7 +134,7 @@ def no_proof(_posts: Any) -> Iterator[None]:
         with transaction.atomic(using=using):
             return work()
 
-    with mock.patch("django_exotel_ccm.services.tracking.commit", commit):
+    with mock.patch("django_exotel_ccm.services.events.commit", commit):
         yield
 
 
@@ -168,18 +170,18 @@ def no_ledger(_posts: Any) -> Iterator[None]:
 @contextmanager
 def no_announcements(_posts: Any) -> Iterator[None]:
     """Nobody is told, and nothing is written down about it."""
-    with mock.patch("django_exotel_ccm.services.tracking.announce"):
+    with mock.patch("django_exotel_ccm.services.events.announce"):
         yield
 
 
 @contextmanager
 def no_signature(posts: list[tuple[str, bytes]]) -> Iterator[None]:
     """Whoever knows a call's name may report of it."""
-    from django_exotel_ccm import links  # noqa: PLC0415
+    from django_exotel_ccm import callback_urls  # noqa: PLC0415
 
     tokens = [url.rstrip("/").rpartition("/")[2] for url, _body in posts]
-    known = {token: links.read(token) for token in tokens}
-    with mock.patch("django_exotel_ccm.links.read", known.get):
+    known = {token: callback_urls.verify(token) for token in tokens}
+    with mock.patch("django_exotel_ccm.callback_urls.read", known.get):
         yield
 
 

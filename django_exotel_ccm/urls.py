@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from django_exotel_ccm.services.committing import outside_transactions
+from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
 from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
@@ -13,12 +13,14 @@ from django_exotel_ccm.webhooks.views import AccountCallbackView, CallbackView
 app_name = "exotel_ccm"
 
 urlpatterns = [
-    path("callbacks/<str:token>/", outside_transactions(CallbackView.as_view()), name="callback"),
+    path("callbacks/<str:token>/", exempt_from_atomic_requests(CallbackView.as_view()), name="callback"),
     # The token where that of a call stands: what keeps those out of logs keeps this one out, too.
     path(
-        "callbacks/<str:token>/account/", outside_transactions(AccountCallbackView.as_view()), name="account-callback"
+        "callbacks/<str:token>/account/",
+        exempt_from_atomic_requests(AccountCallbackView.as_view()),
+        name="account-callback",
     ),
-    path("place/", outside_transactions(place), name="place"),
+    path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
-    path("recording/<uuid:reference>/", outside_transactions(recording), name="recording"),
+    path("recording/<uuid:reference>/", exempt_from_atomic_requests(recording), name="recording"),
 ]

@@ -9,7 +9,7 @@ import pytest
 
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.exotel.calls import CallFacts
-from django_exotel_ccm.lifecycle import OUTCOMES, Projection, Registers, Told, event_of, registers_of, words
+from django_exotel_ccm.lifecycle import OUTCOMES, Message, Projection, Registers, event_of, status_words, to_registers
 from tests.told import (
     ACCEPTED,
     ANSWERED,
@@ -50,12 +50,12 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
     )
 
     # Facts that an earlier version has stored are joined with those of today: their form is a promise.
-    assert registers_of(told) == {
+    assert to_registers(told) == {
         "phase": [4],
         "status": [1, 2, 4, "Agent-Cancelled"],
         "words": ["Agent-Cancelled"],
-        "talk_time": [1, 2, 42],
-        "total_duration": [0, 2, 0],
+        "talk_time": [0, 1, 2, 42],
+        "total_duration": [0, 0, 2, 0],
         "started_at": [0, 2, -MICROS],
         "ended_at": [1, 2, MICROS + 51_000_000],
         "ended_seen": [-MICROS - 60_000_000],
@@ -65,6 +65,11 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
         "agent_id": [2, "7d1f"],
         "agent_uri": [2, "sip:asha"],
         "call_sids": {SID: [1, MICROS + 60_000_000, told.fingerprint]},
+        "terminal_reports": {
+            "status": ["agent_canceled"],
+            "talk_time": [42],
+            "recordings": ["https://recordings.exotel.com/a/1.mp3"],
+        },
     }
 
 
@@ -77,7 +82,7 @@ SEEN = [-MICROS]  # received at the start
         (callback("answered"), {"phase": [3], "answered_seen": SEEN}),
         (callback("terminal"), {"phase": [4], "ended_seen": SEEN}),
         (callback("", status_raw="hm"), {"phase": [3], "status": [0, 1, 0, "hm"], "words": ["hm"]}),
-        (callback("", talk_time=1), {"phase": [3], "talk_time": [1, 1, 1]}),
+        (callback("", talk_time=1), {"phase": [3], "talk_time": [0, 1, 1, 1]}),
         (callback("", customer_leg="hm"), {"phase": [3], "customer_leg": [0, 1, 0, "hm"]}),
         (answer(State.ACTIVE), {"phase": [3]}),
         (answer(State.REFUSED, refusal="10706", tries=2), {"phase": [2], "refusal": [2, "10706"]}),
@@ -88,8 +93,8 @@ SEEN = [-MICROS]  # received at the start
         (details(status="busy"), {"phase": [4], "status": [1, 3, 1, "busy"], "words": ["busy"], "ended_seen": SEEN}),
     ],
 )  # fmt: skip
-def test_what_is_stored_of_an_event_that_tells_little(told: Told, registers: Registers) -> None:
-    assert registers_of(told) == registers
+def test_what_is_stored_of_an_event_that_tells_little(told: Message, registers: Registers) -> None:
+    assert to_registers(told) == registers
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_which_event_a_callback_reports(facts: dict[str, str], vouched: str, eve
     assert event_of(said, vouched) == event
     # The ledger keeps what was decided, and a replay decides again.
     assert event_of(said, event) == event
-    assert ("answered_seen" in registers_of(callback(vouched, **facts))) is (event == "answered")
+    assert ("answered_seen" in to_registers(callback(vouched, **facts))) is (event == "answered")
     assert shown(callback(vouched, **facts)).state == (
         State.ENDED if "terminal" in (event, said.state) else State.ACTIVE
     )
@@ -175,7 +180,7 @@ def test_every_order_of_a_real_call_with_every_message_twice(refused_first: bool
         ([callback("terminal"), STALE, ANSWERED, answer(State.REFUSED)], State.ENDED),
     ],
 )
-def test_phase(told: list[Told], state: State) -> None:
+def test_phase(told: list[Message], state: State) -> None:
     assert shown(*told).state == state
 
 
@@ -197,7 +202,7 @@ def test_an_unknown_word_never_reads_as_completed_and_never_hides_a_known_one() 
     assert shown(unknown).outcome == Outcome.UNKNOWN
     assert shown(callback("terminal")).outcome == Outcome.UNKNOWN
     assert shown(unknown, callback("terminal", status="busy")).outcome == Outcome.BUSY
-    assert words(joined(unknown, TERMINAL)) == ["completed", "missed"]
+    assert status_words(joined(unknown, TERMINAL)) == ["completed", "missed"]
 
 
 def test_of_one_outcome_told_in_two_words_the_same_is_stored_in_any_order() -> None:
@@ -217,7 +222,7 @@ def test_an_outcome_shows_only_when_the_call_has_ended() -> None:
 def test_of_many_words_twenty_are_kept() -> None:
     told = [callback("answered", status_raw=f"word {index:02}") for index in range(30)]
 
-    assert words(joined(*told)) == [f"word {index:02}" for index in range(20)]
+    assert status_words(joined(*told)) == [f"word {index:02}" for index in range(20)]
 
 
 @pytest.mark.parametrize(("talk_time", "outcome"), [(42, "completed"), (0, "agent_canceled"), (None, "agent_canceled")])
@@ -233,7 +238,7 @@ def test_completed_without_talk_stays_completed() -> None:
 
 @pytest.mark.parametrize("name", ["talk_time", "total_duration"])
 def test_seconds(name: str) -> None:
-    def seconds(*told: Told) -> int | None:
+    def seconds(*told: Message) -> int | None:
         value: int | None = getattr(shown(*told), name)
         return value
 

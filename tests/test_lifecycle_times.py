@@ -15,7 +15,7 @@ import pytest
 from django_exotel_ccm import exotel
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.values import LARGEST_SECONDS
-from django_exotel_ccm.lifecycle import KEPT, chosen_sid, join_all
+from django_exotel_ccm.lifecycle.facts import MAX_KEPT, chosen_sid, join_events
 from tests.told import ACCEPTED, ANSWERED, SID, STALE, TERMINAL, answer, at, callback, details, joined, shown
 
 ROOT = Path(__file__).parent.parent
@@ -167,7 +167,7 @@ def test_the_smallest_of_several_recordings_is_shown_and_twenty_are_kept() -> No
 
     facts = joined(*(callback("terminal", recordings=(url,)) for url in urls))
 
-    assert len(facts["recordings"]) == KEPT
+    assert len(facts["recordings"]) == MAX_KEPT
     assert shown(callback("terminal")).recording_url == ""
     assert shown(callback("terminal", recordings=tuple(urls[:20]))).recording_url == min(urls[:20])
     assert shown(TERMINAL, callback("terminal", 99)).recording_url == shown(TERMINAL).recording_url != ""
@@ -212,28 +212,28 @@ def test_the_sid_of_the_answer_is_the_call_s_whatever_came_first() -> None:
     told = [stranger, ACCEPTED, ANSWERED]
 
     for order in ([0, 1, 2], [1, 0, 2], [2, 0, 1]):
-        facts, strangers = join_all(told[index] for index in order)
+        facts, strangers = join_events(told[index] for index in order)
         assert (chosen_sid(facts), strangers) == (SID, {stranger.fingerprint})
-        assert facts == {**joined(ACCEPTED, ANSWERED), "strangers": [1]}
+        assert facts == joined(ACCEPTED, ANSWERED)
 
 
 def test_without_an_answer_the_first_told_sid_is_the_call_s() -> None:
     later, first = callback("answered", 5, call_sid="a"), callback("terminal", 4, call_sid="b")
 
-    assert chosen_sid(join_all([later, first])[0]) == "b"
-    assert chosen_sid(join_all([later, first], taken={"b"})[0]) == "a"
-    assert join_all([later], taken={"a"}) == ({"strangers": [1]}, {later.fingerprint})
+    assert chosen_sid(join_events([later, first])[0]) == "b"
+    assert chosen_sid(join_events([later, first], taken={"b"})[0]) == "a"
+    assert join_events([later], taken={"a"}) == ({}, {later.fingerprint})
 
 
 def test_an_answer_under_another_call_s_sid_counts_without_it() -> None:
     accepted = answer(State.ACTIVE, 1, call_sid="taken")
 
-    assert join_all([accepted], taken={"taken"}) == (joined(answer(State.ACTIVE, 1)), set())
-    assert join_all([accepted, ANSWERED], taken={"taken"}) == (joined(answer(State.ACTIVE, 1), ANSWERED), set())
+    assert join_events([accepted], taken={"taken"}) == (joined(answer(State.ACTIVE, 1)), set())
+    assert join_events([accepted, ANSWERED], taken={"taken"}) == (joined(answer(State.ACTIVE, 1), ANSWERED), set())
 
 
 def test_a_call_of_which_no_stranger_told_is_not_marked() -> None:
-    assert join_all([ACCEPTED, ANSWERED, TERMINAL]) == (joined(ACCEPTED, ANSWERED, TERMINAL), set())
+    assert join_events([ACCEPTED, ANSWERED, TERMINAL]) == (joined(ACCEPTED, ANSWERED, TERMINAL), set())
 
 
 def test_the_rooms_that_speak_exotel_and_decide_states_need_no_settings() -> None:
@@ -245,7 +245,7 @@ def test_the_rooms_that_speak_exotel_and_decide_states_need_no_settings() -> Non
             "from django_exotel_ccm import lifecycle",
             "from tests.told import SID, callback",
             "told = callback('terminal', call_sid=SID, status='completed', talk_time=42)",
-            "record = lifecycle.project(lifecycle.join({}, lifecycle.registers_of(told)))",
+            "record = lifecycle.project(lifecycle.join({}, lifecycle.to_registers(told)))",
             "assert (record.state, record.outcome) == ('ended', 'completed')",
             "assert not settings.configured",
         ]

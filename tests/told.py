@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from django_exotel_ccm.choices import EventKind, State
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import LARGEST_SECONDS, clean_moment
-from django_exotel_ccm.lifecycle import LEG_WORDS, OUTCOMES, Projection, Registers, Told, join, project, registers_of
+from django_exotel_ccm.lifecycle import LEG_WORDS, OUTCOMES, Message, Projection, Registers, join, project, to_registers
 
 SID = "5f0c2a9e7b1d4c68a3e2f9b0d4717b2c"
 START = datetime.datetime(2026, 2, 11, 6, 0, tzinfo=datetime.UTC)
@@ -42,32 +42,32 @@ def at(seconds: float) -> datetime.datetime:
     return START + datetime.timedelta(seconds=seconds)
 
 
-def callback(url: str, received: float = 0, /, **facts: Any) -> Told:
+def callback(url: str, received: float = 0, /, **facts: Any) -> Message:
     """A callback to the URL of the event ``url``; ``facts`` are its body's."""
-    return _told(EventKind.CALLBACK, received, facts, event=url)
+    return _told(EventKind.CALLBACK, received, facts, event=url, url_event=url)
 
 
-def details(received: float = 0, **facts: Any) -> Told:
+def details(received: float = 0, **facts: Any) -> Message:
     """An answer of Call Details."""
     return _told(EventKind.DETAILS, received, facts)
 
 
-def answer(verdict: State, received: float = 0, *, refusal: str = "", tries: int = 1, **facts: Any) -> Told:
+def answer(verdict: State, received: float = 0, *, refusal: str = "", tries: int = 1, **facts: Any) -> Message:
     """The answer to our POST."""
     return _told(EventKind.ANSWER, received, facts, verdict=verdict.value, refusal=refusal, tries=tries)
 
 
-def lease(received: float = 0) -> Told:
+def lease(received: float = 0) -> Message:
     """Our own note that no answer to the POST was ever written down."""
     return _told(EventKind.NO_RESPONSE, received, {}, verdict=State.UNCONFIRMED.value)
 
 
-def policy(received: float = 0, refusal: str = "night") -> Told:
+def policy(received: float = 0, refusal: str = "night") -> Message:
     """A policy's refusal, before anything was sent."""
     return _told(EventKind.POLICY, received, {}, verdict=State.REFUSED.value, refusal=refusal)
 
 
-def _told(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) -> Told:
+def _told(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) -> Message:
     for name in ("started_at", "ended_at"):
         if name in facts:
             facts[name] = clean_moment(facts[name])
@@ -75,7 +75,7 @@ def _told(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) 
     if "status" in facts:
         facts.setdefault("status_raw", facts["status"])
     fingerprint = hashlib.sha256(repr((kind, received, sorted(facts.items()), rest)).encode()).hexdigest()
-    return Told(kind=kind.value, facts=CallFacts(**facts), received_at=at(received), fingerprint=fingerprint, **rest)
+    return Message(kind=kind.value, facts=CallFacts(**facts), received_at=at(received), fingerprint=fingerprint, **rest)
 
 
 ACCEPTED = answer(State.ACTIVE, 1, call_sid=SID)
@@ -96,12 +96,12 @@ TERMINAL = callback(
 STALE = details(70, call_sid=SID, state="active", talk_time=0, total_duration=0)
 
 
-def joined(*told: Told) -> Registers:
+def joined(*told: Message) -> Registers:
     facts: Registers = {}
-    return reduce(join, map(registers_of, told), facts)
+    return reduce(join, map(to_registers, told), facts)
 
 
-def shown(*told: Told) -> Projection:
+def shown(*told: Message) -> Projection:
     return project(joined(*told))
 
 
@@ -132,7 +132,7 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def events(draw: st.DrawFn) -> Told:
+def events(draw: st.DrawFn) -> Message:
     """One event of any kind, received around the time of the call, or at the ends of the calendar."""
     received = draw(st.integers(0, 600) | st.sampled_from([-1_700_000_000, 250_000_000_000]))
     said = draw(facts())

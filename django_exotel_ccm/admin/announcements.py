@@ -22,7 +22,7 @@ from django_exotel_ccm.admin.history import HistoryAdmin, masked, seen, verbatim
 from django_exotel_ccm.choices import AnnouncementState, Permission
 from django_exotel_ccm.models import Announcement
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
-from django_exotel_ccm.services.committing import open_transaction, outside_transactions
+from django_exotel_ccm.services.transactions import exempt_from_atomic_requests, open_transaction
 
 _ = gettext_lazy
 
@@ -88,7 +88,7 @@ class AnnouncementAdmin(HistoryAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view outside of transactions: the admin's own views run in one, where nothing can be committed."""
-        view = outside_transactions(self.admin_site.admin_view(require_POST(self._try_now)))
+        view = exempt_from_atomic_requests(self.admin_site.admin_view(require_POST(self._try_now)))
         return [path("try-now/", view, name="exotel_ccm_announcement_try_now"), *super().get_urls()]
 
     @admin.action(description=_("Try now"), permissions=["try_now"])

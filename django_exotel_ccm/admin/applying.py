@@ -21,9 +21,8 @@ from django_exotel_ccm.admin.door import AdminDoor
 from django_exotel_ccm.admin.lists import COUNTED
 from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.committing import open_transaction, outside_transactions
 from django_exotel_ccm.services.reapplying import APPLICABLE, apply_again, is_applicable
-from django_exotel_ccm.services.tracking import UNREADABLE
+from django_exotel_ccm.services.transactions import exempt_from_atomic_requests, open_transaction
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
@@ -47,7 +46,7 @@ class ApplyAgainMixin(_Base):
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view of our own: Django's run in a transaction, in which nothing can be known to be committed."""
-        view = outside_transactions(self.admin_site.admin_view(require_POST(self._apply_again)))
+        view = exempt_from_atomic_requests(self.admin_site.admin_view(require_POST(self._apply_again)))
         return [path("apply-again/", view, name="exotel_ccm_callevent_apply_again"), *super().get_urls()]
 
     @admin.action(description=gettext_lazy("Apply again"), permissions=["apply_again"])
@@ -154,8 +153,8 @@ def _prospect(event: CallEvent, *, known: bool) -> str:
         return _("Its call is still not known: it stays as it is.")
     if event.reason == EventReason.ANOTHER_CALL:
         return _("It is decided anew whether it is of this call.")
-    if event.reason in UNREADABLE and event.purged_at is not None:
+    if not event.is_readable and event.purged_at is not None:
         return _("Its raw body was emptied, so nothing can be read: it stays as it is.")
-    if event.reason in UNREADABLE:
+    if not event.is_readable:
         return _("Its raw body is read anew.")
     return _("Its call is known now: it is linked and applied.")

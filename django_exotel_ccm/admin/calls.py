@@ -215,7 +215,7 @@ class CallRecordAdmin(HistoryAdmin):
     @admin.display(description=_("Exotel's words"))
     def words(self, call: CallRecord) -> str:
         """The status words as Exotel sent them, known or not."""
-        return ", ".join(lifecycle.words(call.facts)) or "-"
+        return ", ".join(lifecycle.status_words(call.facts)) or "-"
 
 
 def _private_fields(request: HttpRequest, term: str) -> list[str]:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import Origin, Outcome, State
+from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.phone_numbers import contains_number, mask
@@ -221,6 +222,15 @@ class CallRecord(models.Model):
     gave_up_at = models.DateTimeField(
         _("given up"), null=True, help_text=_("When we stopped asking. A late callback still counts.")
     )
+    events_stored = models.PositiveIntegerField(
+        _("events stored"), default=0, help_text=_("How many events of the call are stored.")
+    )
+    events_not_stored = models.PositiveIntegerField(
+        _("events not stored"), default=0, help_text=_("How many callbacks were only counted, because too many came.")
+    )
+    was_rebuilt = models.BooleanField(
+        _("rebuilt"), default=False, help_text=_("Whether all events were joined anew after some were announced.")
+    )
     recording_requested = models.BooleanField(
         _("recording requested"), default=False, help_text=_("Whether Exotel was asked to record the call.")
     )
@@ -229,6 +239,8 @@ class CallRecord(models.Model):
     )
     created_at = models.DateTimeField(_("placed"), db_index=True, help_text=_("When the button was pressed."))
     updated_at = models.DateTimeField(_("updated"), auto_now=True, help_text=_("When the record last changed."))
+
+    MAX_EVENTS = 5_000
 
     objects = CallRecordQuerySet.as_manager()
 
@@ -263,6 +275,11 @@ class CallRecord(models.Model):
         return self.state in (State.ENDED, State.REFUSED)
 
     @property
+    def is_flooded(self) -> bool:
+        """Whether so many callbacks came that none is stored any more: Call Details decide what is true."""
+        return self.events_stored >= self.MAX_EVENTS
+
+    @property
     def is_external(self) -> bool:
         """Whether the call was not placed by this system: Exotel told us of it."""
         return self.origin == Origin.EXTERNAL
@@ -281,8 +298,8 @@ class CallRecord(models.Model):
             setattr(self, name, mask(text) if contains_number(text, number) else text)
         self.erased_at = timezone.now()
 
-    def show(self, projection: Any) -> list[str]:
-        """Take over a projection of the facts; return the names of the columns that changed."""
+    def apply_projection(self, projection: Projection) -> list[str]:
+        """Set the columns that show the facts; return the names of those that changed."""
         shown = {name: conf.as_column(getattr(projection, name)) for name in _FACT_COLUMNS}
         changed = [name for name in _FACT_COLUMNS if getattr(self, name) != shown[name]]
         for name in changed:

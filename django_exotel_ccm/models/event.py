@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.choices import Authentication, EventKind, EventReason
+from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State
+from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.lifecycle import Message
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.phone_numbers import mask
 
 _PERSONAL = frozenset({"customer_number", "recordings", "custom_field"})
+
+#: Reasons that do not mean that the body cannot be read.
+READABLE = frozenset({"", EventReason.UNKNOWN_CALL, EventReason.ANOTHER_CALL, EventReason.UNVERIFIED})
 
 
 class CallEvent(models.Model):
@@ -48,6 +54,9 @@ class CallEvent(models.Model):
         blank=True,
         help_text=_("What the body says happened, else what its URL was for."),
     )
+    url_event = models.CharField(
+        _("URL's event"), max_length=10, blank=True, help_text=_("The event that the callback URL was signed for.")
+    )
     facts = models.JSONField(_("facts"), default=dict, help_text=_("What it says, as read."))
     verdict = models.CharField(
         _("verdict"), max_length=12, blank=True, help_text=_("What an answer to our request proves.")
@@ -80,6 +89,9 @@ class CallEvent(models.Model):
     )
     received_at = models.DateTimeField(_("received"), db_index=True, help_text=_("When we were told."))
 
+    #: The JSON that was parsed, and what it says.
+    _parsed: tuple[object, CallFacts] = (None, CallFacts())
+
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
@@ -99,3 +111,44 @@ class CallEvent(models.Model):
         self.advice = mask(self.advice)
         if self.raw:
             self.raw, self.purged_at = b"", timezone.now()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the body could be read as a message about a call."""
+        return self.reason in READABLE
+
+    @property
+    def parsed(self) -> CallFacts:
+        """What the body says; setting it sets ``facts``, which is the same as JSON."""
+        facts, parsed = self._parsed
+        if facts is not self.facts:
+            parsed = CallFacts.from_json(self.facts)
+            self._parsed = self.facts, parsed
+        return parsed
+
+    @parsed.setter
+    def parsed(self, parsed: CallFacts) -> None:
+        self.facts = parsed.as_json()
+        self._parsed = self.facts, parsed
+
+    def as_message(self) -> Message:
+        """Return the event as ``lifecycle`` joins it."""
+        return Message(
+            kind=self.kind,
+            facts=self.parsed,
+            received_at=_aware(self.received_at),
+            fingerprint=self.fingerprint,
+            # An unreadable body proves that Exotel knows the call, and nothing else.
+            event=self.event if self.is_readable else "",
+            url_event=self.url_event,
+            verdict=self.verdict,
+            refusal=self.code if self.verdict == State.REFUSED else "",
+            tries=self.tries,
+        )
+
+
+def _aware(moment: datetime.datetime) -> datetime.datetime:
+    if timezone.is_aware(moment):
+        return moment
+    # USE_TZ is False. Naive times are ambiguous in the repeated hour when DST ends: take the first.
+    return timezone.make_aware(moment.replace(fold=0), timezone.get_default_timezone())

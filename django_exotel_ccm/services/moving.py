@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_exotel_ccm import tickets
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.call import ticket_columns
-from django_exotel_ccm.services.drafting import label_of
+from django_exotel_ccm.services.drafts import label_of
 
 
 def move_calls(from_ticket: Model, to_ticket: Model) -> int:

@@ -7,14 +7,16 @@ import logging
 import time
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFailure
 from django.db import models, router
 from django.db.models import Q
 from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from django_exotel_ccm import accounts, conf, lifecycle, links
+from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
@@ -25,14 +27,23 @@ from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
-from django_exotel_ccm.services.addresses import base_url_for, path_of
-from django_exotel_ccm.services.committing import commit, open_transaction, renew
-from django_exotel_ccm.services.drafting import address, check_arguments, draft
-from django_exotel_ccm.services.tracking import record_event, told_by
+from django_exotel_ccm.services.drafts import address, check_arguments, draft
+from django_exotel_ccm.services.events import record_event
+from django_exotel_ccm.services.transactions import open_transaction, reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
 SAVING = 10.0  # seconds during which saving an answer in hand is tried again
+_NOT_CONFIGURED = {
+    ImproperlyConfigured: gettext_lazy(
+        "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
+        'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
+    ),
+    NoReverseMatch: gettext_lazy(
+        "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
+        'path("exotel/", include("django_exotel_ccm.urls")).'
+    ),
+}
 
 
 def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
@@ -92,9 +103,10 @@ def agents_for(user: Any) -> list[Agent]:
 
 def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal:
     """Return what Exotel is to be asked, or why it could not report."""
-    urls = _callback_urls(call)
-    if isinstance(urls, Refusal):
-        return urls
+    try:
+        urls = callback_urls.callback_urls(call)
+    except (ImproperlyConfigured, NoReverseMatch) as error:
+        return Refusal("not_configured", str(_NOT_CONFIGURED[type(error)]))
     agent: Agent = arguments["agent"]
     user_id, contact_uri = agent.device()
     return CallRequest(
@@ -103,29 +115,9 @@ def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal
         to=call.customer_number,
         virtual_number=call.exophone_number,
         custom_field=call.custom_field or None,
-        status_callback=urls,
+        status_callback=tuple(urls.items()),
         **{name: arguments[name] for name in OPTIONS},
     )
-
-
-def _callback_urls(call: CallRecord) -> tuple[tuple[str, str], ...] | Refusal:
-    """Return (event, URL) of both callbacks, or why there is nowhere to send them."""
-    base = base_url_for(call)
-    if not base:
-        advice = _(
-            "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
-            'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
-        )
-        return Refusal("not_configured", advice)
-    try:
-        paths = {event: path_of("callback", links.sign(call.reference, event)) for event in links.EVENTS}
-    except NoReverseMatch:
-        advice = _(
-            "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
-            'path("exotel/", include("django_exotel_ccm.urls")).'
-        )
-        return Refusal("not_configured", advice)
-    return tuple((event, base + path) for event, path in paths.items())
 
 
 def _write(call: CallRecord) -> CallRecord:
@@ -146,7 +138,7 @@ def _write(call: CallRecord) -> CallRecord:
             call.save(using=using, force_insert=True)
         return found or call
 
-    written = earlier or commit(work, using=using)
+    written = earlier or run_durably(work, using=using)
     if written.reference == call.reference:
         call.pk = written.pk
         return call
@@ -178,7 +170,7 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
         event.http_status, event.request_id = error.http_status, error.request_id
         event.raw, event.tries = error.raw, error.tries
     else:
-        event.verdict, event.facts = State.ACTIVE, answer.facts.as_json()
+        event.verdict, event.parsed = State.ACTIVE, answer.facts
         event.http_status, event.request_id = answer.http_status, answer.request_id
         event.raw, event.tries = answer.raw, answer.tries
     event.received_at = timezone.now()
@@ -212,14 +204,14 @@ def _record(call: CallRecord, event: CallEvent) -> None:
         try:
             saved = record_event(event)
         except DatabaseFailure:
-            renew(router.db_for_write(CallRecord))
+            reset_connection(router.db_for_write(CallRecord))
             if time.monotonic() < until:
                 time.sleep(0.5)
                 continue
             sid = event.facts.get("call_sid", "")
             logger.exception("The answer for call %s (sid %s) could not be saved.", call.reference, sid)
-            call.facts = lifecycle.registers_of(told_by(event))
+            call.facts = lifecycle.to_registers(event.as_message())
         else:
             call.facts = saved.call.facts if saved.call is not None else {}
-        call.show(lifecycle.project(call.facts))
+        call.apply_projection(lifecycle.project(call.facts))
         return

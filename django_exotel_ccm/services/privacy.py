@@ -19,8 +19,8 @@ from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
-from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.tracking import lock, rebuild
+from django_exotel_ccm.services.events import lock, rebuild
+from django_exotel_ccm.services.transactions import run_durably
 
 BATCH = 100
 BODIES = 500
@@ -44,7 +44,7 @@ def purge(events: QuerySet[CallEvent]) -> Iterator[int]:
     purged, rest = 0, events
     while batch := list(rest.order_by("received_at").values_list("pk", "received_at")[:BODIES]):
         old = events.filter(pk__in=[key for key, _received_at in batch])
-        purged += commit(partial(old.update, raw=b"", purged_at=timezone.now()), using=events.db)
+        purged += run_durably(partial(old.update, raw=b"", purged_at=timezone.now()), using=events.db)
         yield purged
         # The filter leaves out what is emptied; begin at the last moment, so that older rows are not read again.
         rest = events.filter(received_at__gte=batch[-1][1])
@@ -119,7 +119,7 @@ class _Erasure:
         self.found.recordings += any("recordings" in as_object(one) for one in facts)
         self.found.events += len(facts)
         if self.apply:
-            commit(partial(self._redact_call, call), using=self.using)
+            run_durably(partial(self._redact_call, call), using=self.using)
 
     def _redact_call(self, call: CallRecord) -> None:
         locked = lock(call.reference, self.using)
@@ -151,7 +151,7 @@ class _Erasure:
             if event.call_id not in self._calls and (named or self.is_named_by(event)):
                 self.found.other_events += 1
                 if self.apply:
-                    commit(partial(self._redact_event, event), using=self.using)
+                    run_durably(partial(self._redact_event, event), using=self.using)
 
     def _erased(self, names: set[Any]) -> set[Any]:
         """Return those of the ``names`` (see :func:`_names_in`) that are names of erased calls."""

@@ -10,8 +10,8 @@ from django_exotel_ccm.choices import Authentication, EventKind, EventReason
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.tracking import UNREADABLE, lock, rebuild
+from django_exotel_ccm.services.events import lock, rebuild
+from django_exotel_ccm.services.transactions import run_durably
 
 #: What can be applied again: it has a reason, and is no mere hint.
 APPLICABLE = ~Q(reason__in=("", EventReason.UNVERIFIED)) & ~Q(authentication=Authentication.ACCOUNT_URL)
@@ -29,7 +29,7 @@ def apply_again(event: CallEvent) -> CallEvent:
     but the reason. Raises what :func:`~.record_event` raises.
     """
     using = router.db_for_write(CallRecord)
-    return commit(lambda: _apply(event, using), using=using)
+    return run_durably(lambda: _apply(event, using), using=using)
 
 
 def _apply(event: CallEvent, using: str) -> CallEvent:
@@ -61,9 +61,9 @@ def _reread(event: CallEvent) -> str:
     if event.kind != EventKind.CALLBACK:
         return ""
     if event.purged_at is not None:
-        unread = event.reason if event.reason in UNREADABLE else EventReason.UNREADABLE
+        unread = event.reason if not event.is_readable else EventReason.UNREADABLE
         return "" if event.facts else unread
     callback = read_callback(bytes(event.raw), event.content_type)
     facts = callback.facts or CallFacts()
-    event.facts, event.event = facts.as_json(), lifecycle.event_of(facts, event.event)
+    event.parsed, event.event = facts, lifecycle.event_of(facts, event.url_event or event.event)
     return callback.reason

@@ -18,9 +18,9 @@ from django_exotel_ccm.exotel.fetching import CredentialsRefused, NotThere, Open
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of
 from django_exotel_ccm.models import CallRecord, Listening
-from django_exotel_ccm.services.committing import commit, open_transaction
-from django_exotel_ccm.services.drafting import label_of
+from django_exotel_ccm.services.drafts import label_of
 from django_exotel_ccm.services.scheduling import gives_up_at
+from django_exotel_ccm.services.transactions import open_transaction, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -117,4 +117,4 @@ def write_listening(call: CallRecord, user: Any, wanted: ByteRange | None) -> Li
             listened_at=timezone.now(),
         )
 
-    return commit(write, using=using)
+    return run_durably(write, using=using)

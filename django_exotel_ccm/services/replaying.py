@@ -18,9 +18,9 @@ from django_exotel_ccm.exotel.redact import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import mask
-from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.events import Replayed, lock, rebuild, replay_facts
 from django_exotel_ccm.services.reapplying import link
-from django_exotel_ccm.services.tracking import Rejoined, lock, rebuild, rejoin_all
+from django_exotel_ccm.services.transactions import run_durably
 
 BATCH = 200
 NOTHING = "nothing"
@@ -54,7 +54,7 @@ def replay(calls: QuerySet[CallRecord], *, apply: bool) -> Iterator[tuple[int, l
     looked = 0
     for batch in _batches(calls):
         for reference in _suspects(batch, strays, using):
-            differences = commit(partial(_settle, reference, using, apply=apply), using=using)
+            differences = run_durably(partial(_settle, reference, using, apply=apply), using=using)
             if differences:
                 yield looked, differences
         looked += len(batch)
@@ -87,8 +87,8 @@ def _unlinked(calls: Sequence[CallRecord], using: str) -> dict[CallEvent, list[s
 
 def _suspects(batch: Sequence[CallRecord], strays: set[UUID], using: str) -> list[UUID]:
     unlinked = _unlinked([call for call in batch if call.reference in strays], using)
-    rejoined = rejoin_all(batch, using, unlinked=unlinked)
-    return [one.call.reference for one in rejoined if any(_differences(one, unlinked))]
+    replayed = replay_facts(batch, using, unlinked=unlinked)
+    return [one.call.reference for one in replayed if any(_differences(one, unlinked))]
 
 
 def _settle(reference: UUID, using: str, *, apply: bool) -> list[Difference]:
@@ -97,8 +97,8 @@ def _settle(reference: UUID, using: str, *, apply: bool) -> list[Difference]:
     if call is None:
         return []
     unlinked = _unlinked([call], using)
-    [rejoined] = rejoin_all([call], using, unlinked=unlinked)
-    differences = list(_differences(rejoined, unlinked))
+    [replayed] = replay_facts([call], using, unlinked=unlinked)
+    differences = list(_differences(replayed, unlinked))
     if apply and differences:
         for event, columns in unlinked.items():
             event.save(using=using, update_fields=columns)
@@ -117,18 +117,18 @@ def _is_sound(facts: Any) -> bool:
     return True
 
 
-def _differences(rejoined: Rejoined, unlinked: Iterable[CallEvent]) -> Iterator[Difference]:
-    call, facts = rejoined.call, rejoined.facts
+def _differences(replayed: Replayed, unlinked: Iterable[CallEvent]) -> Iterator[Difference]:
+    call, facts = replayed.call, replayed.facts
     differ = partial(Difference, call.reference)
     rebuilt = copy.copy(call)
-    for column in rebuilt.show(lifecycle.project(facts)):
+    for column in rebuilt.apply_projection(lifecycle.project(facts)):
         yield differ(column, *(_shown(getattr(one, column), column) for one in (call, rebuilt)))
     stored = as_object(call.facts)
     for name in sorted(stored.keys() | facts.keys()):
         if stored.get(name) != facts.get(name):
             yield differ(f"facts.{name}", *(_shown(one.get(name), name) for one in (stored, facts)))
-    reasons = {event.pk: reason for event, reason in rejoined.reasons()}
-    before = {event.pk: event.reason for event in rejoined.events}
+    reasons = {event.pk: reason for event, reason in replayed.reasons()}
+    before = {event.pk: event.reason for event in replayed.events}
     mine = {event.pk: EventReason.UNKNOWN_CALL for event in unlinked if event.call_id == call.pk}
     for key in sorted(reasons.keys() | mine.keys()):
         yield differ(f"event {key}", mine.get(key, before[key]) or APPLIED, reasons.get(key, before[key]) or APPLIED)

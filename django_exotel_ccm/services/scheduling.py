@@ -8,11 +8,11 @@ from collections.abc import Callable
 from django.db import router
 from django.utils import timezone
 
-from django_exotel_ccm import accounts, conf
+from django_exotel_ccm import accounts, conf, lifecycle
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.lifecycle import Source
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.services.transactions import run_durably
 
 MINUTE = datetime.timedelta(minutes=1)
 FIRST_CHECK = 5 * MINUTE  # after placing; most calls have reported their end by then
@@ -30,11 +30,16 @@ COLUMNS = ("details_check_at", "announce_at", "next_check_at", "checks", "gave_u
 
 
 def is_incomplete(call: CallRecord) -> bool:
-    """Return True if Call Details could supply a missing fact."""
-    if call.state != State.ENDED or lacks_recording(call):
+    """Return True if Call Details could supply a missing fact, or must confirm one."""
+    if call.state != State.ENDED or lacks_recording(call) or needs_verification(call):
         return True
     complete = call.outcome != Outcome.UNKNOWN and call.talk_time is not None and not call.ended_at_approximate
     return not (complete or (call.checks and _has_final_details(call)))
+
+
+def needs_verification(call: CallRecord) -> bool:
+    """Return True if only settled Call Details can tell what is true: reports differ, or too many came."""
+    return lifecycle.needs_verification(call.facts) or (call.is_flooded and not lifecycle.is_settled(call.facts))
 
 
 def lacks_recording(call: CallRecord) -> bool:
@@ -45,7 +50,7 @@ def lacks_recording(call: CallRecord) -> bool:
 
 def _has_final_details(call: CallRecord) -> bool:
     status = call.facts.get("status")
-    return bool(status) and status[1] == Source.DETAILS
+    return bool(status) and status[1] >= Source.DETAILS
 
 
 def gives_up_at(call: CallRecord) -> datetime.datetime:
@@ -67,6 +72,8 @@ def reschedule(call: CallRecord, *, moved: bool) -> None:
         call.details_check_at = _first_check(call, timezone.now())
     elif not is_incomplete(call):
         call.details_check_at = None
+    elif call.details_check_at is None and needs_verification(call):
+        call.checks, call.details_check_at = 0, _first_check(call, timezone.now())
     call.update_next_check()
 
 
@@ -156,4 +163,4 @@ def _change_plan(
             locked.save(using=using, update_fields=COLUMNS)
         return locked
 
-    return commit(work, using=using)
+    return run_durably(work, using=using)

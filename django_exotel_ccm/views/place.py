@@ -19,7 +19,7 @@ from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsid
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
-from django_exotel_ccm.services.drafting import digest_of
+from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.press import Entrance, NumbersUnknown, choose_agent, choose_number, whole_number
 from django_exotel_ccm.wording import describe

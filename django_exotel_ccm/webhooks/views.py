@@ -1,4 +1,4 @@
-"""The callback views: bounded, pinned against the host's REST framework settings, honest in their status codes."""
+"""The callback views. They ignore the host's REST framework settings, and answer 200 only for what is committed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import Error as DatabaseFailure
+from django.db import Error as DatabaseError
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase, JsonResponse
 from django.utils import timezone
 from rest_framework import status
 from rest_framework.exceptions import APIException
@@ -20,17 +21,17 @@ from rest_framework.views import APIView, exception_handler
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
-from django_exotel_ccm.exotel.callbacks import Callback, read_callback
+from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.services import record_event
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
-from django_exotel_ccm.webhooks.authentication import AccountURL, AccountVoucher, SignedURL, Voucher
+from django_exotel_ccm.webhooks.authentication import AccountURL, CallbackClaim, SignedURL
 
 logger = logging.getLogger("django_exotel_ccm.webhooks")
 
-LARGEST = 256 * 1024  # bytes; a callback has about one thousand
-LONGEST_LENGTH = 20  # digits of a Content-Length that are read; of thousands Python would make no number
+MAX_BODY_BYTES = 64 * 1024  # a callback has about 1 KiB; twenty signed addresses of recordings have 40
+MAX_LENGTH_DIGITS = 20  # of a Content-Length; int() refuses a number of thousands of digits
 
 
 class TooLarge(APIException):
@@ -40,29 +41,29 @@ class TooLarge(APIException):
     default_detail = "The body is too large."
 
 
-class NotKept(APIException):
-    """The database did not keep the callback: Exotel must send it again."""
+class NotStored(APIException):
+    """The database did not store the callback: Exotel must send it again."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Not stored; send it again."
 
 
 class Incomplete(APIException):
-    """Less came than was announced. Half a body may read like a whole one, so it is not read at all."""
+    """The body is shorter than its Content-Length. Half a body can look like a whole one, so it is not read."""
 
     status_code = status.HTTP_400_BAD_REQUEST
     default_detail = "The body is incomplete; send it again."
 
 
 class LengthRequired(APIException):
-    """How long the body is was not said in a way that lets it be read."""
+    """The request has no usable Content-Length."""
 
     status_code = status.HTTP_411_LENGTH_REQUIRED
     default_detail = "Send the body with a Content-Length."
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Ignores ``Accept`` and ``?format=``: Exotel reads the status alone."""
+    """Ignores ``Accept`` and ``?format=``, because Exotel reads the status only."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -72,12 +73,15 @@ class AlwaysJSON(BaseContentNegotiation):
         return renderer, str(renderer.media_type)
 
 
-class _KeepingView(APIView):
-    """Takes one callback of Exotel. 200: kept; 403: not signed; 413: too large; 5xx: send it again.
+class BaseCallbackView(APIView):
+    """Receives one callback of Exotel. 200: committed; 403: not signed; 413: too large; 5xx: send it again.
 
-    Exotel gives three tries and 15 seconds each (docs/exotel.md 4.6). Every class that REST framework would take from
-    the host's settings is named here, but for what vouches for the URL.
+    Exotel tries three times and waits 15 seconds each time (docs/exotel.md, Status callbacks). Every class that REST
+    framework would take from the host's settings is named here.
     """
+
+    authentication: Authentication
+    record: Callable[..., CallEvent]
 
     permission_classes = [AllowAny]
     parser_classes = []  # the body is read as bytes, below
@@ -89,98 +93,106 @@ class _KeepingView(APIView):
     schema = None
     http_method_names = ["post"]
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer every request ourselves: Django's own log and error mails would quote the URL, which has the token."""
+        try:
+            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        except Exception:
+            logger.exception("A callback for %s failed.", getattr(self.request, "_auth", None))
+            response = JsonResponse({"detail": "Not stored; send it again."}, status=500)
+        # Django logs the path of each response of 400 and above that is not marked so.
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return response
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse other methods first: they are not asked for a signature."""
+        """Refuse other methods first, before the signature is read."""
         if request.method != "POST":
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
-        """Keep the status codes ours: a host's handler may answer 200 to all."""
+        """Keep our status codes: a host's handler may answer 200 to everything."""
         return exception_handler
 
     def post(self, request: Request, token: str) -> Response:
-        """Keep the callback, and answer 200 only when it is committed."""
-        body, content_type = _read(request._request)  # noqa: SLF001 - REST framework would parse it by its type
+        """Store the callback, and answer 200 once it is committed."""
+        claim: CallbackClaim = request.auth  # type: ignore[assignment]  # of our authentication classes
+        try:
+            body, content_type = _read(request._request)  # noqa: SLF001 - REST framework would parse it by its type
+        except APIException as error:
+            logger.warning("A callback for %s was not read: %s", claim, error)
+            raise
         callback = read_callback(body, content_type)
         event = CallEvent(
             kind=EventKind.CALLBACK,
-            facts=(callback.facts or CallFacts()).as_json(),
+            authentication=self.authentication,
+            reference=claim.reference,
+            account=claim.account,
+            url_event=claim.event,
             reason=callback.reason,
             raw=body,
             content_type=_printable(content_type),
             received_at=timezone.now(),
         )
+        event.parsed = callback.facts or CallFacts()
+        event.event = lifecycle.event_of(event.parsed, claim.event)
         try:
-            self.keep(event, callback, request.auth)
-        except DatabaseFailure:
-            logger.exception("A callback for %s was not stored; Exotel will send it again.", request.auth)
-            raise NotKept from None
-        return Response({"status": "kept"})
-
-    def keep(self, event: CallEvent, callback: Callback, voucher: Any) -> None:
-        """Write into the event what its URL vouches for, and have it committed; raises a ``DatabaseError``."""
-        raise NotImplementedError
+            self.record(event, canonical=callback.canonical)
+        except DatabaseError:
+            logger.exception("A callback for %s was not stored; Exotel will send it again.", claim)
+            raise NotStored from None
+        return Response({"status": "stored"})
 
 
-class CallbackView(_KeepingView):
-    """Takes what Exotel reports of a call that was placed here, to that call's signed URL."""
+class CallbackView(BaseCallbackView):
+    """Receives what Exotel reports about a call that was placed here, at that call's signed URL."""
 
     authentication_classes = [SignedURL]
-
-    def keep(self, event: CallEvent, callback: Callback, voucher: Voucher) -> None:
-        """Keep what the body says of the call that the URL names."""
-        event.authentication, event.reference = Authentication.SIGNED_URL, voucher.reference
-        event.event = lifecycle.event_of(callback.facts or CallFacts(), voucher.event)
-        record_event(event, canonical=callback.canonical)
+    authentication = Authentication.SIGNED_URL
+    record = staticmethod(record_event)
 
 
-class AccountCallbackView(_KeepingView):
-    """Takes what Exotel reports of any call of an account, to the account's own URL: only a hint."""
+class AccountCallbackView(BaseCallbackView):
+    """Receives what Exotel reports about any call of an account, at the account's own URL: unverified."""
 
     authentication_classes = [AccountURL]
-
-    def keep(self, event: CallEvent, callback: Callback, voucher: AccountVoucher) -> None:
-        """Keep what the body says, to be believed when Call Details say so too."""
-        event.authentication, event.account = Authentication.ACCOUNT_URL, voucher.account
-        event.event = lifecycle.event_of(callback.facts or CallFacts(), "")
-        record_account_event(event, canonical=callback.canonical)
+    authentication = Authentication.ACCOUNT_URL
+    record = staticmethod(record_account_event)
 
 
 def _read(request: HttpRequest) -> tuple[bytes, str]:
-    """Return the whole body and its content type; raises when it is larger than :data:`LARGEST` or incomplete."""
-    announced = _announced(request)
-    if announced is not None and announced > LARGEST:
+    """Return the whole body and its content type; raises when it is larger than MAX_BODY_BYTES, or incomplete."""
+    length = _content_length(request)
+    if length is not None and length > MAX_BODY_BYTES:
         raise TooLarge
     try:
-        body = request.read(LARGEST + 1) or _unannounced(request, announced)
+        body = request.read(MAX_BODY_BYTES + 1) or _read_chunked(request, length)
     except OSError:
-        raise NotKept from None
-    if len(body) > LARGEST:
+        raise NotStored from None
+    if len(body) > MAX_BODY_BYTES:
         raise TooLarge
     if not body and request.POST:
         # A middleware of the host has read the form already.
         return request.POST.urlencode().encode(), "application/x-www-form-urlencoded"
-    if announced is not None and len(body) < announced:
-        logger.warning("A callback is incomplete: %d bytes of %d were there to be read.", len(body), announced)
-        raise Incomplete
+    if length is not None and len(body) < length:
+        raise Incomplete(f"The body is incomplete: {len(body)} bytes of {length}; send it again.")
     return body, request.META.get("CONTENT_TYPE", "")
 
 
-def _announced(request: HttpRequest) -> int | None:
-    """Return what the request says of its length, as far as that is a number."""
+def _content_length(request: HttpRequest) -> int | None:
+    """Return the request's Content-Length; None when there is none, or it is not a number."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    return int(length.lstrip("0")[:LONGEST_LENGTH] or 0) if length.isascii() and length.isdigit() else None
+    return int(length.lstrip("0")[:MAX_LENGTH_DIGITS] or 0) if length.isascii() and length.isdigit() else None
 
 
-def _unannounced(request: HttpRequest, announced: int | None) -> bytes:
-    """Return a body sent in chunks: Django reads none without a length, servers that mark its end hand it over."""
-    unreadable = announced is None and bool(request.META.get("CONTENT_LENGTH"))
+def _read_chunked(request: HttpRequest, length: int | None) -> bytes:
+    """Return a body sent in chunks. Django reads none without a length; servers that mark its end hand it over."""
+    unreadable = length is None and bool(request.META.get("CONTENT_LENGTH"))
     if not unreadable and not request.META.get("HTTP_TRANSFER_ENCODING"):
         return b""
     if unreadable or not request.META.get("wsgi.input_terminated"):
         raise LengthRequired
-    body: bytes = request.META["wsgi.input"].read(LARGEST + 1)
+    body: bytes = request.META["wsgi.input"].read(MAX_BODY_BYTES + 1)
     return body
 
 

@@ -70,7 +70,7 @@ def story(host: Any, exotel: Any) -> Callable[..., CallRecord]:
 def columns(call: CallRecord) -> dict[str, Any]:
     """Return all that a call's record says, but when it last changed and when it is looked after next."""
     fields = {field.attname: getattr(call, field.attname) for field in CallRecord._meta.concrete_fields}
-    plan = ("updated_at", "details_check_at", "announce_at", "next_check_at", "checks", "gave_up_at")
+    plan = ("updated_at", "details_check_at", "announce_at", "next_check_at", "checks", "gave_up_at", "was_rebuilt")
     return {name: value for name, value in fields.items() if name not in plan}
 
 

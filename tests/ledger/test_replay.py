@@ -294,14 +294,14 @@ def test_a_call_that_is_being_written_is_not_reported(
     real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = real_calls.accepted()
-    rejoin_all = replaying.rejoin_all
+    replay_facts = replaying.replay_facts
 
     def written_meanwhile(*arguments: Any, **options: Any) -> Any:
         if not CallEvent.objects.filter(kind="callback").exists():
             record_callback(call, "terminal", status="completed", talk_time=42)
-        return rejoin_all(*arguments, **options)
+        return replay_facts(*arguments, **options)
 
-    monkeypatch.setattr(replaying, "rejoin_all", written_meanwhile)
+    monkeypatch.setattr(replaying, "replay_facts", written_meanwhile)
 
     printed = run("exotel_replay")
 
@@ -330,8 +330,8 @@ def test_a_run_that_is_broken_off_leaves_every_call_whole(
     left = iter([None, KeyboardInterrupt])
     differences = replaying._differences
 
-    def break_off(rejoined: Any, unlinked: Any) -> Any:
-        yield from differences(rejoined, unlinked)
+    def break_off(replayed: Any, unlinked: Any) -> Any:
+        yield from differences(replayed, unlinked)
         if connection.in_atomic_block and (stop := next(left)):
             raise stop
 

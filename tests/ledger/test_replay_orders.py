@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.lifecycle import Told
+from django_exotel_ccm.lifecycle import Message
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
 from django_exotel_ccm.services.replaying import replay
@@ -21,7 +21,7 @@ _numbers = itertools.count()
 LIKELY = st.sampled_from([told.ACCEPTED, told.ANSWERED, told.TERMINAL, told.STALE, told.answer(State.UNCONFIRMED, 2)])
 
 
-def event_of(one: Told, call: CallRecord) -> CallEvent:
+def event_of(one: Message, call: CallRecord) -> CallEvent:
     return CallEvent(
         reference=call.reference,
         kind=one.kind,

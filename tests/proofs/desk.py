@@ -13,13 +13,12 @@ from django.test import Client
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import AnnouncementState, EventKind, SignalName, State
-from django_exotel_ccm.lifecycle import Projection, Registers, Told, join_all
+from django_exotel_ccm.lifecycle import Message, Projection, Registers, join_events, needs_verification
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.services.tracking import told_by
 from tests.proofs.database import taken_back
 from tests.proofs.news import News
-from tests.proofs.oracle import record_of
+from tests.proofs.oracle import must_be_verified, record_of
 from tests.proofs.stories import Story
 from tests.proofs.walks import Count, Differs, Path, must_be
 from tests.told import START
@@ -34,8 +33,9 @@ class Seen:
     """What the database says of a call: its record and facts, what is in its ledger, and why events do not count."""
 
     record: Projection
+    was_rebuilt: bool
     facts: Registers
-    ledger: list[Told]
+    ledger: list[Message]
     reasons: list[str]
 
 
@@ -140,8 +140,9 @@ class Desk:
         events = sorted(CallEvent.objects.filter(call=call), key=lambda event: event.fingerprint)
         return Seen(
             record=Projection(**{name: getattr(record, name) for name in COLUMNS}),
+            was_rebuilt=record.was_rebuilt,
             facts=record.facts,
-            ledger=[told_by(event) for event in events],
+            ledger=[event.as_message() for event in events],
             reasons=[event.reason for event in events],
         )
 
@@ -151,8 +152,9 @@ class Desk:
         told = [row.signal for row in rows if row.state != AnnouncementState.SUPERSEDED]
         held = {
             "each news is kept once": len(seen.ledger) == came,
-            "the facts are those of the ledger": seen.facts == join_all(seen.ledger, taken={taken})[0],
+            "the facts are those of the ledger": seen.facts == join_events(seen.ledger, taken={taken})[0],
             "the record is what the table says": seen.record == record_of(seen.ledger, taken),
+            "doubtful ends are verified": needs_verification(seen.facts) == must_be_verified(seen.ledger, taken),
             "what was announced is what was heard": sorted(told) == sorted(self.heard),
             "nothing is announced twice": len({row.key for row in rows}) == len(rows),
             **lawful(self.heard, seen),
@@ -166,7 +168,7 @@ def lawful(heard: Sequence[str], seen: Seen) -> dict[str, bool]:
     since_the_end = heard[heard.index(SignalName.CALL_ENDED) :] if ended else []
     recordings = heard.count(SignalName.RECORDING_READY)
     # What strangers told before they were known for strangers was announced, and cannot be taken back.
-    misled = "strangers" in seen.facts
+    misled = seen.was_rebuilt
     return {
         "the first four are heard once at most": all(heard.count(name) <= 1 for name in ONCE),
         "the end is heard once": ended == 1 or state != State.ENDED,

@@ -17,10 +17,9 @@ from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.client import Answer, ExotelClient, _judged
 from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.exotel.values import LARGEST_SECONDS
-from django_exotel_ccm.lifecycle import registers_of
+from django_exotel_ccm.lifecycle import to_registers
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.tracking import UNREADABLE, told_by
-from django_exotel_ccm.webhooks.views import LARGEST
+from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
 from tests.proofs.oracle import record_of
 from tests.webhooks.conftest import raw_of, url_of
 
@@ -34,16 +33,16 @@ def kept_once(client: Client, body: bytes, content_type: str, event: str, accoun
     path = url_of(call, event)
     statuses = [client.generic("POST", path, body, content_type).status_code for _twice in range(2)]
     events = CallEvent.objects.filter(reference=call.reference)
-    if len(body) > LARGEST:
+    if len(body) > MAX_BODY_BYTES:
         assert (statuses, events.count()) == ([413, 413], 0)
         return None
     assert statuses == [200, 200]
     kept = events.get()
     call.refresh_from_db()
     assert (raw_of(kept), kept.call_id) == (body, call.pk)
-    assert kept.reason == "" or (kept.reason in UNREADABLE and kept.facts == {})
-    assert call.facts == registers_of(told_by(kept))
-    assert call.state == record_of([told_by(kept)]).state in (State.ACTIVE, State.ENDED)
+    assert kept.reason == "" or (not kept.is_readable and kept.facts == {})
+    assert call.facts == to_registers(kept.as_message())
+    assert call.state == record_of([kept.as_message()]).state in (State.ACTIVE, State.ENDED)
     assert [*unstorable(call), *unstorable(kept)] == []
     return call
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts, facts_of_answer
-from django_exotel_ccm.lifecycle import Told, event_of
+from django_exotel_ccm.lifecycle import Message, event_of
 from tests.told import SID, at
 
 OTHER = "b" * 32
@@ -53,15 +53,16 @@ class News:
             return facts_of_answer(self.says)
         return read_callback(self.body, self.content_type).facts or CallFacts()
 
-    def told(self) -> Told:
+    def told(self) -> Message:
         """The same, as the join takes it."""
         readable = self.kind == EventKind.CALLBACK and not read_callback(self.body, self.content_type).reason
-        return Told(
+        return Message(
             kind=self.kind.value,
             facts=self.facts(),
             received_at=self.received_at,
             fingerprint=self.name,
             event=event_of(self.facts(), self.url) if readable else "",
+            url_event=self.url,
             verdict=self.verdict,
             refusal=self.code if self.verdict == State.REFUSED else "",
             tries=self.tries,

@@ -13,7 +13,7 @@ from typing import Any
 
 from django_exotel_ccm.choices import Outcome
 from django_exotel_ccm.exotel.recordings import expiry_of, recording_of
-from django_exotel_ccm.lifecycle import Projection, Told
+from django_exotel_ccm.lifecycle import Message, Projection
 
 # Each list from the poorest to the richest, as the table has it.
 STATES = ["requested", "unconfirmed", "refused", "active", "ended"]
@@ -31,7 +31,7 @@ NOTHING = (None, "", Outcome.UNKNOWN)
 NO_LATER = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
 
 
-def record_of(pile: Iterable[Told], taken: str = "") -> Projection:
+def record_of(pile: Iterable[Message], taken: str = "") -> Projection:
     """Return the record that the table demands of these events in any order; the sid ``taken`` is another call's."""
     pile = list(pile)
     sid = sid_of([event for event in pile if event.facts.call_sid != taken])
@@ -59,12 +59,12 @@ def record_of(pile: Iterable[Told], taken: str = "") -> Projection:
     )
 
 
-def is_own(event: Told, sid: str | None, taken: str) -> bool:
+def is_own(event: Message, sid: str | None, taken: str) -> bool:
     """Say whether an event names no other call; the answer to our POST is ours, whatever it names."""
     return event.facts.call_sid in (None, sid) or (event.kind == "answer" and event.facts.call_sid == taken)
 
 
-def sid_of(events: list[Told]) -> str | None:
+def sid_of(events: list[Message]) -> str | None:
     """The sid of the answer to our POST, else the one that was told first."""
     named = [event for event in events if event.facts.call_sid]
     answered = [event for event in named if event.kind == "answer"]
@@ -72,7 +72,7 @@ def sid_of(events: list[Told]) -> str | None:
     return first.facts.call_sid if first else None
 
 
-def reported(event: Told) -> str | None:
+def reported(event: Message) -> str | None:
     """The event that a message reports: the body's, else the URL's, unless an unknown one goes on."""
     facts = event.facts
     if facts.event:
@@ -81,13 +81,13 @@ def reported(event: Told) -> str | None:
     return None if doubtful else event.event or None
 
 
-def is_final(event: Told) -> bool:
+def is_final(event: Message) -> bool:
     if event.kind not in ("callback", "details"):
         return False
     return reported(event) == "terminal" or event.facts.state == "terminal" or event.facts.status in RICHNESS
 
 
-def state_of(event: Told) -> str:
+def state_of(event: Message) -> str:
     if event.verdict:
         return event.verdict
     if is_final(event):
@@ -95,16 +95,39 @@ def state_of(event: Told) -> str:
     return "active" if event.kind == "callback" or event.facts.call_sid else "requested"
 
 
-def trust(event: Told) -> int:
-    """How far a message is believed."""
+def trust(event: Message) -> int:
+    """The rank of a message's source."""
     if event.kind == "details":
-        return 3 if is_final(event) else 1
+        return 4 if is_settled(event) else 3 if is_final(event) else 1
     if event.kind == "callback":
         return 2 if is_final(event) else 1
     return 0
 
 
-def outcome(events: list[Told], talk_time: int | None) -> str:
+def is_settled(event: Message) -> bool:
+    """Whether these are final Call Details, received two minutes or more after the end that they state."""
+    if event.kind != "details" or not is_final(event) or event.facts.ended_at is None:
+        return False
+    return event.received_at >= event.facts.ended_at.at + datetime.timedelta(minutes=2)
+
+
+def must_be_verified(pile: Iterable[Message], taken: str = "") -> bool:
+    """Whether terminal callbacks disagree, or came to the URL of another event, and nothing has settled it."""
+    pile = list(pile)
+    sid = sid_of([event for event in pile if event.facts.call_sid != taken])
+    events = [event for event in pile if is_own(event, sid, taken)]
+    ends = [event for event in events if event.kind == "callback" and is_final(event)]
+    told = [
+        {event.facts.status or event.facts.status_raw for event in ends},
+        {event.facts.talk_time for event in ends},
+        {frozenset(map(recording_of, event.facts.recordings)) or None for event in ends},
+    ]
+    differ = any(len(values - {None}) > 1 for values in told)
+    misplaced = any(event.url_event == "answered" for event in ends)
+    return (differ or misplaced) and not any(is_settled(event) for event in events)
+
+
+def outcome(events: list[Message], talk_time: int | None) -> str:
     known = [event for event in events if event.facts.status in RICHNESS]
     if not known:
         return Outcome.UNKNOWN.value
@@ -112,14 +135,14 @@ def outcome(events: list[Told], talk_time: int | None) -> str:
     return "completed" if word == "agent_canceled" and talk_time else str(word)
 
 
-def seconds(events: list[Told], name: str) -> int | None:
-    """Any positive value before any zero, then the more trusted, then the larger."""
+def seconds(events: list[Message], name: str) -> int | None:
+    """What settled Details say; else any positive value before any zero, then the more trusted, then the larger."""
     told = [(getattr(event.facts, name), trust(event)) for event in events]
-    ranked = [(value > 0, trusted, value) for value, trusted in told if value is not None]
-    return max(ranked)[2] if ranked else None
+    ranked = [(trusted == 4, value > 0, trusted, value) for value, trusted in told if value is not None]
+    return max(ranked)[3] if ranked else None
 
 
-def moment(events: list[Told], name: str, *, earliest: bool) -> datetime.datetime | None:
+def moment(events: list[Message], name: str, *, earliest: bool) -> datetime.datetime | None:
     """A time with its zone before one without, then the more trusted, then the earlier or the later."""
     told = [(getattr(event.facts, name), trust(event)) for event in events]
     said = [(one.zoned, trusted, one.at) for one, trusted in told if one is not None]
@@ -138,7 +161,7 @@ def worked_out(started_at: datetime.datetime | None, lasted: int | None) -> date
 
 
 def answered_at(
-    events: list[Told], ended_at: datetime.datetime | None, talk_time: int | None
+    events: list[Message], ended_at: datetime.datetime | None, talk_time: int | None
 ) -> datetime.datetime | None:
     if ended_at is not None and talk_time:
         return ended_at - datetime.timedelta(seconds=talk_time)
@@ -146,18 +169,20 @@ def answered_at(
     return min([*seen, *([ended_at] if ended_at else [])]) if seen else None
 
 
-def recording(events: list[Told]) -> str:
-    """Of the recording whose address is smallest, the URL that the most trusted sent, valid for longest."""
+def recording(events: list[Message]) -> str:
+    """The URL of the smallest address, as the most trusted sent it, valid for longest; of settled ones, if any."""
     told = [
         (recording_of(url), trust(event), expiry_of(url), url) for event in events for url in event.facts.recordings
     ]
+    told = [one for one in told if one[1] == 4] or told
     first = min((one[0] for one in told), default=None)
     return max(one for one in told if one[0] == first)[3] if told else ""
 
 
-def taken_back(before: Projection, after: Projection) -> list[str]:
-    """Return what was known of a call and is known no more, after more news of the same call."""
-    lost = [name for name in ("talk_time", "total_duration") if getattr(before, name) and not getattr(after, name)]
+def taken_back(before: Projection, after: Projection, *, settled: bool) -> list[str]:
+    """Return what was known of a call and is known no more; ``settled`` Call Details alone may say that it was zero."""
+    durations = [] if settled else ["talk_time", "total_duration"]
+    lost = [name for name in durations if getattr(before, name) and not getattr(after, name)]
     names = [field.name for field in dataclasses.fields(Projection) if field.name != "ended_at_approximate"]
     lost += [name for name in names if getattr(before, name) not in NOTHING and getattr(after, name) in NOTHING]
     return lost + ["state"] * (STATES.index(after.state) < STATES.index(before.state))

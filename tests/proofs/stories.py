@@ -88,7 +88,7 @@ def of_outcome(word: str) -> Story:
         ended_at=at(53),
         ended_at_approximate=False,
         answered_at=at(13) if talk else at(10),
-        recording_url=RECORDING if talk else SECOND,
+        recording_url=SECOND,
         refusal_code="",
     )
 

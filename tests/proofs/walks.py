@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django_exotel_ccm.lifecycle import Registers, join, join_all, project, registers_of
+from django_exotel_ccm.lifecycle import Registers, join, join_events, project, to_registers
 from tests.proofs.news import News
 from tests.proofs.oracle import record_of
 from tests.proofs.stories import Story, names
@@ -40,15 +40,15 @@ Path = tuple[News, ...]
 def walk_join(story: Story) -> Count:
     """Walk all orders of a story through the join alone; raises :class:`Differs`."""
     told = {one.name: one.told() for one in story.news}
-    registers = {name: registers_of(one) for name, one in told.items()}
-    has_strangers = bool(join_all(told.values())[1])
+    registers = {name: to_registers(one) for name, one in told.items()}
+    has_strangers = bool(join_events(told.values())[1])
     known: dict[frozenset[str], Registers] = {}
     count = Count(stories=1)
 
     def arrive(facts: Registers, path: Path, one: News) -> Registers:
         """Return the facts once ``one`` has come too, as the database gives them back."""
         if has_strangers:
-            after = join_all(told[each.name] for each in (*path, one))[0]
+            after = join_events(told[each.name] for each in (*path, one))[0]
         else:
             after = join(facts, registers[one.name])
         stored: Registers = json.loads(json.dumps(after))
@@ -68,7 +68,7 @@ def walk_join(story: Story) -> Count:
             if one not in path:
                 visit((*path, one), arrive(facts, path, one))
         if len(path) == len(story.news):
-            must_be(join_all(told[one.name] for one in path)[0], facts, story, path)
+            must_be(join_events(told[one.name] for one in path)[0], facts, story, path)
 
     visit((), {})
     record = project(known[frozenset(told)])

@@ -17,7 +17,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services import committing, place_call, placing
+from django_exotel_ccm.services import place_call, placing, transactions
 from django_exotel_ccm.simulator import Simulator
 from tests.exotel.servers import answering, http, reset_after_request, serving, silent
 from tests.factories import record_callback
@@ -124,7 +124,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     naps: list[float] = []
     time = SimpleNamespace(monotonic=lambda: 1000.0 + sum(naps), sleep=naps.append)
     monkeypatch.setattr(placing, "time", time)
-    monkeypatch.setattr(committing, "time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=lambda seconds: None))
     return naps
 
 

@@ -10,10 +10,9 @@ from collections import Counter
 import pytest
 
 from django_exotel_ccm.choices import AnnouncementState, EventKind, EventReason, State
-from django_exotel_ccm.lifecycle import join_all
+from django_exotel_ccm.lifecycle import join_events
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.replaying import replay
-from django_exotel_ccm.services.tracking import told_by
 from tests.crashes import story
 from tests.helpdesk.models import Ticket
 from tests.storms.clients import Callback, Statuses, pour
@@ -96,7 +95,7 @@ def assert_is_the_join_of_its_events(call: CallRecord) -> None:
     events = list(call.events.all())
     assert len(events) == 1 + len(TOLD)
     random.Random(call.pk).shuffle(events)
-    assert call.facts == join_all(map(told_by, events))[0]
+    assert call.facts == join_events(map(CallEvent.as_message, events))[0]
     assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 141)
 
 

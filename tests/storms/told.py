@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
@@ -39,7 +39,7 @@ def callback(call: CallRecord, sid: str, event: str, number: int = 0, said: dict
     """Return a callback to the call's signed URL for ``event``; ``number`` makes it differ from its like."""
     details = {"call_sid": sid, "custom_field": f"the {number}. news", **(said or {})}
     body = {"event_details": {"event_type": event}, "call_details": details}
-    path = reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)])
+    path = reverse("exotel_ccm:callback", args=[callback_urls.sign(call.reference, event)])
     return Callback(str(call.reference), event, path, json.dumps(body).encode())
 
 

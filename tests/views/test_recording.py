@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, Listening
 from django_exotel_ccm.services import recordings
-from django_exotel_ccm.services.committing import open_transaction
+from django_exotel_ccm.services.transactions import open_transaction
 from tests.exotel.servers import Visit, answering, http, silent
 from tests.views.playing import HEARS, SECRET, SEES, SOUND, TYPE, Playing, heard, url_of
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
@@ -20,7 +20,7 @@ SID = "5f0c2a9e7b1d4c68a3e2f9b0d4717b2c"
 
 def url_of(call: CallRecord, event: str = "terminal") -> str:
     """Return the path to which Exotel reports ``event`` of the call."""
-    return reverse("exotel_ccm:callback", args=[links.sign(call.reference, event)])
+    return reverse("exotel_ccm:callback", args=[callback_urls.sign(call.reference, event)])
 
 
 def body_of(event: str = "terminal", sid: str = SID, **details: Any) -> bytes:

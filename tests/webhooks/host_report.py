@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.webhooks.conftest import SID, body_of, url_of
 
@@ -22,7 +22,7 @@ def report() -> str:
     json_type: dict[str, Any] = {"content_type": "application/json"}
     form = {"CallSid": SID, "EventType": "terminal", "Status": "completed"}
     url, last = url_of(call), body_of(end_time="2026-02-11T06:00:51Z", total_talk_time=42)
-    account_url = reverse("exotel_ccm:account-callback", args=[links.sign_account("default")])
+    account_url = reverse("exotel_ccm:account-callback", args=[callback_urls.sign_account("default")])
     statuses: dict[str, Any] = {
         "json": client.post(url_of(call, "answered"), body_of("answered"), **json_type).status_code,
         "xml": client.post(url + "?format=xml", last, headers={"accept": "text/xml"}, **json_type).status_code,

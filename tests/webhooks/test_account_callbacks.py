@@ -19,11 +19,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm import links, signals
+from django_exotel_ccm import callback_urls, signals
 from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State, UnverifiedReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
-from django_exotel_ccm.services.committing import TRIES
-from django_exotel_ccm.webhooks.views import LARGEST, AccountCallbackView
+from django_exotel_ccm.services.transactions import MAX_ATTEMPTS
+from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES, AccountCallbackView
 from tests.webhooks.conftest import SID, Calls, body_of, raw_of
 from tests.webhooks.test_authentication import Unreadable
 from tests.webhooks.test_bodies import READ, UNREAD
@@ -38,7 +38,7 @@ SECOND = datetime.timedelta(seconds=1)
 
 def account_url(alias: str = "default") -> str:
     """Return the path of an account's own URL."""
-    return reverse("exotel_ccm:account-callback", args=[links.sign_account(alias)])
+    return reverse("exotel_ccm:account-callback", args=[callback_urls.sign_account(alias)])
 
 
 def tell(calls: Calls, body: bytes | None = None, **extra: Any) -> Any:
@@ -61,19 +61,19 @@ def everything(call: CallRecord) -> dict[str, Any]:
 
 
 def tokens() -> dict[str, str]:
-    token = links.sign_account("default")
+    token = callback_urls.sign_account("default")
     alias, signature = token.split(".")
     return {
         "nothing signed": "nonsense",
         "an alias": "default",
         "without its signature": alias,
         "wrongly signed": f"{alias}.{signature[::-1]}",
-        "signed for another account": f"{links.sign_account('sales').partition('.')[0]}.{signature}",
+        "signed for another account": f"{callback_urls.sign_account('sales').partition('.')[0]}.{signature}",
         "signed elsewhere by the same key": Signer(sep=".").sign_object("default"),
         "plainly signed": Signer(salt="django_exotel_ccm.account_callback", sep=".").sign("default"),
-        "a call's, for its end": links.sign(uuid.uuid4(), "terminal"),
-        "a call's, for its answer": links.sign(uuid.uuid4(), "answered"),
-        "an account that is no more": links.sign_account("sales"),
+        "a call's, for its end": callback_urls.sign(uuid.uuid4(), "terminal"),
+        "a call's, for its answer": callback_urls.sign(uuid.uuid4(), "answered"),
+        "an account that is no more": callback_urls.sign_account("sales"),
         "a text": "é\udcff%00..",
         "long": "a" * 50_000,
     }
@@ -99,7 +99,7 @@ def test_any_other_url_is_refused_without_a_query_and_with_the_body_unread(
 
 def test_the_token_of_a_call_opens_no_account_and_the_account_s_no_call(calls: Calls) -> None:
     call = calls.accepted()
-    mine, the_account_s = links.sign(call.reference, "terminal"), links.sign_account("default")
+    mine, the_account_s = callback_urls.sign(call.reference, "terminal"), callback_urls.sign_account("default")
     before = everything(call)
 
     to_account = calls.client.post(reverse("exotel_ccm:account-callback", args=[mine]), body_of(), content_type=JSON)
@@ -176,7 +176,7 @@ def test_what_is_told_is_kept_raw_and_changes_nothing(calls: Calls, receivers: C
     response = tell(calls)
 
     [event] = heard()
-    assert (response.status_code, response.json()) == (200, {"status": "kept"})
+    assert (response.status_code, response.json()) == (200, {"status": "stored"})
     assert (event.kind, event.account, event.reference, event.call) == (EventKind.CALLBACK, "default", None, None)
     assert (event.event, event.reason, raw_of(event)) == ("terminal", EventReason.UNVERIFIED, body_of())
     assert event.facts["call_sid"] == SID
@@ -259,8 +259,8 @@ def test_without_a_usable_sid_there_is_nothing_to_ask_about(sid: Any, calls: Cal
     assert not UnverifiedCall.objects.exists()
 
 
-@pytest.mark.parametrize(("size", "status"), [(LARGEST, 200), (LARGEST + 1, 413)])
-def test_a_body_is_taken_up_to_256_kilobytes(size: int, status: int, calls: Calls) -> None:
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)])
+def test_a_body_is_read_up_to_64_kilobytes(size: int, status: int, calls: Calls) -> None:
     assert tell(calls, body_of().ljust(size)).status_code == status
     assert len(heard()) == int(status == 200)
 
@@ -404,7 +404,7 @@ def test_sixteen_news_of_one_call_at_once_are_one_hint(live_server: Any, real_ca
     assert UnverifiedCall.objects.get().call_sid == SID
 
 
-@pytest.mark.parametrize("failures", [1, TRIES - 1])
+@pytest.mark.parametrize("failures", [1, MAX_ATTEMPTS - 1])
 def test_a_failure_that_passes_is_not_seen_outside(failures: int, real_calls: Calls) -> None:
     with failing(OperationalError("database is locked"), failures):
         response = tell(real_calls)
@@ -422,7 +422,7 @@ def test_a_failure_that_lasts_is_answered_503(real_calls: Calls, caplog: pytest.
     assert "account 'default'" in caplog.text
 
 
-# Told again after we gave up.
+# Message again after we gave up.
 
 
 @pytest.mark.parametrize("gave_up", [True, False])

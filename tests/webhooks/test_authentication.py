@@ -13,7 +13,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 from django.urls import reverse
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.webhooks.views import CallbackView
@@ -32,9 +32,9 @@ class Unreadable(io.BytesIO):
 
 
 def forged_tokens() -> dict[str, str]:
-    token, other = (links.sign(uuid.uuid4(), "terminal") for _ in range(2))
+    token, other = (callback_urls.sign(uuid.uuid4(), "terminal") for _ in range(2))
     with time_machine.travel(datetime.datetime.now(datetime.UTC) - WEEK):
-        expired = links.sign(uuid.uuid4(), "terminal")
+        expired = callback_urls.sign(uuid.uuid4(), "terminal")
     reference, signed_at, signature = token.split(".")
     return {
         "not signed": reference,

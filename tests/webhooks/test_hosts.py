@@ -202,7 +202,7 @@ def test_a_host_of_another_kind(name: str, tmp_path: Path) -> None:
         "huge": 413,
         "get": 405,
         "account": 200,
-        "answer": {"status": "kept"},
+        "answer": {"status": "stored"},
         "state": "ended",
         "ended_at": "2026-02-11 11:30:51" if HOSTS[name].get("USE_TZ") is False else "2026-02-11 06:00:51+00:00",
         "kept": 3,

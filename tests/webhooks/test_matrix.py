@@ -12,7 +12,7 @@ import time_machine
 from django.test import Client
 from django.urls import clear_script_prefix, reverse
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.webhooks.conftest import SID, Calls, body_of
@@ -76,15 +76,15 @@ class Door:
     def token(self, kind: str) -> str:
         """Return a token of :data:`TOKENS`."""
         reference, now = self.call.reference, datetime.datetime.now(datetime.UTC)
-        token = links.sign(reference, "terminal")
+        token = callback_urls.sign(reference, "terminal")
         name, moment, signature = token.split(".")
         made: dict[str, Callable[[], str]] = {
             "none": str,
             "the bare reference": lambda: name,
             "a wrong signature": lambda: f"{name}.{moment}.{signature[::-1]}",
-            "an account's": lambda: links.sign_account("default"),
-            "another call's": lambda: links.sign(self.other.reference, "terminal"),
-            "the other event's": lambda: links.sign(reference, "answered"),
+            "an account's": lambda: callback_urls.sign_account("default"),
+            "another call's": lambda: callback_urls.sign(self.other.reference, "terminal"),
+            "the other event's": lambda: callback_urls.sign(reference, "answered"),
             "almost seven days old": lambda: self._signed_at(now - WEEK + datetime.timedelta(hours=1)),
             "expired": lambda: self._signed_at(now - WEEK - datetime.timedelta(seconds=1)),
             "signed with a fallback key": lambda: self._signed_with_the_old_key([OLD_KEY]),
@@ -94,11 +94,11 @@ class Door:
 
     def _signed_at(self, moment: datetime.datetime) -> str:
         with time_machine.travel(moment):
-            return links.sign(self.call.reference, "terminal")
+            return callback_urls.sign(self.call.reference, "terminal")
 
     def _signed_with_the_old_key(self, fallbacks: list[str]) -> str:
         self.settings.SECRET_KEY = OLD_KEY
-        token = links.sign(self.call.reference, "terminal")
+        token = callback_urls.sign(self.call.reference, "terminal")
         self.settings.SECRET_KEY, self.settings.SECRET_KEY_FALLBACKS = NEW_KEY, fallbacks
         return token
 
@@ -148,7 +148,7 @@ def test_who_is_let_in(kind: str, host: str, door: Door, settings: Any, django_a
         with django_assert_num_queries(0):
             assert client.post(path, body_of(), content_type=JSON).status_code == status
     else:
-        assert client.post(path, body_of(), content_type=JSON).json() == {"status": "kept"}
+        assert client.post(path, body_of(), content_type=JSON).json() == {"status": "stored"}
     assert len(door.kept()) == int(status == 200)
     assert door.state() == (state, State.ACTIVE)
 

@@ -13,7 +13,7 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, State
 from django_exotel_ccm.models import Announcement, CallEvent
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.services.committing import TRIES, NotCommitted
+from django_exotel_ccm.services.transactions import MAX_ATTEMPTS, NotCommitted
 from tests.webhooks.conftest import Calls, body_of
 
 LAST_STATEMENT = "exotel_ccm_announcement"
@@ -61,7 +61,7 @@ def heard(receivers: Callable[..., None]) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("drops", range(1, TRIES))
+@pytest.mark.parametrize("drops", range(1, MAX_ATTEMPTS))
 def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls, heard: list[str]) -> None:
     call = real_calls.accepted()
 
@@ -72,7 +72,7 @@ def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls
     assert real_calls.reread(call).state == State.ENDED
     assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 1
     # What a receiver does outside the database happens again. It is not asked a last time: it may be the cause.
-    asked_last = drops + 1 == TRIES
+    asked_last = drops + 1 == MAX_ATTEMPTS
     assert len(heard) == drops + (not asked_last)
     assert Announcement.objects.get(key="ended").state == ("pending" if asked_last else "done")
 
@@ -80,9 +80,9 @@ def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls
 def test_what_is_dropped_every_time_is_asked_for_again(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     call = real_calls.accepted()
 
-    with dropped(TRIES) as seen:
+    with dropped(MAX_ATTEMPTS) as seen:
         response = real_calls.deliver(call, body_of())
-    assert (response.status_code, len(seen)) == (503, TRIES)
+    assert (response.status_code, len(seen)) == (503, MAX_ATTEMPTS)
     assert real_calls.reread(call).state == State.ACTIVE
     assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()
     assert str(call.reference) in caplog.text
@@ -99,7 +99,7 @@ def test_the_service_says_that_nothing_was_kept(real_calls: Calls) -> None:
     Announcement.objects.all().delete()
     type(call).objects.filter(pk=call.pk).update(facts={}, state=State.REQUESTED)
 
-    with dropped(TRIES), pytest.raises(NotCommitted):
+    with dropped(MAX_ATTEMPTS), pytest.raises(NotCommitted):
         record_event(event)
 
     assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()
@@ -109,10 +109,10 @@ def test_the_service_says_that_nothing_was_kept(real_calls: Calls) -> None:
 def test_a_failure_that_passes_is_not_seen_outside(error: Exception, real_calls: Calls) -> None:
     call = real_calls.accepted()
 
-    with failing(error, TRIES - 1) as failures:
+    with failing(error, MAX_ATTEMPTS - 1) as failures:
         response = real_calls.deliver(call, body_of())
 
-    assert (response.status_code, len(failures)) == (200, TRIES - 1)
+    assert (response.status_code, len(failures)) == (200, MAX_ATTEMPTS - 1)
     assert real_calls.reread(call).state == State.ENDED
 
 

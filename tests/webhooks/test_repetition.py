@@ -15,9 +15,8 @@ import requests
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, EventReason, State
-from django_exotel_ccm.lifecycle import Projection, join_all
+from django_exotel_ccm.lifecycle import Projection, join_events
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.tracking import told_by
 from tests.exotel.samples import V2_CALLBACK
 from tests.webhooks.conftest import SID, Calls, body_of, url_of
 
@@ -131,7 +130,7 @@ def test_different_news_of_one_call_at_once_all_count(live_server: Any, real_cal
     assert len(callbacks()) == 8
     assert (record.state, record.outcome, record.talk_time) == (State.ENDED, "completed", 42)
     assert len(record.facts["recordings"]) == 6
-    assert record.facts == join_all([told_by(event) for event in record.events.all()])[0]
+    assert record.facts == join_events([event.as_message() for event in record.events.all()])[0]
 
 
 def test_two_calls_told_the_same_sid_at_once(live_server: Any, real_calls: Calls) -> None:
@@ -168,7 +167,7 @@ def test_the_sid_of_the_answer_wins_whatever_the_order(order: tuple[str, ...], c
     assert record.answered_at is not None
     reasons = {event.facts["call_sid"]: event.reason for event in callbacks()}
     assert reasons == {SID: "", OTHER: EventReason.ANOTHER_CALL}
-    assert record.facts == join_all([told_by(event) for event in record.events.all()])[0]
+    assert record.facts == join_events([event.as_message() for event in record.events.all()])[0]
 
 
 def test_without_an_answer_the_first_told_sid_stays(calls: Calls) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent
-from django_exotel_ccm.webhooks.views import LARGEST
+from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
 from tests.webhooks.conftest import Calls, body_of, raw_of, url_of
 
 BODY = body_of()
@@ -118,7 +118,7 @@ def test_a_length_that_is_no_number_is_refused(number: str, send: Send, real_cal
     assert (status, kept()) == (411, [])
 
 
-@pytest.mark.parametrize("number", [LARGEST + 1, "9" * 19, "9" * 5000, "0" * 40 + "999999"])
+@pytest.mark.parametrize("number", [MAX_BODY_BYTES + 1, "9" * 19, "9" * 5000, "0" * 40 + "999999"])
 def test_a_length_that_is_too_large_is_refused_before_the_body_has_come(
     number: object, send: Send, real_calls: Calls
 ) -> None:
@@ -128,14 +128,14 @@ def test_a_length_that_is_too_large_is_refused_before_the_body_has_come(
 
 
 def test_a_body_that_is_too_large_is_refused(send: Send, real_calls: Calls) -> None:
-    body = BODY.ljust(LARGEST + 1)
+    body = BODY.ljust(MAX_BODY_BYTES + 1)
 
     assert send(url_of(real_calls.accepted()), body, JSON, length(len(body))) == 413
     assert not kept()
 
 
 def test_the_largest_body_is_kept_to_the_byte(send: Send, real_calls: Calls) -> None:
-    body = BODY.ljust(LARGEST)
+    body = BODY.ljust(MAX_BODY_BYTES)
 
     assert send(url_of(real_calls.accepted()), body, JSON, f"Content-Length: 000{len(body)}") == 200
     assert [raw_of(event) for event in kept()] == [body]
@@ -150,7 +150,7 @@ def test_a_body_in_chunks_is_asked_for_with_its_length(send: Send, real_calls: C
 
 
 def test_the_largest_and_emptiest_of_a_forged_url_are_refused_alike(send: Send, real_calls: Calls) -> None:
-    for body in (b"", BODY, b"x" * 2 * LARGEST):
+    for body in (b"", BODY, b"x" * 2 * MAX_BODY_BYTES):
         assert send("/exotel/callbacks/forged.1.x/", body, JSON, length(len(body))) == 403
     assert not kept()
 

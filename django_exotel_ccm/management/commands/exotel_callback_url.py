@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_exotel_ccm import accounts
-from django_exotel_ccm.services.addresses import account_callback_url
+from django_exotel_ccm.callback_urls import account_callback_url
 
 
 class Command(BaseCommand):

@@ -18,7 +18,6 @@ from django_exotel_ccm.lifecycle import PHASES, Registers
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.announcements.deliveries import EarlierPending, new_delivery, update_status
 from django_exotel_ccm.services.announcements.receivers import Dispatcher
-from django_exotel_ccm.services.committing import is_last_try
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -28,7 +27,7 @@ SLOW_SECONDS = 1.0
 _ACCEPTED, _REFUSED, _ENDED = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
 
 
-def announce(
+def announce(  # noqa: PLR0913 - what the announcements depend on
     call: CallRecord,
     event: CallEvent | None,
     *,
@@ -36,18 +35,19 @@ def announce(
     changed: list[str],
     using: str,
     rebuilt: bool = False,
+    deliver: bool = True,
 ) -> None:
     """Send the signals for what changed in ``call.facts`` since ``before``, and store an announcement for each.
 
     Runs inside the transaction that changes the call, after the call was locked and saved. ``event`` is the event that
-    caused the change, None in a replay; ``changed`` names the changed columns. If the call was ``rebuilt`` from its
-    events, or if its events name several SIDs, what was announced earlier is looked up and not announced again.
+    caused the change, None in a replay; ``changed`` names the changed columns. If the call is, or was earlier, rebuilt
+    from its events, what was announced before is looked up and not announced again.
 
-    Receivers are called here, unless a ``RUNNER`` is set or this is the last attempt to commit: in the last attempt a
-    receiver must not be able to spoil the transaction. Then a worker or ``exotel_reconcile`` calls them.
+    Receivers are called here, unless a ``RUNNER`` is set or ``deliver`` is False. Then a worker or ``exotel_reconcile``
+    calls them.
     """
     rows = list(_announcements(before, call.facts, changed))
-    if rows and (rebuilt or "strangers" in call.facts):
+    if rows and (rebuilt or call.was_rebuilt):
         sent = set(call.announcements.using(using).values_list("key", flat=True))
         rows = list(_not_sent(rows, sent, call.facts, changed))
     if not rows:
@@ -57,7 +57,7 @@ def announce(
     if not background.is_inline():
         _postpone(rows, timezone.now() + WORKER_GRACE)
         transaction.on_commit(partial(background.enqueue, "announce", call=call.pk), using=using, robust=True)
-    elif is_last_try():
+    elif not deliver:
         _postpone(rows, timezone.now())
     else:
         _deliver(rows, call, event, using)
@@ -97,14 +97,14 @@ def _row(signal: SignalName, key: str, changed: list[str] | None = None) -> Anno
 def _not_sent(rows: list[Announcement], sent: set[str], after: Registers, changed: list[str]) -> Iterator[Announcement]:
     """Yield the rows whose key was not sent before.
 
-    A call whose events name several SIDs may have been announced as ended too early. Its true end is an update.
+    A call that was rebuilt may have been announced as ended too early. Its true end is an update.
     """
     for row in rows:
         if row.key not in sent:
             if row.key == "answered" and "ended" in sent:
                 row.state = AnnouncementState.SUPERSEDED
             yield row
-        elif row.key == "ended" and "strangers" in after:
+        elif row.key == "ended":
             yield from (update for update in _update(after, changed) if update.key not in sent)
 
 

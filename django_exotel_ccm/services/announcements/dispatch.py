@@ -31,8 +31,7 @@ from django_exotel_ccm.services.announcements.deliveries import (
     update_status,
 )
 from django_exotel_ccm.services.announcements.receivers import Dispatcher, Receiver, record_failure
-from django_exotel_ccm.services.committing import commit
-from django_exotel_ccm.services.tracking import lock_first
+from django_exotel_ccm.services.transactions import run_durably
 
 
 class _Locked(Exception):
@@ -61,7 +60,7 @@ def deliver_pending(call_pk: int) -> Report:
             for delivery in _DeliveryRun(pk, using):
                 report.delivered += delivery["delivered"]
                 report.failed += not delivery["delivered"]
-    report.pending = commit(partial(_update_plan, call_pk, using), using=using)
+    report.pending = run_durably(partial(_update_plan, call_pk, using), using=using)
     return report
 
 
@@ -72,7 +71,7 @@ def retry_now(announcement_pk: int) -> int:
     :func:`deliver_pending`.
     """
     using = router.db_for_write(CallRecord)
-    return commit(partial(_retry_now, announcement_pk, using), using=using)
+    return run_durably(partial(_retry_now, announcement_pk, using), using=using)
 
 
 def _pending(call_pk: int, using: str) -> Iterator[int]:
@@ -113,14 +112,14 @@ class _DeliveryRun:
 
     def _next(self) -> Delivery | None:
         try:
-            return commit(self._deliver_next, using=self._using)
+            return run_durably(self._deliver_next, using=self._using)
         except DatabaseFailure as error:
             failed = self._current
             if failed is None:
                 raise
             if failed["delivered"]:  # the commit refused what the receiver wrote, or the database went away
                 record_failure(failed, error)
-            commit(partial(self._store_failure, failed), using=self._using)
+            run_durably(partial(self._store_failure, failed), using=self._using)
             return failed
 
     def _deliver_next(self) -> Delivery | None:
@@ -205,7 +204,7 @@ def _match(announcement: Announcement, receivers: dict[str, Receiver]) -> None:
 
 def _update_plan(call_pk: int, using: str) -> int:
     """Have the call looked at when the first of its pending announcements is due; return how many are pending."""
-    call = lock_first(CallRecord.objects.using(using).filter(pk=call_pk))
+    call = CallRecord.objects.using(using).filter(pk=call_pk).first_for_update()
     if call is None:  # deleted meanwhile
         return 0
     rows = Announcement.objects.using(using).filter(call=call_pk, next_try_at__isnull=False)
@@ -222,7 +221,7 @@ def _save_plan(call: CallRecord, moment: datetime.datetime | None, using: str) -
 
 def _retry_now(announcement_pk: int, using: str) -> int:
     call_pk = Announcement.objects.using(using).values_list("call", flat=True).get(pk=announcement_pk)
-    call = lock_first(CallRecord.objects.using(using).filter(pk=call_pk))
+    call = CallRecord.objects.using(using).filter(pk=call_pk).first_for_update()
     rows = Announcement.objects.using(using).filter(call=call_pk, pk__lte=announcement_pk)
     unfinished = Q(state__in=[AnnouncementState.PENDING, AnnouncementState.FAILED])
     now = timezone.now()

@@ -29,7 +29,7 @@ from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.models.announcement import Delivery
 from django_exotel_ccm.services.announcements.deliveries import schedule_retry
-from django_exotel_ccm.services.committing import NotCommitted
+from django_exotel_ccm.services.transactions import NotCommitted
 
 logger = logging.getLogger("django_exotel_ccm.services")
 

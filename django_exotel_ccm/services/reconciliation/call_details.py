@@ -74,7 +74,7 @@ def fetch_call_details(account: str, call_sid: str, *, share: float = 1) -> Call
         event.http_status, event.request_id, event.raw = error.http_status, error.request_id, error.raw
     else:
         AccountUsage.objects.reset_failures(account)
-        event.facts = answer.facts.as_json()
+        event.parsed = answer.facts
         event.http_status, event.request_id, event.raw = answer.http_status, answer.request_id, answer.raw
     event.received_at = timezone.now()
     return event

@@ -18,11 +18,12 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import EventReason, UnverifiedReason
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
-from django_exotel_ccm.services.committing import commit
+from django_exotel_ccm.models.call import CallRecordQuerySet
+from django_exotel_ccm.services.events import fingerprint_of, store
 from django_exotel_ccm.services.reconciliation.call_details import RateLimited, canonical_form, is_usable_sid
 from django_exotel_ccm.services.reconciliation.external_records import build_external_record, possible_own_calls
 from django_exotel_ccm.services.scheduling import AFTER_THE_END, BACK_OFF, CLAIM, GIVE_UP, check_by
-from django_exotel_ccm.services.tracking import keep, lock_first
+from django_exotel_ccm.services.transactions import run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -48,12 +49,12 @@ def record_account_event(event: CallEvent, *, canonical: bytes | None = None) ->
     origin = json.dumps([event.kind, event.authentication, event.account]).encode()
     event.fingerprint = hashlib.sha256(origin + (bytes(event.raw) if canonical is None else canonical)).hexdigest()
     event.reason = event.reason or EventReason.UNVERIFIED
-    return commit(partial(_store, event, using), using=using)
+    return run_durably(partial(_store, event, using), using=using)
 
 
 def _store(event: CallEvent, using: str) -> CallEvent:
     sid = event.facts.get("call_sid") or ""
-    call = lock_first(_calls_with(event.account, sid, using))
+    call = _calls_with(event.account, sid, using).first_for_update()
     known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
     if known is not None:
         return known
@@ -75,7 +76,7 @@ def _store(event: CallEvent, using: str) -> CallEvent:
     return event
 
 
-def _calls_with(account: str, sid: str, using: str) -> QuerySet[CallRecord]:
+def _calls_with(account: str, sid: str, using: str) -> CallRecordQuerySet:
     return CallRecord.objects.using(using).filter(account=account, call_sid=sid)
 
 
@@ -121,7 +122,7 @@ def claim(unverified: UnverifiedCall) -> bool:
     due = UnverifiedCall.objects.using(router.db_for_write(UnverifiedCall)).filter(
         pk=unverified.pk, next_check_at=unverified.next_check_at
     )
-    return bool(commit(lambda: due.update(next_check_at=timezone.now() + CLAIM), using=due.db))
+    return bool(run_durably(lambda: due.update(next_check_at=timezone.now() + CLAIM), using=due.db))
 
 
 def verify(unverified: UnverifiedCall, fetch: FetchDetails) -> bool:
@@ -135,7 +136,7 @@ def verify(unverified: UnverifiedCall, fetch: FetchDetails) -> bool:
     if unverified.account not in accounts.aliases():
         _give_up(unverified, UnverifiedReason.NO_ACCOUNT, using)
         return False
-    if commit(partial(_link, unverified, using), using=using):
+    if run_durably(partial(_link, unverified, using), using=using):
         return False
     try:
         details = fetch(unverified.account, unverified.call_sid)
@@ -145,7 +146,7 @@ def verify(unverified: UnverifiedCall, fetch: FetchDetails) -> bool:
     facts = CallFacts.from_json(details.facts)
     if facts.call_sid == unverified.call_sid:
         record = build_external_record(unverified, facts)
-        return commit(partial(_store_details, unverified, record, details, using), using=using)
+        return run_durably(partial(_store_details, unverified, record, details, using), using=using)
     if details.code in NOT_FOUND_CODES:
         _give_up(unverified, UnverifiedReason.NOT_FOUND, using, checks=unverified.checks + 1)
     else:
@@ -155,7 +156,7 @@ def verify(unverified: UnverifiedCall, fetch: FetchDetails) -> bool:
 
 def _link(unverified: UnverifiedCall, using: str) -> bool:
     """Return True if the call is in the records meanwhile: it is then checked as one of those."""
-    call = lock_first(_calls_with(unverified.account, unverified.call_sid, using))
+    call = _calls_with(unverified.account, unverified.call_sid, using).first_for_update()
     if call is None:
         return False
     check_by(call, timezone.now(), using)
@@ -180,7 +181,8 @@ def _store_details(unverified: UnverifiedCall, record: CallRecord, details: Call
         record.save(using=using, force_insert=True)
     call = known or record
     details.reference = call.reference
-    keep(details, canonical_form(details), "", using)
+    details.fingerprint = fingerprint_of(details, canonical_form(details))
+    store(details, "", using)
     _update(unverified, using, call=call, next_check_at=None, gave_up_at=None, code="")
     return known is None
 

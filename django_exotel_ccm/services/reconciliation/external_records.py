@@ -15,7 +15,7 @@ from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import Agent, CallRecord, UnverifiedCall
 from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.services.drafting import label_of, link_ticket
+from django_exotel_ccm.services.drafts import label_of, link_ticket
 from django_exotel_ccm.services.scheduling import NEVER_CONFIRMED
 
 logger = logging.getLogger("django_exotel_ccm.services")

@@ -22,7 +22,7 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
-from django_exotel_ccm.services.committing import commit, renew
+from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.call_details import (
     RateLimited,
@@ -31,7 +31,7 @@ from django_exotel_ccm.services.reconciliation.call_details import (
     is_usable_sid,
 )
 from django_exotel_ccm.services.scheduling import CLAIM, postpone, schedule_next
-from django_exotel_ccm.services.tracking import record_event
+from django_exotel_ccm.services.transactions import reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -120,7 +120,7 @@ def reconcile_forever(
             done(reconcile(stopped=stop.is_set, progress=progress))
         except Exception:
             logger.exception("A pass of exotel_reconcile failed; the next one is in %.0f s.", every)
-            renew(router.db_for_write(CallRecord))
+            reset_connection(router.db_for_write(CallRecord))
         stop.wait(every)
 
 
@@ -202,7 +202,7 @@ class _Pass:
         unchanged = CallRecord.objects.using(self._using).filter(pk=call.pk, **seen)
         claimed = {name: getattr(call, name) for name in seen}
         # Durably, because MariaDB can choose a single statement as the victim of a deadlock too.
-        return bool(commit(partial(unchanged.update, **claimed), using=self._using))
+        return bool(run_durably(partial(unchanged.update, **claimed), using=self._using))
 
     def _check(self, call: CallRecord, *, details: bool, announcements: bool) -> None:
         self.report.calls += 1

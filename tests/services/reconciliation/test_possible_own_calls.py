@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, State, UnverifiedReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
-from django_exotel_ccm.services import committing
+from django_exotel_ccm.services import transactions
 from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.call_details import RateLimited
 from django_exotel_ccm.services.reconciliation.external_calls import claim, verify
@@ -253,7 +253,7 @@ def test_other_call_with_the_sid_takes_the_answer(unverified: UnverifiedCall, mo
         return []
 
     monkeypatch.setattr(external_calls, "possible_own_calls", find_none)
-    monkeypatch.setattr(committing, "renew", lambda using: insert())  # between the two attempts
+    monkeypatch.setattr(transactions, "reset_connection", lambda using: insert())  # between the two attempts
 
     assert verify_due(FakeDetails(**ENDED)) == [False]
 
@@ -267,7 +267,7 @@ def test_lost_transaction_is_repeated(
     failure: str, unverified: UnverifiedCall, receivers: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the two attempts another call gets the primary key that the first attempt had on SQLite."""
-    monkeypatch.setattr(committing, "renew", lambda using: own_call(account="sales"))
+    monkeypatch.setattr(transactions, "reset_connection", lambda using: own_call(account="sales"))
     ended: list[str] = []
     receivers(signals.call_ended, lambda call, **kwargs: ended.append(call.call_sid))
     left = ["fail"] * (2 if failure == "dropped twice" else 1)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm import links
+from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import Moment
@@ -46,7 +46,7 @@ def report(sid: str = SID, account: str = "default", **facts: Any) -> Unverified
 def post_report(sid: str, event: str = "terminal", **details: Any) -> None:
     """POST a report of a call to the default account's own URL."""
     body = {"event_details": {"event_type": event}, "call_details": {"call_sid": sid, **details}}
-    url = reverse("exotel_ccm:account-callback", args=[links.sign_account("default")])
+    url = reverse("exotel_ccm:account-callback", args=[callback_urls.sign_account("default")])
     assert Client().post(url, json.dumps(body), content_type="application/json").status_code == 200
 
 

@@ -1,0 +1,208 @@
+"""``record_event``: the one way by which an event changes a call."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import router
+from django.utils import timezone
+
+from django_exotel_ccm import lifecycle
+from django_exotel_ccm.choices import EventKind, EventReason
+from django_exotel_ccm.lifecycle import Registers
+from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.services.announcements.announce import announce
+from django_exotel_ccm.services.scheduling import reschedule
+from django_exotel_ccm.services.transactions import run_durably
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+NOT_JOINED = frozenset({EventReason.UNKNOWN_CALL, EventReason.UNVERIFIED})
+PLANNED = ("details_check_at", "announce_at", "next_check_at", "checks", "gave_up_at")
+QUOTA = 1_000
+"""How many events of one call are stored whatever they say; beyond, only those that change a fact."""
+
+
+def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
+    """Store ``event`` (unsaved), apply it to the call that its ``reference`` names, and return it.
+
+    ``canonical`` is the parsed body in canonical form: when the same message comes twice, the first event is returned.
+    An event that names no known call, or another call's sid, is stored with the reason and changes nothing. In a flood
+    (see :data:`QUOTA`) an event is counted on its call instead of stored, and returned without a primary key. When this
+    returns, the transaction is committed. Raises a ``DatabaseError`` when it could not be, ``RuntimeError`` inside
+    another transaction.
+    """
+    using = router.db_for_write(CallRecord)
+    event.fingerprint = fingerprint_of(event, bytes(event.raw) if canonical is None else canonical)
+    attempt = partial(store, event, event.reason, using)
+    # On the last attempt no receiver runs, because a receiver may be what breaks the transaction.
+    return run_durably(attempt, using=using, last_attempt=partial(attempt, deliver=False))
+
+
+def fingerprint_of(event: CallEvent, canonical: bytes) -> str:
+    """Return what makes two events the same message: where they came from, and their body in canonical form."""
+    origin = (event.kind, event.reference, event.url_event, event.event, event.http_status, event.tries)
+    return hashlib.sha256("|".join(map(str, origin)).encode() + b"|" + canonical).hexdigest()
+
+
+def store(event: CallEvent, unreadable: str, using: str, *, deliver: bool = True) -> CallEvent:
+    """Do the work of :func:`record_event` inside the caller's transaction.
+
+    ``unreadable`` is the reason why the body cannot be read, or "". Without ``deliver`` the receivers are left to
+    ``exotel_reconcile``.
+    """
+    call = lock(event.reference, using)
+    known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
+    if known is not None:
+        return known
+    event.pk, event.call, event.reason = None, call, unreadable
+    if call is None:
+        event.reason = EventReason.UNKNOWN_CALL
+        event.save(using=using, force_insert=True)
+        return event
+    if call.erased_at is not None:
+        event.redact()
+    facts = _joined(call, event, using)
+    if event.kind == EventKind.CALLBACK and _is_over_quota(call, changes=facts != call.facts):
+        _count(call, using)
+        return event
+    event.save(using=using, force_insert=True)
+    call.events_stored += 1
+    if facts is None:
+        rebuild(call, event, using, deliver=deliver)
+    else:
+        _apply(call, event, facts, using, deliver=deliver)
+    return event
+
+
+def lock(reference: UUID | None, using: str) -> CallRecord | None:
+    """Return the call, locked for this transaction before anything is read."""
+    return CallRecord.objects.using(using).filter(reference=reference).first_for_update() if reference else None
+
+
+def _joined(call: CallRecord, event: CallEvent, using: str) -> Registers | None:
+    """Return the facts of the call after ``event``; None when all its events must be joined anew.
+
+    Sets the event's reason when it names another call.
+    """
+    message = event.as_message()
+    known: Registers = call.facts
+    sid = message.facts.call_sid
+    if sid and sid != call.call_sid:
+        if not lifecycle.names_sooner(message, known):
+            event.reason = EventReason.ANOTHER_CALL
+            return known
+        if CallRecord.objects.using(using).filter(account=call.account, call_sid=sid).exists():
+            event.reason = EventReason.ANOTHER_CALL
+            if event.kind != EventKind.ANSWER:
+                return known
+            logger.error("Exotel accepted call %s under sid %s, which another call has.", call.reference, sid)
+            return None
+        if call.call_sid:
+            return None
+    return lifecycle.join(known, lifecycle.to_registers(message))
+
+
+def _is_over_quota(call: CallRecord, *, changes: bool) -> bool:
+    return call.is_flooded or (call.events_stored >= QUOTA and not changes)
+
+
+def _count(call: CallRecord, using: str) -> None:
+    """Count an event that is not stored, and let Call Details decide once no event is stored any more."""
+    call.events_not_stored += 1
+    reschedule(call, moved=False)
+    call.save(using=using, update_fields=["events_not_stored", *PLANNED])
+
+
+def _apply(
+    call: CallRecord,
+    event: CallEvent | None,
+    facts: Registers,
+    using: str,
+    *,
+    rebuilt: bool = False,
+    deliver: bool = True,
+) -> list[str]:
+    """Give the call its new facts, save what changed and announce it; return the names of the changed columns."""
+    before = call.facts
+    changed = call.apply_projection(lifecycle.project(facts))
+    call.facts = facts
+    if facts == before and not changed:
+        call.save(using=using, update_fields=["events_stored", "was_rebuilt"])
+        return []
+    call.updated_at = timezone.now()
+    reschedule(call, moved=not {"state", "call_sid"}.isdisjoint(changed))
+    columns = [*changed, "facts", "events_stored", "was_rebuilt", *PLANNED, "updated_at"]
+    call.save(using=using, update_fields=columns)
+    announce(call, event, before=before, changed=changed, using=using, rebuilt=rebuilt, deliver=deliver)
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the ledger says of a call: its events, their joined facts, and the fingerprints of other calls' events."""
+
+    call: CallRecord
+    events: list[CallEvent]
+    facts: Registers
+    foreign: set[str]
+
+    def reasons(self) -> Iterator[tuple[CallEvent, str]]:
+        """Yield each event that must get another reason, and that reason."""
+        for event in self.events:
+            reason = EventReason.ANOTHER_CALL if event.fingerprint in self.foreign else ""
+            if event.reason != reason and event.is_readable:
+                yield event, reason
+
+
+def rebuild(call: CallRecord, event: CallEvent | None, using: str, *, deliver: bool = True) -> list[str]:
+    """Join all events of a locked call anew, and return the names of the changed columns.
+
+    ``event`` is the event that made this necessary, for the announcements; None in a replay.
+    """
+    [replayed] = replay_facts([call], using)
+    for one, reason in replayed.reasons():
+        CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
+        if event is not None and one.pk == event.pk:
+            event.reason = reason
+    # Facts can go back here, so later announcements are compared with the earlier ones.
+    call.was_rebuilt = True
+    return _apply(call, event, replayed.facts, using, rebuilt=True, deliver=deliver)
+
+
+def replay_facts(calls: Sequence[CallRecord], using: str, *, unlinked: Iterable[CallEvent] = ()) -> Iterator[Replayed]:
+    """Yield what the ledger says of each of the calls, with two statements for all of them.
+
+    ``unlinked`` are events that belong to them and have their call set, but are not saved so.
+    """
+    ledger: dict[Any, list[CallEvent]] = defaultdict(list)
+    linked = CallEvent.objects.using(using).filter(call__in=[call.pk for call in calls])
+    # The facts have what the bodies say, and bodies can be large.
+    for event in [*linked.exclude(reason__in=NOT_JOINED).defer("raw").order_by("pk"), *unlinked]:
+        ledger[event.call_id].append(event)
+    owners = _owners(calls, ledger, using)
+    for call in calls:
+        events = ledger[call.pk]
+        taken = {sid for sid in _named(events) if owners.get((call.account, sid), call.pk) != call.pk}
+        yield Replayed(call, events, *lifecycle.join_events(map(CallEvent.as_message, events), taken=taken))
+
+
+def _owners(
+    calls: Sequence[CallRecord], ledger: Mapping[Any, list[CallEvent]], using: str
+) -> dict[tuple[str, str | None], Any]:
+    """Return (account, sid) to key of the calls that have a sid which an event of another call names."""
+    foreign = {sid for call in calls for sid in _named(ledger[call.pk]) if sid != call.call_sid}
+    accounts = {call.account for call in calls}
+    others = CallRecord.objects.using(using).filter(account__in=accounts, call_sid__in=foreign)
+    return {(account, sid): key for account, sid, key in others.values_list("account", "call_sid", "pk")}
+
+
+def _named(events: Iterable[CallEvent]) -> set[str]:
+    return {sid for event in events if (sid := event.parsed.call_sid)}
