@@ -35,7 +35,10 @@ class Visit:
             0,
         )
         while len(body) < length:
-            body += self.sock.recv(65536)
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                return b""
+            body += chunk
         self.server.requests.append(head + b"\r\n\r\n" + body)
         return head + b"\r\n\r\n" + body
 
