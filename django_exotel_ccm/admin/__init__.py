@@ -7,8 +7,8 @@ from django_exotel_ccm.admin.agents import AgentAdmin, ExoPhoneAdmin
 from django_exotel_ccm.admin.announcements import AnnouncementAdmin
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
+from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
-from django_exotel_ccm.admin.ledger import CallEventAdmin
 from django_exotel_ccm.admin.recordings import ListeningAdmin
 
 __all__ = [

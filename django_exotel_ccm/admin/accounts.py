@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from django_exotel_ccm.admin.history import HistoryAdmin
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.models import AccountUsage
 
 
 @admin.register(AccountUsage)
-class AccountUsageAdmin(HistoryAdmin):
+class AccountUsageAdmin(ReadOnlyAdmin):
     """One row per account."""
 
     readonly_fields = [

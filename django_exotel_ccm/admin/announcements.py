@@ -17,8 +17,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import HistoryAdmin, masked, seen, verbatim
+from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked, seen, verbatim
 from django_exotel_ccm.choices import AnnouncementState, Permission
 from django_exotel_ccm.models import Announcement
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
@@ -51,7 +51,7 @@ class TriedAgainFilter(admin.SimpleListFilter):
 
 
 @admin.register(Announcement)
-class AnnouncementAdmin(HistoryAdmin):
+class AnnouncementAdmin(ReadOnlyAdmin):
     """Announcements, the newest first."""
 
     list_filter = ["state", TriedAgainFilter, "signal"]
@@ -108,7 +108,7 @@ class AnnouncementAdmin(HistoryAdmin):
             "tried": [(one, _failures_seen(request, one)) for one in chosen if one.state not in OVER],
             "left_out": [one for one in chosen if one.state in OVER],
         }
-        return AdminDoor(self.admin_site).render(request, "try_now.html", context)
+        return AdminAdapter(self.admin_site).render(request, "try_now.html", context)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Offer "Try now" for an announcement that is not delivered to everybody."""

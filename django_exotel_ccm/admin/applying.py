@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from django_exotel_ccm.admin.door import AdminDoor
+from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import COUNTED
 from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
@@ -69,7 +69,7 @@ class ApplyAgainMixin(_Base):
             "rows": _prospects(chosen),
             "left_out": list(_left_out(queryset)),
         }
-        return AdminDoor(self.admin_site).render(request, "apply_again.html", context)
+        return AdminAdapter(self.admin_site).render(request, "apply_again.html", context)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Offer the button for an event that can be applied again."""

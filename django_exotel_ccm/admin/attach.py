@@ -18,16 +18,16 @@ from django.db.models import Model
 from django.urls import get_resolver
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import add_adapter_finder
+from django_exotel_ccm.admin.adapter import find_admin_adapter
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
-from django_exotel_ccm.admin.door import find_admin_door
-from django_exotel_ccm.doors import add_finder
 
 _one_at_a_time = threading.Lock()
 
 
 def install() -> None:
     """Attach now, when a site's URLs are built, and at each request: models may be registered late."""
-    add_finder(find_admin_door)
+    add_adapter_finder(find_admin_adapter)
     checks.register(check_attached)
     attach_all()
     request_started.connect(attach_all, dispatch_uid="django_exotel_ccm.attach")

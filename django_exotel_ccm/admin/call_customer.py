@@ -22,13 +22,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.admin.door import AdminDoor
+from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
+from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import LONGEST_QUERY, MOST, query_of
+from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
-from django_exotel_ccm.wording import describe
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
@@ -85,10 +85,10 @@ class CallCustomerMixin(_Base):
     @admin.action(description=gettext_lazy("Call customer"), permissions=["call_customer"])
     def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Send one chosen ticket on to be called, several to the page that goes through them. Dials nothing."""
-        keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MOST + 1]]
+        keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MAX_TICKETS + 1]]
         query = self._query(keys, request)
-        if len(keys) > MOST or len(query) > LONGEST_QUERY:
-            most = max(1, min(MOST, len(keys) * LONGEST_QUERY // len(query) // 10 * 10))
+        if len(keys) > MAX_TICKETS or len(query) > MAX_QUERY_LENGTH:
+            most = max(1, min(MAX_TICKETS, len(keys) * MAX_QUERY_LENGTH // len(query) // 10 * 10))
             text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": most}
             self.message_user(request, text, messages.WARNING)
             return None
@@ -139,7 +139,7 @@ class CallCustomerMixin(_Base):
         return response
 
     def _on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
-        door = AdminDoor(self.admin_site)
+        adapter = AdminAdapter(self.admin_site)
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
         if may_call and self.get_ticket_type().allows(request.user, ticket):
@@ -154,13 +154,13 @@ class CallCustomerMixin(_Base):
             }
         if Permission.VIEW_CALL.granted_to(request.user):
             calls = list(CallRecord.objects.about(ticket).newest_first()[:LISTED])
-            recordings = players(request, door, calls)
+            recordings = players(request, adapter, calls)
             shown["plays"] = bool(recordings)
             shown["calls"] = [
                 {
                     "call": call,
-                    "said": describe(call, request.user),
-                    "url": door.call_url(request, call),
+                    "said": describe_call(call, request.user),
+                    "url": adapter.call_url(request, call),
                     "recording": recordings.get(call.pk, ""),
                 }
                 for call in calls
@@ -176,7 +176,7 @@ class CallCustomerMixin(_Base):
         return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": ["exotel_ccm/call_customer.css"]})
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
-        return query_of(AdminDoor(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
+        return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
 
 
 def _seen_by(request: HttpRequest, key: str) -> str:

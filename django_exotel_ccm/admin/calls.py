@@ -17,23 +17,23 @@ from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
-from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import HistoryAdmin, HistoryInline
+from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import AccountFilter
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
+from django_exotel_ccm.descriptions import describe_call, describe_outcome, reconciler_missing_message
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import parse_number, visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
-from django_exotel_ccm.wording import describe, neglected, outcome
 
 SEARCHED = 500
 """How many of the newest calls that match a search are looked through for those that the user may see."""
 LONGEST_SEARCH = 100  # characters: each word is another condition
 
 
-class EventInline(HistoryInline):
+class EventInline(ReadOnlyInline):
     """Everything we were told about the call."""
 
     model = CallEvent
@@ -43,7 +43,7 @@ class EventInline(HistoryInline):
     heavy = ["raw", "facts"]
 
 
-class AnnouncementInline(HistoryInline):
+class AnnouncementInline(ReadOnlyInline):
     """Whom the host was told through."""
 
     model = Announcement
@@ -71,7 +71,7 @@ class NeverConfirmedFilter(admin.SimpleListFilter):
 
 
 @admin.register(CallRecord)
-class CallRecordAdmin(HistoryAdmin):
+class CallRecordAdmin(ReadOnlyAdmin):
     """Calls, the newest first."""
 
     list_filter = ["state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
@@ -98,7 +98,7 @@ class CallRecordAdmin(HistoryAdmin):
 
     def _warn_of_neglect(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
-            self.message_user(request, neglected(), messages.WARNING)
+            self.message_user(request, reconciler_missing_message(), messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once whose tickets this user may see."""
@@ -118,13 +118,13 @@ class CallRecordAdmin(HistoryAdmin):
         if Permission.VIEW_ALL_CALLS.granted_to(request.user):
             return queryset.filter(anything), False
         newest = queryset.filter(anything).order_by("-pk").only("ticket_content_type_id", "ticket_object_id")
-        visible = AdminDoor(self.admin_site).sees(request, newest[:SEARCHED])
+        visible = AdminAdapter(self.admin_site).visible_calls(request, newest[:SEARCHED])
         return queryset.filter(everywhere | Q(pk__in=visible)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Tell the call in the order a reader asks."""
         opening = [
-            self._column(request, "summary", _("what is known"), describe),
+            self._column(request, "summary", _("what is known"), describe_call),
             self._ticket(request, link=True),
             "agent_label",
             self._customer(request),
@@ -150,7 +150,7 @@ class CallRecordAdmin(HistoryAdmin):
     # Who may see what: a ticket's name and number are for those who may see the ticket on this site.
 
     def _look_at(self, request: HttpRequest, calls: list[CallRecord]) -> None:
-        seen = AdminDoor(self.admin_site).sees(request, calls)
+        seen = AdminAdapter(self.admin_site).visible_calls(request, calls)
         for call in calls:
             call.seen_by_reader = call.pk in seen  # type: ignore[attr-defined]
 
@@ -176,20 +176,20 @@ class CallRecordAdmin(HistoryAdmin):
 
     def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
         """Return the column with the ticket's name, linked to its page."""
-        door = AdminDoor(self.admin_site)
+        adapter = AdminAdapter(self.admin_site)
 
         def name(call: CallRecord, user: Any) -> str:
             if user is None:
                 return str(_("not yours to see"))
-            label, url = visible_to(call.ticket_label, user), door.ticket_url_of(call) if link else ""
+            label, url = visible_to(call.ticket_label, user), adapter.ticket_url_of(call) if link else ""
             return format_html('<a href="{}">{}</a>', url, label or "-") if url else label
 
         return self._column(request, "ticket_name", _("ticket"), name)
 
     def _recording(self, request: HttpRequest) -> Callable[[Any], str]:
-        door = AdminDoor(self.admin_site)
+        adapter = AdminAdapter(self.admin_site)
         return self._column(
-            request, "recording", _("recording"), lambda call, user: player(door, call) if user is not None else ""
+            request, "recording", _("recording"), lambda call, user: player(adapter, call) if user is not None else ""
         )
 
     @admin.display(description=_("ended"))
@@ -204,13 +204,13 @@ class CallRecordAdmin(HistoryAdmin):
     def how_it_goes(self, call: CallRecord) -> str:
         """The outcome in words, or how far the call has come."""
         if call.state == State.ENDED:
-            return outcome(call)
+            return describe_outcome(call)
         return str(_("never confirmed")) if call.gave_up_at is not None else call.get_state_display()
 
     @admin.display(description=_("outcome"))
     def how_it_ended(self, call: CallRecord) -> str:
         """The outcome in words, blank until the call has ended."""
-        return outcome(call) if call.state == State.ENDED else "-"
+        return describe_outcome(call) if call.state == State.ENDED else "-"
 
     @admin.display(description=_("Exotel's words"))
     def words(self, call: CallRecord) -> str:

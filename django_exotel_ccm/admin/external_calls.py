@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.admin.history import HistoryAdmin
 from django_exotel_ccm.admin.lists import AccountFilter
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.choices import UnverifiedReason
 from django_exotel_ccm.models import AccountUsage, UnverifiedCall
 
@@ -39,7 +39,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(UnverifiedCall)
-class UnverifiedCallAdmin(HistoryAdmin):
+class UnverifiedCallAdmin(ReadOnlyAdmin):
     """Unverified calls, the newest first."""
 
     list_display = ["reported_at", "call_sid", "account", "status", "checks", "next_check_at", "call"]

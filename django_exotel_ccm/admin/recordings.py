@@ -11,14 +11,14 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
-from django_exotel_ccm.admin.door import AdminDoor
-from django_exotel_ccm.admin.history import HistoryAdmin
+from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.choices import NoRecording, Permission, State
 from django_exotel_ccm.models import CallRecord, Listening
 from django_exotel_ccm.services.recordings import lack_of
 
 
-def players(request: HttpRequest, door: AdminDoor, calls: Sequence[CallRecord]) -> dict[Any, str]:
+def players(request: HttpRequest, adapter: AdminAdapter, calls: Sequence[CallRecord]) -> dict[Any, str]:
     """Return by the call's key the HTML that plays its recording, or says why not yet, to those who may listen.
 
     Calls that were not recorded are left out. Asks the database at most once for each kind of ticket.
@@ -26,12 +26,12 @@ def players(request: HttpRequest, door: AdminDoor, calls: Sequence[CallRecord]) 
     if not Permission.LISTEN.granted_to(request.user):
         return {}
     recorded = [call for call in calls if lack_of(call) != NoRecording.NONE]
-    seen = door.sees(request, recorded)
-    return {call.pk: player(door, call) for call in recorded if call.pk in seen}
+    seen = adapter.visible_calls(request, recorded)
+    return {call.pk: player(adapter, call) for call in recorded if call.pk in seen}
 
 
-def player(door: AdminDoor, call: CallRecord) -> str:
-    """Return the HTML that plays a call's recording through ``door``, or says why there is nothing to play.
+def player(adapter: AdminAdapter, call: CallRecord) -> str:
+    """Return the HTML that plays a call's recording through ``adapter``, or says why there is nothing to play.
 
     Returns "" while the call goes on for all we know: whether it will have a recording, nobody knows.
     """
@@ -39,7 +39,7 @@ def player(door: AdminDoor, call: CallRecord) -> str:
     if lacking == NoRecording.NOT_READY and call.state != State.ENDED:
         return ""
     try:
-        url = f"{reverse('exotel_ccm:recording', args=[call.reference])}?{urlencode({'exotel_door': door.name})}"
+        url = f"{reverse('exotel_ccm:recording', args=[call.reference])}?{urlencode({'exotel_adapter': adapter.name})}"
     except NoReverseMatch:
         return ""  # our URLs are not included: a check says so
     context = {"call": call, "url": url, "lacking": "" if lacking is None else lacking.label}
@@ -47,7 +47,7 @@ def player(door: AdminDoor, call: CallRecord) -> str:
 
 
 @admin.register(Listening)
-class ListeningAdmin(HistoryAdmin):
+class ListeningAdmin(ReadOnlyAdmin):
     """Who listened to what, the latest first."""
 
     list_display = ["listened_at", "user_label", "call", "byte_range"]

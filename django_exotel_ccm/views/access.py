@@ -8,36 +8,36 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from django_exotel_ccm.adapters import TicketAdapter, get_adapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import Door, find_door
 
 
 def answer_through(
     request: HttpRequest,
     values: Mapping[str, str],
-    view: Callable[[Door], HttpResponseBase],
+    view: Callable[[TicketAdapter], HttpResponseBase],
     *,
     permission: Permission,
     back: str,
 ) -> HttpResponseBase:
-    """Return what ``view`` answers, given the door that ``exotel_door`` in ``values`` names.
+    """Return what ``view`` answers, given the adapter that ``exotel_adapter`` in ``values`` names.
 
-    A user who is not logged in is sent to that door's login page, and from there to ``back``. Raises
-    ``PermissionDenied`` without ``permission`` or without access to the door, ``Http404`` when there is no such door.
+    A user who is not logged in is sent to that adapter's login page, and from there to ``back``. Raises
+    ``PermissionDenied`` without ``permission`` or without access to the adapter, ``Http404`` when there is none.
     """
-    door = find_door(values.get("exotel_door", ""))
+    adapter = get_adapter(values.get("exotel_adapter", ""))
     if not request.user.is_authenticated:
-        login = door.login_url(back if is_of_this_host(request, back) else "") if door is not None else ""
+        login = adapter.login_url(back if is_of_this_host(request, back) else "") if adapter is not None else ""
         if login:
             return HttpResponseRedirect(login)
         raise PermissionDenied
     if not permission.granted_to(request.user):
         raise PermissionDenied
-    if door is None:
+    if adapter is None:
         raise Http404
-    if not door.admits(request):
+    if not adapter.has_access(request):
         raise PermissionDenied
-    return door.guard(lambda _request: view(door))(request)
+    return adapter.guard(lambda _request: view(adapter))(request)
 
 
 def is_of_this_host(request: HttpRequest, url: str) -> bool:

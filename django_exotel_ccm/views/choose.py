@@ -12,20 +12,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import MOST, Door
+from django_exotel_ccm.descriptions import describe_call, hidden_tickets_message
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.views.access import answer_through
-from django_exotel_ccm.views.press import (
-    Entrance,
-    NumbersUnknown,
+from django_exotel_ccm.views.call_request import (
+    CallTarget,
+    NumbersUnreadable,
     callable_agents,
     name_of,
     read_numbers,
     whole_number,
 )
-from django_exotel_ccm.wording import describe, skipped
 
 
 @require_safe
@@ -35,51 +35,51 @@ def choose(request: HttpRequest) -> HttpResponseBase:
     return answer_through(
         request,
         request.GET.dict(),
-        lambda door: _answer(request, door),
+        lambda adapter: _answer(request, adapter),
         permission=Permission.PLACE_CALL,
         back=request.get_full_path(),
     )
 
 
-def _answer(request: HttpRequest, door: Door) -> HttpResponse:
-    entrance = Entrance.of(door, request.GET.dict())
-    keys = list(dict.fromkeys(request.GET.getlist("exotel_ticket")))[:MOST]
-    found = entrance.door.find(request, entrance.ticket_type, keys)
-    _load_related(entrance.ticket_type, found)
-    return entrance.door.render(request, "choose.html", _context(request, entrance, keys, found))
+def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
+    target = CallTarget.of(adapter, request.GET.dict())
+    keys = list(dict.fromkeys(request.GET.getlist("exotel_ticket")))[:MAX_TICKETS]
+    found = target.adapter.visible_tickets(request, target.ticket_type, keys)
+    _load_related(target.ticket_type, found)
+    return target.adapter.render(request, "choose.html", _context(request, target, keys, found))
 
 
-def _context(request: HttpRequest, entrance: Entrance, keys: list[str], found: list[Model]) -> dict[str, Any]:
+def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: list[Model]) -> dict[str, Any]:
     newest = CallRecord.objects.newest_by(request.user, found)
     agents = callable_agents(request.user)
-    next_url = entrance.next_url(request, request.GET.get("exotel_next", ""))
-    rows = [_row(request, entrance, ticket, newest.get(tickets.link_of(ticket)[1]), agents) for ticket in found]
+    next_url = target.next_url(request, request.GET.get("exotel_next", ""))
+    rows = [_row(request, target, ticket, newest.get(tickets.link_of(ticket)[1]), agents) for ticket in found]
     return {
         "title": _("Call customer"),
-        "opts": entrance.ticket_type.model._meta,
-        "door": entrance.door.name,
-        "type": entrance.ticket_type.label,
+        "opts": target.ticket_type.model._meta,
+        "adapter": target.adapter.name,
+        "type": target.ticket_type.label,
         "rows": rows,
         # Written out once: the page repeats them for every ticket. Keys are text, whatever the locale's separators.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
         "may_dial_any": Permission.ANY_NUMBER.granted_to(request.user),
-        "skipped": skipped(len(keys) - len(found)) if len(keys) > len(found) else "",
+        "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
-        "list_url": entrance.door.list_url(entrance.ticket_type),
+        "list_url": target.adapter.list_url(target.ticket_type),
         # After one of several tickets the agent comes back here for the next.
         "next_url": next_url if len(keys) == 1 else request.get_full_path(),
     }
 
 
 def _row(
-    request: HttpRequest, entrance: Entrance, ticket: Model, newest: CallRecord | None, agents: list[Any]
+    request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, agents: list[Any]
 ) -> dict[str, Any]:
     numbers, unread = _numbers(ticket)
     told = _told(request, ticket) or newest
     return {
         "ticket": ticket,
         "key": str(ticket.pk),
-        "url": entrance.door.ticket_url(ticket),
+        "url": target.adapter.ticket_url(ticket),
         "numbers": [
             {
                 "name": name_of(ticket, one.number),
@@ -91,39 +91,39 @@ def _row(
             if one.number
         ],
         "problems": [one for one in numbers if one.problem],
-        "obstacle": unread or _obstacle(request, entrance, ticket, numbers, agents),
+        "obstacle": unread or _obstacle(request, target, ticket, numbers, agents),
         "after": str(newest.pk if newest is not None else 0),
-        "newest": describe(told, request.user) if told is not None else "",
-        "newest_url": entrance.door.call_url(request, told) if told is not None else "",
+        "newest": describe_call(told, request.user) if told is not None else "",
+        "newest_url": target.adapter.call_url(request, told) if told is not None else "",
         # Whoever presses here has read that this call goes on.
-        "again": str(told.pk) if told is not None and not told.is_over else "",
+        "confirmed": str(told.pk) if told is not None and not told.is_over else "",
     }
 
 
 def _numbers(ticket: Model) -> tuple[list[tickets.TicketNumber], str]:
     try:
         return read_numbers(ticket), ""
-    except NumbersUnknown as error:
+    except NumbersUnreadable as error:
         return [], str(error)
 
 
 def _told(request: HttpRequest, ticket: Model) -> CallRecord | None:
     """Return the call to one of the ticket's numbers that a press was told of, which need not be the newest of all."""
-    again = whole_number(request.GET.get("exotel_again", ""))
-    if again is None:
+    confirmed = whole_number(request.GET.get("exotel_confirmed", ""))
+    if confirmed is None:
         return None
-    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=again).first()
+    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=confirmed).first()
 
 
 def _obstacle(
     request: HttpRequest,
-    entrance: Entrance,
+    target: CallTarget,
     ticket: Model,
     numbers: list[tickets.TicketNumber],
     agents: list[Any],
 ) -> str:
     """Return why this ticket's customer cannot be called by this user; "" when they can."""
-    if not entrance.ticket_type.allows(request.user, ticket):
+    if not target.ticket_type.allows(request.user, ticket):
         return _("This ticket is not yours to call.")
     if not agents:
         return _("You have no phone in Exotel yet. An administrator can add an agent for you.")

@@ -13,28 +13,34 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.doors import Door
+from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.views.access import answer_through
-from django_exotel_ccm.views.press import Entrance, NumbersUnknown, choose_agent, choose_number, whole_number
-from django_exotel_ccm.wording import describe
+from django_exotel_ccm.views.call_request import (
+    CallTarget,
+    NumbersUnreadable,
+    choose_agent,
+    choose_number,
+    whole_number,
+)
 
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
 
 
-class Question(Exception):
-    """A press left something open: the choose page asks it. ``again`` is the call it was told of."""
+class NeedsConfirmation(Exception):
+    """A press left something open: the choose page asks it. ``confirmed`` is the call it was told of."""
 
-    def __init__(self, text: str = "", level: str = "warning", again: str = "") -> None:
+    def __init__(self, text: str = "", level: str = "warning", confirmed: str = "") -> None:
         super().__init__(text)
         self.text = text
         self.level = level
-        self.again = again
+        self.confirmed = confirmed
 
 
 @require_POST
@@ -42,9 +48,9 @@ class Question(Exception):
 def place(request: HttpRequest) -> HttpResponseBase:
     """Call the customer of one ticket, say what is known, and go back to where the press came from.
 
-    Takes ``exotel_door``, ``exotel_type``, ``exotel_ticket``, ``exotel_after`` (the key of the newest call that the
+    Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_after`` (the key of the newest call that the
     page knew of, 0 for none), ``exotel_next``, and where they had to be asked ``exotel_agent``, ``exotel_number`` or
-    ``exotel_to``, and ``exotel_again`` (the call that goes on, and is known to). What it cannot know it asks on the
+    ``exotel_to``, and ``exotel_confirmed`` (the call that goes on, and is known to). What it cannot know it asks on the
     choose page.
     """
     # The address wins: a host's own form is posted with it.
@@ -52,41 +58,41 @@ def place(request: HttpRequest) -> HttpResponseBase:
     return answer_through(
         request,
         values,
-        lambda door: _answer(request, Entrance.of(door, values), values),
+        lambda adapter: _answer(request, CallTarget.of(adapter, values), values),
         permission=Permission.PLACE_CALL,
         back=values.get("exotel_next", ""),
     )
 
 
-def _answer(request: HttpRequest, entrance: Entrance, values: Mapping[str, str]) -> HttpResponse:
-    ticket = entrance.ticket(request, values.get("exotel_ticket", ""))
-    next_url = entrance.next_url(request, values.get("exotel_next", ""))
-    if not entrance.ticket_type.allows(request.user, ticket):
-        entrance.door.tell(request, "error", _("This ticket is not yours to call."))
+def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str]) -> HttpResponse:
+    ticket = target.ticket(request, values.get("exotel_ticket", ""))
+    next_url = target.next_url(request, values.get("exotel_next", ""))
+    if not target.ticket_type.allows(request.user, ticket):
+        target.adapter.add_message(request, "error", _("This ticket is not yours to call."))
         return HttpResponseRedirect(next_url)
     try:
-        _press(request, entrance, ticket, values)
-    except Question as question:
+        _press(request, target, ticket, values)
+    except NeedsConfirmation as question:
         if question.text:
-            entrance.door.tell(request, question.level, format_html("{}", question.text))
-        return HttpResponseRedirect(entrance.choose_url([str(ticket.pk)], next_url, question.again))
+            target.adapter.add_message(request, question.level, format_html("{}", question.text))
+        return HttpResponseRedirect(target.choose_url([str(ticket.pk)], next_url, question.confirmed))
     return HttpResponseRedirect(next_url)
 
 
-def _press(request: HttpRequest, entrance: Entrance, ticket: Model, values: Mapping[str, str]) -> None:
-    """Place the call that a press means; raises :class:`Question` when that is not known."""
+def _press(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> None:
+    """Place the call that a press means; raises :class:`NeedsConfirmation` when that is not known."""
     agent = choose_agent(request.user, values.get("exotel_agent", ""))
     number = _number(request, ticket, values)
     after = whole_number(values.get("exotel_after", ""))
     if agent is None or after is None:
-        raise Question
+        raise NeedsConfirmation
     # The ticket by its name: a child's and its parent's admin mean the same one.
     request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
     mine = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
     newest = mine.filter(customer_number=number).newest_first().first()
     if newest is not None:
-        _ask_about(newest, request, request_key, after, values.get("exotel_again", ""))
-    _place(request, entrance, ticket, agent, number, request_key)
+        _ask_about(newest, request, request_key, after, values.get("exotel_confirmed", ""))
+    _place(request, target, ticket, agent, number, request_key)
 
 
 def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
@@ -94,60 +100,60 @@ def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> s
     try:
         number = choose_number(request.user, ticket, named=named, typed=typed)
     except InvalidNumber as error:
-        raise Question(str(error), "error") from None
-    except NumbersUnknown:
-        raise Question from None  # the page says why
+        raise NeedsConfirmation(str(error), "error") from None
+    except NumbersUnreadable:
+        raise NeedsConfirmation from None  # the page says why
     if number is None:
-        raise Question(_("The phone numbers have changed since this page was loaded.") if named else "")
+        raise NeedsConfirmation(_("The phone numbers have changed since this page was loaded.") if named else "")
     return number
 
 
-def _ask_about(newest: CallRecord, request: HttpRequest, request_key: str, after: int, again: str) -> None:
-    """Raise :class:`Question` unless this user, who placed ``newest`` to the same number, can only mean another call.
+def _ask_about(newest: CallRecord, request: HttpRequest, request_key: str, after: int, confirmed: str) -> None:
+    """Raise :class:`NeedsConfirmation` unless this user can only mean another call than ``newest``.
 
-    A call that this very press placed (a double click, a second tab) raises nothing, unless it is over: then somebody
-    has come back to an old page, and has to say that they mean another call.
+    That is their newest call to the same number. A call that this very press placed (a double click, a second tab)
+    raises nothing while it goes on. Once it is over, the press comes from an old page, and the user has to confirm.
     """
     same = newest.request_key == digest_of(request_key)
     if same and not newest.is_over:
         return
     if same or newest.pk > after:
         text = _("You have called this number since this page was loaded. Call again only if you mean to.")
-    elif not newest.is_over and again != str(newest.pk):
+    elif not newest.is_over and confirmed != str(newest.pk):
         text = _("A call to this number is still going on. Call again only if you mean to.")
     else:
         return
-    raise Question(f"{text} {describe(newest, request.user)}", again=str(newest.pk))
+    raise NeedsConfirmation(f"{text} {describe_call(newest, request.user)}", confirmed=str(newest.pk))
 
 
 def _place(
-    request: HttpRequest, entrance: Entrance, ticket: Model, agent: Agent, number: str, request_key: str
+    request: HttpRequest, target: CallTarget, ticket: Model, agent: Agent, number: str, request_key: str
 ) -> None:
-    door, asked = entrance.door, entrance.ticket_type.call
+    adapter, asked = target.adapter, target.ticket_type.call
     try:
         call = place_call(
             agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **asked
         )
     except CallRefused as refused:
-        _tell(request, door, refused.call, "error", visible_to(refused.advice, request.user))
+        _tell(request, adapter, refused.call, "error", visible_to(refused.advice, request.user))
         call = refused.call
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
-        _tell(request, door, reused.call, "warning", text)
+        _tell(request, adapter, reused.call, "warning", text)
         return
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
-        door.tell(request, "error", format_html("{}", visible_to(str(error), request.user)))
+        adapter.add_message(request, "error", format_html("{}", visible_to(str(error), request.user)))
         return
     else:
-        _tell(request, door, call, LEVELS.get(call.state, "info"), describe(call, request.user))
+        _tell(request, adapter, call, LEVELS.get(call.state, "info"), describe_call(call, request.user))
     # A double click is given the call that the first click placed, read from the database: it is noted already.
     if call.agent is agent:
-        door.note(request, ticket, describe(call, None))
+        adapter.log_change(request, ticket, describe_call(call, None))
 
 
-def _tell(request: HttpRequest, door: Door, call: CallRecord, level: str, text: str) -> None:
-    url = door.call_url(request, call)
+def _tell(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, level: str, text: str) -> None:
+    url = adapter.call_url(request, call)
     if url:
-        door.tell(request, level, format_html('{} <a href="{}">{}</a>', text, url, _("See the call")))
+        adapter.add_message(request, level, format_html('{} <a href="{}">{}</a>', text, url, _("See the call")))
     else:
-        door.tell(request, level, format_html("{}", text))
+        adapter.add_message(request, level, format_html("{}", text))

@@ -11,8 +11,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import NoRecording, Permission
-from django_exotel_ccm.doors import Door
 from django_exotel_ccm.exotel import ranges
 from django_exotel_ccm.exotel.fetching import OpenRecording
 from django_exotel_ccm.exotel.ranges import ByteRange
@@ -37,12 +37,12 @@ FIXED = {
 def recording(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     """Play the recording of a call, or one range of it, to a user who may listen and may see the call's ticket.
 
-    Takes ``exotel_door``. What a GET plays is written down before its first byte; a HEAD plays nothing.
+    Takes ``exotel_adapter``. What a GET plays is written down before its first byte; a HEAD plays nothing.
     """
     answer = answer_through(
         request,
         request.GET.dict(),
-        lambda door: _play(request, _call(request, door, reference)),
+        lambda adapter: _play(request, _call(request, adapter, reference)),
         permission=Permission.LISTEN,
         back=request.get_full_path(),
     )
@@ -58,10 +58,10 @@ def _play(request: HttpRequest, call: CallRecord) -> HttpResponseBase:
     return _answer(request, call, opened, wanted)
 
 
-def _call(request: HttpRequest, door: Door, reference: UUID) -> CallRecord:
+def _call(request: HttpRequest, adapter: TicketAdapter, reference: UUID) -> CallRecord:
     """Return the call; raises ``Http404`` for what this user may not know to exist."""
     call = CallRecord.objects.defer("facts").filter(reference=reference).first()
-    if call is None or call.pk not in door.sees(request, [call]):
+    if call is None or call.pk not in adapter.visible_calls(request, [call]):
         raise Http404
     if not call.ticket_object_id and not Permission.VIEW_CALL.granted_to(request.user):
         raise Http404

@@ -102,7 +102,7 @@ def press(ticket: Ticket, username: str, password: str) -> CallRecord:
     button = re.search(rf'"({reverse("exotel_ccm:place")}\?[^"]*)"', page)
     url = unescape(button[1]) if button else stop('the page of the ticket has no button "Call customer".')
     known = before.pk if before else 0  # a killed demo may have left a call that never ended: this is another one
-    answer = browser.post(url, {"exotel_after": known, "exotel_again": known}, follow=True).content.decode()
+    answer = browser.post(url, {"exotel_after": known, "exotel_confirmed": known}, follow=True).content.decode()
     for messages in re.findall(r'<ul class="messagelist">(.*?)</ul>', answer, re.DOTALL):
         say(f"  The admin says: {' '.join(unescape(strip_tags(messages)).split())}")
     call = calls.first()

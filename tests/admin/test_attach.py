@@ -95,7 +95,7 @@ def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, e
     status = forged.post(
         "/exotel/place/",
         {
-            "exotel_door": "closed",
+            "exotel_adapter": "closed",
             "exotel_type": "helpdesk.ticket",
             "exotel_ticket": ticket.pk,
             "exotel_after": 0,

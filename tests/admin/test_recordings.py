@@ -47,8 +47,8 @@ def recorded(ticket: Any = None, **fields: Any) -> CallRecord:
     )
 
 
-def address_of(call: CallRecord, door: str = "admin") -> str:
-    return f'src="{reverse("exotel_ccm:recording", args=[call.reference])}?exotel_door={door}"'
+def address_of(call: CallRecord, adapter: str = "admin") -> str:
+    return f'src="{reverse("exotel_ccm:recording", args=[call.reference])}?exotel_adapter={adapter}"'
 
 
 def page_of(desk: Desk, call: CallRecord) -> Any:
@@ -192,13 +192,13 @@ def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any
 def test_the_page_of_a_ticket_whose_model_is_on_another_site_alone_has_no_player(host: Any) -> None:
     call = recorded(host.ticket())
     site = OwnSite(name="empty")
-    from django_exotel_ccm.admin.door import AdminDoor
+    from django_exotel_ccm.admin.adapter import AdminAdapter
     from django_exotel_ccm.admin.recordings import players
 
     class Request:
         user = host.user("meera", *SEES, HEARS, agent=None)
 
-    assert players(Request(), AdminDoor(site), [call]) == {}  # type: ignore[arg-type]
+    assert players(Request(), AdminAdapter(site), [call]) == {}  # type: ignore[arg-type]
 
 
 # The book of listenings.

@@ -58,7 +58,7 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
     return {
         "changelist": "/admin/helpdesk/ticket/",
         "change_form": f"/admin/helpdesk/ticket/{tickets[0].pk}/change/",
-        "choose": f"/exotel/choose/?exotel_door=admin&exotel_type=helpdesk.ticket&{chosen}",
+        "choose": f"/exotel/choose/?exotel_adapter=admin&exotel_type=helpdesk.ticket&{chosen}",
         "call_record": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "calls": "/admin/exotel_ccm/callrecord/",
     }

@@ -190,7 +190,7 @@ def test_killed_while_playing_a_recording(
     call = place_call(agent=host.agent(), ticket=ticket, recording=True)
     end_calls(exotel)
     site = settings.EXOTEL_CCM["CALLBACK_BASE_URL"]
-    url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference])}?exotel_door=admin"
+    url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference])}?exotel_adapter=admin"
     cookies = {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
 
     with pytest.raises(requests.RequestException):

@@ -71,8 +71,8 @@ class Playing:
         return client
 
 
-def url_of(call: CallRecord, door: str = "admin") -> str:
-    return reverse("exotel_ccm:recording", args=[call.reference]) + (f"?exotel_door={door}" if door else "")
+def url_of(call: CallRecord, adapter: str = "admin") -> str:
+    return reverse("exotel_ccm:recording", args=[call.reference]) + (f"?exotel_adapter={adapter}" if adapter else "")
 
 
 def heard(answer: Any) -> bytes:

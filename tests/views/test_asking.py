@@ -197,7 +197,7 @@ def test_chosen_tickets_that_one_may_not_see_are_counted_and_not_named(host: Any
 
     page = desk.run_action([mine])
     page = desk.get(
-        f"/exotel/choose/?exotel_door=admin&exotel_type=helpdesk.ticket"
+        f"/exotel/choose/?exotel_adapter=admin&exotel_type=helpdesk.ticket"
         f"&exotel_ticket={mine.pk}&exotel_ticket={theirs.pk}"
     )
 

@@ -93,14 +93,14 @@ def test_a_call_of_somebody_else_is_theirs(host: Any, exotel: Any, desk: Desk) -
     assert len(orders(exotel)) == 1
 
 
-@pytest.mark.parametrize("again", ["0", "x", "9" * 30, ""])
-def test_a_forged_word_of_having_been_told_is_none(host: Any, exotel: Any, desk: Desk, again: str) -> None:
+@pytest.mark.parametrize("confirmed", ["0", "x", "9" * 30, ""])
+def test_a_forged_word_of_having_been_told_is_none(host: Any, exotel: Any, desk: Desk, confirmed: str) -> None:
     ticket = host.ticket(phone=BY_HAND)
     earlier_call(desk, ticket, state=State.ACTIVE)
     page = desk.press_button(ticket)
 
-    told = desk.press_choice(page, again=again)
-    desk.get(f"{desk.where}&exotel_again={again}")
+    told = desk.press_choice(page, confirmed=confirmed)
+    desk.get(f"{desk.where}&exotel_confirmed={confirmed}")
 
     assert STILL in told.messages
     assert orders(exotel) == []

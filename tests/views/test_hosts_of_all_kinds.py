@@ -28,7 +28,7 @@ class CrowdedForm(ActionForm):
     ticket = forms.CharField(initial="7", required=False)
     number = forms.CharField(initial="12", required=False)
     to = forms.CharField(initial=OTHER, required=False)
-    door = forms.CharField(initial="front", required=False)
+    adapter = forms.CharField(initial="front", required=False)
     next = forms.CharField(initial="/elsewhere/", required=False)
     after = forms.CharField(initial="0", required=False)
 
@@ -51,7 +51,7 @@ def test_a_host_s_own_fields_in_the_list_change_no_press(host: Any, exotel: Any,
 
 def test_the_address_of_a_press_wins_over_what_is_posted_with_it(host: Any, exotel: Any, desk: Desk) -> None:
     ticket, other = host.ticket(phone=BY_HAND), host.ticket("Another", phone=OTHER)
-    forged = {"exotel_ticket": [str(other.pk)], "exotel_type": ["auth.user"], "exotel_door": ["elsewhere"]}
+    forged = {"exotel_ticket": [str(other.pk)], "exotel_type": ["auth.user"], "exotel_adapter": ["elsewhere"]}
 
     desk.run_action([ticket], **forged)
 
@@ -88,7 +88,7 @@ def test_the_login_page_is_the_one_of_the_door_and_sends_nobody_elsewhere(host: 
     visitor = Desk(None, "crm")
 
     visitor.get(
-        "/exotel/choose/?exotel_door=crm&exotel_type=helpdesk.ticket&exotel_ticket=1&exotel_next=https://evil.example/"
+        "/exotel/choose/?exotel_adapter=crm&exotel_type=helpdesk.ticket&exotel_ticket=1&exotel_next=https://evil.example/"
     )
     chosen = visitor.where
 
@@ -102,7 +102,7 @@ def test_a_press_without_a_session_sends_nobody_to_another_host(host: Any) -> No
 
     answer = visitor.client.post(
         reverse("exotel_ccm:place"),
-        {"csrfmiddlewaretoken": token, "exotel_door": "admin", "exotel_next": "https://evil.example/"},
+        {"csrfmiddlewaretoken": token, "exotel_adapter": "admin", "exotel_next": "https://evil.example/"},
     )
 
     assert answer["Location"] == reverse("admin:login")

@@ -145,11 +145,11 @@ def test_who_is_not_logged_in_comes_to_the_door_s_login_and_back(playing: Playin
     assert answer["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("door", ["", "elsewhere"])
-def test_without_a_door_there_is_no_login(playing: Playing, door: str) -> None:
+@pytest.mark.parametrize("adapter", ["", "elsewhere"])
+def test_without_an_adapter_there_is_no_login(playing: Playing, adapter: str) -> None:
     playing.keep(silent)
 
-    assert_refused(Client(), playing, url_of(playing.call(playing.host.ticket()), door), 403)
+    assert_refused(Client(), playing, url_of(playing.call(playing.host.ticket()), adapter), 403)
 
 
 @pytest.mark.parametrize("permission", [SEES, "exotel_ccm.view_callrecord", "exotel_ccm.place_call"])
@@ -178,11 +178,11 @@ def test_an_inactive_user_hears_nothing(playing: Playing) -> None:
     assert_refused(client, playing, url_of(playing.call(playing.host.ticket())), 302)
 
 
-@pytest.mark.parametrize("door", ["", "elsewhere", "\0", "x" * 3000])
-def test_a_door_that_does_not_exist_leads_nowhere(playing: Playing, door: str) -> None:
+@pytest.mark.parametrize("adapter", ["", "elsewhere", "\0", "x" * 3000])
+def test_an_adapter_that_does_not_exist_leads_nowhere(playing: Playing, adapter: str) -> None:
     playing.keep(silent)
 
-    assert_refused(playing.listener(), playing, url_of(playing.call(playing.host.ticket()), door), 404)
+    assert_refused(playing.listener(), playing, url_of(playing.call(playing.host.ticket()), adapter), 404)
 
 
 def test_a_call_that_does_not_exist(playing: Playing) -> None:

@@ -41,7 +41,7 @@ def press_through(site: str, user: Any, ticket: Any) -> tuple[int, int, int]:
     """Return the statuses of the choose page, of the press and of a recording through the site of that name."""
     client = Client()
     client.force_login(user)
-    press = {"exotel_door": site, "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
+    press = {"exotel_adapter": site, "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
     choose = client.get(reverse("exotel_ccm:choose"), press)
     placed = client.post(reverse("exotel_ccm:place"), press)
     return choose.status_code, placed.status_code, client.get(url_of(old_call(ticket), site)).status_code
@@ -71,7 +71,7 @@ def test_namesake_of_djangos_site_works_below_a_script_prefix(host: Any, exotel:
     settings.ROOT_URLCONF = urls_of(site_of("admin"))
     client, ticket = Client(), host.ticket(phone=BY_HAND)
     client.force_login(host.user("asha", *AGENT_WORK))
-    press = {"exotel_door": "admin", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
+    press = {"exotel_adapter": "admin", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
 
     with override_script_prefix("/behind/"):
         answer = client.post("/exotel/place/", press)
@@ -128,7 +128,7 @@ def test_sites_second_factor_holds_for_our_views(
     server = playing.keep(answering(http(200, SOUND, TYPE)))
     client, ticket = Client(), host.ticket(phone=BY_HAND)
     client.force_login(host.user("asha", *AGENT_WORK, HEARS))
-    press = {"exotel_door": "crm", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
+    press = {"exotel_adapter": "crm", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
     call = playing.call(ticket)
 
     answers = [
@@ -164,7 +164,7 @@ class RoleBackend:
 def test_no_permission_is_asked_of_who_is_not_logged_in(host: Any, settings: Any, site: str) -> None:
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.RoleBackend"]
     client, ticket = Client(), host.ticket(phone=BY_HAND)
-    press = {"exotel_door": site, "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
+    press = {"exotel_adapter": site, "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
     call = old_call(ticket)
 
     answers = [

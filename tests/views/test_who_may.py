@@ -149,7 +149,7 @@ def press(ticket: Any, /, **given: Any) -> dict[str, Any]:
     return {
         f"exotel_{name}": value
         for name, value in {
-            "door": "admin",
+            "adapter": "admin",
             "type": "helpdesk.ticket",
             "ticket": ticket.pk,
             "after": 0,
@@ -197,12 +197,8 @@ def test_another_team_s_ticket_does_not_exist(host: Any, exotel: Any) -> None:
 
     # The choose page lists nothing, and does not say what is missing.
     assert knock_at_calling(user, theirs) == (200, 404)
-    assert (
-        Desk(user)
-        .get(reverse("exotel_ccm:choose") + f"?exotel_door=admin&exotel_type=helpdesk.ticket&exotel_ticket={theirs.pk}")
-        .html.count("Broken fan")
-        == 0
-    )
+    query = f"?exotel_adapter=admin&exotel_type=helpdesk.ticket&exotel_ticket={theirs.pk}"
+    assert "Broken fan" not in Desk(user).get(reverse("exotel_ccm:choose") + query).html
     assert orders(exotel) == []
 
 
@@ -230,8 +226,8 @@ def never(user: Any, ticket: Ticket) -> bool:
 @pytest.mark.parametrize(
     "forged",
     [
-        {"door": "elsewhere"},
-        {"door": ""},
+        {"adapter": "elsewhere"},
+        {"adapter": ""},
         {"type": "helpdesk.customer"},
         {"type": "auth.user"},
         {"type": "nonsense"},

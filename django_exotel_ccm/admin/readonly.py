@@ -17,7 +17,7 @@ from django_exotel_ccm.phone_numbers import visible_to
 SHOWN_CHARACTERS = 20_000
 
 
-class HistoryAdmin(CheapLookupsAdmin):
+class ReadOnlyAdmin(CheapLookupsAdmin):
     """A list that can be read by those with the view permission, and changed by nobody."""
 
     paginator = BoundedPaginator
@@ -50,13 +50,13 @@ class HistoryAdmin(CheapLookupsAdmin):
         return False
 
 
-class HistoryInline(admin.TabularInline):
+class ReadOnlyInline(admin.TabularInline):
     """Rows of history below the call they belong to."""
 
     extra = 0
     can_delete = False
     show_change_link = True
-    template = "exotel_ccm/admin/history_inline.html"
+    template = "exotel_ccm/admin/readonly_inline.html"
     heavy: list[str] = []
     """Columns that the rows do not show, and that can be large."""
 

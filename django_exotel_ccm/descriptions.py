@@ -15,7 +15,7 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 
 
-def describe(call: CallRecord, user: Any) -> str:
+def describe_call(call: CallRecord, user: Any) -> str:
     """Return what is known of ``call`` in a sentence, its number masked unless ``user`` may see it."""
     known = _known(call, user)
     if call.is_external:
@@ -56,7 +56,7 @@ def _known(call: CallRecord, user: Any) -> str:
             return _accepted(call) % words
         case _state:
             text = _("The call of %(agent)s to %(customer)s, placed at %(time)s, ended: %(outcome)s.")
-            return text % (words | {"outcome": outcome(call)})
+            return text % (words | {"outcome": describe_outcome(call)})
 
 
 def _accepted(call: CallRecord) -> str:
@@ -80,7 +80,7 @@ def _local(moment: datetime.datetime) -> datetime.datetime:
     return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
-def outcome(call: CallRecord) -> str:
+def describe_outcome(call: CallRecord) -> str:
     """Return how a call ended, with the length of the conversation if there was one."""
     if call.is_conversation:
         minutes, seconds = divmod(call.talk_time or 0, 60)
@@ -94,7 +94,7 @@ def outcome(call: CallRecord) -> str:
     return str(call.get_outcome_display())
 
 
-def neglected() -> str:
+def reconciler_missing_message() -> str:
     """Return what to do when calls are due and nobody has reconciled for a quarter of an hour."""
     return _(
         "Calls wait to be settled, and exotel_reconcile has not run for 15 minutes: some may be shown as going on that "
@@ -102,7 +102,7 @@ def neglected() -> str:
     )
 
 
-def skipped(count: int) -> str:
+def hidden_tickets_message(count: int) -> str:
     """Return how many of the chosen tickets this user does not get to see."""
     return ngettext(
         "%(count)d chosen ticket is not shown: it does not exist, or is not yours to see.",

@@ -9,8 +9,8 @@ import pytest
 import time_machine
 from django.utils import timezone, translation
 
+from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.wording import describe
 
 NOON = datetime.datetime(2026, 3, 4, 6, 30, tzinfo=datetime.UTC)  # 12:00 in Kolkata
 
@@ -26,7 +26,7 @@ def said(user: Any = None, **fields: Any) -> str:
     with time_machine.travel(NOON + datetime.timedelta(minutes=1), tick=False):
         told = {"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON}
         call = CallRecord(**{**told, **fields})
-        return describe(call, user or Seeing())
+        return describe_call(call, user or Seeing())
 
 
 @pytest.mark.parametrize(

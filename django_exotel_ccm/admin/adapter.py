@@ -1,4 +1,4 @@
-"""An admin site as a door: its own rules of who may see which ticket, its own frame for our pages."""
+"""An admin site as an adapter: its own rules of who may see which ticket, its own frame for our pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType
 
 
-class AdminDoor:
+class AdminAdapter:
     """Reaches tickets as one admin site does: ``get_queryset`` and ``has_view_permission`` of its ModelAdmin decide."""
 
     def __init__(self, site: AdminSite) -> None:
@@ -35,7 +35,7 @@ class AdminDoor:
         login = self._url("login")
         return f"{login}?{urlencode({REDIRECT_FIELD_NAME: next_url})}" if login and next_url else login
 
-    def admits(self, request: HttpRequest) -> bool:
+    def has_access(self, request: HttpRequest) -> bool:
         """Say whether the user may log in to this site."""
         return self.site.has_permission(request)
 
@@ -43,7 +43,7 @@ class AdminDoor:
         """Return ``view`` behind the site's own ``admin_view``; the view says itself what may be cached."""
         return self.site.admin_view(view, cacheable=True)
 
-    def find(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+    def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see on this site, in the order of ``keys``."""
         model_admin = self._model_admin(ticket_type)
         wanted = [key for key in map(ticket_type.key, keys) if key is not None]
@@ -58,11 +58,11 @@ class AdminDoor:
         frame = {**self.site.each_context(request), "breadcrumbs_are_a_list": django.VERSION >= (6, 1)}
         return TemplateResponse(request, f"exotel_ccm/admin/{template}", {**frame, **context})
 
-    def tell(self, request: HttpRequest, level: str, text: str) -> None:
+    def add_message(self, request: HttpRequest, level: str, text: str) -> None:
         """Show a message on the next page; hosts without messages see none."""
         messages.add_message(request, getattr(messages, level.upper()), text, fail_silently=True)
 
-    def note(self, request: HttpRequest, ticket: Model, text: str) -> None:
+    def log_change(self, request: HttpRequest, ticket: Model, text: str) -> None:
         """Write a line into the ticket's admin history."""
         model_admin = self.site.get_model_admin(type(ticket))
         model_admin.log_change(request, ticket, text)
@@ -79,7 +79,7 @@ class AdminDoor:
             return ""
         return self._url(f"{model._meta.app_label}_{model._meta.model_name}_change", quote(call.ticket_object_id))
 
-    def sees(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
+    def visible_calls(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
         """Return the keys of those calls that are about a ticket this user may see here, or about none.
 
         With ``view_all_calls`` that is all of them. Asks the database at most once for each kind of ticket.
@@ -103,7 +103,7 @@ class AdminDoor:
             return set()
         # Of the entry only the model matters, which may have left TICKETS since.
         ticket_type = TicketType(label=model._meta.label_lower, prefix="")
-        return {str(ticket.pk) for ticket in self.find(request, ticket_type, sorted(keys))}
+        return {str(ticket.pk) for ticket in self.visible_tickets(request, ticket_type, sorted(keys))}
 
     def list_url(self, ticket_type: TicketType) -> str:
         """Return the changelist."""
@@ -127,15 +127,15 @@ class AdminDoor:
         return self.site.get_model_admin(model) if self.site.is_registered(model) else None
 
 
-def find_admin_door(name: str) -> AdminDoor | None:
-    """Return the door of the admin site called ``name`` that the URLs of this request serve; None when none does.
+def find_admin_adapter(name: str) -> AdminAdapter | None:
+    """Return the adapter of the admin site called ``name`` that the URLs of this request serve; None when none does.
 
     A site that they do not serve decides nothing: a host restricts its own site, and Django's own, which always
     exists, may let anybody see every ticket.
     """
     served = (site for site in _sites_in(get_resolver(get_urlconf())) if site.name == name)
     site = next(served, None)
-    return AdminDoor(site) if site is not None else None
+    return AdminAdapter(site) if site is not None else None
 
 
 def _sites_in(resolver: URLResolver) -> Iterator[AdminSite]:

@@ -1,4 +1,4 @@
-"""A press of the button: which ticket, through which door, as which agent, to which number."""
+"""A press of the button: which ticket, through which adapter, as which agent, to which number."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.doors import Door, query_of
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
@@ -29,39 +29,40 @@ logger = logging.getLogger("django_exotel_ccm.views")
 LONGEST_KEY = 19  # digits of the largest 64-bit key
 
 
-class NumbersUnknown(Exception):
+class NumbersUnreadable(Exception):
     """A ticket's numbers could not be read; ``str()`` says so to people."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """The door through which a request comes, and the kind of ticket it is about."""
+class CallTarget:
+    """The adapter through which a request comes, and the kind of ticket it is about."""
 
-    door: Door
+    adapter: TicketAdapter
     ticket_type: TicketType
 
     @classmethod
-    def of(cls, door: Door, values: Mapping[str, str]) -> Entrance:
-        """Return the entrance a request names; raises ``Http404`` when it names no kind of ticket."""
+    def of(cls, adapter: TicketAdapter, values: Mapping[str, str]) -> CallTarget:
+        """Return the target a request names; raises ``Http404`` when it names no kind of ticket."""
         try:
-            return cls(door, tickets.type_of(apps.get_model(values.get("exotel_type", ""))))
+            return cls(adapter, tickets.type_of(apps.get_model(values.get("exotel_type", ""))))
         except (LookupError, ValueError, ImproperlyConfigured):
             raise Http404 from None
 
     def ticket(self, request: HttpRequest, key: str) -> Model:
         """Return the ticket; raises ``Http404`` when the user may not see it."""
-        found = self.door.find(request, self.ticket_type, [key])
+        found = self.adapter.visible_tickets(request, self.ticket_type, [key])
         if not found:
             raise Http404
         return found[0]
 
     def next_url(self, request: HttpRequest, wanted: str) -> str:
         """Return ``wanted`` if it leads to a page of this host, else the list of tickets."""
-        return wanted if is_of_this_host(request, wanted) else self.door.list_url(self.ticket_type)
+        return wanted if is_of_this_host(request, wanted) else self.adapter.list_url(self.ticket_type)
 
-    def choose_url(self, keys: list[str], next_url: str, again: str = "") -> str:
+    def choose_url(self, keys: list[str], next_url: str, confirmed: str = "") -> str:
         """Return the page that asks what a press left open."""
-        return f"{reverse('exotel_ccm:choose')}?{query_of(self.door, self.ticket_type, keys, next_url, again=again)}"
+        query = call_query(self.adapter, self.ticket_type, keys, next_url, confirmed=confirmed)
+        return f"{reverse('exotel_ccm:choose')}?{query}"
 
 
 def callable_agents(user: object) -> list[Agent]:
@@ -93,17 +94,17 @@ def whole_number(text: str) -> int | None:
 
 
 def read_numbers(ticket: Model) -> list[TicketNumber]:
-    """Return the ticket's numbers; raises :class:`NumbersUnknown` where the host's settings or its code fail."""
+    """Return the ticket's numbers; raises :class:`NumbersUnreadable` where the host's settings or its code fail."""
     try:
         return tickets.numbers_of(ticket)
     except DatabaseError:
         raise  # the transaction is lost, and with it the page
     except ImproperlyConfigured as error:
         logger.exception("The numbers of %s could not be read.", ticket._meta.label)
-        raise NumbersUnknown(str(error)) from error
+        raise NumbersUnreadable(str(error)) from error
     except Exception as error:
         logger.exception("The numbers of %s could not be read.", ticket._meta.label)
-        raise NumbersUnknown(
+        raise NumbersUnreadable(
             _("Its phone numbers could not be read. An administrator finds the error in the log.")
         ) from error
 
@@ -118,7 +119,7 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
     """Return the number (E.164) a press means: typed, named, or the ticket's only one; None when that must be asked.
 
     Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none,
-    :class:`NumbersUnknown`.
+    :class:`NumbersUnreadable`.
     """
     if typed:
         # Refused before it is read or compared: the answer would tell whether it is the ticket's.

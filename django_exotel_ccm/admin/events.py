@@ -12,12 +12,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.applying import ApplyAgainMixin
-from django_exotel_ccm.admin.history import HistoryAdmin, masked
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked
 from django_exotel_ccm.models import CallEvent
 
 
 @admin.register(CallEvent)
-class CallEventAdmin(ApplyAgainMixin, HistoryAdmin):
+class CallEventAdmin(ApplyAgainMixin, ReadOnlyAdmin):
     """Events, the newest first; those that were not applied are one filter away."""
 
     list_display = ["received_at", "kind", "event", "reason", "call", "authentication", "account", "verdict", "code"]
