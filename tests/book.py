@@ -141,7 +141,7 @@ def _assert_call(
     body = terminal.body if terminal is not None else {"call_details": {"call_status": truth.status, "sid": truth.sid}}
     _assert_ended(truth, record, body, asked=bool(details))
     linked = _link_in(body) or any(one.facts.get("recordings") for one in details)
-    assert record.recording_url == ((exotel.recording_url(truth) or "") if truth.recorded and linked else "")
+    assert record.recording_url == ((truth.recording_url or "") if truth.recorded and linked else "")
 
 
 def _details_of(record: CallRecord) -> list[CallEvent]:

@@ -27,9 +27,6 @@ name: `exotel.use_scenario("no_reports")`. `simulator.Options` are single option
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from django_exotel_ccm.simulator.http_types import Account
 from django_exotel_ccm.simulator.options import Options
 from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
@@ -37,22 +34,5 @@ from django_exotel_ccm.simulator.simulator import Simulator
 
 __all__ = ["SCENARIOS", "SCRIPTS", "Account", "Options", "Simulator", "running"]
 
-
-def running(
-    *,
-    speed: float = 50.0,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    account: Account | None = None,
-    options: Mapping[str, Any] | None = None,
-    deliver_anywhere: bool = False,
-) -> Simulator:
-    """Start a simulator; a context manager that stops it.
-
-    `speed` is simulated seconds in a real one. Port 0 takes a free port. `options` are set at first, and again by each
-    scenario. Callbacks go to loopback addresses only, unless `deliver_anywhere`.
-    ValueError for a host that is not loopback, and for an option that cannot be set.
-    """
-    return Simulator(
-        speed=speed, host=host, port=port, account=account, options=options, deliver_anywhere=deliver_anywhere
-    )
+running = Simulator
+"""Start a simulator; what it takes is documented there."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from django_exotel_ccm.simulator.clock import Clock, Scheduler
 from django_exotel_ccm.simulator.directory import Agent
-from django_exotel_ccm.simulator.scenarios import LONGEST_CALL, RING_TIME_OUT, Action, Script
+from django_exotel_ccm.simulator.scenarios import LONGEST_CALL, RING_TIME_OUT, Action, Script, Step
 
 Phase = Literal["agent_ringing", "customer_ringing", "talking", "ended"]
 Leg = Literal["agent", "customer"]
@@ -153,20 +153,18 @@ class CallFlow:
         self.go_on(press)
 
     def _run(self) -> Part[None]:
-        ending = (yield from self._agent_rings()) or (yield from self._customer_rings())
-        yield from self._end(ending or (yield from self._they_talk()))
+        call = self.call
+        ending = AGENT_ENDINGS.get((yield from self._ring("agent_ringing", call.script.agent)))
+        if ending is None:
+            call.agent_leg = "in-progress"
+            ending = CUSTOMER_ENDINGS.get((yield from self._ring("customer_ringing", call.script.customer)))
+        yield from self._end(ending or (yield from self._talk()))
 
-    def _agent_rings(self) -> Part[Ending | None]:
-        step = self.call.script.agent
-        return AGENT_ENDINGS.get((yield from self._phase("agent_ringing", step.action, step.after, self._ring_limit)))
+    def _ring(self, phase: Phase, step: Step) -> Part[Action]:
+        limit = self.call.request.get("attempt_time_out") or RING_TIME_OUT
+        return (yield from self._phase(phase, step.action, step.after, limit))
 
-    def _customer_rings(self) -> Part[Ending | None]:
-        self.call.agent_leg = "in-progress"
-        step = self.call.script.customer
-        happened = yield from self._phase("customer_ringing", step.action, step.after, self._ring_limit)
-        return CUSTOMER_ENDINGS.get(happened)
-
-    def _they_talk(self) -> Part[Ending]:
+    def _talk(self) -> Part[Ending]:
         call = self.call
         call.customer_leg = "in-progress"
         call.answered_at = self._time()
@@ -201,11 +199,6 @@ class CallFlow:
         call.answered_at = call.answered_at and call.answered_at - ahead
         call.ended_at = call.ended_at and call.ended_at - ahead
         return time - ahead
-
-    @property
-    def _ring_limit(self) -> float:
-        limit: float = self.call.request.get("attempt_time_out") or RING_TIME_OUT
-        return limit
 
     def _phase(self, phase: Phase, action: Action, after: float, limit: float) -> Part[Action]:
         """Stay in a phase until somebody presses, the script acts, or the limit is reached. Return what ended it."""

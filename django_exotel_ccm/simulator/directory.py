@@ -43,7 +43,7 @@ class Directory:
 
     def __init__(self, lock: threading.Condition) -> None:
         self._lock = lock
-        self._by_name: dict[object, Agent] = {}
+        self._by_name: dict[str, Agent] = {}
         self.agents: list[Agent] = []
         self.exophones = ["+918000000700", "+918000000701"]
         self.add_agent(ASHA, user_id="7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", name="Asha")
@@ -62,7 +62,12 @@ class Directory:
             self._by_name |= {agent.uri: agent, agent.user_id: agent}
         return agent
 
-    def find_agent(self, uri_or_user_id: object) -> Agent | None:
+    def agent(self, uri_or_user_id: str) -> Agent:
+        """Return the agent, whose `device` may be set to on, off, unverified or busy. KeyError if there is none."""
+        with self._lock:
+            return self._by_name[uri_or_user_id]
+
+    def find_agent(self, uri_or_user_id: str) -> Agent | None:
         """Return the agent with this uri or user_id."""
         with self._lock:
             return self._by_name.get(uri_or_user_id)

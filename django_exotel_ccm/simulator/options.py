@@ -49,9 +49,13 @@ def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text.lower() in ABSENT else read(text)
 
 
-def _is_url(value: Any) -> bool:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    return value is None or (parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname))
+def is_url(value: Any) -> bool:
+    """Return True if the value is an http or https URL."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        return False
+    return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _number(least: float, most: float, *, whole: bool = False, optional: bool = False) -> Kind:
@@ -77,7 +81,7 @@ EVENT_SET = Kind(
     _read_events,
     ("none", *EVENTS, ",".join(EVENTS)),
 )
-URL = Kind("None or an http or https URL", _is_url, _optional(str))
+URL = Kind("None or an http or https URL", lambda value: value is None or is_url(value), _optional(str))
 SECONDS, RATE, WHOLE = _number(0, 1e9), _number(0, 1), _number(0, 1e9, whole=True, optional=True)
 
 

@@ -13,6 +13,10 @@ CALL_DETAILS = re.compile(r"/v2/accounts/[^/]+/calls/([^/]+)/?")
 LONG_SEGMENT = re.compile(r"(?<=[^/]/)([^/\s?'\")]{6})[^/\s?'\")]{11,}")  # only a token is that long
 QUERY = re.compile(r"\?[^\s'\")]+")
 USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+CALL_FIELDS = (
+    *("customer_number", "virtual_number", "custom_field", "phase", "state", "status", "created_at", "answered_at"),
+    *("ended_at", "talk_time", "total_duration", "recording_url", "elsewhere"),
+)
 
 Destination = Literal["call", "account"]
 """Whose URL a callback goes to: the call's own, or the account's."""
@@ -93,14 +97,31 @@ class Book:
     def as_json(self, newest: int = 0) -> dict[str, Any]:
         """Return the book without secrets: tokens in callback URLs are masked. 0 means all, else so many of each."""
         return {
-            "requests": [request_json(one) for one in self.requests[-newest:]],
-            "calls": [call_json(one) for one in list(self.calls.values())[-newest:]],
-            "deliveries": [delivery_json(one) for one in self.deliveries[-newest:]],
+            "requests": [
+                {**vars(one), "body": masked(one.body), "details_of": one.details_of} for one in self.requests[-newest:]
+            ],
+            "calls": [call_json(call) for call in list(self.calls.values())[-newest:]],
+            "deliveries": [
+                {**vars(one), "url": masked_text(one.url), "error": masked_text(one.error)}
+                for one in self.deliveries[-newest:]
+            ],
             "faults": [vars(one) for one in self.faults[-newest:]],
         }
 
 
-def masked_url(text: str) -> str:
+def call_json(call: SimulatedCall) -> dict[str, Any]:
+    """Return a call for the page and `/book.json`."""
+    return {
+        "call_sid": call.sid,
+        "agent": {"name": call.agent.name, "uri": call.agent.uri},
+        **{name: getattr(call, name) for name in CALL_FIELDS},
+        "answered": call.answered_at is not None,
+        "recording": call.recorded,
+        "presses": sorted(PRESSES[call.phase]),
+    }
+
+
+def masked_text(text: str) -> str:
     """Return a URL, or a text with some: long path segments cut to 6 characters, no query, no password."""
     return LONG_SEGMENT.sub(r"\1…", QUERY.sub("?…", USERINFO.sub("", text)))
 
@@ -111,28 +132,4 @@ def masked(value: Any) -> Any:
         return {key: masked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
-    return masked_url(value) if isinstance(value, str) and "://" in value else value
-
-
-def request_json(request: SeenRequest) -> dict[str, Any]:
-    """Return a request for the page and `/book.json`."""
-    return {**vars(request), "body": masked(request.body), "details_of": request.details_of}
-
-
-def delivery_json(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery for the page and `/book.json`."""
-    return {**vars(delivery), "url": masked_url(delivery.url), "error": masked_url(delivery.error)}
-
-
-def call_json(call: SimulatedCall) -> dict[str, Any]:
-    """Return a call for the page and `/book.json`."""
-    names = "customer_number virtual_number custom_field phase state status created_at answered_at ended_at talk_time"
-    names += " total_duration recording_url elsewhere"
-    return {
-        "call_sid": call.sid,
-        "agent": {"name": call.agent.name, "uri": call.agent.uri},
-        **{name: getattr(call, name) for name in names.split()},
-        "answered": call.answered_at is not None,
-        "recording": call.recorded,
-        "presses": sorted(PRESSES[call.phase]),
-    }
+    return masked_text(value) if isinstance(value, str) and "://" in value else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Action = Literal["answer", "nothing", "decline", "busy", "cannot_dial", "network_failure", "hang_up"]
@@ -80,76 +80,53 @@ def script_for(number: str) -> Script:
     return _BY_NUMBER.get(number, USUAL)
 
 
-@dataclass(frozen=True)
 class Scenario:
     """Something that goes wrong with every call: a name, what happens in words, and the options that make it."""
 
-    name: str
-    title: str
-    text: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, name: str, title: str, text: str, **options: Any) -> None:
+        self.name, self.title, self.text, self.options = name, title, text, options
 
 
-NO_REPORT = {"lost_events": frozenset({"answered", "terminal"})}
-NO_END = {"lost_events": frozenset({"terminal"})}
-BAD_NETWORK = {"loss_rate": 0.2, "duplicate_rate": 0.2, "reorder_rate": 0.2}
+NO_REPORT = frozenset({"answered", "terminal"})
 
 SCENARIOS = (
     Scenario("everything_works", "Everything works", "Exotel answers at once and reports each event once."),
-    Scenario("no_report", "No report arrives", "Only Call Details tell how the call ended.", NO_REPORT),
-    Scenario("no_end", "The end is not reported", "Only the report that somebody answered arrives.", NO_END),
-    Scenario("twice", "Reports come twice", "Each callback is delivered a second time.", {"duplicate_callbacks": True}),
+    Scenario("no_report", "No report arrives", "Only Call Details tell how the call ended.", lost_events=NO_REPORT),
     Scenario(
-        "wrong_order",
-        "Reports in the wrong order",
-        "That somebody answered is reported after the end.",
-        {"answered_last": True},
+        "no_end",
+        "The end is not reported",
+        "Only the report that somebody answered arrives.",
+        lost_events=frozenset({"terminal"}),
     ),
-    Scenario(
-        "early_report",
-        "Report before the answer",
-        "A callback arrives before Make a Call is answered.",
-        {"early_callbacks": True},
-    ),
-    Scenario(
-        "late_reports",
-        "Reports come late",
-        "Callbacks are delivered two minutes after the event.",
-        {"callback_delay": 120.0},
-    ),
-    Scenario(
-        "contradiction",
-        "Two different ends",
-        "A second report of the end names another outcome.",
-        {"conflicting_finals": True},
-    ),
-    Scenario(
-        "lost_answer",
-        "The answer is lost",
-        "The call is placed, then the connection breaks.",
-        {"answer_fault": "reset"},
-    ),
-    Scenario(
-        "too_many",
-        "Too many requests",
-        "Every call is refused with code 10724, for 30 seconds.",
-        {"refuse_with": 10724, "retry_after": 30},
-    ),
-    Scenario("wrong_key", "Wrong API key", "Every call is refused with code 1010.", {"refuse_with": 1010}),
+    Scenario("twice", "Reports come twice", "Each callback is delivered a second time.", duplicate_callbacks=True),
+    Scenario("wrong_order", "Reports in the wrong order", "The answering comes after the end.", answered_last=True),
+    Scenario("early_report", "Report before the answer", "It outruns the answer to Make a Call.", early_callbacks=True),
+    Scenario("late_reports", "Reports come late", "Each comes two minutes after the event.", callback_delay=120.0),
+    Scenario("contradiction", "Two different ends", "A second report names another outcome.", conflicting_finals=True),
+    Scenario("lost_answer", "The answer is lost", "The call is placed; the connection breaks.", answer_fault="reset"),
+    Scenario("too_many", "Too many requests", "Calls are refused with code 10724.", refuse_with=10724, retry_after=30),
+    Scenario("wrong_key", "Wrong API key", "Calls are refused with code 1010.", refuse_with=1010),
     Scenario(
         "silence",
         "Nothing is known",
         "No report arrives, and Call Details fail.",
-        {**NO_REPORT, "details_fault": "bad_gateway"},
+        lost_events=NO_REPORT,
+        details_fault="bad_gateway",
     ),
     Scenario(
         "late_recording",
         "The recording comes late",
         "Only Call Details name it, five minutes after the call.",
-        {"recordings_shape": "late", "recording_delay": 300.0},
+        recordings_shape="late",
+        recording_delay=300.0,
     ),
     Scenario(
-        "bad_network", "A bad network", "One callback in five is lost, one comes twice, one comes late.", BAD_NETWORK
+        "bad_network",
+        "A bad network",
+        "One callback in five is lost, one comes twice, one comes late.",
+        loss_rate=0.2,
+        duplicate_rate=0.2,
+        reorder_rate=0.2,
     ),
 )
 """The scenarios in the order of the web page; the first one is the reset."""

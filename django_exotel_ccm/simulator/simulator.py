@@ -16,7 +16,7 @@ from django_exotel_ccm.simulator.api.payloads import refusal
 from django_exotel_ccm.simulator.api.routes import Api
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from django_exotel_ccm.simulator.clock import StoppedError
-from django_exotel_ccm.simulator.directory import ASHA, Agent, Device
+from django_exotel_ccm.simulator.directory import ASHA
 from django_exotel_ccm.simulator.http_server import Server
 from django_exotel_ccm.simulator.http_types import Account, Request, Response, json_response
 from django_exotel_ccm.simulator.recorder import SeenRequest
@@ -32,14 +32,19 @@ logger = logging.getLogger("django_exotel_ccm.simulator")
 
 
 class Simulator(State):
-    """A fake Exotel that answers at `url` from the moment it is made until `stop`."""
+    """A fake Exotel that answers at `url` from the moment it is made until `stop`; a context manager that stops it.
+
+    `speed` is simulated seconds in a real one. Port 0 takes a free port. `options` are set at first, and again by each
+    scenario. Callbacks go to loopback addresses only, unless `deliver_anywhere`.
+    ValueError for a host that is not loopback, and for an option that cannot be set.
+    """
 
     def __init__(
         self,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        speed: float = 1.0,
+        speed: float = 50.0,
         account: Account | None = None,
         options: Mapping[str, Any] | None = None,
         deliver_anywhere: bool = False,
@@ -47,6 +52,8 @@ class Simulator(State):
         super().__init__(
             account=account or Account(), speed=speed, options=options or {}, deliver_anywhere=deliver_anywhere
         )
+        self.add_agent, self.add_exophone = self.directory.add_agent, self.directory.add_exophone
+        self.agent = self.directory.agent
         self._api = Api(self)
         self._page = Page(self)
         try:
@@ -71,21 +78,6 @@ class Simulator(State):
     @speed.setter
     def speed(self, speed: float) -> None:
         self.clock.speed = speed
-
-    def add_agent(self, uri: str, *, user_id: str | None = None, name: str = "", device: Device = "on") -> Agent:
-        """Add a co-worker with one device at `uri` (E.164 or sip:)."""
-        return self.directory.add_agent(uri, user_id=user_id, name=name, device=device)
-
-    def agent(self, uri_or_user_id: str) -> Agent:
-        """Return the agent, whose `device` may be set to on, off, unverified or busy. KeyError if there is none."""
-        agent = self.directory.find_agent(uri_or_user_id)
-        if agent is None:
-            raise KeyError(uri_or_user_id)
-        return agent
-
-    def add_exophone(self, number: str) -> None:
-        """Add a caller id, E.164."""
-        self.directory.add_exophone(number)
 
     def place_elsewhere(
         self, customer_number: str, *, agent: str = ASHA, recording: bool = False, custom_field: str | None = None

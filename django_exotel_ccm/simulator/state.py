@@ -8,13 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django_exotel_ccm.simulator.call_flow import (
-    UNKNOWN_STATUS,
-    CallFlow,
-    Leg,
-    Press,
-    SimulatedCall,
-)
+from django_exotel_ccm.simulator.call_flow import UNKNOWN_STATUS, CallFlow, Leg, Press, SimulatedCall
 from django_exotel_ccm.simulator.callbacks.delivery import DeliveryQueue
 from django_exotel_ccm.simulator.callbacks.notifier import Notifier
 from django_exotel_ccm.simulator.clock import Clock, Scheduler
@@ -78,10 +72,6 @@ class State:
             if call_sid not in self._flows:
                 raise ValueError(f"The call is {call.phase}: one can press nothing")
             self._flows[call_sid].press(leg, action)
-
-    def recording_url(self, call: SimulatedCall) -> str | None:
-        """Return where a call's recording is, or will be; None if there is none or nobody is told."""
-        return call.recording_url
 
     def recording_ready(self, call: SimulatedCall) -> bool:
         """Return True if the recording can be fetched by now."""

@@ -158,7 +158,7 @@ def test_v1_multipart(exotel: Simulator, place: Place, application: Application)
 def test_shapes_of_recordings(exotel: Simulator, place: Place, application: Application, shape: Any) -> None:
     exotel.options.recordings_shape = shape
     body = json.loads(body_of(exotel, place, application, recording=True))
-    link = exotel.recording_url(next(iter(exotel.book.calls.values())))
+    link = next(iter(exotel.book.calls.values())).recording_url
     expected: dict[str, Any] = {"strings": [link], "objects": [{"url": link}], "late": None}
     assert body["call_details"]["recordings"] == expected[shape]
 

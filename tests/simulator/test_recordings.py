@@ -23,7 +23,7 @@ def call_up(exotel: Simulator, place: Place) -> str:
 
 
 def fetch(exotel: Simulator, sid: str, **headers: str) -> requests.Response:
-    url = exotel.recording_url(exotel.book.calls[sid])
+    url = exotel.book.calls[sid].recording_url
     assert url
     return requests.get(url, auth=AUTH, headers=headers, timeout=5, allow_redirects=False)
 
@@ -83,7 +83,7 @@ def test_mp3(exotel: Simulator, place: Place) -> None:
 
 def test_a_big_recording_is_not_held_in_memory(exotel: Simulator, call_up: str) -> None:
     exotel.options.big_recording = 5_000_000_000
-    url = exotel.recording_url(exotel.book.calls[call_up])
+    url = exotel.book.calls[call_up].recording_url
     assert url
     with requests.get(url, auth=AUTH, timeout=5, stream=True) as answer:
         assert answer.headers["Content-Length"] == "5000000000"
@@ -120,7 +120,7 @@ def test_a_recording_that_breaks_off(exotel: Simulator, call_up: str) -> None:
 
 def test_a_recording_that_never_ends(exotel: Simulator, call_up: str) -> None:
     exotel.options.recording_fault = "endless"
-    url = exotel.recording_url(exotel.book.calls[call_up])
+    url = exotel.book.calls[call_up].recording_url
     assert url
     with requests.get(url, auth=AUTH, timeout=5, stream=True) as answer:
         assert "Content-Length" not in answer.headers
@@ -142,6 +142,6 @@ def test_a_recording_of_which_nobody_is_told(exotel: Simulator, place: Place) ->
     exotel.options.recordings_shape, exotel.options.recording_delay = "never", 0
     sid = place(recording=True).json()["response"]["call_sid"]
     exotel.wait_until_quiet()
-    assert exotel.recording_url(exotel.book.calls[sid]) is None
+    assert exotel.book.calls[sid].recording_url is None
     details = requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/{sid}", auth=AUTH, timeout=5).json()
     assert details["response"]["call_details"]["recording"] == {"available": False, "url": None}

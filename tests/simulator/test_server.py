@@ -17,7 +17,7 @@ from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
 from django_exotel_ccm.simulator.clock import Clock, StoppedError
 from django_exotel_ccm.simulator.options import FIELDS, text_of
-from django_exotel_ccm.simulator.recorder import masked_url
+from django_exotel_ccm.simulator.recorder import masked_text
 from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
 
 
@@ -431,7 +431,7 @@ def test_the_book_is_served_without_secrets(exotel: Simulator, place: Place, app
 
 
 def test_masking() -> None:
-    assert masked_url("http://user:pass@127.0.0.1/a") == "http://127.0.0.1/a"
-    assert masked_url("http://a-very-long-host.example.com/a") == "http://a-very-long-host.example.com/a"
-    assert masked_url("refused with url: /cb/0123456789abcdefgh/?k=v (x)") == "refused with url: /cb/012345…/?… (x)"
-    assert masked_url("https://crm.example.com/cb/0123456789abcdefgh/") == "https://crm.example.com/cb/012345…/"
+    assert masked_text("http://user:pass@127.0.0.1/a") == "http://127.0.0.1/a"
+    assert masked_text("http://a-very-long-host.example.com/a") == "http://a-very-long-host.example.com/a"
+    assert masked_text("refused with url: /cb/0123456789abcdefgh/?k=v (x)") == "refused with url: /cb/012345…/?… (x)"
+    assert masked_text("https://crm.example.com/cb/0123456789abcdefgh/") == "https://crm.example.com/cb/012345…/"

@@ -142,7 +142,7 @@ def expectations(exotel: Simulator, truth: SimulatedCall) -> dict[str, Any]:
         "customer_number": truth.customer_number,
         "talk_time": truth.talk_time,
         "total_duration": truth.total_duration,
-        "recording_url": (exotel.recording_url(truth) or "") if truth.recorded else "",
+        "recording_url": (truth.recording_url or "") if truth.recorded else "",
         "ended_at_approximate": False,
     }
 

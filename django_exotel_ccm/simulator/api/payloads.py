@@ -146,43 +146,39 @@ def user_row(agent: Agent, request: Request) -> dict[str, Any]:
     fields = request.query("fields").split(",")
     if "active_call" in fields:
         row["active_call"] = {"call_sid": agent.call_sid} if agent.call_sid else None
-    return {**row, "devices": [device_row(agent)]} if "devices" in fields else row
-
-
-def device_row(agent: Agent) -> dict[str, Any]:
-    """Return the agent's device: whether it is on, was verified, and is in a call."""
-    busy = agent.device == "busy" or agent.call_sid is not None
-    available = agent.device in ("on", "busy")
-    return {
-        "id": int(hashlib.sha256(agent.user_id.encode()).hexdigest()[:6], 16),
-        "name": f"{agent.name} phone",
-        "contact_uri": agent.uri,
-        "type": "sip" if agent.uri.startswith("sip:") else "tel",
-        "available": available,
-        "verified": agent.device != "unverified",
-        "status": ("busy" if busy else "free") if available else None,
-    }
+    if "devices" in fields:
+        is_available = agent.device in ("on", "busy")
+        status = "busy" if agent.device == "busy" or agent.call_sid else "free"
+        device = {
+            "id": int(hashlib.sha256(agent.user_id.encode()).hexdigest()[:6], 16),
+            "name": f"{agent.name} phone",
+            "contact_uri": agent.uri,
+            "type": "sip" if agent.uri.startswith("sip:") else "tel",
+            "available": is_available,
+            "verified": agent.device != "unverified",
+            "status": status if is_available else None,
+        }
+        row["devices"] = [device]
+    return row
 
 
 def exophone_page(numbers: Sequence[str]) -> dict[str, Any]:
     """Return the ExoPhones (docs/exotel.md 6); the first is written in local form, as live accounts show some."""
-    rows = [exophone_row(number, local=index == 0) for index, number in enumerate(numbers)]
+    rows = []
+    for index, number in enumerate(numbers):
+        local = f"0{number[3:]}" if number.startswith("+91") else number
+        row = {
+            "sid": hashlib.sha256(number.encode()).hexdigest()[:32],
+            "phone_number": local if index == 0 else number,
+            "friendly_name": local,
+            "capabilities": {"voice": True, "sms": False},
+            "country": "IN",
+            "region": "KA",
+            "voice_url": None,
+            "sms_url": None,
+        }
+        rows.append(row)
     return {"page": 0, "page_size": MAX_PAGE_SIZE, "incoming_phone_numbers": rows}
-
-
-def exophone_row(number: str, *, local: bool) -> dict[str, Any]:
-    """Return an ExoPhone as Exotel shows it."""
-    short = f"0{number[3:]}" if number.startswith("+91") else number
-    return {
-        "sid": hashlib.sha256(number.encode()).hexdigest()[:32],
-        "phone_number": short if local else number,
-        "friendly_name": short,
-        "capabilities": {"voice": True, "sms": False},
-        "country": "IN",
-        "region": "KA",
-        "voice_url": None,
-        "sms_url": None,
-    }
 
 
 def iso_z(moment: datetime | None) -> str | None:

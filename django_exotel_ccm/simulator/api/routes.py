@@ -84,8 +84,8 @@ class Api:
         state = self._state
         try:
             payload = request.json()
-        except ValueError as error:
-            raise RefusedError(10725, "the body is not JSON") from error
+        except ValueError:
+            payload = None
         if state.on_call and isinstance(payload, dict):
             state.on_call(payload)
         if code := state.options.refuse_with:

@@ -101,14 +101,14 @@ class DeliveryQueue:
         with self._clock.changed:
             if self._client.paused:
                 self._waiting.append(pending)
+            if self._client.paused or pending.done:
                 return
-        if not pending.done:
-            try:
-                self._try(pending)
-            except StoppedError:
-                return
-            except Exception:
-                logger.exception("The simulator failed to deliver a callback")
+        try:
+            self._try(pending)
+        except StoppedError:
+            return
+        except Exception:
+            logger.exception("The simulator failed to deliver a callback")
 
     def _try(self, pending: PendingCallback) -> None:
         at, really_at = self._clock.now(), datetime.now(UTC)

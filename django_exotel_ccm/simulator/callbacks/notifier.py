@@ -28,21 +28,24 @@ class Notifier:
         """Send the callbacks of an event; those that come late wait for the call's `terminal`."""
         with self._clock.changed:
             made = self._callbacks(call, event)
+            if event == "terminal" and self._options.conflicting_finals:
+                made += self._callbacks(contradicted(call), event, "conflicting")
             if event == "answered":
                 call.held = [one for one in made if "reordered" in one.delivery.faults]
-                made = [one for one in made if "reordered" not in one.delivery.faults]
-            else:
-                made += call.held
-            for pending in made:
+                made = [one for one in made if one not in call.held]
+            for pending in made if event == "answered" else made + call.held:
                 self._queue.add(pending, in_order=self._options.in_order, delay=self._options.callback_delay)
 
     def wait_for_first(self, call: SimulatedCall) -> None:
         """Return when a callback of this call was tried, or none will be, or after 10 real seconds."""
         with self._clock.changed:
-            tried = self._queue.first_tried
-            self._clock.changed.wait_for(lambda: call.sid in tried or self._nothing_left(call), EARLY_WITHIN)
-            if call.sid in tried:
-                self.note("early", call.sid, tried[call.sid])
+            self._clock.changed.wait_for(lambda: self._clock.stopped or self._is_first_tried(call), EARLY_WITHIN)
+            if call.sid in self._queue.first_tried:
+                self.note("early", call.sid, self._queue.first_tried[call.sid])
+
+    def _is_first_tried(self, call: SimulatedCall) -> bool:
+        is_open = call.state != "terminal" or any(one.delivery.call_sid == call.sid for one in self._queue.open)
+        return call.sid in self._queue.first_tried or not is_open
 
     def note(self, fault: str, call_sid: str, what: str) -> None:
         """Record a fault."""
@@ -50,17 +53,7 @@ class Notifier:
             self._book.faults.append(Fault(fault, call_sid, what, self._clock.now()))
             self._clock.changed.notify_all()
 
-    def _nothing_left(self, call: SimulatedCall) -> bool:
-        left = any(pending.delivery.call_sid == call.sid for pending in self._queue.open)
-        return self._clock.stopped or (call.state == "terminal" and not left)
-
-    def _callbacks(self, call: SimulatedCall, event: str) -> list[PendingCallback]:
-        made = self._copies_to_all(call, event)
-        if event == "terminal" and self._options.conflicting_finals:
-            made += self._copies_to_all(contradicted(call), event, "conflicting")
-        return made
-
-    def _copies_to_all(self, call: SimulatedCall, event: str, version: str = "") -> list[PendingCallback]:
+    def _callbacks(self, call: SimulatedCall, event: str, version: str = "") -> list[PendingCallback]:
         """Return a callback for each destination and each of its copies."""
         options = self._options
         body = callback_body(call, event, options)

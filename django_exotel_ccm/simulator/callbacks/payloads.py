@@ -14,6 +14,7 @@ from django_exotel_ccm.simulator.options import CallbackShape, Options
 INDIA = timezone(timedelta(hours=5, minutes=30))
 EPOCH_IN_INDIA = "1970-01-01 05:30:00+05:30"
 BOUNDARY = "----simulated-exotel"
+IN_SPARSE = ("call_sid", "sid", "call_state", "state", "CallSid", "EventType")  # which call, and that it is over
 NOT_IN_V3 = ("call_sid", "call_state", "call_status", "assigned_agent_details", "customer_details")
 
 
@@ -21,7 +22,8 @@ def callback_body(call: SimulatedCall, event: str, options: Options) -> dict[str
     """Return the body of a callback (docs/exotel.md 4.1 to 4.3), with the oddities of the options."""
     body = _plain_body(call, event, options)
     if options.sparse_terminal and event == "terminal":
-        body = _sparse(body)
+        details = {name: value for name, value in body.get("call_details", {}).items() if name in IN_SPARSE}
+        body = {**body, "call_details": details} if details else {n: v for n, v in body.items() if n in IN_SPARSE}
     if options.epoch_end_time and call.state == "active":
         if "call_details" in body:
             body["call_details"]["end_time"] = EPOCH_IN_INDIA
@@ -74,26 +76,19 @@ def details_v2(call: SimulatedCall) -> dict[str, Any]:
 
 
 def details_v3(call: SimulatedCall) -> dict[str, Any]:
-    """Return `call_details` of a v3 callback: other names, and nobody's number."""
+    """Return `call_details` of a v3 callback: other names and words, and nobody's number."""
     over = call.state == "terminal"
+    status = call.status and call.status.replace("canceled", "cancelled")
     return {
         "sid": call.sid,
         **{name: value for name, value in details_v2(call).items() if name not in NOT_IN_V3},
         "state": call.state,
-        "status": status_v3(call.status),
+        "status": status and status.replace("agent_", "from_leg_").replace("customer_", "to_leg_"),
         "legs": f"/v3/accounts/simulated/calls/{call.sid}/legs" if over else None,
         "app_id": None,
         "app_name": None,
         "digits": None,
     }
-
-
-def status_v3(status: str | None) -> str | None:
-    """Return the v3 word for a v2 status."""
-    if status is None:
-        return None
-    word = status.replace("canceled", "cancelled")
-    return word.replace("agent_", "from_leg_").replace("customer_", "to_leg_")
 
 
 def body_v1(call: SimulatedCall, event: str, recording: str | None) -> dict[str, Any]:
@@ -157,15 +152,6 @@ def _plain_body(call: SimulatedCall, event: str, options: Options) -> dict[str, 
     as_text = shape == "v2" and recordings == "strings"
     details["recordings"] = None if link is None else [link] if as_text else [{"url": link}]
     return {"event_details": {"event_type": event}, "call_details": details}
-
-
-def _sparse(body: dict[str, Any]) -> dict[str, Any]:
-    """Keep the call's sid and that it is over, and nothing else; v1 says so by the event alone."""
-    known = ("call_sid", "sid", "call_state", "state", "CallSid", "EventType")
-    if "call_details" not in body:
-        return {name: value for name, value in body.items() if name in known}
-    details = {name: value for name, value in body["call_details"].items() if name in known}
-    return {"event_details": body["event_details"], "call_details": details}
 
 
 def _local(value: Any) -> Any:

@@ -201,7 +201,7 @@ def test_late_recording_is_found_and_announced_once(
         reconcile()
 
     call.refresh_from_db()
-    assert call.recording_url == exotel.recording_url(exotel.book.calls[call.call_sid])
+    assert call.recording_url == exotel.book.calls[call.call_sid].recording_url
     assert received == [call.recording_url]
     assert call.next_check_at is None
     assert len(requested_sids(exotel)) == 1
@@ -286,7 +286,7 @@ def test_plan_changed_meanwhile_is_not_overwritten(
 def test_expired_recording_address_is_replaced(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place(recording=True)
     end_calls(exotel)
-    fresh = exotel.recording_url(exotel.book.calls[call.call_sid])
+    fresh = exotel.book.calls[call.call_sid].recording_url
     signed = f"{fresh}?Expires=1700000000"
     record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
     call.refresh_from_db()
