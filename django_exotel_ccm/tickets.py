@@ -13,7 +13,6 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import router
 from django.db.models import Model
-from django.utils.functional import Promise
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
@@ -22,19 +21,20 @@ from django_exotel_ccm.phone_numbers import find_numbers, is_phone_number
 
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
 MAX_VALUES = 100
+"""How many values of one ticket are read for phone numbers."""
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")
 _registered: dict[str, TicketType] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketNumber:
-    """One phone number of a ticket: E.164 in ``number``, or in ``problem`` why it cannot be dialled."""
+    """One phone number of a ticket: E.164 in ``number``, or the reason in ``problem`` why it cannot be called."""
 
     label: str
     number: str = ""
     problem: str = ""
     note: str = ""
-    """What stands beside the number ("wife", "x45"): a person has to read it before the call."""
+    """Words beside the number, such as "wife" or "x45". A person has to read them before the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,11 @@ class TicketType:
     numbers: Callable[[Any], Any] | str | None = None
     can_call: Callable[[Any, Any], bool] | str | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
-    """What a press of the button asks of Exotel: ``recording`` and the other options of ``place_call``."""
+    """Options of ``place_call`` for a press of the button, such as ``recording``."""
 
     @property
     def model(self) -> type[Model]:
-        """The model class; raises ``ImproperlyConfigured`` when there is none of that name."""
+        """The model class. Raises ``ImproperlyConfigured`` if there is none of that name."""
         try:
             return apps.get_model(self.label)
         except (LookupError, ValueError):
@@ -59,11 +59,11 @@ class TicketType:
         raise ImproperlyConfigured(problem)
 
     def key(self, text: str) -> Any:
-        """Return the primary key that ``text`` spells; None when it spells none."""
+        """Return the primary key written in ``text``; None if that is no key of the model."""
         return _key(self.model, text)
 
     def allows(self, user: Any, ticket: Model) -> bool:
-        """Say whether the entry's ``can_call`` lets ``user`` call this ticket's customer; True without one."""
+        """Return what the entry's ``can_call`` says about a call by ``user``; True if there is no ``can_call``."""
         if self.can_call is None:
             return True
         can_call = conf.load(self.can_call) if isinstance(self.can_call, str) else self.can_call
@@ -81,32 +81,28 @@ def register(
 ) -> TicketType:
     """Declare that calls can be about objects of ``model`` (a class, or "app.Model").
 
-    ``phone`` is an attribute path or several ("customer.phone"); ``numbers`` instead a callable, given the ticket, that
-    returns one number, a list of them, or a dict of label: number. ``can_call(user, ticket)`` may say no.
-    ``call`` holds what a press of the button asks of Exotel, for example ``{"recording": True}``. Raises
-    ``ImproperlyConfigured`` that says what to write.
+    ``phone`` is an attribute path, such as "customer.phone", or several. ``numbers`` is instead a callable or its
+    dotted path: it gets the ticket and returns one number, an iterable of numbers or of (label, number), or a dict of
+    label: number. ``can_call(user, ticket)`` returns False to forbid a call. ``call`` holds options of ``place_call``
+    for a press of the button, such as ``{"recording": True}``.
+
+    Raises ``ImproperlyConfigured`` that says what to write.
     """
-    label = model.lower() if isinstance(model, str) else model._meta.label_lower
-    ticket_type = TicketType(
-        label=label,
-        prefix=prefix,
-        phone=(phone,) if isinstance(phone, str) else tuple(phone or ()),
-        numbers=numbers,
-        can_call=can_call,
-        call=call or {},
-    )
-    _check(ticket_type, [other for other in ticket_types().values() if other.label != label])
-    _registered[label] = ticket_type
+    label = model if isinstance(model, str) else model._meta.label
+    options = {"prefix": prefix, "phone": phone, "numbers": numbers, "can_call": can_call, "call": call}
+    given = {name: value for name, value in options.items() if value is not None}
+    ticket_type = _new_type(label, given, ticket_types().values())
+    _registered[ticket_type.label] = ticket_type
     return ticket_type
 
 
 def unregister(model: type[Model]) -> None:
-    """Forget a model declared with :func:`register`."""
+    """Undo :func:`register`."""
     _registered.pop(model._meta.label_lower, None)
 
 
 def ticket_types() -> dict[str, TicketType]:
-    """Return every ticket type by model label in lower case, those of the settings first."""
+    """Return all ticket types by model label in lower case. One that is registered replaces that of the settings."""
     return _declared_in(conf.get_settings()) | _registered
 
 
@@ -114,20 +110,23 @@ def ticket_types() -> dict[str, TicketType]:
 def _declared_in(settings: conf.Settings) -> dict[str, TicketType]:
     found: dict[str, TicketType] = {}
     for label, options in settings.tickets.items():
-        found[label.lower()] = _from_options(label, options)
-        _check(found[label.lower()], [other for key, other in found.items() if key != label.lower()])
+        found[label.lower()] = _new_type(label, options, found.values())
     return found
 
 
-def _from_options(label: str, options: Mapping[str, Any]) -> TicketType:
+def _new_type(label: str, options: Mapping[str, Any], known: Iterable[TicketType]) -> TicketType:
+    """Return the checked entry; raises ``ImproperlyConfigured`` that says what to write."""
     unknown = sorted(set(options) - set(ENTRY))
     if unknown:
         raise ImproperlyConfigured(
             f"EXOTEL_CCM['TICKETS'][{label!r}] has no option {unknown[0]!r}. Known options: {', '.join(ENTRY)}."
         )
     phone = options.get("phone") or ()
-    paths = tuple(phone) if isinstance(phone, list | tuple) else (phone,)
-    return TicketType(**{**options, "label": label.lower(), "prefix": options.get("prefix", ""), "phone": paths})
+    paths = tuple(phone) if isinstance(phone, Iterable) and not isinstance(phone, str) else (phone,)
+    named = {"label": label.lower(), "prefix": options.get("prefix", ""), "phone": paths}
+    ticket_type = TicketType(**{**options, **named})
+    _check(ticket_type, [other for other in known if other.label != ticket_type.label])
+    return ticket_type
 
 
 def _check(ticket_type: TicketType, others: Iterable[TicketType]) -> None:
@@ -159,11 +158,11 @@ def _check_call(where: str, call: object) -> None:
 
 
 def type_of(ticket: Model | type[Model]) -> TicketType:
-    """Return the ticket type of an object or a model, also of a proxy or a child of a declared model.
+    """Return the ticket type of an object or a model, which may be a proxy or a child of a declared model.
 
-    Raises ``ImproperlyConfigured`` for a model that was never declared.
+    Raises ``ImproperlyConfigured`` for a model that is not declared.
     """
-    # A child or proxy is reached through its own model: its admin decides who sees which.
+    # The admin of the child or proxy decides who sees which ticket, so the type has its label.
     return replace(_declared(ticket), label=ticket._meta.label_lower)
 
 
@@ -181,9 +180,10 @@ def _declared(ticket: Model | type[Model]) -> TicketType:
 
 
 def link_of(ticket: Model) -> tuple[type[Model], str]:
-    """Return the model under which calls about ``ticket`` are kept, and the key as text: one name for one ticket.
+    """Return the model and the key, as text, under which calls about ``ticket`` are stored.
 
-    That is the declared model, also for a child or a proxy of it; for a model never declared, its own.
+    The model is the declared one, also for its children and proxies, so one ticket has one name. For a model that is
+    not declared it is the model itself.
     """
     try:
         model = _declared(ticket).model
@@ -198,7 +198,7 @@ def custom_field(ticket: Model) -> str:
 
 
 def model_of(text: str) -> type[Model] | None:
-    """Return the model whose prefix a ``custom_field`` carries; None when none does."""
+    """Return the model whose prefix a ``custom_field`` has; None if no model has it."""
     prefix, underscore, _key = text.partition("_")
     for ticket_type in ticket_types().values():
         if underscore and ticket_type.prefix == prefix:
@@ -207,15 +207,16 @@ def model_of(text: str) -> type[Model] | None:
 
 
 def find(text: str, *, using: str | None = None) -> Model | None:
-    """Return the ticket that a ``custom_field`` names; None when it names none that exists. As :func:`load`."""
+    """Return the ticket that a ``custom_field`` names; None if there is none. ``using`` is as in :func:`load`."""
     model = model_of(text)
     return None if model is None else load(model, text.partition("_")[2], using=using)
 
 
 def load(model: type[Model], key_text: str, *, using: str | None = None) -> Model | None:
-    """Return the object of ``model`` whose primary key ``key_text`` spells; None when there is none.
+    """Return the object of ``model`` with the primary key written in ``key_text``; None if there is none.
 
-    ``using`` is the database of the open transaction: it is asked, and no replica of it, if the model lives there.
+    ``using`` is the database of the open transaction. If the model is stored there, it is read there and not from a
+    replica.
     """
     key = _key(model, key_text)
     if key is None:
@@ -238,7 +239,7 @@ def _key(model: type[Model], text: str) -> Any:
         field.run_validators(key)  # SQLite raises OverflowError for a number out of range
     except ValidationError:
         return None
-    # Only as we write it: int() also reads "1_0" and " 10", and PostgreSQL stores no NUL.
+    # int() also reads "1_0" and " 10", which are no names of ours; PostgreSQL cannot compare a NUL.
     return key if str(key) == text and "\0" not in text else None
 
 
@@ -246,9 +247,9 @@ def _key(model: type[Model], text: str) -> Any:
 
 
 def numbers_of(ticket: Model) -> list[TicketNumber]:
-    """Return the ticket's phone numbers, each once and no empty ones; those that cannot be dialled say why.
+    """Return the ticket's phone numbers, each once. Those that cannot be called say why; empty values are left out.
 
-    A text with several numbers gives all of them. At most ``MAX_VALUES`` values are read.
+    A text may hold several numbers. At most ``MAX_VALUES`` values are read: an iterable may have no end.
     """
     found: dict[str, TicketNumber] = {}
     for label, value in islice(_labelled(type_of(ticket), ticket), MAX_VALUES):
@@ -260,7 +261,7 @@ def numbers_of(ticket: Model) -> list[TicketNumber]:
 
 
 def only_number(numbers: Iterable[TicketNumber]) -> str:
-    """Return the number (E.164) that can be called without asking anybody; "" if there are several or a note."""
+    """Return the only number that can be called (E.164); "" if there is none, several, or one with a note."""
     usable = [one for one in numbers if one.number]
     return usable[0].number if len(usable) == 1 and not usable[0].note else ""
 
@@ -300,8 +301,8 @@ def _spread(label: str, value: Any) -> Iterable[tuple[str, Any]]:
         return
     for item in value.items() if isinstance(value, Mapping) else value:
         match item:
-            case (str() | Promise() as name, number):
-                yield str(name), number
+            case (name, number):
+                yield str(name or label), number
             case (number,):  # a row of QuerySet.values_list
                 yield label, number
             case _:
