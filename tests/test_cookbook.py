@@ -46,7 +46,7 @@ def outcomes() -> Iterator[Any]:
         assert signal.disconnect(sender=Ticket, dispatch_uid=uid)
 
 
-def test_the_status_follows_the_outcome(host: Any, exotel: Any, outcomes: Any) -> None:
+def test_status_by_outcome(host: Any, exotel: Any, outcomes: Any) -> None:
     agent = host.agent()
     talks, rings_out, busy, closed = (
         host.ticket(phone=phone) for phone in ("+919000001001", "+919000001002", "+919000001008", "+919000001001")
@@ -76,7 +76,7 @@ def test_roles_have_permissions() -> None:
 
 
 @pytest.mark.django_db
-def test_a_user_is_given_a_phone(django_user_model: Any) -> None:
+def test_give_phone(django_user_model: Any) -> None:
     give_phone = recipe("crm/agents.py").give_phone
     user = django_user_model.objects.create_user("asha")
 
@@ -90,7 +90,7 @@ def test_a_user_is_given_a_phone(django_user_model: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_site_of_its_own_is_for_its_group(django_user_model: Any) -> None:
+def test_support_site(django_user_model: Any) -> None:
     site = recipe("crm/sites.py").support
     user = django_user_model.objects.create_user("asha", is_staff=True)
     request: Any = SimpleNamespace(user=user)
@@ -101,7 +101,7 @@ def test_a_site_of_its_own_is_for_its_group(django_user_model: Any) -> None:
     assert site.has_permission(request)
 
 
-def test_each_account_has_a_domain(settings: Any) -> None:
+def test_domain_of_account(settings: Any) -> None:
     [settings_of_domains] = [block for block in BLOCKS if "crm.domains.base_url" in block]
     names: dict[str, Any] = {}
     exec(settings_of_domains, names)
@@ -121,7 +121,7 @@ def call_about(ticket: Any, **fields: Any) -> CallRecord:
 
 
 @pytest.mark.django_db
-def test_merged_tickets_keep_their_calls() -> None:
+def test_merge() -> None:
     ticket, lead = Ticket.objects.create(), Lead.objects.create(name="Meera")
     call = call_about(lead)
 
@@ -132,7 +132,7 @@ def test_merged_tickets_keep_their_calls() -> None:
 
 
 @pytest.mark.django_db
-def test_tickets_are_found_by_their_calls() -> None:
+def test_reached_since() -> None:
     reached, missed = Ticket.objects.create(), Ticket.objects.create()
     began = timezone.now()
     call_about(reached, talk_time=42)

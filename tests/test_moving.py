@@ -41,7 +41,7 @@ def call_about(ticket: Any, **fields: Any) -> CallRecord:
 
 
 @pytest.mark.django_db
-def test_all_calls_move_in_one_statement_to_any_model(django_assert_num_queries: Any) -> None:
+def test_move_calls_is_one_statement(django_assert_num_queries: Any) -> None:
     ticket, other, lead = Ticket.objects.create(), Ticket.objects.create(), Lead.objects.create(name="Meera")
     for _ in range(20):
         call_about(ticket, ticket_label="Fan")
@@ -65,7 +65,7 @@ def ticket_calls(ticket: Any) -> list[CallRecord]:
 
 
 @pytest.mark.django_db
-def test_an_erased_call_moves_without_the_customers_name() -> None:
+def test_erased_call_moves_without_label() -> None:
     ticket, lead = Ticket.objects.create(), Lead.objects.create(name="Meera")
     call_about(ticket, erased_at=timezone.now())
 
@@ -75,7 +75,7 @@ def test_an_erased_call_moves_without_the_customers_name() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_no_ticket_is_refused_with_what_to_do() -> None:
+def test_move_calls_refuses_other_objects() -> None:
     ticket = Ticket.objects.create()
     call_about(ticket)
 

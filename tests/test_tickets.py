@@ -1,4 +1,4 @@
-"""The host's objects: their numbers, and their names in custom_field, whatever keys and shapes the host has."""
+"""Tickets: their phone numbers, their names in ``custom_field``, and how models are declared as tickets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def declare(settings: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    """Nothing that a test registers stays."""
+    """Undo what a test registers."""
     yield
     tickets._registered.clear()
 
@@ -50,38 +50,38 @@ def numbers(ticket: models.Model) -> list[tuple[str, str]]:
 # Numbers.
 
 
-def test_numbers_at_the_end_of_paths() -> None:
+def test_numbers_of_phone_paths() -> None:
     ticket = a_ticket("90000 01001", "+919000001002")
 
     assert numbers(ticket) == [("customer phone", "+919000001001"), ("customer other phone", "+919000001002")]
 
 
-def test_the_same_number_twice_is_one() -> None:
+def test_numbers_of_leaves_out_duplicates() -> None:
     assert numbers(a_ticket("90000 01001", "+919000001001")) == [("customer phone", "+919000001001")]
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
-def test_empty_fields_are_no_numbers(empty: Any) -> None:
+def test_numbers_of_empty_fields(empty: Any) -> None:
     assert numbers(a_ticket(empty, empty)) == []
 
 
-def test_a_related_row_that_is_missing_is_no_number() -> None:
+def test_numbers_of_missing_related_row() -> None:
     assert numbers(Ticket(pk=7, subject="Fan")) == []
 
 
 @pytest.mark.django_db
-def test_a_related_row_that_was_deleted_meanwhile_is_no_number() -> None:
+def test_numbers_of_deleted_related_row() -> None:
     assert numbers(Ticket(pk=7, subject="Fan", customer_id=404)) == []
 
 
-def test_text_in_a_phone_field_says_what_is_wrong() -> None:
+def test_numbers_of_text_has_problem() -> None:
     [number] = tickets.numbers_of(a_ticket("ask Ravi"))
 
     assert (number.label, number.number) == ("customer phone", "")
     assert "country code" in number.problem
 
 
-def test_a_path_may_end_in_a_method_a_list_or_a_phone_number(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_phone_path_may_end_in_method(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers_kept = ["9000001001", ("home", "9000001002"), SimpleNamespace(as_e164="+919000001003")]
     monkeypatch.setattr(Customer, "all_numbers", lambda self: numbers_kept, raising=False)
     declare(phone="customer.all_numbers")
@@ -93,7 +93,7 @@ def test_a_path_may_end_in_a_method_a_list_or_a_phone_number(declare: Any, monke
     ]
 
 
-def test_a_path_that_leads_nowhere_says_where_it_breaks(declare: Any) -> None:
+def test_phone_path_without_attribute_says_where(declare: Any) -> None:
     declare(phone="customer.mobile")
 
     with pytest.raises(
@@ -102,7 +102,7 @@ def test_a_path_that_leads_nowhere_says_where_it_breaks(declare: Any) -> None:
         tickets.numbers_of(a_ticket())
 
 
-def test_an_error_inside_the_hosts_property_is_the_hosts_own(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_phone_path_passes_errors_of_properties(declare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Customer, "mobile", property(lambda self: self.profile.mobile), raising=False)
     declare(phone="customer.mobile")
 
@@ -111,7 +111,7 @@ def test_an_error_inside_the_hosts_property_is_the_hosts_own(declare: Any, monke
 
 
 @pytest.mark.django_db
-def test_numbers_in_related_rows_by_a_callable() -> None:
+def test_numbers_callable_by_dotted_path() -> None:
     lead = Lead.objects.create(name="Meera")
     LeadPhone.objects.create(lead=lead, kind="home", number="9000001001")
     LeadPhone.objects.create(lead=lead, kind="work", number="9000001002")
@@ -146,7 +146,7 @@ HOME_AND_WORK = {"home": "9000001001", "work": "9000001002"}
         ([("home", b"9000001001")], [("home", ONE)]),
     ],
 )
-def test_a_numbers_callable_may_return_any_iterable(declare: Any, given: Any, found: list[tuple[str, str]]) -> None:
+def test_numbers_callable_returns_any_iterable(declare: Any, given: Any, found: list[tuple[str, str]]) -> None:
     declare(numbers=lambda ticket: given)
 
     assert numbers(a_ticket()) == found
@@ -162,7 +162,7 @@ def test_a_numbers_callable_may_return_any_iterable(declare: Any, given: Any, fo
         (lambda phones: phones.values_list("number", flat=True).iterator(), ["", ""]),
     ],
 )
-def test_a_numbers_callable_may_return_a_queryset(settings: Any, query: Any, labels: list[str]) -> None:
+def test_numbers_callable_returns_queryset(settings: Any, query: Any, labels: list[str]) -> None:
     settings.EXOTEL_CCM = {
         "TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": lambda lead: query(lead.phones.order_by("pk"))}}
     }
@@ -173,20 +173,20 @@ def test_a_numbers_callable_may_return_a_queryset(settings: Any, query: Any, lab
     assert numbers(lead) == list(zip(labels, (ONE, TWO), strict=True))
 
 
-def test_a_numbers_callable_without_an_end_is_read_to_a_limit(declare: Any) -> None:
+def test_numbers_callable_without_end_is_bounded(declare: Any) -> None:
     declare(numbers=lambda ticket: (str(9000001001 + place) for place in itertools.count()))
 
     assert len(numbers(a_ticket())) == tickets.MAX_VALUES
 
 
-def test_a_note_beside_a_number_is_kept_whichever_field_has_it() -> None:
+def test_only_number_heeds_note_of_any_field() -> None:
     [number] = tickets.numbers_of(a_ticket("9000001001", "9000001001 (wife)"))
 
     assert (number.number, number.note) == (ONE, "wife")
     assert tickets.only_number([number]) == ""
 
 
-def test_a_megabyte_in_a_phone_field_is_refused_at_once() -> None:
+def test_numbers_of_megabyte_is_fast() -> None:
     began = time.process_time()
 
     [number] = tickets.numbers_of(a_ticket("9000001001, " * 100_000))
@@ -198,18 +198,18 @@ def test_a_megabyte_in_a_phone_field_is_refused_at_once() -> None:
 # Names in custom_field.
 
 
-def test_an_integer_key() -> None:
+def test_custom_field_of_integer_key() -> None:
     assert tickets.custom_field(a_ticket()) == "ticket_7"
 
 
-def test_a_uuid_key() -> None:
+def test_custom_field_of_uuid_key() -> None:
     key = uuid.UUID("7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa")
 
     assert tickets.custom_field(Lead(pk=key)) == f"lead_{key}"
 
 
 @pytest.mark.django_db
-def test_names_lead_back_to_their_tickets(host: Any) -> None:
+def test_find_by_custom_field(host: Any) -> None:
     ticket, lead = host.ticket(), Lead.objects.create(name="Meera")
 
     assert tickets.find(tickets.custom_field(ticket)) == ticket
@@ -218,7 +218,7 @@ def test_names_lead_back_to_their_tickets(host: Any) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [UrgentTicket, LoudTicket])
-def test_a_child_and_a_proxy_have_the_declared_models_name(model: type[Ticket]) -> None:
+def test_custom_field_of_child_and_proxy(model: type[Ticket]) -> None:
     ticket = model.objects.create(subject="Fire")
 
     assert tickets.custom_field(ticket) == f"ticket_{ticket.pk}"
@@ -228,7 +228,7 @@ def test_a_child_and_a_proxy_have_the_declared_models_name(model: type[Ticket]) 
 
 
 @pytest.mark.django_db
-def test_a_declared_child_has_a_name_of_its_own(settings: Any) -> None:
+def test_custom_field_of_declared_child(settings: Any) -> None:
     settings.EXOTEL_CCM = {
         "TICKETS": {
             "helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"},
@@ -242,7 +242,7 @@ def test_a_declared_child_has_a_name_of_its_own(settings: Any) -> None:
 
 
 @isolate_apps("tests.helpdesk")
-def test_a_child_with_a_key_of_its_own_is_named_by_the_declared_models_key() -> None:
+def test_custom_field_of_child_with_own_key() -> None:
     class Complaint(Ticket):
         number = models.IntegerField(primary_key=True)
         ticket = models.OneToOneField(Ticket, models.CASCADE, parent_link=True)
@@ -257,7 +257,7 @@ def test_a_child_with_a_key_of_its_own_is_named_by_the_declared_models_key() -> 
 @pytest.mark.parametrize(
     "key", ["", "x", " 1", "+1", "01", "1_0", "1.0", "९", "-1", "9" * 30, "9" * 5000, "1\0", "None"]
 )
-def test_keys_that_are_not_written_as_ours_find_nothing(key: str) -> None:
+def test_find_refuses_other_spellings_of_keys(key: str) -> None:
     for number in (1, 9, 10):
         Ticket.objects.create(pk=number, subject="Fan")
 
@@ -266,13 +266,13 @@ def test_keys_that_are_not_written_as_ours_find_nothing(key: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("text", ["", "ticket", "_1", "fax_1", "Ticket_1", "ticket-1", "lead_1", "campaign 7"])
-def test_other_texts_find_nothing(text: str) -> None:
+def test_find_other_texts(text: str) -> None:
     Ticket.objects.create(pk=1, subject="Fan")
 
     assert tickets.find(text) is None
 
 
-def test_a_ticket_types_key_reads_only_what_we_write() -> None:
+def test_ticket_type_key() -> None:
     read = tickets.ticket_types()["helpdesk.ticket"].key
 
     assert (read("10"), read("1_0"), read("x"), read("")) == (10, None, None, None)
@@ -281,7 +281,7 @@ def test_a_ticket_types_key_reads_only_what_we_write() -> None:
 # Declaring.
 
 
-def test_a_model_can_be_declared_in_code() -> None:
+def test_register() -> None:
     registered = tickets.register(Customer, prefix="customer", phone=["phone", "other_phone"])
 
     assert registered.model is Customer
@@ -289,7 +289,7 @@ def test_a_model_can_be_declared_in_code() -> None:
     assert tickets.custom_field(Customer(pk=3)) == "customer_3"
 
 
-def test_a_declaration_can_be_taken_back() -> None:
+def test_unregister() -> None:
     tickets.register("helpdesk.Customer", prefix="customer", phone="phone")
 
     tickets.unregister(Customer)
@@ -299,7 +299,7 @@ def test_a_declaration_can_be_taken_back() -> None:
         tickets.custom_field(Customer(pk=3))
 
 
-def test_a_declaration_in_code_replaces_that_of_the_settings() -> None:
+def test_register_replaces_settings() -> None:
     tickets.register(Ticket, prefix="case", phone="customer.phone")
 
     assert tickets.custom_field(a_ticket()) == "case_7"
@@ -317,14 +317,14 @@ def test_a_declaration_in_code_replaces_that_of_the_settings() -> None:
         ({"prefix": "customer", "phone": [5]}, 'Write "phone": "customer.phone"'),
     ],
 )
-def test_a_wrong_declaration_says_what_to_write(options: dict[str, Any], words: str) -> None:
+def test_register_says_what_is_wrong(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=words):
         tickets.register(Customer, **options)
 
     assert "helpdesk.customer" not in tickets.ticket_types()
 
 
-def test_can_call_decides_who_may_call() -> None:
+def test_can_call() -> None:
     assert tickets.ticket_types()["helpdesk.ticket"].allows(None, a_ticket())
 
     for can_call in (nobody_on_sundays, f"{HERE}.nobody_on_sundays"):

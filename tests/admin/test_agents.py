@@ -1,4 +1,4 @@
-"""Agents and ExoPhones are edited in the admin, and what Exotel could not ring is refused at the form."""
+"""The admin's forms of agents and ExoPhones refuse what Exotel could not ring."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save_exophone(desk: Desk, phone: ExoPhone | None = None, **given: str) -> Pa
 
 
 @pytest.mark.parametrize(("model", "label"), [("agent", "Account:"), ("exophone", "Account:"), ("exophone", "Number:")])
-def test_our_own_fields_are_labelled_like_djangos(desk: Desk, model: str, label: str) -> None:
+def test_own_fields_have_labels(desk: Desk, model: str, label: str) -> None:
     page = desk.get(reverse(f"admin:exotel_ccm_{model}_add"))
 
     assert label in page.text
@@ -46,7 +46,7 @@ def test_our_own_fields_are_labelled_like_djangos(desk: Desk, model: str, label:
         ("  sip:asha@voip.example  ", "sip:asha@voip.example"),
     ],
 )
-def test_a_phone_is_kept_as_exotel_wants_it(desk: Desk, written: str, kept: str) -> None:
+def test_agent_form_normalises_phone(desk: Desk, written: str, kept: str) -> None:
     save_agent(desk, name="Asha", contact_uri=written)
 
     agent = Agent.objects.get()
@@ -63,14 +63,14 @@ def test_a_phone_is_kept_as_exotel_wants_it(desk: Desk, written: str, kept: str)
         ("", "Give the agent a contact URI or an Exotel user id: one of them is called."),
     ],
 )
-def test_a_phone_that_is_none_is_refused_with_what_to_write(desk: Desk, written: str, said: str) -> None:
+def test_agent_form_refuses_phone(desk: Desk, written: str, said: str) -> None:
     page = save_agent(desk, name="Asha", contact_uri=written)
 
     assert said in page.text.replace("&#x27;", "'")
     assert Agent.objects.count() == 0
 
 
-def test_one_phone_rings_for_one_agent(host: Any, desk: Desk) -> None:
+def test_agent_form_refuses_phone_of_other_agent(host: Any, desk: Desk) -> None:
     host.agent()
 
     page = save_agent(desk, name="Vik", contact_uri="+91 90000 00101")
@@ -79,14 +79,14 @@ def test_one_phone_rings_for_one_agent(host: Any, desk: Desk) -> None:
     assert Agent.objects.count() == 1
 
 
-def test_two_agents_without_a_user_and_an_id_are_no_conflict(desk: Desk) -> None:
+def test_agents_without_user_and_id(desk: Desk) -> None:
     save_agent(desk, name="Asha", contact_uri="+919000000101")
     save_agent(desk, name="Vik", contact_uri="+919000000102")
 
     assert Agent.objects.filter(user=None, exotel_user_id=None).count() == 2
 
 
-def test_an_exophone_of_another_account_is_refused(host: Any, desk: Desk, settings: Any) -> None:
+def test_agent_form_refuses_exophone_of_other_account(host: Any, desk: Desk, settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "mumbai": "EXOTEL_MUMBAI"}}
 
     page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="mumbai", exophone=str(host.exophone.pk))
@@ -94,7 +94,7 @@ def test_an_exophone_of_another_account_is_refused(host: Any, desk: Desk, settin
     assert "This ExoPhone belongs to another account." in page.text
 
 
-def test_an_account_that_left_the_settings_is_not_changed_in_silence(host: Any, desk: Desk) -> None:
+def test_agent_form_keeps_removed_account(host: Any, desk: Desk) -> None:
     agent = host.agent(account="old")
     url = reverse("admin:exotel_ccm_agent_change", args=[agent.pk])
 
@@ -103,7 +103,7 @@ def test_an_account_that_left_the_settings_is_not_changed_in_silence(host: Any, 
     assert '<option value="old" selected>' in page.html
 
 
-def test_an_unknown_account_is_no_choice(desk: Desk) -> None:
+def test_agent_form_refuses_unknown_account(desk: Desk) -> None:
     page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="elsewhere")
 
     assert "Select a valid choice." in page.text
@@ -111,7 +111,7 @@ def test_an_unknown_account_is_no_choice(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("written", ["+91 (80) 0000-0701", "080 0000 0701", "+918000000701"])
-def test_an_exophone_is_written_as_people_write_numbers(desk: Desk, written: str) -> None:
+def test_exophone_form_normalises_number(desk: Desk, written: str) -> None:
     save_exophone(desk, number=written)
 
     assert ExoPhone.objects.filter(number="+918000000701").exists()
@@ -125,7 +125,7 @@ def test_an_exophone_is_written_as_people_write_numbers(desk: Desk, written: str
         ("8" * 70, "That is too long for a phone number."),
     ],
 )
-def test_an_exophone_that_is_none_is_refused_once(desk: Desk, written: str, said: str) -> None:
+def test_exophone_form_refuses_number_once(desk: Desk, written: str, said: str) -> None:
     page = save_exophone(desk, number=written)
 
     assert said in page.text
@@ -133,20 +133,20 @@ def test_an_exophone_that_is_none_is_refused_once(desk: Desk, written: str, said
     assert ExoPhone.objects.count() == 1
 
 
-def test_a_second_default_is_refused_with_what_to_do(host: Any, desk: Desk) -> None:
+def test_exophone_form_refuses_second_default(host: Any, desk: Desk) -> None:
     page = save_exophone(desk, number="+918000000701", is_default="on")
 
     assert "The account has a default ExoPhone already. Take it back there first." in page.text
 
 
-def test_an_exophone_can_be_edited(host: Any, desk: Desk) -> None:
+def test_exophone_form_edits(host: Any, desk: Desk) -> None:
     save_exophone(desk, host.exophone, number="+918000000701", label="Sales", is_default="on")
 
     host.exophone.refresh_from_db()
     assert (host.exophone.number, host.exophone.label) == ("+918000000701", "Sales")
 
 
-def test_agents_are_found_by_what_their_user_logs_in_with(host: Any, desk: Desk) -> None:
+def test_agent_search_by_login_name(host: Any, desk: Desk) -> None:
     host.user("asha")
     host.agent("Vik", "sip:vik4c1d77e2")
 

@@ -37,7 +37,7 @@ def call_about(ticket: models.Model, **fields: Any) -> CallRecord:
     )
 
 
-def test_it_lists_the_calls_of_one_ticket() -> None:
+def test_relation_lists_calls() -> None:
     ticket, other, lead = Ticket.objects.create(), Ticket.objects.create(), Lead.objects.create()
     call, _, of_lead = call_about(ticket), call_about(other), call_about(lead)
 
@@ -48,7 +48,7 @@ def test_it_lists_the_calls_of_one_ticket() -> None:
 
 
 @pytest.mark.parametrize("model", [UrgentTicket, LoudTicket])
-def test_children_and_proxies_have_the_calls_of_the_declared_model(model: type[Ticket]) -> None:
+def test_relation_of_children_and_proxies(model: type[Ticket]) -> None:
     child = model.objects.create()
     call = call_about(Ticket.objects.get())
 
@@ -57,7 +57,7 @@ def test_children_and_proxies_have_the_calls_of_the_declared_model(model: type[T
 
 
 @pytest.mark.parametrize("model", [Ticket, Lead])
-def test_it_can_be_prefetched(model: Any, django_assert_num_queries: Any) -> None:
+def test_relation_can_be_prefetched(model: Any, django_assert_num_queries: Any) -> None:
     for _ in range(3):
         call_about(model.objects.create(), outcome="busy")
     quiet = model.objects.create()
@@ -84,7 +84,7 @@ def test_deleting_tickets_leaves_their_calls(model: Any) -> None:
     assert CallRecord.objects.count() == 2
 
 
-def test_tickets_cannot_be_filtered_by_it() -> None:
+def test_relation_is_no_filter() -> None:
     call_about(Ticket.objects.create(), outcome="busy")
 
     with pytest.raises(FieldError, match="calls"):

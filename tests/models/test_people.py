@@ -1,4 +1,4 @@
-"""Agents and ExoPhones: what their forms refuse, and which of them is used."""
+"""Agents and ExoPhones: what ``clean`` refuses, what ``save`` writes, and which of them a call uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
         (" SIP:vik@acme.example.com ", "SIP:vik@acme.example.com"),
     ],
 )
-def test_a_contact_uri_is_a_number_or_a_sip_address(written: str, kept: str) -> None:
+def test_contact_uri_is_number_or_sip_address(written: str, kept: str) -> None:
     agent = Agent(name="Asha", contact_uri=written)
 
     agent.full_clean()
@@ -42,12 +42,12 @@ def test_a_contact_uri_is_a_number_or_a_sip_address(written: str, kept: str) -> 
         ({"contact_uri": "", "exotel_user_id": "  "}, "Give the agent a contact URI or an Exotel user id"),
     ],
 )
-def test_an_agent_that_could_not_be_rung_is_refused(fields: dict[str, str], words: str) -> None:
+def test_agent_clean_refuses(fields: dict[str, str], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Agent(name="Asha", **fields).full_clean()
 
 
-def test_saving_keeps_numbers_as_e164_without_full_clean() -> None:
+def test_save_writes_e164_without_full_clean() -> None:
     agent = Agent.objects.create(name="Asha", contact_uri="98123 45678", exotel_user_id=" ")
     unread = Agent.objects.create(name="Vik", contact_uri="98765-DUMMY", exotel_user_id=" 7d1f ")
     exophone = ExoPhone.objects.create(number="+91 (80) 0000-0700")
@@ -58,7 +58,7 @@ def test_saving_keeps_numbers_as_e164_without_full_clean() -> None:
     assert Agent.objects.get(contact_uri="+919812345678") == agent
 
 
-def test_an_exophone_of_another_account_is_refused() -> None:
+def test_agent_clean_refuses_exophone_of_other_account() -> None:
     exophone = ExoPhone.objects.create(number="+918000000700", account="sales")
 
     with pytest.raises(ValidationError, match="belongs to another account") as raised:
@@ -67,7 +67,7 @@ def test_an_exophone_of_another_account_is_refused() -> None:
     assert set(raised.value.message_dict) == {"exophone"}
 
 
-def test_an_exophones_number_is_kept_as_e164() -> None:
+def test_exophone_clean_writes_e164() -> None:
     exophone = ExoPhone(number="080 0000 0700")
 
     exophone.full_clean()
@@ -75,12 +75,12 @@ def test_an_exophones_number_is_kept_as_e164() -> None:
     assert exophone.number == "+918000000700"
 
 
-def test_what_is_no_number_is_no_exophone() -> None:
+def test_exophone_clean_refuses() -> None:
     with pytest.raises(ValidationError, match="not one valid phone number"):
         ExoPhone(number="080-DUMMY").full_clean()
 
 
-def test_a_second_default_is_refused_at_the_form() -> None:
+def test_exophone_clean_refuses_second_default() -> None:
     default = ExoPhone.objects.create(number="+918000000700", is_default=True)
     default.full_clean()
 
@@ -102,9 +102,7 @@ def test_a_second_default_is_refused_at_the_form() -> None:
         ([{"number": "+918000000700", "account": "sales"}], None),
     ],
 )
-def test_the_accounts_exophone_is_its_default_else_its_only_active_one(
-    phones: list[dict[str, Any]], used: str | None
-) -> None:
+def test_default_of_account(phones: list[dict[str, Any]], used: str | None) -> None:
     for phone in phones:
         ExoPhone.objects.create(**phone)
 
@@ -117,7 +115,7 @@ def agent_of_tom(user: Any) -> Agent | None:
     return Agent.objects.filter(name="Tom").first()
 
 
-def test_a_user_calls_as_their_active_agents(django_user_model: Any, settings: Any) -> None:
+def test_agents_for_user(django_user_model: Any, settings: Any) -> None:
     asha = django_user_model.objects.create_user("asha")
     mine = Agent.objects.create(user=asha, name="Asha")
     in_sales = Agent.objects.create(user=asha, name="Asha", account="sales")
