@@ -1,10 +1,10 @@
-"""Phone numbers: read as people write them, kept as E.164, shown to those who may see them."""
+"""Phone numbers: read as people write them, stored as E.164, and masked without the permission to see them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
@@ -30,7 +30,7 @@ _LONGEST_NOTE = 60
 _MOST_DIGITS = 20  # E.164 has 15, and people write prefixes in front
 _AREA_CODE = 5  # digits, a leading 0 included
 
-_EXTENSION = r"(?:;\s*ext=|(?:extension|extn|ext|x)[\s.:]*)[0-9]{1,7}"
+_EXTENSION = r"(?:;\s*ext=|(?:extension|extn|ext|x)[\s.:]*)[0-9]{1,7}(?![0-9])"
 _FILLERS = " .:()[]'\"\u2018\u2019\u201c\u201d-"
 # The text has been through _plain. Three hyphens or two dots in a row hide digits.
 _TOKEN = re.compile(
@@ -47,8 +47,8 @@ _TOKEN = re.compile(
 _SLASHED = re.compile(r"\+?[0-9][0-9 .()-]*(?:/[0-9 .()-]*[0-9])+")
 _FRACTION = re.compile(r"(\+?[0-9]{6,15})\.0{1,2}")  # of a number that went through a spreadsheet or a float
 
-# Blanks, hyphens of all kinds and characters without width may stand inside a number, in addresses and forms also
-# encoded, where a plus is a blank. Bounded, and so is the time for a text full of them. Shortest: +49 1640.
+# Spaces, hyphens of all kinds and invisible characters may stand inside a number. In URLs and forms they are encoded,
+# and a plus is a space. Their count is limited, so the time stays linear. The shortest number is +49 1640.
 _BLANK = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]"
 _ENCODED = r"(?:\+|%(?:25)?2[089bdeBDE])"
 _BETWEEN = rf"{_BLANK}*(?:{_ENCODED}{_BLANK}*){{0,4}}"
@@ -224,14 +224,12 @@ def _read(text: str) -> list[WrittenNumber]:
     found: dict[str, WrittenNumber] = {}
     for part in parts:
         alone = len(part.numbers) == 1
+        label = " ".join(part.labels) if alone else ""
+        notes = [part.note, *shared] if alone and part.note else shared
         for number in part.numbers:
-            notes = [part.note, *shared] if alone and part.note else shared
-            known = found.get(number)
-            found[number] = WrittenNumber(
-                number=number,
-                label=known.label if known else " ".join(part.labels) if alone else "",
-                note=(known.note if known else "") or ", ".join(notes)[:_LONGEST_NOTE],
-            )
+            one = WrittenNumber(number=number, label=label, note=", ".join(notes)[:_LONGEST_NOTE])
+            first = found.setdefault(number, one)
+            found[number] = replace(first, note=first.note or one.note)
     if not found:
         raise _unread(text)
     return list(found.values())

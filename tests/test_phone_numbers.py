@@ -292,6 +292,7 @@ def test_find_numbers_in_one_text(separator: str) -> None:
             [(MOBILE, "", "not on Sundays"), (LANDLINE, "", "not on Sundays")],
         ),
         ("022-23456789 x45", [(LANDLINE, "", "x45")]),
+        ("9000001001 x 9000001002", [(MOBILE, "", "x"), (BOTH[1], "", "x")]),
         ("022-23456789/90", [(LANDLINE, "", "90")]),
         ("Ravi or 9000001001", [(MOBILE, "", "Ravi or")]),
         ("9000001001 (old), 9000001001", [(MOBILE, "", "old")]),

@@ -104,12 +104,15 @@ def test_a_free_number_needs_its_permission(host: Any, exotel: Any) -> None:
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
 
-def test_a_free_number_that_is_none_is_asked_again_without_being_repeated(host: Any, exotel: Any) -> None:
+@pytest.mark.parametrize("typed", ["12345", "98XXXXXX10", "90000 01009 (wife)", "9000001009 / 9000001010"])
+def test_typed_text_that_is_no_number_is_asked_again(host: Any, exotel: Any, typed: str) -> None:
     desk = Desk(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number"))
 
-    page = desk.press_choice(desk.press_button(host.ticket(phone="")), to="12345")
+    page = desk.press_choice(desk.press_button(host.ticket(phone="")), to=typed)
 
-    assert "That is not one valid phone number. Write it with its country code" in page.messages
+    assert "That is not one valid phone number." in page.messages
+    assert "Write it with its country code" in page.messages
+    assert typed not in page.html
     assert len(page.of_class("exotel-choose-form")) == 1
     assert orders(exotel) == []
 
