@@ -117,8 +117,10 @@ def test_mask_in_texts() -> None:
 
 
 def test_visible_to_needs_permission() -> None:
-    allowed: Any = SimpleNamespace(has_perm=lambda name: name == "exotel_ccm.view_customer_number")
-    other: Any = SimpleNamespace(has_perm=lambda name: False)
+    allowed: Any = SimpleNamespace(
+        is_authenticated=True, has_perm=lambda name: name == "exotel_ccm.view_customer_number"
+    )
+    other: Any = SimpleNamespace(is_authenticated=True, has_perm=lambda name: False)
 
     assert visible_to("+919000001001", allowed) == "+919000001001"
     assert visible_to("+919000001001", other) == visible_to("+919000001001", None) == "+••••••••••01"
