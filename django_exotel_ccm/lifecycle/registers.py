@@ -31,7 +31,7 @@ OUTCOMES = (
     Outcome.COMPLETED,
 )
 LEG_WORDS = ("in-progress", "no-answer", "busy", "failed", "canceled", "completed")
-SETTLED_AFTER = datetime.timedelta(minutes=2)  # Call Details can be stale before that (docs/exotel.md, Call Details)
+SETTLED_AFTER = datetime.timedelta(minutes=2)  # Call Details can be stale before that (docs/exotel.md 7.4)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 

@@ -76,7 +76,7 @@ class AlwaysJSON(BaseContentNegotiation):
 class BaseCallbackView(APIView):
     """Receives one callback of Exotel. 200: committed; 403: not signed; 413: too large; 5xx: send it again.
 
-    Exotel tries three times and waits 15 seconds each time (docs/exotel.md, Status callbacks). Every class that REST
+    Exotel tries three times and waits 15 seconds each time (docs/exotel.md 4.6). Every class that REST
     framework would take from the host's settings is named here.
     """
 
