@@ -24,6 +24,7 @@ MAX_VALUES = 100
 """How many values of one ticket are read for phone numbers."""
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")
 _registered: dict[str, TicketType] = {}
+_when_registered: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,15 @@ def register(
     given = {name: value for name, value in options.items() if value is not None}
     ticket_type = _new_type(label, given, ticket_types().values())
     _registered[ticket_type.label] = ticket_type
+    for function in _when_registered:
+        function()
     return ticket_type
+
+
+def call_when_registered(function: Callable[[], None]) -> None:
+    """Call ``function`` after each later :func:`register`."""
+    if function not in _when_registered:
+        _when_registered.append(function)
 
 
 def unregister(model: type[Model]) -> None:

@@ -1,4 +1,4 @@
-"""Puts "Call customer" on the ModelAdmins of third-party tickets, on every admin site, whenever they are registered."""
+"""Gives the ModelAdmins of third-party tickets "Call customer", on every admin site, whenever they are registered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.contrib.admin.sites import all_sites
 from django.core import checks
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import request_started
+from django.core.signals import request_started, setting_changed
 from django.db.models import Model
 from django.urls import get_resolver
 
@@ -22,40 +22,64 @@ from django_exotel_ccm.adapters import add_adapter_finder
 from django_exotel_ccm.admin.adapter import find_admin_adapter
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
 
 
 def install() -> None:
-    """Attach now, when a site's URLs are built, and at each request: models may be registered late."""
+    """Attach now, and whenever a model, a ticket type or a site's URLs come later; no request pays for it."""
     add_adapter_finder(find_admin_adapter)
     checks.register(check_attached)
     attach_all()
-    request_started.connect(attach_all, dispatch_uid="django_exotel_ccm.attach")
-    if not hasattr(AdminSite.get_urls, "__wrapped__"):
-        AdminSite.get_urls = _attaching(AdminSite.get_urls)  # type: ignore[method-assign]
+    if not hasattr(AdminSite.register, "__wrapped__"):
+        AdminSite.register = _then_attach(AdminSite.register)  # type: ignore[method-assign]
+        AdminSite.get_urls = _attach_first(AdminSite.get_urls)  # type: ignore[method-assign]
+    tickets.call_when_registered(attach_all)
+    setting_changed.connect(_attach_for_setting, dispatch_uid="django_exotel_ccm.attach")
+    # A site whose class registers models in a way of its own is looked at once more when everything is loaded.
+    request_started.connect(_attach_at_first_request, dispatch_uid="django_exotel_ccm.attach")
 
 
-def _attaching(get_urls: Any) -> Any:
+def _then_attach(register: Any) -> Any:
+    @functools.wraps(register)
+    def register_and_attach(site: AdminSite, *args: Any, **kwargs: Any) -> Any:
+        result = register(site, *args, **kwargs)
+        attach(site)
+        return result
+
+    return register_and_attach
+
+
+def _attach_first(get_urls: Any) -> Any:
     @functools.wraps(get_urls)
-    def attach_first(site: AdminSite) -> Any:
+    def attach_and_get_urls(site: AdminSite) -> Any:
         attach(site)
         return get_urls(site)
 
-    return attach_first
+    return attach_and_get_urls
 
 
-def attach_all(**kwargs: Any) -> None:
+def _attach_at_first_request(**kwargs: Any) -> None:
+    request_started.disconnect(dispatch_uid="django_exotel_ccm.attach")
+    attach_all()
+
+
+def _attach_for_setting(*, setting: str, **kwargs: Any) -> None:
+    if setting == "EXOTEL_CCM":
+        attach_all()
+
+
+def attach_all() -> None:
     """Attach to every ticket's ModelAdmin on every site."""
-    for site in all_sites:
+    for site in list(all_sites):
         attach(site)
 
 
 def attach(site: AdminSite) -> None:
     """Give each ticket's ModelAdmin on ``site`` the mixin, keeping its own class, attributes and overrides."""
-    with _one_at_a_time:
+    with _lock:
         for model in _ticket_models():
             if site.is_registered(model) and not isinstance(site.get_model_admin(model), CallCustomerMixin):
-                _give_mixin(site.get_model_admin(model))
+                _add_mixin(site.get_model_admin(model))
 
 
 def _ticket_models() -> list[type[Model]]:
@@ -67,10 +91,10 @@ def _ticket_models() -> list[type[Model]]:
         return []  # the checks say what to write
 
 
-def _give_mixin(model_admin: ModelAdmin) -> None:
+def _add_mixin(model_admin: ModelAdmin) -> None:
     own: Any = type(model_admin)
-    # The instance changes its class in place: the site's URLs may already hold its bound methods.
-    attributes = {"__module__": own.__module__, "call_customer_by_itself": True}
+    # The instance changes its class in place, because the site's URLs may already hold its bound methods.
+    attributes = {"__module__": own.__module__, "is_call_customer_added": True}
     model_admin.__class__ = type(own.__name__, (CallCustomerMixin, own), attributes)
     assert isinstance(model_admin, CallCustomerMixin)  # noqa: S101 - for the type checker
     model_admin.add_call_customer()

@@ -46,7 +46,7 @@ class CallCustomerMixin(_Base):
     Entries of ``TICKETS`` whose ModelAdmin has no mixin get it by themselves.
     """
 
-    call_customer_by_itself = False
+    is_call_customer_added = False
     """Whether a ``TICKETS`` entry brought the mixin, not the host's code."""
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
@@ -71,7 +71,7 @@ class CallCustomerMixin(_Base):
         except NoReverseMatch:
             return False  # our URLs are not included: a check says so, and the host's pages work on
         except ImproperlyConfigured:
-            if self.call_customer_by_itself:
+            if self.is_call_customer_added:
                 return False  # declared no longer: tickets.unregister, or a test's own settings
             raise
         return True

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from django.urls import clear_url_caches
 
+from django_exotel_ccm import tickets
 from django_exotel_ccm.admin import CallCustomerMixin, CallRecordAdmin
-from django_exotel_ccm.admin.attach import attach, attach_all, check_attached
+from django_exotel_ccm.admin.attach import attach, attach_all, check_attached, install
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, Desk
@@ -56,7 +59,7 @@ def test_attaching_again_changes_nothing() -> None:
 
 def test_two_requests_at_the_same_moment_attach_once() -> None:
     site = admin.AdminSite(name="crm")
-    site.register(Ticket, OwnAdmin)
+    site._registry[Ticket] = OwnAdmin(Ticket, site)
     barrier = threading.Barrier(8)
     failures: list[BaseException] = []
 
@@ -125,21 +128,53 @@ def test_a_custom_site_by_the_name_of_django_s_own_is_the_one_that_serves(
     assert "Exotel accepted the request" in page.messages
 
 
-def test_a_model_registered_after_the_urls_were_built_has_it_from_the_next_request(
-    host: Any, exotel: Any, settings: Any
+def test_model_registered_after_urls_were_built_has_the_button(
+    host: Any, exotel: Any, settings: Any, make_desk: Callable[..., Desk]
 ) -> None:
+    ticket, desk = host.ticket(phone=BY_HAND), make_desk(Ticket, OwnAdmin)
+    desk.changelist()
+    desk.site_admin.unregister(Ticket)
+    desk.site_admin.register(Ticket, OwnAdmin)
+    clear_url_caches()
+
+    desk.press_row(ticket)
+
+    assert CallRecord.objects.get().ticket == ticket
+
+
+def test_ticket_type_declared_after_registration_has_the_button(host: Any, make_desk: Callable[..., Desk]) -> None:
+    phone = LeadPhone.objects.create(lead=Lead.objects.create(name="Meera"), kind="mobile", number=BY_HAND)
+    desk = make_desk(LeadPhone, admin.ModelAdmin)
+    desk.user.user_permissions.add(Permission.objects.get(codename="view_leadphone"))
+    before = desk.changelist(model="helpdesk_leadphone")
+    tickets.register(LeadPhone, prefix="phone", phone="number")
+    try:
+        after = desk.changelist(model="helpdesk_leadphone")
+    finally:
+        tickets.unregister(LeadPhone)
+
+    assert (before.row_buttons, len(after.row_buttons)) == ([], 1)
+    assert str(phone) in after.text
+
+
+def test_site_that_registers_in_its_own_way_is_attached_to_by_the_first_request() -> None:
     site = admin.AdminSite(name="crm")
-    site.register(CallRecord, CallRecordAdmin)
-    site.register(Ticket, OwnAdmin)
-    settings.ROOT_URLCONF = urls_of(site)
-    site.unregister(Ticket)
-    site.register(Ticket, OwnAdmin)
-    late = site.get_model_admin(Ticket)
-    assert not isinstance(late, CallCustomerMixin)
+    model_admin = site._registry[Ticket] = OwnAdmin(Ticket, site)
+    install()
 
-    Client().get("/crm/login/")
+    Client().get("/admin/login/")
 
-    assert isinstance(late, CallCustomerMixin)
+    assert isinstance(model_admin, CallCustomerMixin)
+
+
+def test_later_requests_do_not_attach_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    Client().get("/admin/login/")
+    calls: list[Any] = []
+    monkeypatch.setattr("django_exotel_ccm.admin.attach.attach", calls.append)
+
+    Client().get("/admin/login/")
+
+    assert calls == []
 
 
 def test_a_lead_with_a_uuid_key_and_labelled_numbers_is_called(
