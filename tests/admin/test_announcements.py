@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.admin import announcements
+from django_exotel_ccm.admin import announcements, confirmed_action
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.desk import Desk, Page
@@ -69,7 +69,7 @@ def page_of(announcement: Announcement) -> str:
 
 def press(desk: Desk, page: Page) -> Page:
     """Press "Try now"."""
-    [form] = page.of_class("exotel-try-now")
+    [form] = page.of_class("exotel-confirm")
     return desk.post(form.attributes["action"], form.data)
 
 
@@ -97,7 +97,7 @@ def test_repaired_receiver_is_called(desk: Desk, mailer: Mailer, fail: Any) -> N
     assert "1 announcement is done." in page.messages
     assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
     assert desk.where == page_of(failed)
-    assert page.of_class("exotel-try-now") == []
+    assert page.of_class("exotel-confirm") == []
     assert [entry.get_change_message() for entry in LogEntry.objects.all()] == ["Tried now."]
 
 
@@ -149,7 +149,7 @@ def test_permissions_are_required(host: Any, mailer: Mailer, fail: Any, permissi
     mailer.broken = False
 
     page, listed = desk.get(page_of(failed)), desk.get(LIST)
-    desk.post(TRY_NOW, {"exotel_announcement": failed.pk})
+    desk.post(TRY_NOW, {"exotel_row": failed.pk})
 
     assert desk.response.status_code == 403
     assert "try-now" not in page.html + listed.html
@@ -161,7 +161,7 @@ def test_login_is_required(fail: Any, mailer: Mailer) -> None:
     failed = fail()
     mailer.broken = False
 
-    response = Client().post(TRY_NOW, {"exotel_announcement": failed.pk})
+    response = Client().post(TRY_NOW, {"exotel_row": failed.pk})
 
     assert (response.status_code, response.url.partition("?")[0]) == (302, "/admin/login/")
     assert mailer.mailed == []
@@ -171,8 +171,8 @@ def test_get_and_forged_post_are_refused(desk: Desk, mailer: Mailer, fail: Any) 
     failed = fail()
     mailer.broken = False
 
-    followed = desk.client.get(TRY_NOW, {"exotel_announcement": failed.pk})
-    forged = desk.client.post(TRY_NOW, {"exotel_announcement": failed.pk})
+    followed = desk.client.get(TRY_NOW, {"exotel_row": failed.pk})
+    forged = desk.client.post(TRY_NOW, {"exotel_row": failed.pk})
 
     assert (followed.status_code, forged.status_code, mailer.mailed) == (405, 403, [])
 
@@ -215,7 +215,7 @@ def test_delivered_announcements_have_no_button(desk: Desk, mailer: Mailer, fail
 
     page = choose(desk, [done])
 
-    assert page.of_class("exotel-try-now") == []
+    assert page.of_class("exotel-confirm") == []
     assert ": delivered" in page.text
 
 
@@ -241,7 +241,7 @@ def test_whole_search_is_chosen_up_to_a_limit(
 
     press(desk, choose(desk, [first], "?state__exact=failed", select_across="1"))
     told = len(mailer.mailed)
-    monkeypatch.setattr(announcements, "MAX_AT_ONCE", 2)
+    monkeypatch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
     refused = choose(desk, list(Announcement.objects.all()))
 
     assert told == 3
@@ -273,10 +273,10 @@ def test_rest_is_left_to_the_reconciler_after_the_time_limit(
 
 
 def test_invalid_keys_and_foreign_addresses_are_ignored(desk: Desk, fail: Any) -> None:
-    [form] = desk.get(page_of(fail())).of_class("exotel-try-now")
+    [form] = desk.get(page_of(fail())).of_class("exotel-confirm")
     keys = ["", "x", "-1", "9" * 40, "٣", "0"]
 
-    page = desk.post(TRY_NOW, form.data | {"exotel_announcement": keys, "exotel_back": "https://evil.example/"})
+    page = desk.post(TRY_NOW, form.data | {"exotel_row": keys, "exotel_back": "https://evil.example/"})
 
     assert desk.where == LIST
     assert "They had been delivered already." in page.messages
@@ -336,7 +336,7 @@ def test_button_stays_on_its_site(host: Any, mailer: Mailer, fail: Any, settings
     failed = fail()
     mailer.broken = False
 
-    form = desk.get(desk.url("exotel_ccm_announcement_change", failed.pk)).of_class("exotel-try-now")[0]
+    form = desk.get(desk.url("exotel_ccm_announcement_change", failed.pk)).of_class("exotel-confirm")[0]
     desk.post(form.attributes["action"], form.data)
 
     assert form.attributes["action"].startswith("/crm/")

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.admin import applying
+from django_exotel_ccm.admin import confirmed_action
+from django_exotel_ccm.admin import events as events_admin
 from django_exotel_ccm.choices import Authentication, EventReason
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.admin.desk import LEDGER, SEES_CALLS, Desk, Page
@@ -58,7 +59,7 @@ def choose(desk: Desk, *events: CallEvent, query: str = "", **extra: Any) -> Pag
 
 def press(desk: Desk, page: Page) -> Page:
     """Press the page's button."""
-    [form] = page.of_class("exotel-apply-again")
+    [form] = page.of_class("exotel-confirm")
     return desk.post(form.attributes["action"], form.data)
 
 
@@ -81,7 +82,7 @@ def test_an_event_is_applied_from_its_page(desk: Desk) -> None:
 
     assert answer.messages == "1 event was applied."
     assert desk.where == desk.url("exotel_ccm_callevent_change", event.pk)
-    assert answer.of_class("exotel-apply-again") == []
+    assert answer.of_class("exotel-confirm") == []
     call.refresh_from_db()
     assert (call.state, call.outcome) == ("ended", "busy")
     [entry] = LogEntry.objects.all()
@@ -125,10 +126,10 @@ def test_what_is_applied_or_only_a_hint_has_no_button_and_cannot_be_forced(field
 
     page = open_event(desk, event)
     other = open_event(desk, unapplied(call))
-    forged = other.of_class("exotel-apply-again")[0].data | {"exotel_event": [str(event.pk)]}
+    forged = other.of_class("exotel-confirm")[0].data | {"exotel_row": [str(event.pk)]}
     answer = desk.post(target(), forged)
 
-    assert page.of_class("exotel-apply-again") == []
+    assert page.of_class("exotel-confirm") == []
     assert "left alone" in answer.messages
     assert CallRecord.objects.get().state == "requested"
 
@@ -150,18 +151,18 @@ def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> No
     assert [
         said in page.text
         for said in (
-            "no such call Its call is known now: it is linked and applied.",
-            "no such call Its call is still not known: it stays as it is.",
-            "unreadable body Its raw body is read anew.",
-            "no call in the body Its raw body was emptied, so nothing can be read: it stays as it is.",
-            "it names another call It is decided anew whether it is of this call.",
+            "no such call Its call is known now, so it is linked and applied.",
+            "no such call Its call is still not known, so it stays as it is.",
+            "unreadable body Its raw body is read again.",
+            "no call in the body Its raw body was emptied, so nothing can be read, and it stays as it is.",
+            "it names another call It is checked again whether it belongs to this call.",
             "1 event is applied already.",
             "1 event came to the account's own URL and is not verified".replace("'", "&#x27;"),
             "No, take me back",
         )
     ] == [True] * 8
     assert CallRecord.objects.get().state == "requested"
-    assert len(page.of_class("exotel-apply-again")[0].data["exotel_event"]) == 5
+    assert len(page.of_class("exotel-confirm")[0].data["exotel_row"]) == 5
 
 
 def test_the_result_is_told_on_the_same_filtered_list(desk: Desk) -> None:
@@ -188,43 +189,42 @@ def test_no_takes_back_to_the_same_list(desk: Desk) -> None:
 
 
 def test_all_of_a_search_are_chosen_and_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(applying, "MOST", 3)
+    monkeypatch.setattr(confirmed_action, "MAX_AT_ONCE", 3)
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
     applied = [kept() for _n in range(5)]
 
     page = choose(desk, applied[0], select_across="1")
     assert "5 events are applied already." in page.text
-    assert len(page.of_class("exotel-apply-again")[0].data["exotel_event"]) == 3
+    assert len(page.of_class("exotel-confirm")[0].data["exotel_row"]) == 3
     assert "3 events were applied." in press(desk, page).messages
 
     CallEvent.objects.filter(pk__in=[event.pk for event in events]).update(reason=EventReason.UNKNOWN_CALL)
     unapplied()
     assert "Choose at most 3 events" in choose(desk, applied[0], select_across="1").messages
-    forged = open_event(desk, events[0]).of_class("exotel-apply-again")[0].data
+    forged = open_event(desk, events[0]).of_class("exotel-confirm")[0].data
     pks = [str(event.pk) for event in CallEvent.objects.exclude(reason="")]
     assert len(pks) == 4
-    desk.post(target(), forged | {"exotel_event": pks})
+    desk.post(target(), forged | {"exotel_row": pks})
     assert LogEntry.objects.count() == 3 + 3
 
 
 def test_when_nothing_can_be_applied_the_page_says_so(desk: Desk) -> None:
     page = choose(desk, kept())
 
-    assert "None of the chosen events can be applied again." in page.text
-    assert page.of_class("exotel-apply-again") == []
+    assert "There is nothing to do for what you chose." in page.text
+    assert page.of_class("exotel-confirm") == []
 
 
 def test_a_page_takes_only_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
     page = choose(desk, *events)
-    apply_again = applying.apply_again
+    apply_again = events_admin.apply_again
 
     def slow(event: CallEvent) -> CallEvent:
-        monkeypatch.setattr(applying, "PATIENCE", 0.0)
-        monkeypatch.setattr(applying.time, "monotonic", lambda: float("inf"))
+        monkeypatch.setattr(events_admin.time, "monotonic", lambda: float("inf"))
         return apply_again(event)
 
-    monkeypatch.setattr(applying, "apply_again", slow)
+    monkeypatch.setattr(events_admin, "apply_again", slow)
 
     assert "1 event was applied. It took too long: 2 events were not begun." in press(desk, page).messages
 
@@ -254,17 +254,17 @@ def test_without_the_permission_there_is_neither_action_nor_button(looker: Desk,
     listed = looker.changelist(model="exotel_ccm_callevent")
     assert looker.response.status_code == 200
     assert "apply_again" not in listed.html
-    assert open_event(looker, event).of_class("exotel-apply-again") == []
+    assert open_event(looker, event).of_class("exotel-confirm") == []
 
     token = open_event(looker, event).html.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
-    looker.post(target(), {"csrfmiddlewaretoken": token, "exotel_event": str(event.pk)})
+    looker.post(target(), {"csrfmiddlewaretoken": token, "exotel_row": str(event.pk)})
     assert looker.response.status_code == 403
     assert CallRecord.objects.get().state == "requested"
 
 
 def test_strangers_come_to_the_login_and_links_change_nothing(desk: Desk) -> None:
     event = unapplied(known_call())
-    data = {"exotel_event": str(event.pk)}
+    data = {"exotel_row": str(event.pk)}
 
     stranger = Client().post(target(), data)
     without_token = desk.client.post(target(), data)
@@ -277,16 +277,16 @@ def test_strangers_come_to_the_login_and_links_change_nothing(desk: Desk) -> Non
 
 @pytest.mark.parametrize("key", ["", "x", "-1", "9" * 30, "१", "0"])
 def test_keys_that_are_none_are_answered(key: str, desk: Desk) -> None:
-    data = open_event(desk, unapplied()).of_class("exotel-apply-again")[0].data
+    data = open_event(desk, unapplied()).of_class("exotel-confirm")[0].data
 
-    desk.post(target(), data | {"exotel_event": [key]})
+    desk.post(target(), data | {"exotel_row": [key]})
 
     assert desk.response.status_code == 200
 
 
 @pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com", "javascript:alert(1)"])
 def test_nobody_is_sent_elsewhere(back: str, desk: Desk) -> None:
-    data = open_event(desk, unapplied()).of_class("exotel-apply-again")[0].data
+    data = open_event(desk, unapplied()).of_class("exotel-confirm")[0].data
 
     desk.post(target(), data | {"exotel_back": [back]})
 
@@ -326,4 +326,4 @@ def test_a_pop_up_has_no_button(desk: Desk) -> None:
     page = desk.get(desk.url("exotel_ccm_callevent_change", unapplied().pk) + "?_popup=1")
 
     assert desk.response.status_code == 200
-    assert page.of_class("exotel-apply-again") == []
+    assert page.of_class("exotel-confirm") == []

@@ -58,9 +58,9 @@ def test_failed_announcements_are_tried_now(
     page.check("#action-toggle")
     page.select_option("select[name=action]", "try_now")
     page.click("#changelist-form button[name=index]")
-    page.wait_for_selector("form.exotel-try-now")
+    page.wait_for_selector("form.exotel-confirm")
     look_at("asked")
-    page.click("form.exotel-try-now button")
+    page.click("form.exotel-confirm button")
     page.wait_for_selector(".messagelist")
     assert "state__exact=failed" in page.url
     look_at("failed_again")
