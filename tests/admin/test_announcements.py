@@ -239,10 +239,11 @@ def test_whole_search_is_chosen_up_to_a_limit(
     mailer.broken = False
     first = Announcement.objects.filter(state="failed").first()
 
+    with monkeypatch.context() as patch:
+        patch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
+        refused = choose(desk, list(Announcement.objects.all()))
     press(desk, choose(desk, [first], "?state__exact=failed", select_across="1"))
     told = len(mailer.mailed)
-    monkeypatch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
-    refused = choose(desk, list(Announcement.objects.all()))
 
     assert told == 3
     assert "Choose at most 2 announcements at once." in refused.messages

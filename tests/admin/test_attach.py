@@ -143,18 +143,17 @@ def test_model_registered_after_urls_were_built_has_the_button(
 
 
 def test_ticket_type_declared_after_registration_has_the_button(host: Any, make_desk: Callable[..., Desk]) -> None:
-    phone = LeadPhone.objects.create(lead=Lead.objects.create(name="Meera"), kind="mobile", number=BY_HAND)
-    desk = make_desk(LeadPhone, admin.ModelAdmin)
-    desk.user.user_permissions.add(Permission.objects.get(codename="view_leadphone"))
-    before = desk.changelist(model="helpdesk_leadphone")
-    tickets.register(LeadPhone, prefix="phone", phone="number")
+    Customer.objects.create(name="Meera", phone=BY_HAND)
+    desk = make_desk(Customer, admin.ModelAdmin)
+    desk.user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    before = desk.changelist(model="helpdesk_customer")
+    tickets.register(Customer, prefix="customer", phone="phone")
     try:
-        after = desk.changelist(model="helpdesk_leadphone")
+        after = desk.changelist(model="helpdesk_customer")
     finally:
-        tickets.unregister(LeadPhone)
+        tickets.unregister(Customer)
 
     assert (before.row_buttons, len(after.row_buttons)) == ([], 1)
-    assert str(phone) in after.text
 
 
 def test_site_that_registers_in_its_own_way_is_attached_to_by_the_first_request() -> None:
