@@ -38,9 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("accounts", [{}, {"default": FakeAccount(is_loopback=True)}])
-def test_it_serves_and_says_what_to_put_in_the_environment(
-    monkeypatch: pytest.MonkeyPatch, accounts: dict[str, FakeAccount]
-) -> None:
+def test_command_prints_what_to_set(monkeypatch: pytest.MonkeyPatch, accounts: dict[str, FakeAccount]) -> None:
     monkeypatch.setattr(command, "configured_accounts", lambda: accounts)
     out, status = run(monkeypatch, "--key=k", "--token=t", "--sid=acme1", "--speed=10")
     assert status == 200
@@ -61,7 +59,7 @@ def test_taken_port_names_the_line_to_type(monkeypatch: pytest.MonkeyPatch) -> N
         assert run(monkeypatch, f"--port={advised[1]}")[1] == 200
 
 
-def test_it_does_not_start_beside_a_real_account_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_refuses_to_start_beside_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     accounts = {"sales": FakeAccount(is_loopback=False), "default": FakeAccount(is_loopback=True)}
     monkeypatch.setattr(command, "configured_accounts", lambda: accounts)
     with pytest.raises(CommandError, match=r"The account sales is a real one.*--beside-real-account"):
@@ -69,7 +67,7 @@ def test_it_does_not_start_beside_a_real_account_unless_told_to(monkeypatch: pyt
     assert run(monkeypatch, "--beside-real-account")[1] == 200
 
 
-def test_an_account_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_account_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable() -> None:
         raise ImproperlyConfigured("EXOTEL_URL is not an Exotel URL.")
 
@@ -78,7 +76,7 @@ def test_an_account_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch)
         run(monkeypatch)
 
 
-def test_switches_are_set_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_set_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "configured_accounts", dict)
     running = []
     welcome = command.Command._welcome
@@ -99,20 +97,20 @@ def test_switches_are_set_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
         ("by_hand=perhaps", "write True or False"),
     ],
 )
-def test_a_switch_that_cannot_be_set_is_told(monkeypatch: pytest.MonkeyPatch, given: str, words: str) -> None:
+def test_wrong_option_is_reported(monkeypatch: pytest.MonkeyPatch, given: str, words: str) -> None:
     monkeypatch.setattr(command, "configured_accounts", dict)
     with pytest.raises(CommandError, match=re.escape(words)):
         run(monkeypatch, "--set", given)
 
 
 @pytest.mark.parametrize("option", ["--host=0.0.0.0", "--port=99999", "--speed=0"])
-def test_what_cannot_be_served_is_told(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+def test_what_cannot_be_served_is_reported(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     monkeypatch.setattr(command, "configured_accounts", dict)
     with pytest.raises(CommandError, match="The simulator cannot start: "):
         run(monkeypatch, option)
 
 
-def test_ctrl_c_stops_it() -> None:
+def test_ctrl_c_stops_the_command() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXOTEL_")}
     arguments = [sys.executable, "-m", "django", "exotel_simulator", "--port=0", "--settings=tests.settings"]
     with subprocess.Popen(

@@ -14,7 +14,7 @@ from django_exotel_ccm.simulator import Simulator
 from tests.simulator.conftest import BY_HAND, Application, Place
 
 
-def test_it_is_away_and_comes_back_with_its_book(exotel: Simulator, place: Place) -> None:
+def test_simulator_comes_back_with_its_book(exotel: Simulator, place: Place) -> None:
     sid = place().json()["response"]["call_sid"]
     with requests.Session() as session:
         session.get(exotel.url, timeout=5)
@@ -37,9 +37,9 @@ def test_calls_go_on_meanwhile(exotel: Simulator, place: Place) -> None:
     assert exotel.book.calls[sid].status == "agent_unanswered"
 
 
-@pytest.mark.parametrize(("deliveries", "told"), [("kept", ["/answered", "/terminal"]), ("lost", [])])
+@pytest.mark.parametrize(("deliveries", "reported"), [("kept", ["/answered", "/terminal"]), ("lost", [])])
 def test_pending_callbacks_are_kept_or_lost(
-    exotel: Simulator, place: Place, application: Application, deliveries: Any, told: list[str]
+    exotel: Simulator, place: Place, application: Application, deliveries: Any, reported: list[str]
 ) -> None:
     exotel.speed = 1.0
     sid = place(status_callback=application.entries()).json()["response"]["call_sid"]
@@ -48,15 +48,15 @@ def test_pending_callbacks_are_kept_or_lost(
         exotel.clock.wait_until(float("inf"), unless=lambda: exotel.book.calls[sid].state == "terminal")
         assert application.heard == []
     exotel.wait_until_quiet()
-    assert application.paths() == told
+    assert application.paths() == reported
     assert exotel.faults() == {"power_cut": 1} | ({"lost": 2} if deliveries == "lost" else {})
     place("+919000001003", status_callback=application.entries())
     exotel.wait_until_quiet()
-    assert application.paths() == [*told, "/terminal"]
+    assert application.paths() == [*reported, "/terminal"]
 
 
 @pytest.mark.parametrize(("deliveries", "heard"), [("kept", 2), ("lost", 1)])
-def test_a_delivery_under_way_is_broken_off(
+def test_delivery_under_way_is_broken_off(
     exotel: Simulator, place: Place, application: Application, deliveries: Any, heard: int
 ) -> None:
     application.hang = threading.Event()
@@ -71,7 +71,7 @@ def test_a_delivery_under_way_is_broken_off(
     assert len(application.heard) == len(exotel.book.deliveries) == heard
 
 
-def test_a_retry_that_is_lost_is_not_tried(exotel: Simulator, place: Place, application: Application) -> None:
+def test_lost_retry_is_not_tried(exotel: Simulator, place: Place, application: Application) -> None:
     application.answers = [500]
     place("+919000001003", status_callback=application.entries())
     exotel.clock.wait_until(float("inf"), unless=lambda: bool(exotel.book.deliveries))
@@ -85,20 +85,20 @@ def test_a_retry_that_is_lost_is_not_tried(exotel: Simulator, place: Place, appl
     assert len(exotel.book.deliveries) == len(application.heard) == 1
 
 
-def test_it_restarts_by_itself(exotel: Simulator, place: Place) -> None:
+def test_restart_comes_back_by_itself(exotel: Simulator, place: Place) -> None:
     began = time.monotonic()
     exotel.restart(0.2, deliveries="lost")
     assert 0.2 <= time.monotonic() - began < 2
     assert place().status_code == 200
 
 
-def test_a_word_that_is_none_cuts_nothing(exotel: Simulator, place: Place) -> None:
+def test_unknown_word_cuts_nothing(exotel: Simulator, place: Place) -> None:
     with pytest.raises(ValueError, match="write one of kept, lost"):
         exotel.restart(0.1, deliveries="mislaid")  # type: ignore[arg-type]
     assert place().status_code == 200
 
 
-def test_stopping_while_it_is_away_leaves_nothing() -> None:
+def test_stop_while_away_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     exotel = simulator.running(speed=1.0)
     with exotel.power_cut():

@@ -1,8 +1,10 @@
-"""The times that the simulator reports lie in the application's past, however fast its clock runs."""
+"""The clock: how fast it runs, and that it reports no time in the application's future."""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import requests
 
 from django_exotel_ccm.simulator import Simulator
+from django_exotel_ccm.simulator.clock import Clock, StoppedError
 from tests.simulator.conftest import AUTH, BY_HAND, COMPLETED, Application, Place
 
 TALKS_LONG = "+919000001014"  # 20 minutes
@@ -65,8 +68,35 @@ def test_clock_that_is_made_faster_reports_the_past(exotel: Simulator, place: Pl
     assert round((call.ended_at - call.created_at).total_seconds()) == call.total_duration
 
 
-def test_real_time_is_told_at_speed_1(exotel: Simulator, place: Place) -> None:
+def test_real_time_is_reported_at_speed_1(exotel: Simulator, place: Place) -> None:
     exotel.speed = 1.0
     before = datetime.now(UTC)
     created = place(BY_HAND).json()["response"]["created_time"]
     assert abs((datetime.fromisoformat(created) - before).total_seconds()) < 1
+
+
+def test_clock_runs_at_its_speed() -> None:
+    clock = Clock(speed=1000.0)
+    began = time.monotonic()
+    clock.wait(100)
+    assert 0.05 < time.monotonic() - began < 2.0
+    assert clock.moment() >= 100
+    assert clock.now().utcoffset() is not None
+
+
+def test_speed_may_change_while_somebody_waits() -> None:
+    clock = Clock(speed=1.0)
+    threading.Timer(0.05, lambda: setattr(clock, "speed", 100_000.0)).start()
+    began = time.monotonic()
+    clock.wait(1000)
+    assert time.monotonic() - began < 2.0
+    for speed in (0, -1.0, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="speed="):
+            clock.speed = speed
+
+
+def test_stopped_clock_ends_every_wait() -> None:
+    clock = Clock(speed=1.0)
+    threading.Timer(0.05, clock.stop).start()
+    with pytest.raises(StoppedError):
+        clock.wait(1000)

@@ -1,0 +1,235 @@
+"""The server: for this machine and for no foreign page, and nothing is left when it stops."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+import threading
+import time
+import urllib.parse
+
+import pytest
+import requests
+
+from django_exotel_ccm import simulator
+from django_exotel_ccm.simulator import Simulator
+from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
+
+
+def test_it_serves_this_machine_only() -> None:
+    for host in ("0.0.0.0", "192.168.0.1", "example.com", "", "::"):
+        with pytest.raises(ValueError, match=re.escape("write host='127.0.0.1'")):
+            simulator.running(host=host)
+    for host in ("localhost", "127.0.0.1"):
+        with simulator.running(host=host) as exotel:
+            assert requests.get(exotel.url, timeout=5).status_code == 200
+
+
+def test_another_host_is_refused(exotel: Simulator) -> None:
+    """A foreign name that was made to lead here (DNS rebinding) makes Host and Origin agree."""
+    url = f"{exotel.url}/v2/accounts/simulated1/calls"
+    for host in ("evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example"):
+        for method in ("GET", "POST", "PATCH"):
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            assert requests.request(method, url, headers=headers, timeout=5).status_code == 403, (host, method)
+    assert exotel.book.requests == []
+
+
+def test_foreign_origin_reaches_nothing(exotel: Simulator) -> None:
+    """A page of another site, open in the developer's browser, sends its own Origin with each such request."""
+    host = exotel.url.removeprefix("http://")
+    origins = ("http://evil.example", "http://127.0.0.1:1", "http://127.0.0.1", f"https://{host}", "null", "")
+    methods = ("POST", "GET", "PUT", "DELETE", "OPTIONS")
+    paths = ("/v2/accounts/simulated1/calls", "/page/options", "/page/state.json")
+    body = {"from": {"user_contact_uri": ASHA}, "to": {"number": BY_HAND}, "virtual_number": "+918000000700"}
+    for method, path, origin in itertools.product(methods, paths, origins):
+        headers = {"Origin": origin, "X-Page-Token": exotel._page._token}
+        answer = requests.request(method, f"{exotel.url}{path}", json=body, headers=headers, auth=AUTH, timeout=5)
+        is_shared = "Access-Control-Allow-Origin" in answer.headers
+        assert (answer.status_code, is_shared) == (403, False), (method, path, origin)
+    assert exotel.book.calls == {}
+    assert exotel.book.requests == []
+
+
+def test_foreign_page_embeds_nothing_but_may_link(exotel: Simulator) -> None:
+    """A browser sends no Origin with the GET of an image or a link, but says from where it comes."""
+    for path, mode, expected in (
+        ("/v2/accounts/simulated1/users", "no-cors", 403),
+        ("/page/recordings/abc.wav", "no-cors", 403),
+        ("/", "navigate", 200),
+    ):
+        for site in ("cross-site", "same-site"):
+            headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+            assert requests.get(f"{exotel.url}{path}", headers=headers, auth=AUTH, timeout=5).status_code == expected
+
+
+def test_account_url_can_be_taken_apart() -> None:
+    account = simulator.Account(key="k/e:y", token="t@k", sid="acme1")
+    with simulator.running(account=account) as exotel:
+        parts = urllib.parse.urlsplit(exotel.account_url)
+        assert urllib.parse.unquote(parts.username or "") == "k/e:y"
+        assert urllib.parse.unquote(parts.password or "") == "t@k"
+        assert f"http://{parts.hostname}:{parts.port}" == exotel.url
+        assert (parts.scheme, parts.path, parts.query) == ("exotel", "/acme1", "tls=off")
+        url = f"{exotel.url}/v2/accounts/acme1/users"
+        assert requests.get(url, auth=("k/e:y", "t@k"), timeout=5).status_code == 200
+    assert "t@k" not in repr(account)
+
+
+def exchange(exotel: Simulator, head: str) -> bytes:
+    """Send the head of a request, and no body; return the status."""
+    host = exotel.url.removeprefix("http://")
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=5) as connection:
+        connection.sendall(f"{head.format(host=host)}\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(100).split()[1]
+
+
+def test_body_must_have_a_length_within_bounds(exotel: Simulator) -> None:
+    for header, status in {
+        f"Content-Length: {64 * 1024 + 1}": b"413",
+        "Content-Length: 99999999999999": b"413",
+        "Content-Length: -1": b"411",
+        "Transfer-Encoding: chunked": b"411",
+    }.items():
+        assert exchange(exotel, f"POST /v2 HTTP/1.1\r\nHost: {{host}}\r\n{header}") == status, header
+
+
+def test_strange_targets_are_answered(exotel: Simulator) -> None:
+    for target in ("//evil", "http://[", "/%00", "/v2/accounts/%2e/users?limit=%ff"):
+        assert exchange(exotel, f"GET {target} HTTP/1.1\r\nHost: {{host}}") in (b"404", b"401"), target
+
+
+def test_connection_is_kept(exotel: Simulator) -> None:
+    with requests.Session() as session:
+        session.get(exotel.url, timeout=5)
+        (adapter,) = {id(one): one for one in session.adapters.values() if one.poolmanager.pools}.values()
+        for _ in range(5):
+            session.get(f"{exotel.url}/page/state.json", timeout=5)
+            session.post(f"{exotel.url}/v2/accounts/simulated1/calls", data=b"{", auth=AUTH, timeout=5)
+        (pool,) = (adapter.poolmanager.pools.get(key) for key in adapter.poolmanager.pools.keys())  # noqa: SIM118
+        assert pool.num_connections == 1
+
+
+def test_stop_is_quick_and_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    exotel = simulator.running(speed=1.0)
+    with requests.Session() as session:
+        session.get(exotel.url, timeout=5)
+        began = time.monotonic()
+        exotel.stop()
+        assert time.monotonic() - began < 1.0
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=1)
+
+
+def test_stop_does_not_wait_for_a_late_answer(caplog: pytest.LogCaptureFixture) -> None:
+    exotel = simulator.running(speed=1.0)
+    exotel.options.answer_fault = "late"
+    body = {
+        "from": {"user_contact_uri": ASHA},
+        "to": {"number": BY_HAND},
+        "virtual_number": "+918000000700",
+    }
+    failures = []
+
+    def post() -> None:
+        try:
+            requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=5)
+        except requests.ConnectionError as error:
+            failures.append(error)
+
+    client = threading.Thread(target=post)
+    client.start()
+    while not exotel.book.requests:
+        time.sleep(0.01)
+    began = time.monotonic()
+    exotel.stop()
+    client.join()
+    assert time.monotonic() - began < 1.0
+    assert len(failures) == 1
+    assert caplog.text == ""
+
+
+def test_bug_in_the_simulator_is_logged(
+    exotel: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(request: object) -> None:
+        raise RuntimeError("a bug of the page")
+
+    monkeypatch.setattr(exotel._page, "respond", broken)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=5)
+    assert "a bug of the page" in caplog.text
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_it_serves_ipv6_loopback() -> None:
+    try:
+        running = simulator.running(host="::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with running as exotel:
+        assert exotel.url.startswith("http://[::1]:")
+        assert requests.get(exotel.url, timeout=5).status_code == 200
+
+
+def test_many_calls_at_once(exotel: Simulator, application: Application) -> None:
+    agents = [exotel.add_agent(f"sip:agent{number}") for number in range(60)]
+
+    def post(uri: str) -> None:
+        body = {
+            "from": {"user_contact_uri": uri},
+            "to": {"number": "+919000001001"},
+            "virtual_number": "+918000000700",
+            "status_callback": application.entries(),
+        }
+        requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=10)
+
+    threads = [threading.Thread(target=post, args=(agent.uri,)) for agent in agents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    exotel.wait_until_quiet(timeout=15)
+    assert {(call.status, call.talk_time) for call in exotel.book.calls.values()} == {("completed", 42)}
+    assert len(exotel.book.deliveries) == len(application.heard) == 120
+    assert {delivery.status for delivery in exotel.book.deliveries} == {200}
+
+
+def test_taken_port_leaves_no_thread(exotel: Simulator) -> None:
+    before = set(threading.enumerate())
+    port = int(exotel.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        simulator.running(port=port)
+    assert set(threading.enumerate()) <= before
+
+
+def test_error_in_on_call_is_an_internal_error(
+    exotel: Simulator, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(payload: object) -> None:
+        raise RuntimeError("a bug of the test")
+
+    exotel.on_call = broken
+    assert place().status_code == 500
+    assert "a bug of the test" in caplog.text
+
+
+def test_bug_in_the_flow_of_a_call_is_logged(
+    exotel: Simulator, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(call: object, event: str) -> None:
+        raise RuntimeError(f"a bug when {event} is reported")
+
+    monkeypatch.setattr(exotel.notifier, "notify", broken)
+    place("+919000001003")
+    deadline = time.monotonic() + 5
+    while "a bug when terminal is reported" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "a bug when terminal is reported" in caplog.text
+    monkeypatch.undo()
+    assert place("+919000001003").status_code == 200
