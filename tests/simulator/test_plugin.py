@@ -1,4 +1,4 @@
-"""The plugin's fixture: whatever account a developer's machine has, no test of a host reaches it."""
+"""The fixture: no test of a host reaches a real account, whatever the machine has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def accounts_of(**sources: str) -> Any:
 
 
 @pytest.mark.usefixtures("real_account")
-def test_the_fixture_leads_the_environment_to_the_simulator(request: pytest.FixtureRequest) -> None:
+def test_fixture_sets_the_environment(request: pytest.FixtureRequest) -> None:
     exotel = request.getfixturevalue("exotel_simulator")
 
     assert isinstance(exotel, Simulator)
@@ -44,7 +44,7 @@ def test_the_fixture_leads_the_environment_to_the_simulator(request: pytest.Fixt
 
 
 @pytest.mark.usefixtures("real_account")
-def test_every_account_of_the_host_leads_to_the_simulator(
+def test_every_account_leads_to_the_simulator(
     request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUPPORT_EXOTEL_URL", "$VAULT_URL")
@@ -58,7 +58,7 @@ def test_every_account_of_the_host_leads_to_the_simulator(
 
 
 @pytest.mark.usefixtures("real_account")
-def test_a_call_of_the_hosts_own_account_rings_in_the_simulator(
+def test_call_of_an_own_account_rings_in_the_simulator(
     request: pytest.FixtureRequest, settings: Any, host: Any
 ) -> None:
     settings.EXOTEL_CCM = accounts_of(default="SALES_EXOTEL_URL")
@@ -70,14 +70,14 @@ def test_a_call_of_the_hosts_own_account_rings_in_the_simulator(
 
 
 @pytest.mark.usefixtures("real_account")
-def test_an_account_that_the_test_names_later_leads_there_too(exotel_simulator: Simulator) -> None:
+def test_account_named_later_leads_there_too(exotel_simulator: Simulator) -> None:
     with override_settings(EXOTEL_CCM=accounts_of(default="SALES_EXOTEL_URL")):
         account = accounts.get_account()
 
     assert account.ccm_url == exotel_simulator.url
 
 
-def test_an_account_that_the_test_itself_leads_elsewhere_stays_there(
+def test_account_that_the_test_sets_itself_stays(
     exotel_simulator: Simulator, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXOTEL_URL", "exotel://K:T@127.0.0.1:1/elsewhere?tls=off")
@@ -87,7 +87,7 @@ def test_an_account_that_the_test_itself_leads_elsewhere_stays_there(
     assert accounts.get_account().sid == "elsewhere"
 
 
-def test_a_real_account_in_the_settings_themselves_is_refused(request: pytest.FixtureRequest, settings: Any) -> None:
+def test_real_account_in_the_settings_is_refused(request: pytest.FixtureRequest, settings: Any) -> None:
     settings.EXOTEL_CCM = accounts_of(sales=REAL)
 
     with pytest.raises(pytest.UsageError, match=r'Write "ACCOUNTS": {"sales": "EXOTEL_URL"}') as raised:
@@ -96,7 +96,7 @@ def test_a_real_account_in_the_settings_themselves_is_refused(request: pytest.Fi
     assert "walrus" not in str(raised.value)
 
 
-def test_a_real_account_is_refused_in_settings_of_one_test_as_well(exotel_simulator: Simulator) -> None:
+def test_real_account_in_overridden_settings_is_refused(exotel_simulator: Simulator) -> None:
     with (
         pytest.raises(pytest.UsageError, match="would ring real phones"),
         override_settings(EXOTEL_CCM=accounts_of(default=REAL)),
@@ -105,9 +105,7 @@ def test_a_real_account_is_refused_in_settings_of_one_test_as_well(exotel_simula
 
 
 @pytest.mark.parametrize("literal", ["exotel://K:T@127.0.0.1:1/own?tls=off", "exotel://not-readable"])
-def test_an_account_in_the_settings_that_rings_no_phone_is_left_alone(
-    request: pytest.FixtureRequest, settings: Any, literal: str
-) -> None:
+def test_harmless_account_in_the_settings_stays(request: pytest.FixtureRequest, settings: Any, literal: str) -> None:
     settings.EXOTEL_CCM = accounts_of(default=literal)
 
     assert isinstance(request.getfixturevalue("exotel_simulator"), Simulator)
@@ -123,7 +121,7 @@ def test_it(exotel_simulator):
 """
 
 
-def test_a_run_that_sets_up_no_django_needs_none(tmp_path: Path) -> None:
+def test_run_without_django_needs_none(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(WITHOUT_DJANGO)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     # By name, as the package need not be installed here.
@@ -142,7 +140,7 @@ def test_a_run_that_sets_up_no_django_needs_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", ["pytest_plugin", "simulator"])
-def test_loading_it_imports_nothing_of_django(room: str) -> None:
+def test_loading_imports_nothing_of_django(room: str) -> None:
     program = f"import sys, django_exotel_ccm.{room}; print('django' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
