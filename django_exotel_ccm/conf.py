@@ -24,6 +24,7 @@ DEFAULT_ALIAS = "default"
 LONGEST_ALIAS = 50  # the column's
 LONGEST_RETRY = 10 * 365 * 24 * 60 * 60  # seconds
 RUNNERS = ("inline", "django_tasks", "celery")
+_HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -37,6 +38,7 @@ class Settings:
     number_region: str = "IN"
     agent_for_user: str = ""
     policies: tuple[str, ...] = ()
+    recording_hosts: tuple[str, ...] = ()
     recording_retry_for: int = 7200
     requests_per_minute: int = 60
     runner: str = "inline"
@@ -60,6 +62,12 @@ def _is_dotted_path(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_host_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(name, str) and _HOST_NAME.fullmatch(name) is not None for name in value
+    )
 
 
 def _is_base_url(value: Any) -> bool:
@@ -123,6 +131,12 @@ KEYS = {
         "is not a list of dotted paths",
         '["crm.telephony.office_hours"]',
     ),
+    "RECORDING_HOSTS": _Key(
+        _are_host_names,
+        "E016",
+        "is not a list of host names in small letters, without scheme, port and path",
+        '["recordings.example.com"]',
+    ),
     "RECORDING_RETRY_FOR": _Key(
         # Of much more no moment can be made.
         lambda value: _is_count(value) and value <= LONGEST_RETRY,
@@ -163,7 +177,7 @@ def get_settings() -> Settings:
             key = KEYS[name]
             problems.append((key.number, f"EXOTEL_CCM[{name!r}] {key.wrong}.", f'Write "{name}": {key.line}.'))
         elif value is not None:
-            values[name.lower()] = tuple(value) if name == "POLICIES" else value
+            values[name.lower()] = tuple(value) if isinstance(value, list) else value
     return Settings(**values, problems=tuple(problems))
 
 

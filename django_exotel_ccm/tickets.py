@@ -16,7 +16,7 @@ from django.db.models import Model
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.exotel.options import OPTIONS, check_option
+from django_exotel_ccm.exotel.calls import OPTIONS, check_option
 from django_exotel_ccm.phone_numbers import find_numbers, is_phone_number
 
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")

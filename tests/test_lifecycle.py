@@ -59,7 +59,7 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
         "started_at": [0, 2, -MICROS],
         "ended_at": [1, 2, MICROS + 51_000_000],
         "ended_seen": [-MICROS - 60_000_000],
-        "recordings": {"https://recordings.exotel.com/a/1.mp3": [2, 200, RECORDINGS[1]]},
+        "recordings": {"recordings.exotel.com/a/1.mp3": [2, 200, RECORDINGS[1]]},
         "agent_leg": [1, 2, 6, "completed"],
         "customer_leg": [0, 2, 1, "in-progress"],
         "agent_id": [2, "7d1f"],

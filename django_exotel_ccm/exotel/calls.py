@@ -38,6 +38,28 @@ MOST_RECORDINGS = 20
 
 Call = Mapping[str, Any]
 
+OPTIONS: dict[str, type] = {
+    "recording": bool,
+    "recording_channels": str,
+    "wait_audio_url": str,
+    "max_time_limit": int,
+    "attempt_time_out": int,
+}
+RECORDING_CHANNELS = ("single", "dual")
+
+
+def check_option(name: str, value: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` that says what the option must be; None is "not asked for"."""
+    kind = OPTIONS[name]
+    if value is None:
+        return
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{name} must be {kind.__name__}, not {type(value).__name__}.")
+    if name == "recording_channels" and value not in RECORDING_CHANNELS:
+        raise ValueError('recording_channels must be "single" or "dual".')
+    if isinstance(value, int) and kind is int and value <= 0:
+        raise ValueError(f"{name} must be a number of seconds above 0.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
@@ -191,7 +213,11 @@ _custom_field = partial(clean_text, limit=LONGEST_CUSTOM_FIELD)
 
 def _first(call: Call, names: tuple[str, ...], clean: Callable[[object], Any]) -> Any:
     """The first of these members that says something."""
-    return next((value for name in names if (value := clean(call.get(name))) is not None), None)
+    for name in names:
+        value = clean(call.get(name))
+        if value is not None:
+            return value
+    return None
 
 
 def _object_of(call: Call, *names: str) -> Call:
@@ -263,7 +289,7 @@ def _recordings(call: Call) -> tuple[str, ...]:
         several = [*several, single]
     names = ("recording_url", "RecordingUrl", "PreSignedRecordingUrl")
     entries = [*several[:MOST_RECORDINGS], *(call.get(name) for name in names)]
-    urls = (clean_url(as_object(entry).get("url") if isinstance(entry, Mapping) else entry) for entry in entries)
+    urls = (clean_url(as_object(entry).get("url") if isinstance(entry, dict) else entry) for entry in entries)
     return tuple(dict.fromkeys(url for url in urls if url))[:MOST_RECORDINGS]
 
 

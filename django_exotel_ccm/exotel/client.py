@@ -16,15 +16,13 @@ from importlib import metadata
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-import requests
 import urllib3
-from requests.auth import AuthBase
 
-from . import connections
+from . import transport
 from .account import TO_KEYS, Account, without_locals
 from .calls import CallFacts, CallRequest, facts_of_answer
-from .connections import Attempt
 from .errors import ExotelError, InvalidRequest, OutcomeUnknown, Reply, Unreachable, error_from_answer
+from .transport import Attempt, Connections
 from .values import as_object, clean_seconds, clean_text, read_json
 
 logger = logging.getLogger("django_exotel_ccm.exotel")
@@ -68,11 +66,15 @@ class ExotelClient:
         if not account.is_loopback and urlsplit(account.ccm_url).scheme != "https":
             raise ValueError("Exotel is asked over TLS; only a host on this machine is asked without.")
         self.account = account
-        self.user_agent = f"django-exotel-ccm/{version or own_version()}"
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.deadline = deadline
-        self._calls_url = f"{account.ccm_url}/v2/accounts/{quote(account.sid, safe='')}/calls"
+        self._calls_path = f"/v2/accounts/{quote(account.sid, safe='')}/calls"
+        self._headers = {
+            "User-Agent": f"django-exotel-ccm/{version or own_version()}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
 
     def make_call(self, request: CallRequest) -> Answer:
         """Place a call. Raises NotPlaced if surely nothing rang, OutcomeUnknown if a phone may be ringing."""
@@ -87,33 +89,33 @@ class ExotelClient:
         """What Exotel knows about a call. Raises CallNotFound or another ExotelError."""
         if call_sid in {"", ".", ".."}:
             raise ValueError("This is no call SID.")
-        url = f"{self._calls_url}/{quote(call_sid, safe='')}"
+        path = f"{self._calls_path}/{quote(call_sid, safe='')}"
         with without_locals():
-            outcome = self._ask("GET", url, None, deadline_at=connections.clock() + self.deadline)
+            outcome = self._ask("GET", path, None, deadline_at=transport.clock() + self.deadline)
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome
 
     def _place(self, request: CallRequest) -> Answer | ExotelError:
-        deadline_at = connections.clock() + self.deadline
+        deadline_at = transport.clock() + self.deadline
         memory = (self.account, os.getpid())
         to_key = self.account.to_key or _working_to_keys.get(memory, TO_KEYS[0])
-        outcome = self._ask("POST", self._calls_url, request.payload(to_key), deadline_at=deadline_at)
+        outcome = self._ask("POST", self._calls_path, request.payload(to_key), deadline_at=deadline_at)
         if self.account.to_key or not _rejects_the_body(outcome):
             return outcome
         # Accounts differ in the key they read the customer's number from; this refusal proves that
         # nothing was placed. What the second try meets is what counts.
         other = next(key for key in TO_KEYS if key != to_key)
-        outcome = self._ask("POST", self._calls_url, request.payload(other), deadline_at=deadline_at, tries=2)
+        outcome = self._ask("POST", self._calls_path, request.payload(other), deadline_at=deadline_at, tries=2)
         if isinstance(outcome, Answer):
             _working_to_keys[memory] = other
         return outcome
 
     def _ask(
-        self, method: str, url: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
+        self, method: str, path: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
     ) -> Answer | ExotelError:
-        began_at = connections.clock()
-        found = self._exchange(method, url, payload, deadline_at)
+        began_at = transport.clock()
+        found = self._exchange(method, path, payload, deadline_at)
         outcome = _judged(found, placing=method == "POST", tries=tries)
         logger.info(
             "%s %s: %s, HTTP %s, request %s, %d ms",
@@ -122,38 +124,30 @@ class ExotelClient:
             _verdict(outcome),
             outcome.http_status or "-",
             outcome.request_id or "-",
-            (connections.clock() - began_at) * 1000,
+            (transport.clock() - began_at) * 1000,
         )
         return outcome
 
-    def _exchange(self, method: str, url: str, payload: dict[str, Any] | None, deadline_at: float) -> Reply | _Failure:
+    def _exchange(self, method: str, path: str, payload: dict[str, Any] | None, deadline_at: float) -> Reply | _Failure:
         attempt = Attempt(deadline_at, self.connect_timeout, self.read_timeout)
         try:
-            with connections.watching(attempt):
-                return self._send(method, url, payload, attempt)
+            return self._send(method, path, payload, attempt)
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the Authorization header
             return _failure(error, attempt)
 
-    def _send(self, method: str, url: str, payload: dict[str, Any] | None, attempt: Attempt) -> Reply:
-        session = _session(self.account)
-        # Not `session.request`: that reads a redirect's body without bounds.
-        prepared = session.prepare_request(
-            requests.Request(
-                method,
-                url,
-                headers=self._headers(payload),
-                data=None if payload is None else json.dumps(payload).encode(),
-                auth=_BasicAuth(self.account),
-            )
-        )
-        settings: dict[str, Any] = {**session.merge_environment_settings(url, {}, True, None, None)}
-        timeouts = (attempt.wait(), self.read_timeout)
-        with session.get_adapter(url).send(prepared, timeout=timeouts, **settings) as response:
-            return self._reply(response.status_code, response.headers, _bounded(response.raw))
-
-    def _headers(self, payload: dict[str, Any] | None) -> dict[str, str]:
-        headers = {"User-Agent": self.user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
-        return headers if payload is None else {**headers, "Content-Type": "application/json"}
+    def _send(self, method: str, path: str, payload: dict[str, Any] | None, attempt: Attempt) -> Reply:
+        headers = {**self._headers, "Authorization": f"Basic {credentials(self.account)}"}
+        body = None
+        if payload is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(payload).encode()
+        response = _connections(self.account).send(method, path, headers, body, attempt)
+        try:
+            return self._reply(response.status, response.headers, _bounded(response))
+        finally:
+            # A connection whose answer was not read to its end is closed, and then forgotten.
+            response.close()
+            response.release_conn()
 
     def _reply(self, http_status: int, headers: Any, raw: bytes) -> Reply:
         raw = _redacted(raw, self.account)
@@ -169,26 +163,15 @@ class ExotelClient:
         )
 
 
-class _BasicAuth(AuthBase):
-    """Puts the credentials into the header at the last moment. Set like this, no netrc is consulted."""
-
-    def __init__(self, account: Account) -> None:
-        self.account = account
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Basic {credentials(self.account)}"
-        return request
-
-
 _Owner = tuple[Account, int]
-_sessions: dict[_Owner, requests.Session] = {}
+_connections_of: dict[_Owner, Connections] = {}
 _working_to_keys: dict[_Owner, str] = {}
 
 
-def _session(account: Account) -> requests.Session:
+def _connections(account: Account) -> Connections:
     # By process too: after a fork, a connection belongs to the parent.
     owner = (account, os.getpid())
-    return _sessions.get(owner) or _sessions.setdefault(owner, connections.new_session())
+    return _connections_of.get(owner) or _connections_of.setdefault(owner, Connections(account.ccm_url))
 
 
 def credentials(account: Account) -> str:
@@ -212,14 +195,15 @@ def _bounded(stream: Any) -> bytes:
 
 
 def _failure(error: BaseException, attempt: Attempt) -> _Failure:
-    timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    timeouts = (TimeoutError, urllib3.exceptions.TimeoutError)
     return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in _chain(error)), cause_of(error))
 
 
 def cause_of(error: BaseException) -> str:
     """What went wrong, in names and the system's own words alone: a message may quote a proxy's password."""
+    wrapped = next((part for part in error.args if isinstance(part, BaseException)), error)
     system = next((link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror), "")
-    return ": ".join(part for part in (type(error).__name__, str(system)) if part)
+    return ": ".join(part for part in (type(wrapped).__name__, str(system)) if part)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_ASKED = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
-_GIVEN = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)", re.IGNORECASE)
 
 
 class Span(NamedTuple):
@@ -41,12 +41,12 @@ class ByteRange:
         return span if span.length > 0 else None
 
 
-def asked(header: str) -> ByteRange | None:
+def parse_range(header: str) -> ByteRange | None:
     """Return the one range of a ``Range`` header; None for none, several and unreadable ones: then all is meant.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-range
     """
-    match = _ASKED.fullmatch(header.strip())
+    match = _RANGE.fullmatch(header.strip())
     if match is None:
         return None
     first, last, suffix = match.groups()
@@ -56,9 +56,9 @@ def asked(header: str) -> ByteRange | None:
     return None if wanted.last is not None and wanted.last < int(first) else wanted
 
 
-def given(header: str) -> tuple[Span | None, int | None] | None:
+def parse_content_range(header: str) -> tuple[Span | None, int | None] | None:
     """Return span and total length of a ``Content-Range`` header, each None where it says "*"; None if unreadable."""
-    match = _GIVEN.fullmatch(header.strip())
+    match = _CONTENT_RANGE.fullmatch(header.strip())
     if match is None:
         return None
     first, last, total = match.groups()

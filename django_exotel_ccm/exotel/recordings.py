@@ -1,34 +1,32 @@
-"""What the address of a recording says: which recording it is, how long its signature is valid, and who may fetch it.
+"""A recording's address: from where it may be fetched, which recording it is, and until when its signature is valid.
 
-The address comes from outside, so where it leads is judged before anybody goes there.
+The address comes from outside, in a callback or in an answer, so it is checked before anything is fetched.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from .account import Account
 
-# Where recordings were seen (docs/exotel.md 10.3). Since October 2024 its own host wants key and token.
-OWN_HOST = "recordings.exotel.com"
-BUCKETS = {
-    "s3-ap-southeast-1.amazonaws.com": "/exotelrecordings/",
-    "s3-ap-south-1.amazonaws.com": "/exotel-mum1-recordings/",
+# Hosts that hold nothing but recordings, and want key and token (docs/exotel.md 10.3).
+RECORDING_HOSTS = frozenset({"recordings.exotel.com", "recordings.exotel.in"})
+# On the hosts of the API only these paths are recordings: key and token would open everything else there, too.
+API_PATHS = ("/exotelrecordings/", "/recordings/")
+# Exotel's buckets by region (docs/exotel.md 10.3). S3 spells each in four ways, and all lead to the same bucket.
+BUCKETS = {"ap-southeast-1": "exotelrecordings", "ap-south-1": "exotel-mum1-recordings"}
+BUCKET_PATHS = {
+    address: path
+    for region, bucket in BUCKETS.items()
+    for host in (f"s3-{region}.amazonaws.com", f"s3.{region}.amazonaws.com")
+    for address, path in ((host, f"/{bucket}/"), (f"{bucket}.{host}", "/"))
 }
 PORTS = {"https": 443, "http": 80}
-
-# All that is handed out of IPv6. Outside are the addresses with an IPv4 address in them: mapped, compatible, NAT64.
-GLOBAL_UNICAST = ip_network("2000::/3")
-# What `is_global` does not refuse in every release of Python: multicast, relays (6to4, Teredo), shared, documentation.
-REFUSED_NETWORKS = tuple(
-    map(
-        ip_network,
-        ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/3", "2001::/23", "2002::/16", "3fff::/20"),
-    )
-)
+LONGEST_ADDRESS = 8000
+MOST_DECODINGS = 4
 
 
 class RecordingError(Exception):
@@ -36,48 +34,54 @@ class RecordingError(Exception):
 
 
 class AddressRefused(RecordingError):
-    """The recording's address, or what its name resolves to, is none that may be fetched."""
+    """The recording's address is none that may be fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """An address that may be fetched, in the parts that go on the wire."""
+    """An address that may be fetched, in the parts that are sent."""
 
-    scheme: str
-    host: str
-    port: int
+    origin: str
     target: str
     with_credentials: bool
-    """Whether this is a host of Exotel's own, which gets the account's key and token."""
-    on_this_machine: bool
-    """Whether it is the account's own loopback address, as the simulator's."""
+    """Whether this is a host of Exotel's that gets the account's key and token."""
 
-    def may_lead_to(self, ip: str) -> bool:
-        """Say whether a connection may be opened to ``ip``, which the host's name resolves to."""
-        return ip_address(ip).is_loopback if self.on_this_machine else is_public(ip)
+    def __str__(self) -> str:
+        return self.origin + self.target
 
 
-def judge(url: str, account: Account) -> Address:
-    """Return ``url`` as an address that may be fetched for ``account``; raises :class:`AddressRefused` if not."""
+def check_address(url: str, account: Account, hosts: Collection[str] = ()) -> Address:
+    """Return ``url`` as an address that may be fetched for ``account``; raises :class:`AddressRefused` if not.
+
+    ``hosts`` are allowed in addition, without credentials. Plain http on its usual port becomes https.
+    """
     parts = _split(url)
-    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
-    at_home = account.is_loopback and (parts.scheme, host, port) in _origins(account)
-    if not at_home:
-        _refuse_strangers(parts, host, port, account)
+    scheme, host, port = parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    origins = _origins(account)
+    if (scheme, port) == ("http", PORTS["http"]) and (scheme, host, port) not in origins:
+        scheme, port = "https", PORTS["https"]
+    paths: tuple[str, ...] = ()
+    if (scheme, host, port) in origins:
+        paths = API_PATHS
+    elif (scheme, port) != ("https", PORTS["https"]):
+        raise AddressRefused(f"its address on {host[:100]!r} is not https on the usual port")
+    elif host in BUCKET_PATHS:
+        paths = (BUCKET_PATHS[host],)
+    elif host not in RECORDING_HOSTS and host not in hosts:
+        raise AddressRefused(f"it lies on {host[:100]!r}, which is no host of Exotel's recordings")
+    if paths and not any(_lies_below(path, parts.path) for path in paths):
+        raise AddressRefused(f"it lies on {host!r}, but not below {' or '.join(paths)}")
     path = parts.path or "/"
     return Address(
-        scheme=parts.scheme,
-        host=host,
-        port=port,
+        origin=_origin(scheme, host, port),
         target=f"{path}?{parts.query}" if parts.query else path,
-        with_credentials=host not in BUCKETS,
-        on_this_machine=at_home,
+        with_credentials=paths == API_PATHS or host in RECORDING_HOSTS,
     )
 
 
 def _split(url: str) -> SplitResult:
-    # Unprintable letters first: `urlsplit` leaves out line breaks and tabs in silence.
-    if url.isascii() and url.isprintable() and " " not in url:
+    # Unprintable letters first: `urlsplit` leaves out line breaks and tabs without notice.
+    if len(url) <= LONGEST_ADDRESS and url.isascii() and url.isprintable() and " " not in url:
         try:
             parts = urlsplit(url)
             usable = parts.port != 0 and not {"@", "\\"} & set(parts.netloc)
@@ -85,40 +89,35 @@ def _split(url: str) -> SplitResult:
             usable = False
         if usable:
             return parts
-    raise AddressRefused("its address cannot be read, or names a user")
-
-
-def _refuse_strangers(parts: SplitResult, host: str, port: int, account: Account) -> None:
-    if (parts.scheme, port) != ("https", PORTS["https"]):
-        raise AddressRefused(f"its address on {host[:100]!r} is not https on the usual port")
-    own = set() if account.is_loopback else {host for _scheme, host, _port in _origins(account)}
-    if host not in {OWN_HOST, *BUCKETS, *own}:
-        raise AddressRefused(f"it lies on {host[:100]!r}, which is no host of Exotel's recordings")
-    if host in BUCKETS and not _lies_below(BUCKETS[host], parts.path):
-        raise AddressRefused(f"it lies on {host!r}, but not below {BUCKETS[host]}")
+    raise AddressRefused("its address cannot be read, is too long, or names a user")
 
 
 def _origins(account: Account) -> set[tuple[str, str, int]]:
-    urls = (urlsplit(account.ccm_url), urlsplit(account.api_url))
-    return {(url.scheme, url.hostname or "", url.port or PORTS[url.scheme]) for url in urls}
+    urls = [urlsplit(url) for url in (account.ccm_url, account.api_url)]
+    return {
+        (url.scheme, url.hostname or "", url.port or PORTS[url.scheme])
+        for url in urls
+        if url.scheme == "https" or account.is_loopback
+    }
+
+
+def _origin(scheme: str, host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if port == PORTS[scheme] else f"{scheme}://{name}:{port}"
 
 
 def _lies_below(prefix: str, path: str) -> bool:
-    """Say whether a path begins with ``prefix``, however often it is decoded, and leads nowhere else from there."""
+    """Return True if a path begins with ``prefix``, however often it is decoded, and leads nowhere else from there."""
     decoded = path
-    while (once := unquote(decoded)) != decoded:
+    for _time in range(MOST_DECODINGS):
+        if (once := unquote(decoded)) == decoded:
+            break
         decoded = once
+    else:
+        return False
     plain = decoded.isascii() and decoded.isprintable() and "\\" not in decoded
     direct = not {"", ".", ".."} & set(decoded.split("/")[1:])
     return plain and direct and path.startswith(prefix) and decoded.startswith(prefix)
-
-
-def is_public(ip: str) -> bool:
-    """Say whether an IP address is one of the public internet, and leads to no other."""
-    address = ip_address(ip)
-    if isinstance(address, IPv6Address) and (address not in GLOBAL_UNICAST or address.scope_id is not None):
-        return False
-    return address.is_global and not any(address in network for network in REFUSED_NETWORKS)
 
 
 # What its contents are called, and what they are served as: our own words, never those from outside.
@@ -153,9 +152,9 @@ def suffix_of(content_type: str, path: str) -> str | None:
 
 
 def recording_of(url: str) -> str:
-    """The address without its query: signed anew, it is still the same recording."""
+    """Return host and path: over http or https and with a new signature it is still the same recording."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+    return parts.netloc.lower().removesuffix(":80").removesuffix(":443") + parts.path
 
 
 def expiry_of(url: str) -> int:

@@ -43,6 +43,8 @@ class Moment:
 
 def clean_text(value: object, limit: int) -> str | None:
     """Text that a database can store, cut to `limit`; whole numbers become text."""
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         # Python refuses to write out numbers of thousands of digits.
         value = str(value) if value.bit_length() < 4096 else None
@@ -117,7 +119,7 @@ def fold(word: str) -> str:
 
 def as_object(value: object) -> Mapping[str, Any]:
     """The value if it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def only(value: object) -> object:
@@ -128,7 +130,7 @@ def only(value: object) -> object:
 def read_json(body: bytes) -> tuple[object, str]:
     """The value of a JSON text and "", or None and what is wrong: "unreadable" or "too_deep"."""
     try:
-        value = json.loads(_decoded(body), parse_int=_whole_number, parse_float=_number, parse_constant=lambda _: None)
+        value = _JSON.decode(_decoded(body))
     except ValueError:
         return None, "unreadable"
     except RecursionError:
@@ -147,7 +149,7 @@ def is_too_deep(value: object) -> bool:
 
 
 def _children(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
@@ -167,3 +169,6 @@ def _whole_number(digits: str) -> int | str:
 def _number(digits: str) -> float | str:
     number = float(digits)
     return number if math.isfinite(number) else digits
+
+
+_JSON = json.JSONDecoder(parse_int=_whole_number, parse_float=_number, parse_constant=lambda _name: None)

@@ -12,8 +12,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
-from django_exotel_ccm.exotel.options import OPTIONS, check_option
+from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD, OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import ticket_columns

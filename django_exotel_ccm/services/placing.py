@@ -20,10 +20,9 @@ from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.calls import OPTIONS, CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
-from django_exotel_ccm.exotel.options import OPTIONS
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal

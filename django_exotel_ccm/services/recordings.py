@@ -10,11 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.utils import timezone
 
-from django_exotel_ccm import accounts
+from django_exotel_ccm import accounts, conf
 from django_exotel_ccm.choices import NoRecording, State
 from django_exotel_ccm.exceptions import ExotelCCMError
-from django_exotel_ccm.exotel import fetching
-from django_exotel_ccm.exotel.fetching import CredentialsRefused, NotThere, OpenRecording
+from django_exotel_ccm.exotel import download
+from django_exotel_ccm.exotel.download import CredentialsRefused, NotThere, RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of
 from django_exotel_ccm.models import CallRecord, Listening
@@ -51,7 +51,7 @@ def _may_still_come(call: CallRecord) -> bool:
     return timezone.now() < gives_up_at(call)
 
 
-def open_recording(call: CallRecord, wanted: ByteRange | None) -> OpenRecording:
+def open_recording(call: CallRecord, wanted: ByteRange | None) -> RecordingStream:
     """Return the recording of ``call``, or the part ``wanted`` of it, ready to be read; whoever asks closes it.
 
     Raises :class:`RecordingUnavailable`; what stands in the way is in the log, without the recording's address.
@@ -69,7 +69,8 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> OpenRecording:
         )
         raise RecordingUnavailable(NoRecording.FAILED)
     try:
-        return fetching.open_recording(accounts.get_account(call.account), call.recording_url, wanted)
+        hosts = conf.get_settings().recording_hosts
+        return download.open_recording(accounts.get_account(call.account), call.recording_url, wanted, hosts)
     except NotThere as error:
         ready_later = _ask_for_a_fresh_address(call) or _may_still_come(call)
         reason = NoRecording.NOT_READY if ready_later else NoRecording.GONE

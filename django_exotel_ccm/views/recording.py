@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import NoRecording, Permission
 from django_exotel_ccm.exotel import ranges
-from django_exotel_ccm.exotel.fetching import OpenRecording
+from django_exotel_ccm.exotel.download import RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, write_listening
@@ -72,11 +72,11 @@ def _wanted(request: HttpRequest) -> ByteRange | None:
     # An If-Range names a version of the recording. We name none, so only the whole is sure to fit.
     if request.method == "HEAD" or "If-Range" in request.headers:
         return None
-    return ranges.asked(request.headers.get("Range", ""))
+    return ranges.parse_range(request.headers.get("Range", ""))
 
 
 def _answer(
-    request: HttpRequest, call: CallRecord, opened: OpenRecording, wanted: ByteRange | None
+    request: HttpRequest, call: CallRecord, opened: RecordingStream, wanted: ByteRange | None
 ) -> HttpResponseBase:
     headers = _headers(call, opened)
     if opened.status == 416 or request.method == "HEAD":
@@ -91,7 +91,7 @@ def _answer(
     return StreamingHttpResponse(pieces_for(request, opened), status=opened.status, headers=headers)
 
 
-def _headers(call: CallRecord, opened: OpenRecording) -> dict[str, str]:
+def _headers(call: CallRecord, opened: RecordingStream) -> dict[str, str]:
     if opened.status == 416:
         return {} if opened.total is None else {"Content-Range": f"bytes */{opened.total}"}
     headers = {

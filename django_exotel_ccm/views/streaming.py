@@ -11,13 +11,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpRequest
 
-from django_exotel_ccm.exotel.fetching import OpenRecording, RecordingBroken
+from django_exotel_ccm.exotel.download import RecordingBroken, RecordingStream
 
 logger = logging.getLogger("django_exotel_ccm.views")
 
 
 class _Pieces:
-    def __init__(self, recording: OpenRecording) -> None:
+    def __init__(self, recording: RecordingStream) -> None:
         self._recording = recording
         self._begun = False
 
@@ -69,6 +69,6 @@ class AsyncPieces(_Pieces):
         return piece
 
 
-def pieces_for(request: HttpRequest, recording: OpenRecording) -> Pieces | AsyncPieces:
+def pieces_for(request: HttpRequest, recording: RecordingStream) -> Pieces | AsyncPieces:
     """Return the pieces in the way in which this request's server wants them."""
     return AsyncPieces(recording) if isinstance(request, ASGIRequest) else Pieces(recording)

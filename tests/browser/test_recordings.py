@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from django_exotel_ccm.exotel.ranges import asked
+from django_exotel_ccm.exotel.ranges import parse_range
 from django_exotel_ccm.models import CallRecord, Listening
 from django_exotel_ccm.services import place_call
 from tests.admin.desk import AGENT_WORK, SEES_CALLS
@@ -100,7 +100,7 @@ class Keeper:
         lines = visit.read_request().decode().split("\r\n")
         header = next((line.partition(": ")[2] for line in lines if line.startswith("Range: ")), "")
         self.asked.append(header)
-        wanted, total = asked(header), len(self.sound)
+        wanted, total = parse_range(header), len(self.sound)
         span = wanted.within(total) if wanted is not None else None
         with suppress(OSError):  # a browser that seeks leaves what it has begun
             if span is None:
@@ -117,7 +117,7 @@ def kept(call: CallRecord, monkeypatch: pytest.MonkeyPatch, exotel: Any) -> Iter
     was = call.recording_url
     with serving(keeper) as server:
         monkeypatch.setenv("EXOTEL_URL", f"exotel://k:t@127.0.0.1:{server.port}/acme1?tls=off")
-        CallRecord.objects.update(recording_url=f"http://127.0.0.1:{server.port}/x.wav")
+        CallRecord.objects.update(recording_url=f"http://127.0.0.1:{server.port}/recordings/x.wav")
         yield keeper, server
     CallRecord.objects.update(recording_url=was)
 
@@ -135,7 +135,7 @@ def test_seeking_asks_for_a_range(
     page.evaluate("document.querySelector('audio').currentTime = 1100")
     page.wait_for_function("() => { const a = document.querySelector('audio'); return a.currentTime > 1100.05; }")
 
-    first = [asked(header) for header in keeper.asked]
+    first = [parse_range(header) for header in keeper.asked]
     assert any(one is not None and one.first is not None and one.first > 60_000_000 for one in first), keeper.asked
     heard = list(Listening.objects.order_by("pk").values_list("byte_range", flat=True))
     assert heard == keeper.asked

@@ -180,7 +180,7 @@ def test_killed_while_delivering_again(step: str, agent: Agent, ticket: Ticket, 
     assert (call.announce_at, call.next_check_at) == (None, None)
 
 
-@pytest.mark.parametrize("step", steps_of("fetching"))
+@pytest.mark.parametrize("step", steps_of("download"))
 def test_killed_while_playing_a_recording(
     step: str, host: Any, ticket: Ticket, exotel: Simulator, client: Client, serve: Callable[[str], Any]
 ) -> None:
@@ -202,7 +202,7 @@ def test_killed_while_playing_a_recording(
     response = requests.get(url, cookies=cookies, timeout=20)
 
     # Whoever heard a piece is in the book; nobody is erased from it, and the recording can be played again.
-    assert listened == (0 if step == "fetching: recording opened" else 1)
+    assert listened == (0 if step == "download: recording opened" else 1)
     assert (response.status_code, response.content[:4]) == (200, b"RIFF")
     assert Listening.objects.count() == listened + 1
     assert sorted(story.of(ticket)) == WHOLE
@@ -211,6 +211,6 @@ def test_killed_while_playing_a_recording(
 def test_every_step_is_walked_through() -> None:
     """A step that nobody kills at proves nothing."""
     killed = [
-        step for what in ("placing", "hearing", "delivering", "fetching", "reconciling") for step in steps_of(what)
+        step for what in ("placing", "hearing", "delivering", "download", "reconciling") for step in steps_of(what)
     ]
     assert sorted(killed) == sorted(STEPS)

@@ -8,23 +8,22 @@ from pathlib import Path
 import pytest
 
 from django_exotel_ccm.exotel import client
+from tests.exotel.servers import context_of
 
 
 @pytest.fixture(autouse=True)
 def fresh_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Neither sessions nor proxies of before."""
+    """Without connections, proxies and certificate authorities of before."""
     for name in [*os.environ]:
         if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"}:
             monkeypatch.delenv(name)
     yield
-    for session in client._sessions.values():
-        session.close()
-    client._sessions.clear()
+    for connections in client._connections_of.values():
+        connections.close()
+    client._connections_of.clear()
     client._working_to_keys.clear()
 
 
 @pytest.fixture
 def tls(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return context_of(certificate)

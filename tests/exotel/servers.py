@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 Script = Callable[["Visit"], None]
 
@@ -155,3 +158,50 @@ def reset_at_once(visit: Visit) -> None:
     # Not before the first byte is here: sooner, connect() itself may see the reset, and then nothing was sent.
     visit.sock.recv(1, socket.MSG_PEEK)
     visit.reset()
+
+
+class Proxy:
+    """A proxy for TLS that leads each name to a server of the test's, and refuses every other name."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, int] = {}
+        self.heads: list[bytes] = []
+        """What clients asked the proxy for."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names that clients asked for."""
+        return [head.split()[1].decode().removesuffix(":443") for head in self.heads]
+
+    def __call__(self, visit: Visit) -> None:
+        self.heads.append(visit.read_request())
+        port = self.ports.get(self.names[-1])
+        if port is None:
+            visit.sock.sendall(http(502))
+            return
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            visit.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            while ready := select.select([visit.sock, server], [], [], 20)[0]:
+                for sock in ready:
+                    data = sock.recv(65536)
+                    if not data:
+                        return
+                    (server if sock is visit.sock else visit.sock).sendall(data)
+
+
+def make_certificate(folder: Path, *names: str) -> Path:
+    """Make a self-signed certificate for the names, such as "DNS:localhost", with its key in the same file."""
+    path = folder / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2"]
+    command += ["-subj", f"/CN={names[0].partition(':')[2]}", "-addext", f"subjectAltName={','.join(names)}"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return path
+
+
+def context_of(certificate: Path) -> ssl.SSLContext:
+    """Return what a server needs to show the certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

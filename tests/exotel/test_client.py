@@ -14,7 +14,7 @@ from importlib import metadata
 import pytest
 
 from django_exotel_ccm.exotel import client as client_module
-from django_exotel_ccm.exotel import connections
+from django_exotel_ccm.exotel import transport
 from django_exotel_ccm.exotel.account import Account, Secret
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
@@ -109,9 +109,12 @@ class TestWhatIsSent:
         assert (answer.facts.status, answer.facts.talk_time) == ("completed", 141)
 
     def test_a_sid_with_odd_letters_stays_in_its_place(self):
-        account = Account(sid="a/../b ?", key=Secret("k"), token=Secret("t"), ccm_url="https://x", api_url="https://x")
+        with serving(answering(ACCEPTED)) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            account = Account(sid="a/../b ?", key=Secret("k"), token=Secret("t"), ccm_url=url, api_url=url)
+            ExotelClient(account).make_call(REQUEST)
 
-        assert ExotelClient(account)._calls_url == "https://x/v2/accounts/a%2F..%2Fb%20%3F/calls"
+        assert server.requests[0].startswith(b"POST /v2/accounts/a%2F..%2Fb%20%3F/calls HTTP/1.1\r\n")
 
     @pytest.mark.parametrize("call_sid", ["", ".", ".."])
     def test_no_sid_no_question(self, call_sid):
@@ -261,7 +264,7 @@ class TestNothingWasSent:
 
         assert type(error) is Unreachable
         assert (error.code, error.http_status, error.tries) == ("unreachable", None, 1)
-        assert error.text == "ConnectionError: Connection refused"
+        assert error.text == "NewConnectionError: Connection refused"
 
     def test_a_name_that_does_not_resolve(self):
         account = Account(
@@ -528,7 +531,7 @@ class TestConnections:
         with serving(once, answering(ACCEPTED)) as server:
             client = client_at(server, read_timeout=0.5)
             client.make_call(REQUEST)
-            monkeypatch.setattr(connections, "clock", lambda: time.monotonic() + 21)
+            monkeypatch.setattr(transport, "clock", lambda: time.monotonic() + 21)
             client.make_call(REQUEST)
 
         assert (server.connections, len(server.requests)) == (2, 2)
@@ -573,7 +576,7 @@ class TestConnections:
 
         assert answers == [SID] * 80
         assert server.connections <= 8
-        assert len(client_module._sessions) == 1
+        assert len(client_module._connections_of) == 1
 
     def test_a_call_through_a_proxy_over_tls(self, tls, certificate, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
@@ -602,6 +605,16 @@ class TestConnections:
 
         with serving(answering(ACCEPTED), tls=tls) as server:
             assert client_at(server).make_call(REQUEST).facts.call_sid == SID
+
+    def test_a_proxy_for_plain_http_gets_whole_addresses(self, monkeypatch):
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        with serving(answering(ACCEPTED)) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+            client_at(1).make_call(REQUEST)
+
+        assert proxy.requests[0].startswith(b"POST http://127.0.0.1:1/v2/accounts/acme1/calls HTTP/1.1\r\n")
+        assert b"\r\nHost: 127.0.0.1:1\r\n" in proxy.requests[0]
 
     def test_a_socks_proxy_is_not_passed_by(self, monkeypatch):
         # Without the optional library for SOCKS this is an error, never a direct connection.

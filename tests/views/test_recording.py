@@ -77,7 +77,7 @@ OF_THE_HOST = {"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy
 
 
 def test_a_redirect_of_exotel_s_is_followed_here_and_not_by_the_browser(playing: Playing) -> None:
-    moved = http(302, b"", f"Location: /{SECRET}/moved.wav")
+    moved = http(302, b"", f"Location: /recordings/{SECRET}/moved.wav")
     server = playing.keep(answering(moved), answering(WHOLE))
 
     answer = playing.listener().get(url_of(playing.call(playing.host.ticket())))
@@ -466,7 +466,7 @@ def test_what_stands_in_the_way_is_told_to_the_administrator_alone(
     "url",
     [
         f"https://evil.example/{SECRET}.wav",
-        f"http://recordings.exotel.com/{SECRET}.wav",
+        f"https://recordings.exotel.com:8443/{SECRET}.wav",
         f"http://127.0.0.1:1/{SECRET}.wav",
         f"https://169.254.169.254/{SECRET}",
         f"file:///{SECRET}",
@@ -554,14 +554,14 @@ def test_the_network_is_asked_outside_of_the_transactions_of_a_host_with_atomic_
 ) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
     playing.keep(answering(WHOLE))
-    asked = recordings.fetching.open_recording
+    asked = recordings.download.open_recording
     looks: list[str | None] = []
 
     def look(*arguments: Any) -> Any:
         looks.append(open_transaction())
         return asked(*arguments)
 
-    monkeypatch.setattr(recordings.fetching, "open_recording", look)
+    monkeypatch.setattr(recordings.download, "open_recording", look)
 
     assert heard(playing.listener().get(url_of(playing.call(playing.host.ticket())))) == SOUND
     assert looks == [None]

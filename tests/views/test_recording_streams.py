@@ -16,8 +16,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test import Client, RequestFactory
 
-from django_exotel_ccm.exotel import fetching
-from django_exotel_ccm.exotel.fetching import RecordingBroken
+from django_exotel_ccm.exotel import download
+from django_exotel_ccm.exotel.download import RecordingBroken
 from django_exotel_ccm.models import Listening
 from tests.exotel.servers import Visit, answering, http
 from tests.views.playing import SOUND, TYPE, Playing, url_of
@@ -318,7 +318,7 @@ def test_under_asgi_a_slow_listener_slows_exotel_down_and_leaving_ends_it(playin
 def test_under_asgi_leaving_while_exotel_is_silent_waits_for_nobody(
     playing: Playing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "SILENT_FOR", 20.0)
+    monkeypatch.setattr(download, "SILENT_FOR", 20.0)
     server = playing.keep(stalls)
     client, url = playing.listener(), url_of(playing.call(playing.host.ticket()))
 
@@ -343,13 +343,13 @@ def test_under_asgi_no_database_connection_is_held_while_somebody_listens(
     playing.keep(LargeRecording())
     client, url = playing.listener(), url_of(playing.call(playing.host.ticket()))
     held: list[bool] = []
-    read = fetching.OpenRecording.read
+    read = download.RecordingStream.read
 
-    def look(recording: fetching.OpenRecording) -> bytes:
+    def look(recording: download.RecordingStream) -> bytes:
         held.append(connection.connection is not None)
         return read(recording)
 
-    monkeypatch.setattr(fetching.OpenRecording, "read", look)
+    monkeypatch.setattr(download.RecordingStream, "read", look)
 
     async def scenario() -> None:
         listener = Listener(client, url)

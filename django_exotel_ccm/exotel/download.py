@@ -1,19 +1,19 @@
-"""Fetches a recording, piece by piece, from addresses that are judged: the first one and that of every redirect."""
+"""Fetches a recording in pieces. The first address and that of each redirect are checked."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-from . import connections, ranges
+from . import transport
 from .account import Account, without_locals
 from .client import cause_of, credentials, own_version
-from .connections import Attempt
-from .pinning import PinnedConnection, pinned_connection
-from .ranges import ByteRange, Span
-from .recordings import KINDS, Address, RecordingError, judge, suffix_of
+from .ranges import ByteRange, Span, parse_content_range
+from .recordings import KINDS, Address, RecordingError, check_address, suffix_of
+from .transport import Attempt, Connections
 
 logger = logging.getLogger("django_exotel_ccm.exotel")
 
@@ -43,7 +43,7 @@ class RecordingBroken(RecordingError):
     """The recording stopped in the middle."""
 
 
-class OpenRecording:
+class RecordingStream:
     """A recording that is ready to be read, once and from front to back. Whoever has one closes it."""
 
     def __init__(self, answer: _Answer, part: _Part) -> None:
@@ -83,40 +83,47 @@ class OpenRecording:
 
     def abort(self) -> None:
         """End a read that goes on in another thread."""
-        self._answer.abort()
+        self._answer.attempt.abort()
 
     def __del__(self) -> None:
         # A server drops our answer unread when its client has left meanwhile.
         self.close()
 
 
-def open_recording(account: Account, url: str, wanted: ByteRange | None = None) -> OpenRecording:
+def open_recording(
+    account: Account, url: str, wanted: ByteRange | None = None, hosts: Collection[str] = ()
+) -> RecordingStream:
     """Ask for a recording, or the part ``wanted`` of it, and return it once its first headers are here.
+
+    ``hosts`` are allowed in addition to Exotel's.
 
     Raises :class:`RecordingError`: :class:`AddressRefused`, :class:`NotThere`, :class:`CredentialsRefused`,
     :class:`Unfetchable`.
     """
-    began_at = connections.clock()
+    began_at = transport.clock()
     with without_locals():
-        outcome = _outcome(account, url, wanted)
-    said = outcome.status if isinstance(outcome, OpenRecording) else type(outcome).__name__
-    logger.info("GET recording: %s, %d ms", said, (connections.clock() - began_at) * 1000)
+        outcome = _outcome(account, url, wanted, hosts)
+    said = outcome.status if isinstance(outcome, RecordingStream) else type(outcome).__name__
+    logger.info("GET recording: %s, %d ms", said, (transport.clock() - began_at) * 1000)
     # Raise here, outside of any except block: frames further in hold the Authorization header.
     if isinstance(outcome, RecordingError):
         raise outcome
     return outcome
 
 
-def _outcome(account: Account, url: str, wanted: ByteRange | None) -> OpenRecording | RecordingError:
-    deadline_at = connections.clock() + ANSWER_WITHIN
+def _outcome(
+    account: Account, url: str, wanted: ByteRange | None, hosts: Collection[str]
+) -> RecordingStream | RecordingError:
+    deadline_at = transport.clock() + ANSWER_WITHIN
     try:
         for _redirect in range(MOST_REDIRECTS + 1):
-            answer = _ask(account, judge(url, account), wanted, deadline_at)
+            address = check_address(url, account, hosts)
+            answer = _ask(account, address, wanted, deadline_at)
             location = answer.header("Location")
             if answer.status not in REDIRECTS or not location:
                 return _opened(answer, wanted)
             answer.close()
-            url = urljoin(url, location)
+            url = urljoin(str(address), location)
         return Unfetchable("it redirects too often")
     except RecordingError as error:
         return error
@@ -130,8 +137,8 @@ def _outcome(account: Account, url: str, wanted: ByteRange | None) -> OpenRecord
 class _Answer:
     """An answer whose body is still to be read."""
 
-    def __init__(self, connection: PinnedConnection, response: Any, target: str, attempt: Attempt) -> None:
-        self._connection = connection
+    def __init__(self, connections: Connections, response: Any, target: str, attempt: Attempt) -> None:
+        self._connections = connections
         self._response = response
         self.attempt = attempt
         self.target = target
@@ -142,33 +149,20 @@ class _Answer:
 
     def read(self, most: int | None) -> bytes:
         amount = CHUNK if most is None else min(CHUNK, most)
-        return bytes(self._response.read(amount, decode_content=False)) if amount else b""
+        return bytes(self._response.read(amount)) if amount else b""
 
     def close(self) -> None:
         self._response.close()
-        self._connection.close()
-
-    def abort(self) -> None:
-        self._connection.abort()
+        self._connections.close()
 
 
 def _ask(account: Account, address: Address, wanted: ByteRange | None, deadline_at: float) -> _Answer:
     attempt = Attempt(deadline_at, CONNECT_WITHIN, SILENT_FOR)
-    connection = pinned_connection(address, attempt)
-    try:
-        with connections.watching(attempt):
-            connection.request(
-                "GET",
-                address.target,
-                headers=_headers(account if address.with_credentials else None, wanted),
-                preload_content=False,
-                decode_content=False,
-            )
-            response = connection.getresponse()
-    except BaseException:
-        connection.close()
-        raise
-    return _Answer(connection, response, address.target, attempt)
+    connections = Connections(address.origin)
+    headers = _headers(account if address.with_credentials else None, wanted)
+    return _Answer(
+        connections, connections.send("GET", address.target, headers, None, attempt), address.target, attempt
+    )
 
 
 def _headers(account: Account | None, wanted: ByteRange | None) -> dict[str, str]:
@@ -197,7 +191,7 @@ class _Part(NamedTuple):
     skip: int = 0
 
 
-def _opened(answer: _Answer, wanted: ByteRange | None) -> OpenRecording:
+def _opened(answer: _Answer, wanted: ByteRange | None) -> RecordingStream:
     try:
         part = _part(answer, wanted)
     except BaseException:
@@ -205,12 +199,12 @@ def _opened(answer: _Answer, wanted: ByteRange | None) -> OpenRecording:
         raise
     # From here on only silence ends the reading.
     answer.attempt.deadline_at = math.inf
-    return OpenRecording(answer, part)
+    return RecordingStream(answer, part)
 
 
 def _part(answer: _Answer, wanted: ByteRange | None) -> _Part:
     if answer.status == 416 and wanted is not None:
-        told = ranges.given(answer.header("Content-Range"))
+        told = parse_content_range(answer.header("Content-Range"))
         return _Part(416, total=told[1] if told else None)
     if answer.status == 401:
         raise CredentialsRefused("HTTP 401")
@@ -228,7 +222,7 @@ def _part(answer: _Answer, wanted: ByteRange | None) -> _Part:
 
 
 def _some(answer: _Answer, wanted: ByteRange | None, suffix: str, length: int | None) -> _Part:
-    told = ranges.given(answer.header("Content-Range"))
+    told = parse_content_range(answer.header("Content-Range"))
     span, total = told or (None, None)
     if wanted is None or span is None or length not in (None, span.length) or not _fits(span, total, wanted):
         raise Unfetchable("HTTP 206 with another part than was asked for")
