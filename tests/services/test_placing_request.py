@@ -1,4 +1,4 @@
-"""What is asked of Exotel, against the simulator's own book and the seed's words."""
+"""What is asked of Exotel, against the simulator's own book and the words of Exotel's page (docs/exotel.md 2.3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Posts = Callable[[], list[Any]]
 ASHA_ID = "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"
 
 
-def test_the_fullest_call_is_the_seeds_json(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_fullest_call_is_the_json_of_exotels_page(host: Any, exotel: Simulator, posts: Posts) -> None:
     exophone = ExoPhone.objects.create(number="+918000000701")
 
     call = place_call(
