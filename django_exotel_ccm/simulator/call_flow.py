@@ -66,11 +66,6 @@ class SimulatedCall:
         """Whether there is, or will be, a recording."""
         return bool(self.request.get("recording")) and bool(self.talk_time)
 
-    @property
-    def channels(self) -> int:
-        """Channels of the recording: 2 when agent and customer were asked for apart."""
-        return 2 if self.request.get("recording_channels") == "dual" else 1
-
     def callback_urls(self, event: str) -> list[str]:
         """Return where to report an event, in the order of the request."""
         return [entry["url"] for entry in self.request.get("status_callback") or [] if entry["event"] == event]

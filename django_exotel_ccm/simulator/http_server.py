@@ -22,7 +22,6 @@ from django_exotel_ccm.simulator.http_types import Request, Response, json_respo
 
 logger = logging.getLogger("django_exotel_ccm.simulator")
 
-MAX_BODY = 64 * 1024  # bytes
 IDLE = 30.0  # seconds a silent connection is kept
 LONGEST_HANG = 300.0  # seconds for which a waiting client is left without a response
 
@@ -132,54 +131,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_method(self) -> None:
         """Handle a request of any method."""
-        answer = self._refusal() or self.server.respond(
-            Request(self.command, self.path, self.headers, self.rfile.read(int(self._length())))
-        )
+        if reason := self._refusal():
+            self.close_connection = True
+            answer = json_response(403, {"error": reason})
+        else:
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer = self.server.respond(Request(self.command, self.path, self.headers, content))
         if answer.delay:
             self.server.wait(answer.delay)
         if answer.transmission == "hang":
             self.connection.settimeout(LONGEST_HANG)
-            while self.connection.recv(MAX_BODY):
+            while self.connection.recv(1024):
                 pass
         if answer.transmission in ("closed", "hang"):
             self.close_connection = True
-            return
-        self._send_head(answer)
-        if self.command != "HEAD":
-            self._send_body(answer)
+        else:
+            self._send(answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_method  # noqa: N815
 
-    def _refusal(self) -> Response | None:
+    def _refusal(self) -> str | None:
         """Return why the request goes no further; None if it may."""
-        if (self.headers.get("Host") or "").lower() not in self.server.known_hosts:
+        host, origin = (self.headers.get("Host") or "").lower(), self.headers.get("Origin")
+        if host not in self.server.known_hosts:
             # A page whose name was made to lead here (DNS rebinding) shows itself by its Host.
-            return self._refuse(403, f"The Host of the simulator is {self.server.url.removeprefix('http://')}")
-        if self._is_foreign():
-            return self._refuse(403, "Pages of other sites may not use the simulator")
-        length = self._length()
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
-            return self._refuse(411, "Send a Content-Length")
-        if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
-            return self._refuse(413, f"At most {MAX_BODY} bytes")
+            return f"The Host of the simulator is {self.server.url.removeprefix('http://')}"
+        # A browser names the page that sends something, or at least that it embeds something: a link may lead here.
+        is_embedded = self.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        is_foreign = is_embedded and self.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+        if is_foreign if origin is None else origin.lower() != f"http://{host}":
+            return "Pages of other sites may not use the simulator"
         return None
 
-    def _is_foreign(self) -> bool:
-        """Return True if a browser sends this for a page of another site; only a link of such a page is followed."""
-        origin = self.headers.get("Origin")
-        if origin is not None:
-            return origin.lower() != f"http://{self.headers['Host']}".lower()
-        is_embedded = self.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-        return is_embedded and self.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-
-    def _length(self) -> str:
-        return self.headers.get("Content-Length") or "0"
-
-    def _refuse(self, status: int, reason: str) -> Response:
-        self.close_connection = True
-        return json_response(status, {"error": reason})
-
-    def _send_head(self, answer: Response) -> None:
+    def _send(self, answer: Response) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         for name, value in answer.headers.items():
@@ -189,6 +173,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if answer.length is None or self.close_connection:
             self.send_header("Connection", "close")  # closes the connection here too
         self.end_headers()
+        if self.command != "HEAD":
+            self._send_body(answer)
 
     def _send_body(self, answer: Response) -> None:
         left = (answer.length or 0) // 2 if answer.transmission == "reset" else math.inf

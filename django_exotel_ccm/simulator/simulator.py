@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Literal, Self, get_args
 from urllib.parse import quote
 
@@ -163,9 +162,7 @@ class Simulator(State):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _respond(self, request: Request) -> Response:

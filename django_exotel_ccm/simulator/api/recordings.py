@@ -116,8 +116,9 @@ def sound_of(state: State, call: SimulatedCall, kind: str) -> Sound:
     size = state.options.big_recording
     if kind == "mp3":
         return Sound("audio/mpeg", b"", MP3_FRAME, size or len(MP3_FRAME) * MP3_FRAMES * seconds)
-    size = size or WAV_HEADER + seconds * RATE * 2 * call.channels
-    return Sound("audio/wav", _wav_head(size, call.channels), _tones(call.channels), size)
+    channels = 2 if call.request.get("recording_channels") == "dual" else 1
+    size = size or WAV_HEADER + seconds * RATE * 2 * channels
+    return Sound("audio/wav", _wav_head(size, channels), _tones(channels), size)
 
 
 def _wav_head(size: int, channels: int) -> bytes:

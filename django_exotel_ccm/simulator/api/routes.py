@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django_exotel_ccm.simulator.api.payloads import (
@@ -44,13 +45,26 @@ class Api:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        directory = state.directory
         self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...] = (
             ("POST", re.compile(f"{CCM}/calls/?"), self._make_call),
             ("GET", re.compile(f"{CCM}/calls/(?P<call_sid>[^/]+)/?"), self._call_details),
-            ("GET", re.compile(f"{CCM}/users/?"), self._users),
+            (
+                "GET",
+                re.compile(f"{CCM}/users/?"),
+                lambda request: json_response(200, user_page(directory.agents, request)),
+            ),
             ("GET", re.compile(f"{CCM}/users/(?P<user_id>[^/]+)/?"), self._user),
-            ("GET", re.compile(r"/v2_beta/Accounts/(?P<sid>[^/]+)/IncomingPhoneNumbers/?"), self._exophones),
-            ("GET", re.compile(r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.(?P<kind>wav|mp3)"), self._recording),
+            (
+                "GET",
+                re.compile(r"/v2_beta/Accounts/(?P<sid>[^/]+)/IncomingPhoneNumbers/?"),
+                lambda _request: json_response(200, exophone_page(directory.exophones)),
+            ),
+            (
+                "GET",
+                re.compile(r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.(?P<kind>wav|mp3)"),
+                partial(faulty_recording_response, state),
+            ),
         )
 
     def respond(self, request: Request) -> Response:
@@ -80,7 +94,7 @@ class Api:
     # Make a Call
 
     def _make_call(self, request: Request) -> Response:
-        """Make a Call, agent to customer (docs/exotel.md 2)."""
+        """Place a call, agent to customer (docs/exotel.md 2)."""
         state = self._state
         try:
             payload = request.json()
@@ -138,10 +152,10 @@ class Api:
         delay = options.answer_delay if fault == "late" else 0.0
         return replace(json_response(200, body), transmission=TRANSMISSIONS.get(fault, "whole"), delay=delay)
 
-    # Call Details, recordings, lists
+    # Call Details, one user
 
     def _call_details(self, request: Request, call_sid: str) -> Response:
-        """Call Details (docs/exotel.md 7.1)."""
+        """Return Call Details (docs/exotel.md 7.1)."""
         state = self._state
         fault = state.options.details_fault
         if fault not in ("none", "stale"):
@@ -174,22 +188,10 @@ class Api:
             return False
         return self._state.clock.moment() - call.ended < options.details_stale_for
 
-    def _recording(self, request: Request, call_sid: str, kind: str) -> Response:
-        """A recording: 404 until it is ready (docs/exotel.md 10.3)."""
-        return faulty_recording_response(self._state, request, call_sid, kind)
-
-    def _users(self, request: Request) -> Response:
-        """The list of users (docs/exotel.md 5.2, 5.3)."""
-        return json_response(200, user_page(self._state.directory.agents, request))
-
     def _user(self, request: Request, user_id: str) -> Response:
-        """One user (docs/exotel.md 5.3)."""
+        """Return one user (docs/exotel.md 5.3)."""
         agent = next((one for one in self._state.directory.agents if one.user_id == user_id), None)
         if agent is None:
             raise RefusedError(10731)
         row = succeeded(user_row(agent, request))
         return json_response(200, envelope("GET", request.request_id, 200, row, metadata=None))
-
-    def _exophones(self, _request: Request) -> Response:
-        """The list of ExoPhones (docs/exotel.md 6)."""
-        return json_response(200, exophone_page(self._state.directory.exophones))

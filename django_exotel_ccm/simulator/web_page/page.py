@@ -37,16 +37,15 @@ class Page:
     def __init__(self, exotel: Simulator) -> None:
         self._exotel = exotel
         self._token = secrets.token_urlsafe(24)
-        self._actions: dict[str, Callable[[Any], None]] = {
-            "/page/press": lambda sent: exotel.press(sent["call_sid"], sent["leg"], sent["action"]),
-            "/page/device": lambda sent: setattr(exotel.agent(sent["user_id"]), "device", sent["device"]),
-            "/page/speed": lambda sent: setattr(exotel, "speed", float(sent["speed"])),
+        self._actions: dict[str, Callable[..., object]] = {
+            "/page/press": exotel.press,
+            "/page/scenario": exotel.use_scenario,
             "/page/options": self._set_options,
-            "/page/scenario": lambda sent: exotel.use_scenario(sent["name"]),
-            "/page/elsewhere": self._place_elsewhere,
-            "/page/restart": lambda sent: exotel.restart_soon(float(sent["seconds"]), sent["deliveries"]),
+            "/page/speed": self._set_speed,
+            "/page/device": self._set_device,
+            "/page/elsewhere": exotel.place_elsewhere,
+            "/page/restart": exotel.restart_soon,
         }
-
         self._views: dict[str, Callable[[], Response]] = {
             "/": lambda: response(200, self._html(), "text/html; charset=utf-8", HEADERS),
             "/page/page.css": lambda: response(200, read("page.css"), "text/css; charset=utf-8", HEADERS),
@@ -105,25 +104,28 @@ class Page:
                 "exophones": exotel.directory.exophones,
             }
 
-    def _act(self, request: Request, action: Callable[[Any], None]) -> Response:
+    def _act(self, request: Request, action: Callable[..., object]) -> Response:
         if not compare_digest(request.header("X-Page-Token").encode(), self._token.encode()):
             return json_response(403, {"error": "The page is from another run: reload it"}, HEADERS)
         if not request.header("Origin"):  # the server has refused a foreign one
             return json_response(403, {"error": "Only the simulator's own page may do this"}, HEADERS)
         try:
-            action(request.json())
+            action(**request.json())
         except KeyError as error:
             return json_response(400, {"error": str(error.args[0])}, HEADERS)
         except (TypeError, ValueError, AttributeError) as error:
             return json_response(400, {"error": str(error)}, HEADERS)
         return json_response(200, {"done": True}, HEADERS)
 
-    def _set_options(self, sent: dict[str, str]) -> None:
-        for name, text in sent.items():
+    def _set_options(self, **texts: str) -> None:
+        for name, text in texts.items():
             self._exotel.options.read(name, text)
 
-    def _place_elsewhere(self, sent: Any) -> None:
-        self._exotel.place_elsewhere(sent["customer_number"], agent=sent["agent"], recording=sent["recording"])
+    def _set_speed(self, speed: float) -> None:
+        self._exotel.speed = speed
+
+    def _set_device(self, user_id: str, device: Device) -> None:
+        self._exotel.agent(user_id).device = device
 
 
 def agent_json(agent: Agent) -> dict[str, Any]:
