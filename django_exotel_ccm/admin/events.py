@@ -19,7 +19,7 @@ from django_exotel_ccm.admin.lists import COUNTED
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked
 from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.reapplying import APPLICABLE, apply_again
+from django_exotel_ccm.services.replay import REPROCESSABLE, reprocess
 
 
 @admin.register(CallEvent)
@@ -70,7 +70,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
 
     def eligible_rows(self, rows: Any) -> Any:
         """Return the events that were not applied and can be."""
-        return rows.filter(APPLICABLE)
+        return rows.filter(REPROCESSABLE)
 
     def preview(self, request: HttpRequest, rows: list[Any]) -> Iterable[tuple[Any, str, str]]:
         """Yield each event with what will happen to it."""
@@ -87,7 +87,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         if applied:
             text = ngettext("%(count)d event is applied already.", "%(count)d events are applied already.", applied)
             yield text % {"count": applied}
-        unverified = rows.exclude(APPLICABLE).exclude(reason="").order_by()[:COUNTED].count()
+        unverified = rows.exclude(REPROCESSABLE).exclude(reason="").order_by()[:COUNTED].count()
         if unverified:
             yield ngettext(
                 "%(count)d event came to the account's own URL and is not verified: Call Details decides.",
@@ -99,7 +99,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         """Apply the events until the time limit, and report the result."""
         found = list(self.eligible_rows(self.get_queryset(request).filter(pk__in=keys)).order_by("pk"))
         until = time.monotonic() + TIME_LIMIT
-        events = [apply_again(event) for event in found if time.monotonic() < until]
+        events = [reprocess(event) for event in found if time.monotonic() < until]
         for event in events:
             self.log_change(request, event, gettext("Applied again: %(result)s.") % {"result": _result(event.reason)})
         for reason, count in sorted(Counter(event.reason for event in events).items()):

@@ -229,7 +229,7 @@ class CallRecord(models.Model):
         _("events not stored"), default=0, help_text=_("How many callbacks were only counted, because too many came.")
     )
     was_rebuilt = models.BooleanField(
-        _("rebuilt"), default=False, help_text=_("Whether all events were joined anew after some were announced.")
+        _("rebuilt"), default=False, help_text=_("Whether facts were taken back that may have been announced.")
     )
     recording_requested = models.BooleanField(
         _("recording requested"), default=False, help_text=_("Whether Exotel was asked to record the call.")

@@ -1,9 +1,10 @@
-"""What a call will be: its arguments checked, its customer's number found, its record drafted."""
+"""The draft of a call: its arguments are checked, its customer's number is found, its record is built."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
@@ -27,53 +28,65 @@ def digest_of(request_key: str) -> str:
     return hashlib.sha256(request_key.encode()).hexdigest()
 
 
-def check_arguments(arguments: dict[str, Any]) -> None:
-    """Raise ``TypeError`` for an argument of ``place_call`` of a wrong type, ``ValueError`` for an unusable value."""
-    kinds: dict[str, type] = {
-        "agent": Agent,
-        "to": str,  # or a phone number object
-        "ticket": models.Model,
-        "exophone": ExoPhone,
-        "custom_field": str,
-        "placed_by": CallRecord._meta.get_field("placed_by").related_model,
-        "request_key": str,
-    }
-    for name, kind in kinds.items():
-        value = arguments[name]
-        fits = is_phone_number(value) if name == "to" else isinstance(value, kind)
-        if not fits and (value is not None or name == "agent"):
-            raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
-    if arguments["to"] is None and arguments["ticket"] is None and not arguments["custom_field"]:
-        raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
-    _check_values(arguments)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCallRequest:
+    """The arguments of ``place_call``. Raises ``TypeError`` for a wrong type, ``ValueError`` for an unusable value."""
+
+    agent: Agent
+    to: PhoneNumber | None
+    ticket: models.Model | None
+    exophone: ExoPhone | None
+    recording: bool | None
+    recording_channels: str | None
+    wait_audio_url: str | None
+    max_time_limit: int | None
+    attempt_time_out: int | None
+    custom_field: str | None
+    placed_by: Any
+    request_key: str | None
+
+    def __post_init__(self) -> None:
+        kinds: dict[str, type] = {
+            "agent": Agent,
+            "ticket": models.Model,
+            "exophone": ExoPhone,
+            "custom_field": str,
+            "placed_by": CallRecord._meta.get_field("placed_by").related_model,
+            "request_key": str,
+        }
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) and (value is not None or name == "agent"):
+                raise TypeError(f"place_call: {name} must be {kind.__name__}, not {type(value).__name__}.")
+        if self.to is not None and not is_phone_number(self.to):
+            raise TypeError(f"place_call: to must be str or a phone number, not {type(self.to).__name__}.")
+        if self.to is None and self.ticket is None and not self.custom_field:
+            raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
+        for name in OPTIONS:
+            check_option(name, getattr(self, name))
+        for name in ("agent", "ticket", "exophone"):
+            if getattr(self, name) is not None and getattr(self, name).pk is None:
+                raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")
 
 
-def _check_values(arguments: dict[str, Any]) -> None:
-    for name in OPTIONS:
-        check_option(name, arguments[name])
-    for name in ("agent", "ticket", "exophone"):
-        if arguments[name] is not None and arguments[name].pk is None:
-            raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")
-
-
-def draft(arguments: dict[str, Any]) -> CallRecord:
-    """Return the record of the call, not saved yet, with all that is written once but its ticket and its customer."""
+def build_record(request: PlaceCallRequest) -> CallRecord:
+    """Return the record of the call, not saved yet, without its ticket and its customer."""
     now = timezone.now()
-    agent, placed_by = arguments["agent"], arguments["placed_by"]
-    exophone = arguments["exophone"] or agent.exophone or ExoPhone.objects.default_of(agent.account)
+    agent = request.agent
+    exophone = request.exophone or agent.exophone or ExoPhone.objects.default_of(agent.account)
     return CallRecord(
         account=agent.account,
         agent=agent,
         agent_label=label_of(agent),
         exophone=exophone,
         exophone_number=_number_of(exophone),
-        placed_by=placed_by,
-        placed_by_label=label_of(placed_by),
-        request_key=digest_of(arguments["request_key"]) if arguments["request_key"] else None,
+        placed_by=request.placed_by,
+        placed_by_label=label_of(request.placed_by),
+        request_key=digest_of(request.request_key) if request.request_key else None,
         created_at=now,
         details_check_at=now + LEASE,
         next_check_at=now + LEASE,
-        recording_requested=bool(arguments["recording"]),
+        recording_requested=bool(request.recording),
     )
 
 
@@ -85,18 +98,18 @@ def _number_of(exophone: ExoPhone | None) -> str:
         return ""
 
 
-def address(call: CallRecord, arguments: dict[str, Any]) -> Refusal | None:
-    """Write the ticket and the customer into the drafted call; return why nobody can be dialled, or None.
+def add_ticket_and_customer(call: CallRecord, request: PlaceCallRequest) -> Refusal | None:
+    """Write the ticket and the customer's number into the call; return why nobody can be dialled, or None.
 
     Touches the host's objects, so it runs in the host's ``WORK_CONTEXT``.
     """
-    ticket, given = arguments["ticket"], arguments["custom_field"]
-    if ticket is None and given:
-        ticket = tickets.find(given)
+    ticket = request.ticket
+    if ticket is None and request.custom_field:
+        ticket = tickets.find(request.custom_field)
     if ticket is not None:
         link_ticket(call, ticket)
-    call.custom_field = _custom_field(given, ticket)
-    number = _customer_number(arguments["to"], ticket)
+    call.custom_field = _custom_field(request.custom_field, ticket)
+    number = resolve_number(request.to, ticket)
     if isinstance(number, Refusal):
         return number
     call.customer_number = number
@@ -109,7 +122,8 @@ def link_ticket(call: CallRecord, ticket: models.Model) -> None:
     call.ticket_label = label_of(ticket)
 
 
-def _customer_number(to: PhoneNumber | None, ticket: models.Model | None) -> str | Refusal:
+def resolve_number(to: PhoneNumber | None, ticket: models.Model | None) -> str | Refusal:
+    """Return the number to dial as E.164: ``to``, else the only one of the ticket; or why there is none."""
     if to is not None:
         try:
             return parse_number(to)

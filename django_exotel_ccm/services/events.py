@@ -96,6 +96,8 @@ def _joined(call: CallRecord, event: CallEvent, using: str) -> Registers | None:
     known: Registers = call.facts
     sid = message.facts.call_sid
     if sid and sid != call.call_sid:
+        if call.call_sid != lifecycle.chosen_sid(known):
+            return None  # somebody has changed the record by hand
         if not lifecycle.names_sooner(message, known):
             event.reason = EventReason.ANOTHER_CALL
             return known
@@ -172,8 +174,8 @@ def rebuild(call: CallRecord, event: CallEvent | None, using: str, *, deliver: b
         CallEvent.objects.using(using).filter(pk=one.pk).update(reason=reason)
         if event is not None and one.pk == event.pk:
             event.reason = reason
-    # Facts can go back here, so later announcements are compared with the earlier ones.
-    call.was_rebuilt = True
+    # What is taken back may have been announced, so later announcements must be compared with the earlier ones.
+    call.was_rebuilt |= lifecycle.join(call.facts, replayed.facts) != replayed.facts
     return _apply(call, event, replayed.facts, using, rebuilt=True, deliver=deliver)
 
 

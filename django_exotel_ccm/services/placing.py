@@ -1,11 +1,11 @@
-"""``place_call``: written down first, dialled once, and never told as more than is known."""
+"""``place_call``: commits the call, sends it to Exotel once, and records the answer."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFailure
@@ -20,19 +20,19 @@ from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
-from django_exotel_ccm.exotel.calls import OPTIONS, CallRequest
-from django_exotel_ccm.exotel.client import ExotelClient
+from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
-from django_exotel_ccm.services.drafts import address, check_arguments, draft
+from django_exotel_ccm.services.drafts import PlaceCallRequest, add_ticket_and_customer, build_record
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.transactions import open_transaction, reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
-SAVING = 10.0  # seconds during which saving an answer in hand is tried again
+SAVE_FOR = 10.0  # seconds
 _NOT_CONFIGURED = {
     ImproperlyConfigured: gettext_lazy(
         "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
@@ -72,23 +72,38 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong types, ``ValueError`` for
     options Exotel does not have.
     """
-    arguments = locals()  # all of them, by name
-    check_arguments(arguments)
+    request = PlaceCallRequest(
+        agent=agent,
+        to=to,
+        ticket=ticket,
+        exophone=exophone,
+        recording=recording,
+        recording_channels=recording_channels,
+        wait_audio_url=wait_audio_url,
+        max_time_limit=max_time_limit,
+        attempt_time_out=attempt_time_out,
+        custom_field=custom_field,
+        placed_by=placed_by,
+        request_key=request_key,
+    )
     alias = open_transaction()
     if alias is not None:
         raise PlacedInsideTransaction(alias)
+    return _place(request)
 
-    call = draft(arguments)
+
+def _place(request: PlaceCallRequest) -> CallRecord:
+    call = build_record(request)
     with work_context(call):
-        order = address(call, arguments) or first_refusal(call) or _order(call, arguments)
+        refusal = add_ticket_and_customer(call, request) or first_refusal(call)
+        to_send = refusal or _to_exotel(call, request)
 
     written = _write(call)
     if written is not call:
         return _earlier(written, call)
-    if isinstance(order, Refusal):
-        _record(call, _policy_event(call, order))
-        raise CallRefused(call, *order)
-    return _dial(call, order)
+    if isinstance(to_send, Refusal):
+        _refuse(call, to_send)
+    return _dial(call, to_send)
 
 
 def agents_for(user: Any) -> list[Agent]:
@@ -100,38 +115,42 @@ def agents_for(user: Any) -> list[Agent]:
     return list(Agent.objects.of_user(user).select_related("exophone").order_by("account", "pk"))
 
 
-def _order(call: CallRecord, arguments: dict[str, Any]) -> CallRequest | Refusal:
-    """Return what Exotel is to be asked, or why it could not report."""
+def _to_exotel(call: CallRecord, request: PlaceCallRequest) -> CallRequest | Refusal:
+    """Return the request to send to Exotel, or why Exotel could not report about the call."""
     try:
         urls = callback_urls.callback_urls(call)
     except (ImproperlyConfigured, NoReverseMatch) as error:
         return Refusal("not_configured", str(_NOT_CONFIGURED[type(error)]))
-    agent: Agent = arguments["agent"]
-    user_id, contact_uri = agent.device()
+    user_id, contact_uri = request.agent.device()
     return CallRequest(
         user_id=user_id,
         user_contact_uri=contact_uri,
         to=call.customer_number,
         virtual_number=call.exophone_number,
+        recording=request.recording,
+        recording_channels=request.recording_channels,
+        wait_audio_url=request.wait_audio_url,
+        max_time_limit=request.max_time_limit,
+        attempt_time_out=request.attempt_time_out,
         custom_field=call.custom_field or None,
         status_callback=tuple(urls.items()),
-        **{name: arguments[name] for name in OPTIONS},
     )
 
 
 def _write(call: CallRecord) -> CallRecord:
-    """Commit the call, and return it; or the call that was placed with its request key before."""
+    """Commit the call and return it; if its request key has placed a call before, return that one."""
     using = router.db_for_write(CallRecord)
-    placed = CallRecord.objects.using(using).filter(
-        Q(reference=call.reference) | Q(request_key=call.request_key, request_key__isnull=False)
-    )
-    # Looked up before the transaction, which then begins with its write: SQLite makes no writer of a reader.
+    same = Q(reference=call.reference)
+    if call.request_key:
+        same |= Q(request_key=call.request_key)
+    placed = CallRecord.objects.using(using).filter(same)
+    # Look up before the transaction: SQLite cannot upgrade a read lock.
     earlier = placed.first() if call.request_key else None
-    tries = itertools.count()
+    attempts = itertools.count()
 
     def work() -> CallRecord:
-        # A second try: a rival has won the key, or the first commit was kept though its answer was lost.
-        found = placed.first() if next(tries) else None
+        # On a second attempt another process has the key, or the first commit succeeded and its answer was lost.
+        found = placed.first() if next(attempts) else None
         if found is None:
             call.pk = None
             call.save(using=using, force_insert=True)
@@ -145,8 +164,9 @@ def _write(call: CallRecord) -> CallRecord:
 
 
 def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
+    """Return the call that the request key placed before; raises as ``place_call`` did then."""
     same = ["agent_id", "ticket_content_type_id", "ticket_object_id"]
-    # Of an erased customer the number is not known any more, and they must not be rung twice for that.
+    # An erased customer has no number any more, and must not be rung twice because of that.
     same += ["customer_number"] if earlier.erased_at is None else []
     if any(getattr(earlier, name) != getattr(call, name) for name in same):
         raise RequestKeyReused(earlier)
@@ -158,47 +178,52 @@ def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
 
 
 def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
-    event = _new_event(call, EventKind.ANSWER, Authentication.CREDENTIALS)
-    refused: NotPlaced | None = None
+    """Send the request once, and record what its answer proves."""
+    event = CallEvent(kind=EventKind.ANSWER, authentication=Authentication.CREDENTIALS, reference=call.reference)
+    answer: Answer | ExotelError
     try:
         answer = ExotelClient(accounts.get_account(call.account)).make_call(request)
     except ExotelError as error:
-        refused = error if isinstance(error, NotPlaced) else None
-        event.verdict = State.UNCONFIRMED if refused is None else State.REFUSED
+        answer = error
+        event.verdict = State.REFUSED if isinstance(error, NotPlaced) else State.UNCONFIRMED
         event.code, event.advice = error.code[:40], _advice(error)
-        event.http_status, event.request_id = error.http_status, error.request_id
-        event.raw, event.tries = error.raw, error.tries
     else:
         event.verdict, event.parsed = State.ACTIVE, answer.facts
-        event.http_status, event.request_id = answer.http_status, answer.request_id
-        event.raw, event.tries = answer.raw, answer.tries
+    event.http_status, event.request_id = answer.http_status, answer.request_id
+    event.raw, event.tries = answer.raw, answer.tries
     event.received_at = timezone.now()
     _record(call, event)
-    if refused is not None and call.state == State.REFUSED:
+    # A callback that came before the answer proves that the call was placed.
+    if event.verdict == State.REFUSED == call.state:
         raise CallRefused(call, event.code, event.advice)
     return call
 
 
 def _advice(error: ExotelError) -> str:
-    """Return what the agent is told; Exotel's own words too, where nobody knows its code."""
+    """Return what to tell the agent, with Exotel's own words if we do not know its code."""
     if type(error) is NotPlaced and error.text:
         return _("%(advice)s Exotel says: %(text)s") % {"advice": error.advice, "text": error.text}
     return str(error.advice)
 
 
-def _policy_event(call: CallRecord, refusal: Refusal) -> CallEvent:
-    event = _new_event(call, EventKind.POLICY, Authentication.OURSELVES)
-    event.verdict, event.code, event.advice = State.REFUSED, refusal.code[:40], refusal.advice
-    return event
-
-
-def _new_event(call: CallRecord, kind: EventKind, authentication: Authentication) -> CallEvent:
-    return CallEvent(reference=call.reference, kind=kind, authentication=authentication, received_at=timezone.now())
+def _refuse(call: CallRecord, refusal: Refusal) -> NoReturn:
+    """Record the refusal of a call that was not sent, and raise it."""
+    event = CallEvent(
+        kind=EventKind.POLICY,
+        authentication=Authentication.OURSELVES,
+        reference=call.reference,
+        verdict=State.REFUSED,
+        code=refusal.code[:40],
+        advice=refusal.advice,
+        received_at=timezone.now(),
+    )
+    _record(call, event)
+    raise CallRefused(call, *refusal)
 
 
 def _record(call: CallRecord, event: CallEvent) -> None:
-    """Save what we were told, and show it on ``call``; an answer in hand is tried to be saved for 10 seconds."""
-    until = time.monotonic() + SAVING
+    """Record the event, and update ``call`` by it. If the database is away, try for 10 seconds."""
+    until = time.monotonic() + SAVE_FOR
     while True:
         try:
             saved = record_event(event)
@@ -207,8 +232,9 @@ def _record(call: CallRecord, event: CallEvent) -> None:
             if time.monotonic() < until:
                 time.sleep(0.5)
                 continue
-            sid = event.facts.get("call_sid", "")
-            logger.exception("The answer for call %s (sid %s) could not be saved.", call.reference, sid)
+            logger.exception(
+                "The answer for call %s (sid %s) could not be saved.", call.reference, event.parsed.call_sid or ""
+            )
             call.facts = lifecycle.to_registers(event.as_message())
         else:
             call.facts = saved.call.facts if saved.call is not None else {}

@@ -218,13 +218,13 @@ def test_when_nothing_can_be_applied_the_page_says_so(desk: Desk) -> None:
 def test_a_page_takes_only_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
     page = choose(desk, *events)
-    apply_again = events_admin.apply_again
+    reprocess = events_admin.reprocess
 
     def slow(event: CallEvent) -> CallEvent:
         monkeypatch.setattr(events_admin.time, "monotonic", lambda: float("inf"))
-        return apply_again(event)
+        return reprocess(event)
 
-    monkeypatch.setattr(events_admin, "apply_again", slow)
+    monkeypatch.setattr(events_admin, "reprocess", slow)
 
     assert "1 event was applied. It took too long: 2 events were not begun." in press(desk, page).messages
 

@@ -18,7 +18,8 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services import place_call, replaying
+from django_exotel_ccm.services import place_call
+from django_exotel_ccm.services import replay as replay_module
 from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed, record
 from tests.webhooks.conftest import SID, Calls, body_of
@@ -119,7 +120,7 @@ def test_a_difference_says_what_is_stored_and_what_the_events_say(story: Story, 
 def test_every_damaged_call_is_found_however_many_there_are(
     real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "BATCH", 3)
+    monkeypatch.setattr(replay_module, "BATCH", 3)
     calls = [real_calls.accepted(f"sid{n}") for n in range(10)]
     CallRecord.objects.filter(pk__in=[calls[n].pk for n in (0, 2, 3, 9)]).update(facts={})
 
@@ -294,14 +295,14 @@ def test_a_call_that_is_being_written_is_not_reported(
     real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = real_calls.accepted()
-    replay_facts = replaying.replay_facts
+    replay_facts = replay_module.replay_facts
 
     def written_meanwhile(*arguments: Any, **options: Any) -> Any:
         if not CallEvent.objects.filter(kind="callback").exists():
             record_callback(call, "terminal", status="completed", talk_time=42)
         return replay_facts(*arguments, **options)
 
-    monkeypatch.setattr(replaying, "replay_facts", written_meanwhile)
+    monkeypatch.setattr(replay_module, "replay_facts", written_meanwhile)
 
     printed = run("exotel_replay")
 
@@ -314,7 +315,7 @@ def test_a_call_that_is_deleted_meanwhile_is_not_reported(
 ) -> None:
     real_calls.accepted()
     CallRecord.objects.update(facts={})
-    monkeypatch.setattr(replaying, "lock", lambda reference, using: None)
+    monkeypatch.setattr(replay_module, "lock", lambda reference, using: None)
 
     assert run("exotel_replay").lines == ["1 call compared with its events: none differs."]
 
@@ -328,14 +329,14 @@ def test_a_run_that_is_broken_off_leaves_every_call_whole(
     CallRecord.objects.update(facts={}, state="requested")
     damaged = [record(call) for call in calls]
     left = iter([None, KeyboardInterrupt])
-    differences = replaying._differences
+    differences = replay_module._differences
 
     def break_off(replayed: Any, unlinked: Any) -> Any:
         yield from differences(replayed, unlinked)
         if connection.in_atomic_block and (stop := next(left)):
             raise stop
 
-    monkeypatch.setattr(replaying, "_differences", break_off)
+    monkeypatch.setattr(replay_module, "_differences", break_off)
     printed = run("exotel_replay", *options)
     monkeypatch.undo()
 
@@ -389,7 +390,7 @@ def test_what_cannot_be_meant_is_answered_with_what_to_type(option: str, advice:
 def test_a_batch_costs_the_same_statements_whatever_is_in_it(
     real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "BATCH", 5)
+    monkeypatch.setattr(replay_module, "BATCH", 5)
 
     def cost() -> list[str]:
         with CaptureQueriesContext(connection) as queries:
@@ -413,7 +414,7 @@ def test_a_batch_costs_the_same_statements_whatever_is_in_it(
 
 
 def test_a_long_run_says_how_far_it_is(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaying, "BATCH", 1)
+    monkeypatch.setattr(replay_module, "BATCH", 1)
     for n in range(2):
         real_calls.accepted(f"sid{n}")
 

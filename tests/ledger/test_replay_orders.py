@@ -11,7 +11,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.lifecycle import Message
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
-from django_exotel_ccm.services.replaying import replay
+from django_exotel_ccm.services.replay import replay
 from tests import told
 from tests.ledger.conftest import record
 

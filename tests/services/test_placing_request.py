@@ -190,7 +190,7 @@ def test_a_custom_field_of_the_hosts_own_names_no_ticket(host: Any, exotel: Simu
     [
         ({"agent": None}, "agent must be Agent, not NoneType"),
         ({"agent": 5}, "agent must be Agent, not int"),
-        ({"to": 919000001001}, "to must be str, not int"),
+        ({"to": 919000001001}, "to must be str or a phone number, not int"),
         ({"ticket": "ticket_1"}, "ticket must be Model, not str"),
         ({"exophone": "+918000000700"}, "exophone must be ExoPhone, not str"),
         ({"recording": "yes"}, "recording must be bool, not str"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from django_exotel_ccm.choices import AnnouncementState, EventKind, SignalName, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.replaying import replay
+from django_exotel_ccm.services.replay import replay
 from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from tests.book import OUTCOMES

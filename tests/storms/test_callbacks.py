@@ -12,7 +12,7 @@ import pytest
 from django_exotel_ccm.choices import AnnouncementState, EventKind, EventReason, State
 from django_exotel_ccm.lifecycle import join_events
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.replaying import replay
+from django_exotel_ccm.services.replay import replay
 from tests.crashes import story
 from tests.helpdesk.models import Ticket
 from tests.storms.clients import Callback, Statuses, pour

@@ -15,7 +15,7 @@ from django.db import OperationalError, connection, transaction
 from django_exotel_ccm.choices import AnnouncementState, EventKind, State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
-from django_exotel_ccm.services.replaying import replay
+from django_exotel_ccm.services.replay import replay
 from tests.helpdesk.models import Ticket
 from tests.services.reconciliation.due_calls import make_due
 from tests.storms import crossing

@@ -214,7 +214,7 @@ def test_an_answer_that_could_not_be_saved_is_mended_by_what_follows(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(placing, "SAVING", 0.5)  # seconds
+    monkeypatch.setattr(placing, "SAVE_FOR", 0.5)  # seconds
     exotel_simulator.speed = 1.0
     exotel_simulator.on_call = lambda body: running.cut()
 

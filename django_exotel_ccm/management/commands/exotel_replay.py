@@ -16,7 +16,7 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.management.failing import told_of_the_database
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.replaying import replay
+from django_exotel_ccm.services.replay import replay
 
 INTERRUPTED = 130
 YEARS = range(1970, 9999)  # in others, time zones and databases overflow

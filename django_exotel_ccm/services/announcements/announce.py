@@ -49,7 +49,7 @@ def announce(  # noqa: PLR0913 - what the announcements depend on
     rows = list(_announcements(before, call.facts, changed))
     if rows and (rebuilt or call.was_rebuilt):
         sent = set(call.announcements.using(using).values_list("key", flat=True))
-        rows = list(_not_sent(rows, sent, call.facts, changed))
+        rows = list(_not_sent(rows, sent, call, changed))
     if not rows:
         return
     for row in rows:
@@ -94,18 +94,18 @@ def _row(signal: SignalName, key: str, changed: list[str] | None = None) -> Anno
     return Announcement(signal=signal, key=key, state=AnnouncementState.PENDING, changed=changed or [])
 
 
-def _not_sent(rows: list[Announcement], sent: set[str], after: Registers, changed: list[str]) -> Iterator[Announcement]:
+def _not_sent(rows: list[Announcement], sent: set[str], call: CallRecord, changed: list[str]) -> Iterator[Announcement]:
     """Yield the rows whose key was not sent before.
 
-    A call that was rebuilt may have been announced as ended too early. Its true end is an update.
+    If facts were taken back, the call may have been announced as ended too early. Its true end is then an update.
     """
     for row in rows:
         if row.key not in sent:
             if row.key == "answered" and "ended" in sent:
                 row.state = AnnouncementState.SUPERSEDED
             yield row
-        elif row.key == "ended":
-            yield from (update for update in _update(after, changed) if update.key not in sent)
+        elif row.key == "ended" and call.was_rebuilt:
+            yield from (update for update in _update(call.facts, changed) if update.key not in sent)
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Replaying: what the ledger says of each call, beside what its record says; written where the two differ."""
+"""Replays the ledger: compares each call with its events, and reprocesses events that were not applied."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import router
+from django.db.models import Q, QuerySet
 
 from django_exotel_ccm import lifecycle
-from django_exotel_ccm.choices import EventReason
+from django_exotel_ccm.choices import Authentication, EventKind, EventReason
+from django_exotel_ccm.exotel.callbacks import read_callback
+from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.redact import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services.events import Replayed, lock, rebuild, replay_facts
-from django_exotel_ccm.services.reapplying import link
 from django_exotel_ccm.services.transactions import run_durably
 
 BATCH = 200
@@ -102,16 +104,16 @@ def _settle(reference: UUID, using: str, *, apply: bool) -> list[Difference]:
     if apply and differences:
         for event, columns in unlinked.items():
             event.save(using=using, update_fields=columns)
-        if not _is_sound(call.facts):
+        if not _is_sound(call.facts, replayed.facts):
             call.facts = {}
         rebuild(call, None, using)
     return differences
 
 
-def _is_sound(facts: Any) -> bool:
-    """Say whether stored facts can be read at all: a hand may have been at them."""
+def _is_sound(stored: Any, facts: lifecycle.Registers) -> bool:
+    """Return True if the stored facts can be joined with others; somebody may have changed them by hand."""
     try:
-        lifecycle.project(facts)
+        lifecycle.project(lifecycle.join(stored, facts))
     except _GARBAGE:
         return False
     return True
@@ -140,3 +142,62 @@ def _shown(value: Any, name: str) -> str:
         return NOTHING
     masked = value if name.startswith("call_sid") else each_text(value, mask)
     return redact(json.dumps(masked, default=str, ensure_ascii=False))
+
+
+# One event.
+
+
+#: The events that :func:`reprocess` can apply: they have a reason, and are not unverified.
+REPROCESSABLE = ~Q(reason__in=("", EventReason.UNVERIFIED)) & ~Q(authentication=Authentication.ACCOUNT_URL)
+
+
+def is_reprocessable(event: CallEvent) -> bool:
+    """Return True if :data:`REPROCESSABLE` finds ``event``."""
+    return event.reason not in ("", EventReason.UNVERIFIED) and event.authentication != Authentication.ACCOUNT_URL
+
+
+def reprocess(event: CallEvent) -> CallEvent:
+    """Read an event of the ledger again, apply it to the call that its URL names, and return it as it is now.
+
+    Its ``reason`` is blank if it was applied; otherwise it says why not, and nothing but the reason has changed.
+    Raises what :func:`~.record_event` raises.
+    """
+    using = router.db_for_write(CallRecord)
+    return run_durably(partial(_reprocess, event, using), using=using)
+
+
+def _reprocess(event: CallEvent, using: str) -> CallEvent:
+    call = lock(event.reference, using)
+    # It may have been applied, purged or erased since the caller read it.
+    event = CallEvent.objects.using(using).get(pk=event.pk)
+    if call is not None and is_reprocessable(event):
+        event.save(using=using, update_fields=link(event, call))
+        rebuild(call, event, using)
+    return event
+
+
+def link(event: CallEvent, call: CallRecord) -> list[str]:
+    """Link ``event`` to its call and read its body again; saves nothing, and returns the columns to save."""
+    event.reason = _reread(event)
+    event.call = call
+    columns = ["call", "reason", "event", "facts"]
+    if call.erased_at is None:
+        return columns
+    event.redact()
+    return [*columns, *CallEvent.REDACTED]
+
+
+def _reread(event: CallEvent) -> str:
+    """Read the body with the parser of this version, and return why it cannot be read, or "".
+
+    Of a purged body the facts remain that were read when it was received.
+    """
+    if event.kind != EventKind.CALLBACK:
+        return ""
+    if event.purged_at is not None:
+        unread = event.reason if not event.is_readable else EventReason.UNREADABLE
+        return "" if event.facts else unread
+    callback = read_callback(bytes(event.raw), event.content_type)
+    facts = callback.facts or CallFacts()
+    event.parsed, event.event = facts, lifecycle.event_of(facts, event.url_event or event.event)
+    return callback.reason

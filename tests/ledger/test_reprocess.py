@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import Authentication, EventReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.reapplying import apply_again
+from django_exotel_ccm.services.replay import reprocess
 from tests.ledger.conftest import record
 from tests.webhooks.conftest import SID, Calls, body_of
 
@@ -50,7 +50,7 @@ def test_what_no_parser_could_read_is_read_by_todays(real_calls: Calls, heard: l
     raw = body_of(call_status="busy", total_talk_time=0)
     event = kept(call, raw, EventReason.UNREADABLE)
 
-    applied = apply_again(event)
+    applied = reprocess(event)
 
     stored = CallEvent.objects.get(pk=event.pk)
     assert (applied.reason, stored.reason, stored.event, stored.fingerprint) == ("", "", "terminal", event.fingerprint)
@@ -66,7 +66,7 @@ def test_what_still_cannot_be_read_stays(real_calls: Calls) -> None:
     before = record(call)
     event = kept(call, b"<html>", EventReason.NO_CALL)
 
-    assert apply_again(event).reason == EventReason.UNREADABLE
+    assert reprocess(event).reason == EventReason.UNREADABLE
     assert record(call) == before
     assert CallEvent.objects.get(pk=event.pk).reason == EventReason.UNREADABLE
 
@@ -75,7 +75,7 @@ def test_the_word_of_the_url_counts_where_the_body_names_none(real_calls: Calls)
     call = real_calls.accepted()
     event = kept(call, b'{"CallSid": "%s"}' % SID.encode(), EventReason.UNREADABLE, event="answered")
 
-    apply_again(event)
+    reprocess(event)
 
     assert "answered_seen" in CallRecord.objects.get().facts
     assert CallRecord.objects.get().state == "active"
@@ -85,7 +85,7 @@ def test_the_word_of_the_body_beats_that_of_the_url(real_calls: Calls) -> None:
     call = real_calls.accepted()
     event = kept(call, body_of("answered"), EventReason.UNREADABLE, event="terminal")
 
-    apply_again(event)
+    reprocess(event)
 
     assert CallEvent.objects.get(pk=event.pk).event == "answered"
     assert CallRecord.objects.get().state == "active"
@@ -95,7 +95,7 @@ def test_an_event_whose_call_is_known_now_is_linked(real_calls: Calls) -> None:
     call = real_calls.requested()
     event = kept(call, body_of(), EventReason.UNKNOWN_CALL, call=None)
 
-    apply_again(event)
+    reprocess(event)
 
     assert CallEvent.objects.get().call_id == call.pk
     assert CallRecord.objects.get().state == "ended"
@@ -104,7 +104,7 @@ def test_an_event_whose_call_is_known_now_is_linked(real_calls: Calls) -> None:
 def test_an_event_whose_call_is_still_unknown_stays(real_calls: Calls) -> None:
     event = kept(CallRecord(reference=uuid.uuid4()), body_of(), EventReason.UNKNOWN_CALL, call=None)
 
-    assert apply_again(event).reason == EventReason.UNKNOWN_CALL
+    assert reprocess(event).reason == EventReason.UNKNOWN_CALL
     assert CallEvent.objects.get().facts == {}
 
 
@@ -114,12 +114,12 @@ def test_a_body_that_was_emptied_is_what_was_read_of_it(real_calls: Calls) -> No
     kept(call, b"", EventReason.UNKNOWN_CALL, facts={"talk_time": 42, "status": "completed"}, **emptied)
     unread = kept(call, b"", EventReason.UNKNOWN_CALL, event="answered", **emptied)
 
-    reasons = [apply_again(event).reason for event in CallEvent.objects.order_by("pk")]
+    reasons = [reprocess(event).reason for event in CallEvent.objects.order_by("pk")]
 
     assert reasons == ["", EventReason.UNREADABLE]
     assert CallRecord.objects.get().talk_time == 42
     assert "answered_seen" not in CallRecord.objects.get().facts
-    assert apply_again(unread).reason == EventReason.UNREADABLE
+    assert reprocess(unread).reason == EventReason.UNREADABLE
 
 
 @pytest.mark.parametrize("reason", [EventReason.UNVERIFIED, EventReason.UNREADABLE])
@@ -128,7 +128,7 @@ def test_what_came_to_the_account_s_own_url_is_no_proof(reason: str, real_calls:
     event = kept(call, body_of(), reason)
     CallEvent.objects.update(authentication=Authentication.ACCOUNT_URL)
 
-    assert apply_again(event).reason == reason
+    assert reprocess(event).reason == reason
     assert CallRecord.objects.get().state == "requested"
 
 
@@ -139,7 +139,7 @@ def test_an_applied_event_is_left_alone(real_calls: Calls, heard: list[Any]) -> 
     heard.clear()
 
     for event in CallEvent.objects.all():
-        assert apply_again(event).reason == ""
+        assert reprocess(event).reason == ""
 
     assert (record(call), list(CallEvent.objects.order_by("pk").values()), heard) == (before, events, [])
 
@@ -159,7 +159,7 @@ def test_a_stranger_that_has_become_the_call_s_own_is_applied_and_nobody_told_tw
     heard.clear()
 
     for event in CallEvent.objects.order_by("pk"):
-        assert apply_again(event).reason == ""
+        assert reprocess(event).reason == ""
 
     found = CallRecord.objects.get()
     assert (found.state, found.outcome, found.call_sid) == ("ended", "completed", SID)
@@ -173,7 +173,7 @@ def test_facts_that_were_lost_are_found_again_and_nobody_told_twice(real_calls: 
     CallRecord.objects.update(facts={}, state="requested")
     heard.clear()
 
-    apply_again(event)
+    reprocess(event)
 
     assert (CallRecord.objects.get().state, CallRecord.objects.get().talk_time) == ("ended", 0)
     assert heard == []
