@@ -56,6 +56,12 @@ class TicketAdapter(Protocol):
     def list_url(self, ticket_type: TicketType) -> str:
         """Return the page that lists such tickets."""
 
+    def add_agent_url(self, request: HttpRequest) -> str:
+        """Return the page that adds an agent for this user, or "" when they may not add one."""
+
+    def edit_number_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return the page on which the ticket's number is entered, or "" when this user may not."""
+
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the page of a call's record, or "" when this user may not see it."""
 

@@ -275,6 +275,13 @@ def only_number(numbers: Iterable[TicketNumber]) -> str:
     return usable[0].number if len(usable) == 1 and not usable[0].note else ""
 
 
+def number_holder(ticket: Model) -> Model:
+    """Return the object that has the ticket's number: the one on its first phone path, else the ticket itself."""
+    relations = next(iter(type_of(ticket).phone), "").rpartition(".")[0]
+    holder = _follow(ticket, relations) if relations else None
+    return holder if isinstance(holder, Model) else ticket
+
+
 def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
     if ticket_type.numbers is None:
         for path in ticket_type.phone:

@@ -19,8 +19,8 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.tickets import TicketType
+from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.tickets import TicketType, number_holder
 
 
 class AdminAdapter:
@@ -109,6 +109,22 @@ class AdminAdapter:
         """Return the changelist."""
         meta = ticket_type.model._meta
         return self._url(f"{meta.app_label}_{meta.model_name}_changelist")
+
+    def add_agent_url(self, request: HttpRequest) -> str:
+        """Return the page that adds an agent for this user; "" without the permission, or without such a page."""
+        if not self.site.is_registered(Agent) or not self.site.get_model_admin(Agent).has_add_permission(request):
+            return ""
+        url = self._url("exotel_ccm_agent_add")
+        return f"{url}?{urlencode({'user': request.user.pk})}" if url else ""
+
+    def edit_number_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return the form of the row that has the number, else the ticket's; "" where this user may change neither."""
+        for row in (number_holder(ticket), ticket):
+            if not self.site.is_registered(type(row)):
+                continue
+            if self.site.get_model_admin(type(row)).has_change_permission(request, row):
+                return self.ticket_url(row)
+        return ""
 
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the page of a call's record; "" without the permission, or where the site has no such page."""

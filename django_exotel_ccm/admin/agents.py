@@ -64,8 +64,17 @@ class AgentAdmin(AccountChoices):
     list_filter = ["is_active", "account"]
     list_select_related = ["user", "exophone"]
     autocomplete_fields = ["exophone"]
-    raw_id_fields = ["user"]
     ordering = ["name", "pk"]
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        """Find the user by typing, where the site has a user admin that this person may search; else by a list."""
+        user_model = get_user_model()
+        if not self.admin_site.is_registered(user_model):
+            return self.autocomplete_fields
+        user_admin = self.admin_site.get_model_admin(user_model)
+        if not user_admin.get_search_fields(request) or not user_admin.has_view_permission(request):
+            return self.autocomplete_fields
+        return [*self.autocomplete_fields, "user"]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search the host's users by whatever they log in with."""

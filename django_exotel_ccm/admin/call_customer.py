@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ImproperlyConfigured
+from django.db import router, transaction
 from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,6 +30,13 @@ from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.readiness import (
+    Obstacle,
+    agent_obstacle,
+    are_numbers_in_fields,
+    load_related,
+    number_obstacle,
+)
 from django_exotel_ccm.tickets import TicketType
 
 if TYPE_CHECKING:
@@ -143,6 +152,7 @@ class CallCustomerMixin(_Base):
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
         if may_call and self.get_ticket_type().allows(request.user, ticket):
+            shown["obstacle"] = _obstacle_on_form(adapter, request, ticket)
             newest = CallRecord.objects.newest_by(request.user, [ticket]).get(tickets.link_of(ticket)[1])
             query = self._query([str(ticket.pk)], request)
             shown |= {
@@ -179,6 +189,20 @@ class CallCustomerMixin(_Base):
         return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
 
 
+def _obstacle_on_form(adapter: AdminAdapter, request: HttpRequest, ticket: Model) -> Obstacle | None:
+    obstacle = agent_obstacle(adapter, request)
+    if obstacle is None:
+        try:
+            # The host's code may break the transaction in which its form is shown.
+            with transaction.atomic(using=router.db_for_read(type(ticket), instance=ticket)):
+                obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
+        except Exception:  # noqa: BLE001 - the form works on, and the page behind the button says what failed
+            return None
+    if obstacle is not None and obstacle.url == request.path:
+        return replace(obstacle, url="")  # the number is entered on this very form
+    return obstacle
+
+
 def _seen_by(request: HttpRequest, key: str) -> str:
     """Return what the list showed as this ticket's newest call, "0" for none; "" when it did not say."""
     try:
@@ -205,6 +229,7 @@ class _CallColumn:
         self._newest: dict[str, str] = {}
         self._first = ""
         self._attributes = ""
+        self._obstacles: dict[str, Obstacle] = {}
 
     def prepare(self, changelist: ChangeList) -> None:
         """Look up this user's newest call about each row."""
@@ -213,11 +238,25 @@ class _CallColumn:
         linked = {str(ticket.pk): newest.get(tickets.link_of(ticket)[1]) for ticket in rows}
         self._newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
         self._first = next(iter(linked), "")
+        self._find_obstacles(rows)
         if changelist.list_editable:
             # Without our script, edits made in the list stay in this tab.
             self._attributes = SafeString(' target="_blank" data-exotel-edits')
             if self._request.method == "POST":
                 self._attributes += SafeString(" data-exotel-unsaved")
+
+    def _find_obstacles(self, rows: list[Model]) -> None:
+        """Find out why rows cannot be called, as far as the same few queries tell it for all of them."""
+        adapter = AdminAdapter(self._model_admin.admin_site)
+        no_agent = agent_obstacle(adapter, self._request)
+        if no_agent is not None:
+            self._obstacles = {str(ticket.pk): no_agent for ticket in rows}
+        elif not Permission.ANY_NUMBER.granted_to(self._request.user) and are_numbers_in_fields(self._ticket_type):
+            load_related(self._ticket_type, rows)
+            for ticket in rows:
+                obstacle = number_obstacle(adapter, self._request, ticket, tickets.numbers_of(ticket))
+                if obstacle is not None:
+                    self._obstacles[str(ticket.pk)] = obstacle
 
     def __call__(self, ticket: Model) -> SafeString:
         """Return the row's press; the first row also says what the page shows as the newest calls."""
@@ -227,6 +266,12 @@ class _CallColumn:
         return format_html("{}{}", press, seen if key == self._first else "")
 
     def _press(self, ticket: Model, key: str) -> SafeString:
+        obstacle = self._obstacles.get(key)
+        if obstacle is not None:
+            shown = format_html('<span class="exotel-obstacle" title="{}">{}</span>', obstacle.text, obstacle.title)
+            if not obstacle.url:
+                return shown
+            return format_html('{} <a href="{}">{}</a>', shown, obstacle.url, obstacle.link_text)
         after = self._newest.get(key, "0")
         return format_html(
             '<a href="{}?{}" class="exotel-call" data-exotel-place="{}?{}"{} aria-label="{}">{}</a>',

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db import DatabaseError
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
-from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, call_query
@@ -21,16 +18,11 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
-from django_exotel_ccm.tickets import TicketNumber, TicketType
+from django_exotel_ccm.services.readiness import callable_agents, read_numbers
+from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.views.access import is_of_this_host
 
-logger = logging.getLogger("django_exotel_ccm.views")
-
 LONGEST_KEY = 19  # digits of the largest 64-bit key
-
-
-class NumbersUnreadable(Exception):
-    """A ticket's numbers could not be read; ``str()`` says so to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +57,6 @@ class CallTarget:
         return f"{reverse('exotel_ccm:choose')}?{query}"
 
 
-def callable_agents(user: object) -> list[Agent]:
-    """Return the agents as whom ``user`` may call: their own first, and all others with the permission."""
-    own = agents_for(user)
-    if not Permission.FOR_OTHERS.granted_to(user):
-        return own
-    others = Agent.objects.active().exclude(pk__in=[agent.pk for agent in own]).select_related("exophone")
-    return [*own, *others.order_by("name", "pk")]
-
-
 def choose_agent(user: object, wanted: str) -> Agent | None:
     """Return the agent a press means: the one it names, else the user's only one; None when that must be asked.
 
@@ -93,22 +76,6 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_KEY else None
 
 
-def read_numbers(ticket: Model) -> list[TicketNumber]:
-    """Return the ticket's numbers; raises :class:`NumbersUnreadable` where the host's settings or its code fail."""
-    try:
-        return tickets.numbers_of(ticket)
-    except DatabaseError:
-        raise  # the transaction is lost, and with it the page
-    except ImproperlyConfigured as error:
-        logger.exception("The numbers of %s could not be read.", ticket._meta.label)
-        raise NumbersUnreadable(str(error)) from error
-    except Exception as error:
-        logger.exception("The numbers of %s could not be read.", ticket._meta.label)
-        raise NumbersUnreadable(
-            _("Its phone numbers could not be read. An administrator finds the error in the log.")
-        ) from error
-
-
 def name_of(ticket: Model, number: str) -> str:
     """Return what stands for a ticket's number in a form: people who may not see it may still call it."""
     value = f"{ticket._meta.label_lower}|{ticket.pk}|{number}"
@@ -119,7 +86,7 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
     """Return the number (E.164) a press means: typed, named, or the ticket's only one; None when that must be asked.
 
     Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none,
-    :class:`NumbersUnreadable`.
+    :class:`~.readiness.NumbersUnreadable`.
     """
     if typed:
         # Refused before it is read or compared: the answer would tell whether it is the ticket's.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
-from django.db.models import Model, prefetch_related_objects
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -17,15 +16,17 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_call, hidden_tickets_message
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.views.access import answer_through
-from django_exotel_ccm.views.call_request import (
-    CallTarget,
+from django_exotel_ccm.services.readiness import (
     NumbersUnreadable,
+    Obstacle,
+    agent_obstacle,
     callable_agents,
-    name_of,
+    load_related,
+    number_obstacle,
     read_numbers,
-    whole_number,
 )
+from django_exotel_ccm.views.access import answer_through
+from django_exotel_ccm.views.call_request import CallTarget, name_of, whole_number
 
 
 @require_safe
@@ -45,15 +46,16 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
     target = CallTarget.of(adapter, request.GET.dict())
     keys = list(dict.fromkeys(request.GET.getlist("exotel_ticket")))[:MAX_TICKETS]
     found = target.adapter.visible_tickets(request, target.ticket_type, keys)
-    _load_related(target.ticket_type, found)
+    load_related(target.ticket_type, found)
     return target.adapter.render(request, "choose.html", _context(request, target, keys, found))
 
 
 def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: list[Model]) -> dict[str, Any]:
     newest = CallRecord.objects.newest_by(request.user, found)
     agents = callable_agents(request.user)
+    no_agent = None if agents else agent_obstacle(target.adapter, request)
     next_url = target.next_url(request, request.GET.get("exotel_next", ""))
-    rows = [_row(request, target, ticket, newest.get(tickets.link_of(ticket)[1]), agents) for ticket in found]
+    rows = [_row(request, target, ticket, newest.get(tickets.link_of(ticket)[1]), no_agent) for ticket in found]
     return {
         "title": _("Call customer"),
         "opts": target.ticket_type.model._meta,
@@ -72,7 +74,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
 
 
 def _row(
-    request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, agents: list[Any]
+    request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, no_agent: Obstacle | None
 ) -> dict[str, Any]:
     numbers, unread = _numbers(ticket)
     told = _told(request, ticket) or newest
@@ -90,8 +92,8 @@ def _row(
             for one in numbers
             if one.number
         ],
-        "problems": [one for one in numbers if one.problem],
-        "obstacle": unread or _obstacle(request, target, ticket, numbers, agents),
+        "problems": [one for one in numbers if one.problem] if any(one.number for one in numbers) else [],
+        "obstacle": Obstacle("", unread) if unread else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),
         "newest": describe_call(told, request.user) if told is not None else "",
         "newest_url": target.adapter.call_url(request, told) if told is not None else "",
@@ -120,23 +122,8 @@ def _obstacle(
     target: CallTarget,
     ticket: Model,
     numbers: list[tickets.TicketNumber],
-    agents: list[Any],
-) -> str:
-    """Return why this ticket's customer cannot be called by this user; "" when they can."""
+    no_agent: Obstacle | None,
+) -> Obstacle | None:
     if not target.ticket_type.allows(request.user, ticket):
-        return _("This ticket is not yours to call.")
-    if not agents:
-        return _("You have no phone in Exotel yet. An administrator can add an agent for you.")
-    if not any(one.number for one in numbers) and not Permission.ANY_NUMBER.granted_to(request.user):
-        return _("None of its numbers can be dialled.") if numbers else _("There is no phone number.")
-    return ""
-
-
-def _load_related(ticket_type: tickets.TicketType, found: list[Model]) -> None:
-    """Load the rows in which the numbers stand for all tickets at once."""
-    for path in ticket_type.phone:
-        relations = path.split(".")[:-1]
-        if relations:
-            # What is no relation of the model (a property, say) is read ticket by ticket.
-            with suppress(AttributeError, ValueError):
-                prefetch_related_objects(found, "__".join(relations))
+        return Obstacle("", _("This ticket is not yours to call."))
+    return no_agent or number_obstacle(target.adapter, request, ticket, numbers)

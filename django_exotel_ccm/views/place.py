@@ -21,10 +21,10 @@ from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafts import digest_of
+from django_exotel_ccm.services.readiness import NumbersUnreadable
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import (
     CallTarget,
-    NumbersUnreadable,
     choose_agent,
     choose_number,
     whole_number,

@@ -259,4 +259,4 @@ def test_the_list_costs_the_same_queries_for_few_and_for_many_rows(host: Any, de
 
     desk.changelist()
 
-    assert cost(5) == cost(45) == 2
+    assert cost(5) == cost(45) == 3

@@ -99,7 +99,7 @@ def test_a_very_long_address_of_the_list_is_shortened(host: Any, exotel: Any, de
 
 
 def test_the_least_that_can_be_chosen_is_one(host: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django_exotel_ccm.admin.call_customer.LONGEST_QUERY", 10)
+    monkeypatch.setattr("django_exotel_ccm.admin.call_customer.MAX_QUERY_LENGTH", 10)
 
     page = desk.run_action([host.ticket(), host.ticket()])
 
