@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SLASHED = re.compile(r"\+?[0-9][0-9 .()-]*(?:/[0-9 .()-]*[0-9])+")
 _FRACTION = re.compile(r"(\+?[0-9]{6,15})\.0{1,2}")  # of a number that went through a spreadsheet or a float
 
@@ -112,6 +114,8 @@ def find_numbers(value: object) -> list[WrittenNumber]:
     text = _text_of(value).strip()
     if len(text) > _LONGEST_TEXT:
         raise _too_long()
+    if _E164.fullmatch(text) and _e164(text) == text:  # most are stored so
+        return [WrittenNumber(number=text)]
     text = _plain(text)
     return _read(text) if text else []
 
@@ -130,6 +134,8 @@ def _too_long() -> InvalidNumber:
 
 
 def _text_of(value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, phonenumbers.PhoneNumber):
         return _text_of_parsed(value)
     if isinstance(value, HasE164):
@@ -194,10 +200,14 @@ def _join_at_slashes(found: re.Match[str]) -> str:
 def _e164(written: str) -> str:
     """Return the E.164 form of a number of digits, separators and a plus; "" if it is not valid."""
     digits = re.sub(r"\D", "", written)
-    region = conf.get_settings().number_region
+    # With a region, phonenumbers drops a plus that no country code follows.
+    return _e164_of(f"+{digits}", None) if written[0] == "+" else _e164_of(digits, conf.get_settings().number_region)
+
+
+@functools.lru_cache(maxsize=256)  # each call reads the numbers of its agent and its ExoPhone
+def _e164_of(text: str, region: str | None) -> str:
     try:
-        # With a region, phonenumbers drops a plus that no country code follows.
-        number = phonenumbers.parse(f"+{digits}", None) if written[0] == "+" else phonenumbers.parse(digits, region)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return ""
     valid = phonenumbers.is_valid_number(number)
