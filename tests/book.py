@@ -1,4 +1,4 @@
-"""Compares the simulator's book with the database: what happened on the network, and what the CRM knows of it."""
+"""Compares the simulator's book with the database: what happened on the network, and what the application stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from django_exotel_ccm.simulator.recorder import Delivery
 
-#: What the record shows for each word that Exotel may say. Written out: nothing of the package's reading is used.
+#: Exotel's status word -> the record's outcome. Written out, so that nothing of the package's reading is used.
 OUTCOMES = {
     "completed": "completed",
     "customer_unanswered": "customer_unanswered",
@@ -40,25 +40,26 @@ OUTCOMES = {
 def assert_record_equals_book(exotel: Simulator) -> None:
     """Assert that requests, deliveries and calls in the book are the events and records in the database."""
     records = {record.call_sid: record for record in CallRecord.objects.exclude(call_sid=None).select_related("agent")}
-    told = _told(exotel)
+    reported = _reported(exotel)
 
-    _assert_every_post_is_known(exotel)
-    _assert_every_delivery_is_in_the_ledger(exotel)
-    _assert_every_hint_is_in_the_ledger(exotel)
+    _assert_posts_are_stored(exotel)
+    _assert_call_callbacks_are_stored(exotel)
+    _assert_account_callbacks_are_stored(exotel)
     assert set(records) <= set(exotel.book.calls), "The database names calls that never were."
-    assert {sid for sid, _event in told} <= set(records), "Exotel told us of calls that the database does not have."
+    assert {sid for sid, _event in reported} <= set(records), "Exotel reported calls that the database does not have."
     for record in records.values():
-        _assert_call(exotel, exotel.book.calls[record.call_sid or ""], record, told)
+        _assert_call(exotel, exotel.book.calls[record.call_sid or ""], record, reported)
     for record in CallRecord.objects.filter(call_sid=None):
         assert record.state in (State.REFUSED, State.UNCONFIRMED), record.state
 
 
-def _told(exotel: Simulator) -> dict[tuple[str, str], Delivery]:
-    """The deliveries that we acknowledged, one for each call and event."""
-    return {(one.call_sid, one.event): one for one in exotel.book.deliveries if one.succeeded and not _is_hint(one)}
+def _reported(exotel: Simulator) -> dict[tuple[str, str], Delivery]:
+    """Return the acknowledged deliveries to calls' own URLs, one for each call and event."""
+    own = [one for one in exotel.book.deliveries if one.succeeded and one.destination == "call"]
+    return {(one.call_sid, one.event): one for one in own}
 
 
-def _assert_every_post_is_known(exotel: Simulator) -> None:
+def _assert_posts_are_stored(exotel: Simulator) -> None:
     posts = [one for one in exotel.book.requests if one.method == "POST" and one.path.endswith("/calls")]
     answers = list(CallEvent.objects.filter(kind=EventKind.ANSWER))
 
@@ -73,40 +74,36 @@ def _assert_every_post_is_known(exotel: Simulator) -> None:
         assert answer.request_id in ("", mine[-1].request_id)
 
 
-def _assert_every_delivery_is_in_the_ledger(exotel: Simulator) -> None:
+def _assert_call_callbacks_are_stored(exotel: Simulator) -> None:
     tries = defaultdict(list)
     for one in exotel.book.deliveries:
-        if not _is_hint(one):
+        if one.destination == "call":
             tries[one.call_sid, one.event, one.url].append(one)
-    kept = list(_callbacks(Authentication.SIGNED_URL).select_related("call"))
+    stored = list(_callbacks(Authentication.SIGNED_URL).select_related("call"))
 
     for (sid, event, _url), deliveries in tries.items():
-        rows = [row for row in kept if row.facts.get("call_sid") == sid and row.event == event]
+        rows = [row for row in stored if row.facts.get("call_sid") == sid and row.event == event]
         if any(one.succeeded for one in deliveries):
             assert len(rows) == 1, f"{event} of {sid} was acknowledged and is {len(rows)} times in the ledger."
-            _assert_kept(rows[0], deliveries)
+            _assert_stored(rows[0], deliveries)
         elif all(one.status is not None for one in deliveries):
             assert not rows, f"{event} of {sid} was answered with an error and is in the ledger."
-    assert {(row.facts.get("call_sid"), row.event) for row in kept} <= {(sid, event) for sid, event, _url in tries}
+    assert {(row.facts.get("call_sid"), row.event) for row in stored} <= {(sid, event) for sid, event, _url in tries}
 
 
-def _assert_every_hint_is_in_the_ledger(exotel: Simulator) -> None:
-    acknowledged = {(one.call_sid, one.event) for one in exotel.book.deliveries if one.succeeded and _is_hint(one)}
-    kept = [(row.facts.get("call_sid"), row.event) for row in _callbacks(Authentication.ACCOUNT_URL)]
-    assert acknowledged <= set(kept)
-    assert len(kept) == len(set(kept))
+def _assert_account_callbacks_are_stored(exotel: Simulator) -> None:
+    sent = [one for one in exotel.book.deliveries if one.succeeded and one.destination == "account"]
+    acknowledged = {(one.call_sid, one.event) for one in sent}
+    stored = [(row.facts.get("call_sid"), row.event) for row in _callbacks(Authentication.ACCOUNT_URL)]
+    assert acknowledged <= set(stored)
+    assert len(stored) == len(set(stored))
 
 
 def _callbacks(authentication: Authentication) -> QuerySet[CallEvent]:
     return CallEvent.objects.filter(kind=EventKind.CALLBACK, authentication=authentication)
 
 
-def _is_hint(delivery: Delivery) -> bool:
-    """Whether it went to the account's own URL."""
-    return delivery.url.endswith("/account/")
-
-
-def _assert_kept(row: CallEvent, deliveries: list[Delivery]) -> None:
+def _assert_stored(row: CallEvent, deliveries: list[Delivery]) -> None:
     assert row.call is not None
     assert (row.reason, row.call.call_sid) == ("", deliveries[0].call_sid)
     raw = bytes(row.raw)
@@ -121,10 +118,10 @@ def _assert_kept(row: CallEvent, deliveries: list[Delivery]) -> None:
 
 
 def _assert_call(
-    exotel: Simulator, truth: SimulatedCall, record: CallRecord, told: dict[tuple[str, str], Delivery]
+    exotel: Simulator, truth: SimulatedCall, record: CallRecord, reported: dict[tuple[str, str], Delivery]
 ) -> None:
-    terminal = told.get((truth.sid, "terminal"))
-    answered = told.get((truth.sid, "answered"))
+    terminal = reported.get((truth.sid, "terminal"))
+    answered = reported.get((truth.sid, "answered"))
 
     assert record.customer_number == truth.customer_number
     assert record.exophone_number == truth.virtual_number
@@ -139,24 +136,24 @@ def _assert_call(
         assert (record.talk_time, record.total_duration, record.recording_url) == (None, None, "")
         return
     body = terminal.body if terminal is not None else {"call_details": {"call_status": truth.status, "sid": truth.sid}}
-    _assert_ended(truth, record, body, asked=bool(details))
+    _assert_ended(truth, record, body, has_details=bool(details))
     linked = _link_in(body) or any(one.facts.get("recordings") for one in details)
     assert record.recording_url == ((truth.recording_url or "") if truth.recorded and linked else "")
 
 
 def _details_of(record: CallRecord) -> list[CallEvent]:
-    """The answers of Call Details that said how the call ended."""
-    told = CallEvent.objects.filter(call=record, kind=EventKind.DETAILS)
-    return [event for event in told if event.facts.get("state") == "terminal"]
+    """Return the answers of Call Details that say how the call ended."""
+    answers = CallEvent.objects.filter(call=record, kind=EventKind.DETAILS)
+    return [event for event in answers if event.facts.get("state") == "terminal"]
 
 
-def _assert_ended(truth: SimulatedCall, record: CallRecord, body: dict[str, Any], *, asked: bool) -> None:
+def _assert_ended(truth: SimulatedCall, record: CallRecord, body: dict[str, Any], *, has_details: bool) -> None:
     assert truth.ended_at is not None
-    flat = "CallSid" in body and not asked
+    flat = "CallSid" in body and not has_details
     assert (record.state, record.outcome) == (State.ENDED, _outcome(truth, body))
     assert record.talk_time == truth.talk_time
     assert record.total_duration == (None if flat else truth.total_duration)
-    # Callbacks tell seconds; Call Details may tell fractions of them.
+    # Callbacks have whole seconds; Call Details may have fractions.
     assert record.started_at is not None
     assert abs(record.started_at - truth.created_at) < timedelta(seconds=1)
     assert record.ended_at is not None
@@ -167,19 +164,19 @@ def _assert_ended(truth: SimulatedCall, record: CallRecord, body: dict[str, Any]
     elif record.answered_at is not None:
         assert record.answered_at <= record.ended_at
     assert (record.answered_at is not None) is (bool(truth.talk_time) or "answered_seen" in record.facts)
-    if "sid" not in body.get("call_details", {}):  # v3 says nothing of the legs
+    if "sid" not in body.get("call_details", {}):  # v3 has nothing of the legs
         assert record.facts.get("agent_leg", [None])[-1] == truth.agent_leg
         assert record.facts.get("customer_leg", [None])[-1] == truth.customer_leg
-    # Exotel is asked again where something is missing that it may know by then.
+    # Call Details are fetched later if they could supply what is missing.
     lacks_recording = truth.recorded and truth.talk_time and not record.recording_url
-    if not asked:
+    if not has_details:
         assert (record.details_check_at is not None) is bool(record.outcome == "unknown" or lacks_recording)
 
 
 def _outcome(truth: SimulatedCall, body: dict[str, Any]) -> str:
     details = body.get("call_details", {})
     word: str = details.get("call_status") or details.get("status") or body["Status"]
-    if word == "no-answer":  # v1 says who only by the legs
+    if word == "no-answer":  # v1 says only by the legs who did not answer
         return "agent_unanswered" if truth.agent_leg == "no-answer" else "customer_unanswered"
     outcome = OUTCOMES[word]
     # An agent who hung up after talking had a conversation.

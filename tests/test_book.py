@@ -1,4 +1,4 @@
-"""The comparison at the end of every test finds what differs, and is made."""
+"""The comparison of book and database at the end of a test: it is made, and finds what differs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from tests import book
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """What has been compared; asked when the fixture of the simulator is over."""
+    """Collect what is compared when the fixture of the simulator ends."""
     seen: list[Any] = []
     monkeypatch.setattr(book, "assert_record_equals_book", seen.append)
     yield seen
     assert len(seen) == 1
 
 
-def test_every_test_ends_with_a_comparison(compared: list[Any], exotel: Any) -> None:
+def test_comparison_is_made_after_the_test(compared: list[Any], exotel: Any) -> None:
     assert compared == []
 
 
-def test_a_call_that_still_goes_on_is_compared_when_it_is_over(
-    host: Any, exotel: Any, compare_books: Callable[..., None]
-) -> None:
+def test_running_call_is_compared_when_it_is_over(host: Any, exotel: Any, compare_books: Callable[..., None]) -> None:
     exotel.speed = 1.0
     call = place_call(agent=host.agent(), ticket=host.ticket())
 
@@ -39,7 +37,7 @@ def test_a_call_that_still_goes_on_is_compared_when_it_is_over(
 
 @pytest.mark.parametrize("falsify", [{"talk_time": 41}, {"outcome": "busy"}, {"custom_field": "ticket_0"}])
 @pytest.mark.books_differ(reason="the test falsifies the database")
-def test_a_falsified_record_is_found(host: Any, exotel: Any, falsify: dict[str, Any]) -> None:
+def test_falsified_record_is_found(host: Any, exotel: Any, falsify: dict[str, Any]) -> None:
     place_call(agent=host.agent(), ticket=host.ticket())
     exotel.wait_until_quiet()
     book.assert_record_equals_book(exotel)
@@ -51,7 +49,7 @@ def test_a_falsified_record_is_found(host: Any, exotel: Any, falsify: dict[str, 
 
 
 @pytest.mark.books_differ(reason="the test falsifies the database")
-def test_a_delivery_that_the_ledger_lacks_is_found(host: Any, exotel: Any) -> None:
+def test_missing_event_is_found(host: Any, exotel: Any) -> None:
     place_call(agent=host.agent(), ticket=host.ticket())
     exotel.wait_until_quiet()
 
