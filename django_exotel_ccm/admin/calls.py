@@ -39,7 +39,6 @@ class EventInline(ReadOnlyInline):
     model = CallEvent
     readonly_fields = ["received_at", "kind", "event", "verdict", "code", "http_status", "request_id", "reason"]
     fields = (*readonly_fields,)
-    ordering = ["received_at", "pk"]
     heavy = ["raw", "facts"]
 
 
@@ -49,7 +48,6 @@ class AnnouncementInline(ReadOnlyInline):
     model = Announcement
     readonly_fields = ["created_at", "signal", "state"]
     fields = (*readonly_fields,)
-    ordering = ["pk"]
     heavy = ["receivers"]
 
 
@@ -94,11 +92,22 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Say so when nobody settles what is due."""
         self._warn_of_neglect(request)
+        self._warn_of_flood(request, object_id)
         return super().change_view(request, object_id, *args, **kwargs)
 
     def _warn_of_neglect(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
             self.message_user(request, reconciler_missing_message(), messages.WARNING)
+
+    def _warn_of_flood(self, request: HttpRequest, object_id: str) -> None:
+        call = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        if call is None or not call.events_not_stored or request.method != "GET":
+            return
+        message = _(
+            "More callbacks came than one call has: %(count)d of them were counted and not stored. "
+            "Call Details decide what is true. Somebody may know this call's callback address."
+        )
+        self.message_user(request, message % {"count": call.events_not_stored}, messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once whose tickets this user may see."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.phone_numbers import visible_to
 
 SHOWN_CHARACTERS = 20_000
+SHOWN_ROWS = 50
 
 
 class ReadOnlyAdmin(CheapLookupsAdmin):
@@ -35,6 +37,8 @@ class ReadOnlyAdmin(CheapLookupsAdmin):
             for one in [*self.list_filter, self.date_hierarchy]
             if one is not None
         }
+        if lookup == "call__exact" and hasattr(self.model, "call"):  # the link to all rows of a call
+            return True
         return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -50,9 +54,25 @@ class ReadOnlyAdmin(CheapLookupsAdmin):
         return False
 
 
-class ReadOnlyInline(admin.TabularInline):
-    """Rows of history below the call they belong to."""
+class NewestFormSet(BaseInlineFormSet):
+    """The newest rows of a call. The others are on the list that the inline links to."""
 
+    def get_queryset(self) -> Any:
+        """Return the newest rows, the newest first."""
+        if not hasattr(self, "_newest"):
+            self._newest = list(super().get_queryset().order_by("-pk")[: SHOWN_ROWS + 1])
+        return self._newest[:SHOWN_ROWS]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows that are not shown."""
+        return len(self._newest) > SHOWN_ROWS
+
+
+class ReadOnlyInline(admin.TabularInline):
+    """The newest rows of history below the call they belong to."""
+
+    formset = NewestFormSet
     extra = 0
     can_delete = False
     show_change_link = True

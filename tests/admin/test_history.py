@@ -202,6 +202,30 @@ def test_a_call_s_page_costs_the_same_queries_for_few_and_for_many_events(reader
     assert cost() == few
 
 
+def test_many_events_are_shown_newest_first_with_a_link_to_all(reader: Desk) -> None:
+    [call] = make_calls(1)
+    CallEvent.objects.bulk_create(
+        CallEvent(call=call, kind="callback", event=f"event {n}", received_at=timezone.now(), fingerprint=f"many {n}")
+        for n in range(60)
+    )
+
+    page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert page.html.index("event 59") < page.html.index("event 10<")
+    assert "event 9<" not in page.html
+    everything = reader.get(page.links["Older ones too"])
+    assert "event 0<" in everything.html
+
+
+def test_a_flooded_call_says_so(reader: Desk) -> None:
+    flooded, quiet = make_calls(2)
+    CallRecord.objects.filter(pk=flooded.pk).update(events_stored=5_000, events_not_stored=12)
+
+    pages = [reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])) for call in (flooded, quiet)]
+
+    assert ["12 of them were counted and not stored" in page.html for page in pages] == [True, False]
+
+
 @pytest.mark.parametrize("model", LISTS)
 def test_lists_never_count_or_scan_the_whole_table(reader: Desk, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "COUNTED", 7)
