@@ -1,4 +1,4 @@
-"""Who gets into our views: those who may enter the user interface from which they come, by all of its rules."""
+"""Who may use our views: users with the permission and with access to the user interface that they come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def answer_through(
     permission: Permission,
     back: str,
 ) -> HttpResponseBase:
-    """Return what ``view`` answers, given the adapter that ``exotel_adapter`` in ``values`` names.
+    """Call ``view`` with the adapter that ``exotel_adapter`` in ``values`` names, and return the response.
 
     A user who is not logged in is sent to that adapter's login page, and from there to ``back``. Raises
     ``PermissionDenied`` without ``permission`` or without access to the adapter, ``Http404`` when there is none.

@@ -1,4 +1,4 @@
-"""A press of the button: which ticket, through which adapter, as which agent, to which number."""
+"""What a press of the button asks for: which ticket, through which adapter, as which agent, to which number."""
 
 from __future__ import annotations
 
@@ -22,19 +22,29 @@ from django_exotel_ccm.services.readiness import callable_agents, read_numbers
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.views.access import is_of_this_host
 
-LONGEST_KEY = 19  # digits of the largest 64-bit key
+MAX_KEY_DIGITS = 18  # every such number is a 64-bit key
+
+
+class NeedsConfirmation(Exception):
+    """A press leaves something open, so the choose page has to ask. ``confirmed`` is the key of the call it shows."""
+
+    def __init__(self, text: str = "", level: str = "warning", confirmed: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.level = level
+        self.confirmed = confirmed
 
 
 @dataclass(frozen=True, slots=True)
 class CallTarget:
-    """The adapter through which a request comes, and the kind of ticket it is about."""
+    """The adapter through which a request comes, and the kind of ticket that it is about."""
 
     adapter: TicketAdapter
     ticket_type: TicketType
 
     @classmethod
     def of(cls, adapter: TicketAdapter, values: Mapping[str, str]) -> CallTarget:
-        """Return the target a request names; raises ``Http404`` when it names no kind of ticket."""
+        """Return the target that a request names; raises ``Http404`` when it names no kind of ticket."""
         try:
             return cls(adapter, tickets.type_of(apps.get_model(values.get("exotel_type", ""))))
         except (LookupError, ValueError, ImproperlyConfigured):
@@ -52,15 +62,15 @@ class CallTarget:
         return wanted if is_of_this_host(request, wanted) else self.adapter.list_url(self.ticket_type)
 
     def choose_url(self, keys: list[str], next_url: str, confirmed: str = "") -> str:
-        """Return the page that asks what a press left open."""
+        """Return the address of the choose page."""
         query = call_query(self.adapter, self.ticket_type, keys, next_url, confirmed=confirmed)
         return f"{reverse('exotel_ccm:choose')}?{query}"
 
 
 def choose_agent(user: object, wanted: str) -> Agent | None:
-    """Return the agent a press means: the one it names, else the user's only one; None when that must be asked.
+    """Return the agent with the key ``wanted``, else the user's only one; None when the user has to choose.
 
-    Raises ``PermissionDenied`` for an agent that is not theirs to use.
+    Raises ``PermissionDenied`` for an agent that the user may not use.
     """
     if wanted:
         for agent in callable_agents(user):
@@ -72,28 +82,30 @@ def choose_agent(user: object, wanted: str) -> Agent | None:
 
 
 def whole_number(text: str) -> int | None:
-    """Return the key that ``text`` spells; None when it spells none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_KEY else None
+    """Return the number that ``text`` writes in decimal digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS else None
 
 
-def name_of(ticket: Model, number: str) -> str:
-    """Return what stands for a ticket's number in a form: people who may not see it may still call it."""
+def number_token(ticket: Model, number: str) -> str:
+    """Return what stands for a number in a form, because users who may not see a number may still call it."""
     value = f"{ticket._meta.label_lower}|{ticket.pk}|{number}"
     return salted_hmac("django_exotel_ccm.number", value, algorithm="sha256").hexdigest()[:32]
 
 
 def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str | None:
-    """Return the number (E.164) a press means: typed, named, or the ticket's only one; None when that must be asked.
+    """Return the number (E.164) to call; None when the user has to choose.
 
-    Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for one that is none,
-    :class:`~.readiness.NumbersUnreadable`.
+    ``typed`` is a number, ``named`` the :func:`number_token` of one of the ticket's. Without both it is the ticket's
+    only number. Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for text that
+    is no number, and :class:`~.readiness.NumbersUnreadable`.
     """
     if typed:
-        # Refused before it is read or compared: the answer would tell whether it is the ticket's.
+        # Refused before it is read or compared, because the answer would tell whether it is the ticket's.
         if not Permission.ANY_NUMBER.granted_to(user):
             raise PermissionDenied
         return parse_number(typed)
-    numbers = [number for number in read_numbers(ticket) if number.number]
+    numbers = [one for one in read_numbers(ticket) if one.number]
     if named:
-        return next((one.number for one in numbers if constant_time_compare(name_of(ticket, one.number), named)), None)
+        tokens = {one.number: number_token(ticket, one.number) for one in numbers}
+        return next((number for number, token in tokens.items() if constant_time_compare(token, named)), None)
     return tickets.only_number(numbers) or None

@@ -1,4 +1,4 @@
-"""The page that asks what a press of the button left open, and takes an agent through several tickets."""
+"""The page that asks what a press of the button left open, and shows several tickets to be called one by one."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from django_exotel_ccm.services.readiness import (
     read_numbers,
 )
 from django_exotel_ccm.views.access import answer_through
-from django_exotel_ccm.views.call_request import CallTarget, name_of, whole_number
+from django_exotel_ccm.views.call_request import CallTarget, number_token, whole_number
 
 
 @require_safe
 @never_cache
 def choose(request: HttpRequest) -> HttpResponseBase:
-    """List the chosen tickets: which can be called, to which numbers, as whom, and why others cannot. Dials nothing."""
+    """Show for each chosen ticket its numbers and a button, or why it cannot be called. Places no call."""
     return answer_through(
         request,
         request.GET.dict(),
@@ -62,7 +62,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "adapter": target.adapter.name,
         "type": target.ticket_type.label,
         "rows": rows,
-        # Written out once: the page repeats them for every ticket. Keys are text, whatever the locale's separators.
+        # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
         "may_dial_any": Permission.ANY_NUMBER.granted_to(request.user),
         "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
@@ -76,15 +76,18 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
 def _row(
     request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, no_agent: Obstacle | None
 ) -> dict[str, Any]:
-    numbers, unread = _numbers(ticket)
-    told = _told(request, ticket) or newest
+    try:
+        numbers, unreadable = read_numbers(ticket), ""
+    except NumbersUnreadable as error:
+        numbers, unreadable = [], str(error)
+    call = _going_on(request, ticket) or newest
     return {
         "ticket": ticket,
         "key": str(ticket.pk),
         "url": target.adapter.ticket_url(ticket),
         "numbers": [
             {
-                "name": name_of(ticket, one.number),
+                "name": number_token(ticket, one.number),
                 # Both are the host's text and may hold numbers.
                 "label": visible_to(", ".join(filter(None, (one.label, one.note))), request.user),
                 "shown": visible_to(one.number, request.user),
@@ -93,28 +96,19 @@ def _row(
             if one.number
         ],
         "problems": [one for one in numbers if one.problem] if any(one.number for one in numbers) else [],
-        "obstacle": Obstacle("", unread) if unread else _obstacle(request, target, ticket, numbers, no_agent),
+        "obstacle": Obstacle("", unreadable) if unreadable else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),
-        "newest": describe_call(told, request.user) if told is not None else "",
-        "newest_url": target.adapter.call_url(request, told) if told is not None else "",
+        "newest": describe_call(call, request.user) if call is not None else "",
+        "newest_url": target.adapter.call_url(request, call) if call is not None else "",
         # Whoever presses here has read that this call goes on.
-        "confirmed": str(told.pk) if told is not None and not told.is_over else "",
+        "confirmed": str(call.pk) if call is not None and not call.is_over else "",
     }
 
 
-def _numbers(ticket: Model) -> tuple[list[tickets.TicketNumber], str]:
-    try:
-        return read_numbers(ticket), ""
-    except NumbersUnreadable as error:
-        return [], str(error)
-
-
-def _told(request: HttpRequest, ticket: Model) -> CallRecord | None:
-    """Return the call to one of the ticket's numbers that a press was told of, which need not be the newest of all."""
-    confirmed = whole_number(request.GET.get("exotel_confirmed", ""))
-    if confirmed is None:
-        return None
-    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=confirmed).first()
+def _going_on(request: HttpRequest, ticket: Model) -> CallRecord | None:
+    """Return the call about which the press has to be confirmed. It need not be the newest to all of the numbers."""
+    key = whole_number(request.GET.get("exotel_confirmed", ""))
+    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=key).first() if key else None
 
 
 def _obstacle(

@@ -1,4 +1,4 @@
-"""The only place where a click becomes a call."""
+"""The view that places a call: no other one does."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from django_exotel_ccm.services.readiness import NumbersUnreadable
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import (
     CallTarget,
+    NeedsConfirmation,
     choose_agent,
     choose_number,
     whole_number,
@@ -33,27 +34,17 @@ from django_exotel_ccm.views.call_request import (
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
 
 
-class NeedsConfirmation(Exception):
-    """A press left something open: the choose page asks it. ``confirmed`` is the call it was told of."""
-
-    def __init__(self, text: str = "", level: str = "warning", confirmed: str = "") -> None:
-        super().__init__(text)
-        self.text = text
-        self.level = level
-        self.confirmed = confirmed
-
-
 @require_POST
 @csrf_protect
 def place(request: HttpRequest) -> HttpResponseBase:
-    """Call the customer of one ticket, say what is known, and go back to where the press came from.
+    """Call the customer of one ticket, show what is known of the call, and go back to the page of the button.
 
-    Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_after`` (the key of the newest call that the
-    page knew of, 0 for none), ``exotel_next``, and where they had to be asked ``exotel_agent``, ``exotel_number`` or
-    ``exotel_to``, and ``exotel_confirmed`` (the call that goes on, and is known to). What it cannot know it asks on the
-    choose page.
+    Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next`` and ``exotel_after``, the key of the
+    newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
+    ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
+    asked there.
     """
-    # The address wins: a host's own form is posted with it.
+    # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
     return answer_through(
         request,
@@ -71,7 +62,7 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
         target.adapter.add_message(request, "error", _("This ticket is not yours to call."))
         return HttpResponseRedirect(next_url)
     try:
-        _press(request, target, ticket, values)
+        _check_and_place(request, target, ticket, values)
     except NeedsConfirmation as question:
         if question.text:
             target.adapter.add_message(request, question.level, format_html("{}", question.text))
@@ -79,19 +70,18 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
     return HttpResponseRedirect(next_url)
 
 
-def _press(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> None:
-    """Place the call that a press means; raises :class:`NeedsConfirmation` when that is not known."""
+def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> None:
     agent = choose_agent(request.user, values.get("exotel_agent", ""))
     number = _number(request, ticket, values)
     after = whole_number(values.get("exotel_after", ""))
     if agent is None or after is None:
         raise NeedsConfirmation
-    # The ticket by its name: a child's and its parent's admin mean the same one.
+    # The ticket by its custom field, which is the same in the admin of a child model and of its parent.
     request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
-    mine = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
-    newest = mine.filter(customer_number=number).newest_first().first()
+    own_calls = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
+    newest = own_calls.filter(customer_number=number).newest_first().first()
     if newest is not None:
-        _ask_about(newest, request, request_key, after, values.get("exotel_confirmed", ""))
+        _check_newest(newest, request, request_key, after, values.get("exotel_confirmed", ""))
     _place(request, target, ticket, agent, number, request_key)
 
 
@@ -102,22 +92,22 @@ def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> s
     except InvalidNumber as error:
         raise NeedsConfirmation(str(error), "error") from None
     except NumbersUnreadable:
-        raise NeedsConfirmation from None  # the page says why
+        raise NeedsConfirmation from None  # the page shows the reason
     if number is None:
         raise NeedsConfirmation(_("The phone numbers have changed since this page was loaded.") if named else "")
     return number
 
 
-def _ask_about(newest: CallRecord, request: HttpRequest, request_key: str, after: int, confirmed: str) -> None:
+def _check_newest(newest: CallRecord, request: HttpRequest, request_key: str, after: int, confirmed: str) -> None:
     """Raise :class:`NeedsConfirmation` unless this user can only mean another call than ``newest``.
 
     That is their newest call to the same number. A call that this very press placed (a double click, a second tab)
     raises nothing while it goes on. Once it is over, the press comes from an old page, and the user has to confirm.
     """
-    same = newest.request_key == digest_of(request_key)
-    if same and not newest.is_over:
+    is_same_press = newest.request_key == digest_of(request_key)
+    if is_same_press and not newest.is_over:
         return
-    if same or newest.pk > after:
+    if is_same_press or newest.pk > after:
         text = _("You have called this number since this page was loaded. Call again only if you mean to.")
     elif not newest.is_over and confirmed != str(newest.pk):
         text = _("A call to this number is still going on. Call again only if you mean to.")
@@ -129,31 +119,33 @@ def _ask_about(newest: CallRecord, request: HttpRequest, request_key: str, after
 def _place(
     request: HttpRequest, target: CallTarget, ticket: Model, agent: Agent, number: str, request_key: str
 ) -> None:
-    adapter, asked = target.adapter, target.ticket_type.call
+    adapter, options = target.adapter, target.ticket_type.call
     try:
         call = place_call(
-            agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **asked
+            agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **options
         )
     except CallRefused as refused:
-        _tell(request, adapter, refused.call, "error", visible_to(refused.advice, request.user))
         call = refused.call
+        _add_message(request, adapter, call, "error", visible_to(refused.advice, request.user))
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
-        _tell(request, adapter, reused.call, "warning", text)
+        _add_message(request, adapter, reused.call, "warning", text)
         return
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
         adapter.add_message(request, "error", format_html("{}", visible_to(str(error), request.user)))
         return
     else:
-        _tell(request, adapter, call, LEVELS.get(call.state, "info"), describe_call(call, request.user))
-    # A double click is given the call that the first click placed, read from the database: it is noted already.
+        text = describe_call(call, request.user)
+        if call.state == State.ACTIVE and call.answered_at is None and agent.user_id == request.user.pk:
+            text = f"{_('Your phone rings first: pick up.')} {text}"
+        _add_message(request, adapter, call, LEVELS.get(call.state, "info"), text)
+    # A double click gets the call of the first click, loaded from the database. That click has logged it.
     if call.agent is agent:
         adapter.log_change(request, ticket, describe_call(call, None))
 
 
-def _tell(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, level: str, text: str) -> None:
+def _add_message(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, level: str, text: str) -> None:
+    """Show the text, with a link to the call for users who may see it."""
     url = adapter.call_url(request, call)
-    if url:
-        adapter.add_message(request, level, format_html('{} <a href="{}">{}</a>', text, url, _("See the call")))
-    else:
-        adapter.add_message(request, level, format_html("{}", text))
+    link = format_html(' <a href="{}">{}</a>', url, _("See the call")) if url else ""
+    adapter.add_message(request, level, format_html("{}{}", text, link))

@@ -86,5 +86,5 @@ def test_an_agent_calls_a_customer_and_the_ticket_changes(
     [call] = CallRecord.objects.all()
     [booked] = exotel.book.calls.values()
     assert (call.call_sid, call.talk_time, call.outcome) == (booked.sid, booked.talk_time, "completed")
-    assert "minutes of conversation" in page.inner_text(".field-summary")
+    assert "talked for" in page.inner_text(".field-summary")
     assert {name: seen for name, seen in found.items() if seen} == {}

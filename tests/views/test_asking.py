@@ -183,7 +183,7 @@ def test_an_unclear_answer_is_told_as_unknown(host: Any, exotel: Any, desk: Desk
     page = desk.press_button(host.ticket(phone=BY_HAND))
 
     assert "Outcome unknown since" in page.messages
-    assert "Asha's phone may ring" in page.messages.replace("&#x27;", "'")
+    assert "If Asha's phone does not ring within a minute, call again." in page.messages.replace("&#x27;", "'")
 
 
 def test_the_page_lists_a_hundred_tickets_with_as_many_queries_as_ten(host: Any, desk: Desk) -> None:

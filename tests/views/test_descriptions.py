@@ -36,24 +36,24 @@ def said(user: Any = None, **fields: Any) -> str:
         (
             {"state": "unconfirmed"},
             (
-                "Outcome unknown since 12:00: Exotel gave no clear answer, so Asha's phone may ring. "
-                "The call to +919000001001 is not repeated."
+                "Outcome unknown since 12:00: we don't know whether the call to +919000001001 went out. "
+                "If Asha's phone does not ring within a minute, call again."
             ),
         ),
-        ({"state": "refused"}, "The call to +919000001001, placed at 12:00, was refused."),
-        ({"state": "refused", "customer_number": ""}, "The call to the customer, placed at 12:00, was refused."),
+        ({"state": "refused"}, "Not called at 12:00: the call to +919000001001 was refused."),
+        ({"state": "refused", "customer_number": ""}, "Not called at 12:00: the call to the customer was refused."),
         ({"state": "active"}, "Exotel accepted the request to ring Asha first, then +919000001001, placed at 12:00."),
         (
             {"state": "active", "answered_at": NOON},
-            "A phone was answered in the call of Asha to +919000001001, placed at 12:00.",
+            "In progress: a phone was picked up in the call of Asha to +919000001001, placed at 12:00.",
         ),
         (
             {"state": "ended", "outcome": "completed", "talk_time": 102},
-            "The call of Asha to +919000001001, placed at 12:00, ended: 1:42 minutes of conversation.",
+            "The call of Asha to +919000001001, placed at 12:00, ended: talked for 1 min 42 s.",
         ),
         (
             {"state": "ended", "outcome": "completed", "talk_time": 0},
-            "The call of Asha to +919000001001, placed at 12:00, ended: completed, without a conversation.",
+            "The call of Asha to +919000001001, placed at 12:00, ended: completed, but nobody talked.",
         ),
         (
             {"state": "ended", "outcome": "completed", "talk_time": None},
@@ -61,11 +61,11 @@ def said(user: Any = None, **fields: Any) -> str:
         ),
         (
             {"state": "ended", "outcome": "customer_unanswered", "answered_at": NOON},
-            "The call of Asha to +919000001001, placed at 12:00, ended: customer did not answer.",
+            "The call of Asha to +919000001001, placed at 12:00, ended: no answer.",
         ),
         (
             {"state": "ended", "outcome": "failed", "talk_time": 9},
-            "The call of Asha to +919000001001, placed at 12:00, ended: failed, 0:09 minutes of conversation.",
+            "The call of Asha to +919000001001, placed at 12:00, ended: failed, talked for 9 s.",
         ),
     ],
 )
@@ -75,8 +75,8 @@ def test_a_call_is_told_as_it_is_known(fields: dict[str, Any], sentence: str) ->
 
 def test_a_call_of_another_day_has_its_date() -> None:
     with translation.override("en-gb"):
-        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).endswith(
-            "placed at 12/02/2026 12:00, was refused."
+        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).startswith(
+            "Not called at 12/02/2026 12:00: "
         )
 
 
@@ -84,13 +84,13 @@ def test_midnight_is_the_reader_s_not_greenwich_s() -> None:
     # 00:15 in Kolkata is still yesterday in Greenwich.
     early = datetime.datetime(2026, 3, 3, 18, 45, tzinfo=datetime.UTC)
 
-    assert said(state="refused", created_at=early).endswith("placed at 00:15, was refused.")
+    assert said(state="refused", created_at=early).startswith("Not called at 00:15: ")
 
 
 def test_without_time_zones_it_works_too(settings: Any) -> None:
     settings.USE_TZ = False
 
-    assert said(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("The call to")
+    assert said(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("Not called at ")
 
 
 def test_who_may_not_see_the_number_reads_its_last_digits() -> None:
@@ -100,4 +100,4 @@ def test_who_may_not_see_the_number_reads_its_last_digits() -> None:
         def has_perm(self, name: str) -> bool:
             return False
 
-    assert said(Blind(), state="refused") == "The call to +••••••••••01, placed at 12:00, was refused."
+    assert said(Blind(), state="refused") == "Not called at 12:00: the call to +••••••••••01 was refused."

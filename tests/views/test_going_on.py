@@ -119,6 +119,6 @@ def test_an_earlier_call_that_has_ended_is_no_success(host: Any, exotel: Any, de
     page = desk.post(form.attributes["action"], form.data)
 
     assert len(orders(exotel)) == 1
-    assert "ended: customer did not answer" in page.messages
+    assert "ended: no answer" in page.messages
     assert '<li class="info">' in page.html
     assert '<li class="success">' not in page.html

@@ -109,7 +109,7 @@ def test_coming_back_to_the_page_of_a_call_that_is_over_asks_too(host: Any, exot
     desk.press_choice(page)
 
     assert "You have called this number since this page was loaded." in page.messages
-    assert "agent did not answer" in page.messages
+    assert "the agent did not pick up" in page.messages
     assert (asked, len(orders(exotel))) == (1, 2)
 
 
