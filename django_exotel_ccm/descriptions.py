@@ -96,8 +96,8 @@ def describe_outcome(call: CallRecord) -> str:
 def reconciler_missing_message() -> str:
     """Return what to do when calls are due and nobody has reconciled for 15 minutes."""
     return _(
-        "exotel_reconcile has not run for 15 minutes, so calls that are over may still be shown as going on. "
-        "An administrator runs: python manage.py exotel_reconcile --forever"
+        "The command exotel_reconcile has not run for 15 minutes, so calls that are over may still look "
+        "unfinished. An administrator runs: python manage.py exotel_reconcile --forever"
     )
 
 

@@ -34,6 +34,7 @@ from django_exotel_ccm.services.readiness import (
     Obstacle,
     agent_obstacle,
     are_numbers_in_fields,
+    has_callable_agent,
     load_related,
     number_obstacle,
 )
@@ -190,7 +191,7 @@ class CallCustomerMixin(_Base):
 
 
 def _obstacle_on_form(adapter: AdminAdapter, request: HttpRequest, ticket: Model) -> Obstacle | None:
-    obstacle = agent_obstacle(adapter, request)
+    obstacle = None if has_callable_agent(request.user) else agent_obstacle(adapter, request)
     if obstacle is None:
         try:
             # The host's code may break the transaction in which its form is shown.
@@ -248,8 +249,8 @@ class _CallColumn:
     def _find_obstacles(self, rows: list[Model]) -> None:
         """Find out why rows cannot be called, as far as the same few queries tell it for all of them."""
         adapter = AdminAdapter(self._model_admin.admin_site)
-        no_agent = agent_obstacle(adapter, self._request)
-        if no_agent is not None:
+        if not has_callable_agent(self._request.user):
+            no_agent = agent_obstacle(adapter, self._request)
             self._obstacles = {str(ticket.pk): no_agent for ticket in rows}
         elif not Permission.ANY_NUMBER.granted_to(self._request.user) and are_numbers_in_fields(self._ticket_type):
             load_related(self._ticket_type, rows)

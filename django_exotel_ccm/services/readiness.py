@@ -86,12 +86,13 @@ def are_numbers_in_fields(ticket_type: TicketType) -> bool:
     return bool(ticket_type.phone)
 
 
-def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle | None:
-    """Return the obstacle of a user without an agent; None when there is one as whom they may call."""
-    if agents_for(request.user):
-        return None
-    if Permission.FOR_OTHERS.granted_to(request.user) and Agent.objects.active().exists():
-        return None
+def has_callable_agent(user: Any) -> bool:
+    """Return whether :func:`callable_agents` returns any, without loading all of them."""
+    return bool(agents_for(user)) or (Permission.FOR_OTHERS.granted_to(user) and Agent.objects.active().exists())
+
+
+def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
+    """Return the obstacle of a user who can call as no agent."""
     text = _("You have no phone in Exotel yet. An administrator can add an agent for you.")
     return Obstacle(_("no phone"), text, adapter.add_agent_url(request), _("Add an agent"))
 

@@ -89,4 +89,4 @@ def test_call_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> N
     assert "never confirmed" in listed
     assert f"callrecord/{other.pk}/change" not in listed
     assert "Never confirmed: nobody knows how the call" in page
-    assert "if it reports the call after all, that counts" in page
+    assert "If it reports the call later, that counts." in page

@@ -178,10 +178,11 @@ def test_a_host_with_atomic_requests_presses_the_button_and_it_works(
 def test_the_press_runs_outside_the_transactions_of_such_a_host(
     host: Any, atomic_requests: None, desk: Desk, settings: Any
 ) -> None:
+    page = desk.change_form(host.ticket(phone=BY_HAND))
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "AGENT_FOR_USER": f"{__name__}.look_and_say_nobody"}
     looks.clear()
 
-    desk.press_button(host.ticket(phone=BY_HAND))
+    desk.press_button_of(page)
 
     # The place view is outside, the page it leads to inside.
     assert looks == [False, True]
