@@ -17,7 +17,7 @@ call_refused = Signal()
 call_answered = Signal()
 #: The call is over: ``call.outcome``, ``call.talk_time``.
 call_ended = Signal()
-#: A recording can be listened to; once per recording.
+#: A recording can be listened to; once per recording. The extra argument ``recording_url`` is its URL.
 recording_ready = Signal()
 #: Facts changed after ``call_ended``; the extra argument ``changed`` names the fields.
 call_updated = Signal()

@@ -22,5 +22,5 @@ urlpatterns = [
     ),
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
-    path("recording/<uuid:reference>/", exempt_from_atomic_requests(recording), name="recording"),
+    path("recording/<uuid:reference>/<slug:recording>/", exempt_from_atomic_requests(recording), name="recording"),
 ]

@@ -68,7 +68,7 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
         "terminal_reports": {
             "status": ["agent_canceled"],
             "talk_time": [42],
-            "recordings": ["https://recordings.exotel.com/a/1.mp3"],
+            "recordings": ["recordings.exotel.com/a/1.mp3"],
         },
     }
 

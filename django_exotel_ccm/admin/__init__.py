@@ -9,7 +9,7 @@ from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
 from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
-from django_exotel_ccm.admin.recordings import ListeningAdmin
+from django_exotel_ccm.admin.recordings import RecordingAccessAdmin
 
 __all__ = [
     "AccountUsageAdmin",
@@ -19,6 +19,6 @@ __all__ = [
     "CallEventAdmin",
     "CallRecordAdmin",
     "ExoPhoneAdmin",
-    "ListeningAdmin",
+    "RecordingAccessAdmin",
     "UnverifiedCallAdmin",
 ]

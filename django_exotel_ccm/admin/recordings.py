@@ -1,4 +1,4 @@
-"""The player beside a call, and the book of who listened."""
+"""The players beside a call, and the list of who listened."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from django.utils.http import urlencode
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.choices import NoRecording, Permission, State
-from django_exotel_ccm.models import CallRecord, Listening
-from django_exotel_ccm.services.recordings import lack_of
+from django_exotel_ccm.models import CallRecord, RecordingAccess
+from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
 
 
 def players(request: HttpRequest, adapter: AdminAdapter, calls: Sequence[CallRecord]) -> dict[Any, str]:
@@ -25,37 +25,39 @@ def players(request: HttpRequest, adapter: AdminAdapter, calls: Sequence[CallRec
     """
     if not Permission.LISTEN.granted_to(request.user):
         return {}
-    recorded = [call for call in calls if lack_of(call) != NoRecording.NONE]
+    recorded = [call for call in calls if missing_reason(call) != NoRecording.NONE]
     seen = adapter.visible_calls(request, recorded)
     return {call.pk: player(adapter, call) for call in recorded if call.pk in seen}
 
 
 def player(adapter: AdminAdapter, call: CallRecord) -> str:
-    """Return the HTML that plays a call's recording through ``adapter``, or says why there is nothing to play.
+    """Return the HTML that plays each recording of a call through ``adapter``, or says why there is nothing to play.
 
-    Returns "" while the call goes on for all we know: whether it will have a recording, nobody knows.
+    Returns "" while the call is not known to have ended: nobody knows yet whether it will have a recording.
     """
-    lacking = lack_of(call)
-    if lacking == NoRecording.NOT_READY and call.state != State.ENDED:
+    reason = missing_reason(call)
+    if reason == NoRecording.NOT_READY and call.state != State.ENDED:
         return ""
+    query = urlencode({"exotel_adapter": adapter.name, "page_view": new_page_view()})
+    recordings = recording_urls(call) if reason is None else {}
     try:
-        url = f"{reverse('exotel_ccm:recording', args=[call.reference])}?{urlencode({'exotel_adapter': adapter.name})}"
+        urls = [f"{reverse('exotel_ccm:recording', args=[call.reference, one])}?{query}" for one in recordings]
     except NoReverseMatch:
         return ""  # our URLs are not included: a check says so
-    context = {"call": call, "url": url, "lacking": "" if lacking is None else lacking.label}
+    context = {"call": call, "urls": urls, "missing": "" if reason is None else reason.label}
     return render_to_string("exotel_ccm/admin/recording.html", context)
 
 
-@admin.register(Listening)
-class ListeningAdmin(ReadOnlyAdmin):
+@admin.register(RecordingAccess)
+class RecordingAccessAdmin(ReadOnlyAdmin):
     """Who listened to what, the latest first."""
 
-    list_display = ["listened_at", "user_label", "call", "byte_range"]
+    list_display = ["listened_at", "user_label", "call", "recording"]
     list_filter = ["listened_at"]
     list_select_related = ["call"]
     search_fields = ["user_label", "=call__reference"]
     ordering = ["-listened_at", "-pk"]
-    readonly_fields = ["listened_at", "user_label", "user", "call", "byte_range"]
+    readonly_fields = ["listened_at", "user_label", "user", "call", "recording"]
     fields = (*readonly_fields,)
 
     def get_queryset(self, request: HttpRequest) -> Any:

@@ -5,6 +5,7 @@ The address comes from outside, in a callback or in an answer, so it is checked 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -155,6 +156,11 @@ def recording_of(url: str) -> str:
     """Return host and path: over http or https and with a new signature it is still the same recording."""
     parts = urlsplit(url)
     return parts.netloc.lower().removesuffix(":80").removesuffix(":443") + parts.path
+
+
+def recording_id(recording: str) -> str:
+    """Return a short id of a recording given as :func:`recording_of` returns it: 16 letters that tell no address."""
+    return hashlib.sha256(recording.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def expiry_of(url: str) -> int:

@@ -1,6 +1,6 @@
 """The tables: who calls, from which number, each call, everything we were told of it, and whom we told.
 
-``AccountUsage``, ``UnverifiedCall`` and ``Listening`` are the app's own books; hosts need not read them.
+``AccountUsage``, ``UnverifiedCall`` and ``RecordingAccess`` are the app's own books; hosts need not read them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.call_relation import CallRelation
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.models.listening import Listening
+from django_exotel_ccm.models.recording_access import RecordingAccess
 from django_exotel_ccm.models.unverified_call import UnverifiedCall
 
 __all__ = [
@@ -23,6 +23,6 @@ __all__ = [
     "CallRecord",
     "CallRelation",
     "ExoPhone",
-    "Listening",
+    "RecordingAccess",
     "UnverifiedCall",
 ]

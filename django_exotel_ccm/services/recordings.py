@@ -1,8 +1,11 @@
-"""Listening to a call's recording: fetching it with the account's credentials, and writing down who listened."""
+"""Recordings of a call: which there are, how one is fetched, and the record of who listened."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
+import secrets
 import time
 from typing import Any
 
@@ -10,19 +13,22 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.utils import timezone
 
-from django_exotel_ccm import accounts, conf
+from django_exotel_ccm import accounts, conf, lifecycle
 from django_exotel_ccm.choices import NoRecording, State
 from django_exotel_ccm.exceptions import ExotelCCMError
 from django_exotel_ccm.exotel import download
 from django_exotel_ccm.exotel.download import CredentialsRefused, NotThere, RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
-from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of
-from django_exotel_ccm.models import CallRecord, Listening
+from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of, recording_id
+from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services.drafts import label_of
 from django_exotel_ccm.services.scheduling import gives_up_at
 from django_exotel_ccm.services.transactions import open_transaction, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
+
+LONGEST_LISTENING = 4 * 60 * 60  # seconds; the longest call that Exotel documents (docs/exotel.md 2.3)
+_PAGE_VIEW = re.compile(r"([0-9a-f]{8,10})-[0-9a-f]{16}")
 
 
 class RecordingUnavailable(ExotelCCMError):
@@ -36,7 +42,7 @@ class RecordingUnavailable(ExotelCCMError):
         return str(self.reason.label)
 
 
-def lack_of(call: CallRecord) -> NoRecording | None:
+def missing_reason(call: CallRecord) -> NoRecording | None:
     """Return why there is nothing to listen to as far as our records say; None when there is a recording to fetch."""
     spoken = call.state != State.REFUSED and call.talk_time != 0
     if call.erased_at is not None:
@@ -51,14 +57,20 @@ def _may_still_come(call: CallRecord) -> bool:
     return timezone.now() < gives_up_at(call)
 
 
-def open_recording(call: CallRecord, wanted: ByteRange | None) -> RecordingStream:
-    """Return the recording of ``call``, or the part ``wanted`` of it, ready to be read; whoever asks closes it.
+def recording_urls(call: CallRecord) -> dict[str, str]:
+    """Return the URL of each recording of a call by the recording's id, in their order."""
+    return {recording_id(key): url for key, url in lifecycle.recordings(call.facts or {}).items()}
 
-    Raises :class:`RecordingUnavailable`; what stands in the way is in the log, without the recording's address.
+
+def open_recording(call: CallRecord, recording: str, wanted: ByteRange | None) -> RecordingStream:
+    """Return the recording with the id ``recording``, or the part ``wanted`` of it; the caller closes it.
+
+    Raises :class:`RecordingUnavailable`; the cause is in the log, without the recording's address.
     """
-    lacking = lack_of(call)
-    if lacking is not None:
-        raise RecordingUnavailable(lacking)
+    reason = missing_reason(call)
+    url = recording_urls(call).get(recording) if reason is None else None
+    if url is None:
+        raise RecordingUnavailable(reason or NoRecording.NONE)
     alias = open_transaction()
     if alias is not None:
         logger.error(
@@ -70,9 +82,9 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> RecordingStrea
         raise RecordingUnavailable(NoRecording.FAILED)
     try:
         hosts = conf.get_settings().recording_hosts
-        return download.open_recording(accounts.get_account(call.account), call.recording_url, wanted, hosts)
+        return download.open_recording(accounts.get_account(call.account), url, wanted, hosts)
     except NotThere as error:
-        ready_later = _ask_for_a_fresh_address(call) or _may_still_come(call)
+        ready_later = _schedule_new_address(call, url) or _may_still_come(call)
         reason = NoRecording.NOT_READY if ready_later else NoRecording.GONE
         logger.info("The recording of call %s is not there: %s.", call.reference, error)
     except CredentialsRefused:
@@ -89,12 +101,12 @@ def open_recording(call: CallRecord, wanted: ByteRange | None) -> RecordingStrea
     raise RecordingUnavailable(reason)
 
 
-def _ask_for_a_fresh_address(call: CallRecord) -> bool:
-    """Have Exotel asked again about a recording whose address was signed for a time that is over; say whether it is.
+def _schedule_new_address(call: CallRecord, url: str) -> bool:
+    """Plan a Call Details question if the signature of ``url`` has expired; return True if it has.
 
-    What Call Details then tell is signed anew (for 5 to 60 minutes, docs/exotel.md 10.3).
+    Call Details then give a newly signed address, valid for 5 to 60 minutes (docs/exotel.md 10.3).
     """
-    if not call.call_sid or not 0 < expiry_of(call.recording_url) < time.time():
+    if not call.call_sid or not 0 < expiry_of(url) < time.time():
         return False
     calls = CallRecord.objects.using(router.db_for_write(CallRecord))
     now = timezone.now()
@@ -102,20 +114,42 @@ def _ask_for_a_fresh_address(call: CallRecord) -> bool:
     return True
 
 
-def write_listening(call: CallRecord, user: Any, wanted: ByteRange | None) -> Listening:
-    """Write down that ``user`` listens to ``call``, and to which part; when this returns, it is committed.
+def new_page_view() -> str:
+    """Return an id for one view of a page; the page's players send it, so that their requests are one listening."""
+    return f"{int(time.time()):x}-{secrets.token_hex(8)}"
 
-    Raises a ``DatabaseError`` when it could not be, ``RuntimeError`` inside a transaction: then nothing may be played.
+
+def record_access(call: CallRecord, recording: str, user: Any, page_view: str) -> None:
+    """Record that ``user`` listens to a recording; when this returns, the row is committed.
+
+    A player asks for a recording in several ranges. All requests by the same user for the same recording with the same
+    ``page_view`` are one row, for :data:`LONGEST_LISTENING`; then the next row begins. Each request without a usable
+    ``page_view`` is a row of its own.
+    Raises a ``DatabaseError`` if nothing could be recorded, ``RuntimeError`` inside a transaction: then nothing may be
+    played.
     """
-    using = router.db_for_write(Listening)
+    using = router.db_for_write(RecordingAccess)
+    key = _listening_key(call, recording, user, page_view)
 
-    def write() -> Listening:
-        return Listening.objects.using(using).create(
-            call_id=call.pk,
-            user_id=user.pk,
-            user_label=label_of(user),
-            byte_range="" if wanted is None else str(wanted),
-            listened_at=timezone.now(),
-        )
+    def record() -> None:
+        accesses = RecordingAccess.objects.using(using)
+        if key is None or not accesses.filter(listening_key=key).exists():
+            accesses.create(
+                call_id=call.pk,
+                recording=recording,
+                user_id=user.pk,
+                user_label=label_of(user),
+                listened_at=timezone.now(),
+                listening_key=key,
+            )
 
-    return run_durably(write, using=using)
+    run_durably(record, using=using)
+
+
+def _listening_key(call: CallRecord, recording: str, user: Any, page_view: str) -> str | None:
+    match = _PAGE_VIEW.fullmatch(page_view)
+    if match is None:
+        return None
+    # The time in the page's id only says where the periods begin: whatever it says, a period ends.
+    period = (int(time.time()) - int(match[1], 16)) // LONGEST_LISTENING
+    return hashlib.sha256(f"{user.pk}|{call.pk}|{recording}|{page_view}|{period}".encode()).hexdigest()

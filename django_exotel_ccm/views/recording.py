@@ -17,7 +17,7 @@ from django_exotel_ccm.exotel import ranges
 from django_exotel_ccm.exotel.download import RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, write_listening
+from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, record_access
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.streaming import pieces_for
 
@@ -34,33 +34,43 @@ FIXED = {
 
 
 @require_safe
-def recording(request: HttpRequest, reference: UUID) -> HttpResponseBase:
-    """Play the recording of a call, or one range of it, to a user who may listen and may see the call's ticket.
+def recording(request: HttpRequest, reference: UUID, recording: str) -> HttpResponseBase:
+    """Play a recording of a call, or one range of it, to a user who may listen and may see the call's ticket.
 
-    Takes ``exotel_adapter``. What a GET plays is written down before its first byte; a HEAD plays nothing.
+    Takes ``exotel_adapter``, and ``page_view``: the requests of one view of a page are one listening. What a GET plays
+    is recorded before its first byte; a HEAD plays nothing.
     """
     answer = answer_through(
         request,
         request.GET.dict(),
-        lambda adapter: _play(request, _call(request, adapter, reference)),
+        lambda adapter: _play(request, _call(request, adapter, reference), recording),
         permission=Permission.LISTEN,
         back=request.get_full_path(),
     )
     return _guarded(answer)
 
 
-def _play(request: HttpRequest, call: CallRecord) -> HttpResponseBase:
-    wanted = _wanted(request)
+def _play(request: HttpRequest, call: CallRecord, recording: str) -> HttpResponseBase:
     try:
-        opened = open_recording(call, wanted)
+        opened = open_recording(call, recording, _wanted(request))
     except RecordingUnavailable as unavailable:
         return _unavailable(unavailable)
-    return _answer(request, call, opened, wanted)
+    headers = _headers(call, opened)
+    if opened.status == 416 or request.method == "HEAD":
+        opened.close()
+        return HttpResponse(status=opened.status, headers=headers)
+    try:
+        record_access(call, recording, request.user, request.GET.get("page_view", ""))
+    except DatabaseFailure:
+        logger.exception("Who listens to call %s could not be recorded, so nothing was played.", call.reference)
+        opened.close()
+        return _text(_("Who listens could not be recorded, so nothing is played. Try again."), 503)
+    return StreamingHttpResponse(pieces_for(request, opened), status=opened.status, headers=headers)
 
 
 def _call(request: HttpRequest, adapter: TicketAdapter, reference: UUID) -> CallRecord:
     """Return the call; raises ``Http404`` for what this user may not know to exist."""
-    call = CallRecord.objects.defer("facts").filter(reference=reference).first()
+    call = CallRecord.objects.filter(reference=reference).first()
     if call is None or call.pk not in adapter.visible_calls(request, [call]):
         raise Http404
     if not call.ticket_object_id and not Permission.VIEW_CALL.granted_to(request.user):
@@ -73,22 +83,6 @@ def _wanted(request: HttpRequest) -> ByteRange | None:
     if request.method == "HEAD" or "If-Range" in request.headers:
         return None
     return ranges.parse_range(request.headers.get("Range", ""))
-
-
-def _answer(
-    request: HttpRequest, call: CallRecord, opened: RecordingStream, wanted: ByteRange | None
-) -> HttpResponseBase:
-    headers = _headers(call, opened)
-    if opened.status == 416 or request.method == "HEAD":
-        opened.close()
-        return HttpResponse(status=opened.status, headers=headers)
-    try:
-        write_listening(call, request.user, wanted if opened.status == 206 else None)
-    except DatabaseFailure:
-        logger.exception("Who listens to call %s could not be written down, so nothing was played.", call.reference)
-        opened.close()
-        return _said(_("Who listens could not be written down, so nothing is played. Try again."), 503)
-    return StreamingHttpResponse(pieces_for(request, opened), status=opened.status, headers=headers)
 
 
 def _headers(call: CallRecord, opened: RecordingStream) -> dict[str, str]:
@@ -109,7 +103,7 @@ def _headers(call: CallRecord, opened: RecordingStream) -> dict[str, str]:
 
 
 def _unavailable(unavailable: RecordingUnavailable) -> HttpResponse:
-    response = _said(str(unavailable), STATUS.get(unavailable.reason, 404))
+    response = _text(str(unavailable), STATUS.get(unavailable.reason, 404))
     if unavailable.reason == NoRecording.NOT_READY:
         response["Retry-After"] = str(RETRY_AFTER)
         # Nothing is wrong: Django would log an error, and mail it to ADMINS.
@@ -117,7 +111,7 @@ def _unavailable(unavailable: RecordingUnavailable) -> HttpResponse:
     return response
 
 
-def _said(text: str, status: int) -> HttpResponse:
+def _text(text: str, status: int) -> HttpResponse:
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import AccountUsage, CallRecord, Listening, UnverifiedCall
+from django_exotel_ccm.models import AccountUsage, CallRecord, RecordingAccess, UnverifiedCall
 from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_picture, log_in, violations
 
@@ -89,7 +89,7 @@ def test_our_pages_are_readable(
 @pytest.fixture
 def books(host: Any) -> dict[str, str]:
     """The pages of what the app keeps for itself, while calls are due and nobody reconciles."""
-    names = ("callrecord", "unverifiedcall", "accountusage", "listening")
+    names = ("callrecord", "unverifiedcall", "accountusage", "recordingaccess")
     host.user("meera", *(f"exotel_ccm.view_{name}" for name in names), agent=None)
     now = timezone.now()
     long_ago = now - datetime.timedelta(minutes=20)
@@ -101,14 +101,14 @@ def books(host: Any) -> dict[str, str]:
     AccountUsage.objects.create(
         account="default", minute=long_ago, requests_this_minute=60, failures=3, paused_until=now
     )
-    Listening.objects.create(call=call, user_label="asha", byte_range="bytes=0-", listened_at=now)
+    RecordingAccess.objects.create(call=call, user_label="asha", recording="0123456789abcdef", listened_at=now)
     return {
         "neglected_calls": "/admin/exotel_ccm/callrecord/",
         "neglected_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "unverified_calls": "/admin/exotel_ccm/unverifiedcall/",
         "unverified_call": f"/admin/exotel_ccm/unverifiedcall/{unverified.pk}/change/",
         "account_usage": "/admin/exotel_ccm/accountusage/",
-        "listenings": "/admin/exotel_ccm/listening/",
+        "recording accesses": "/admin/exotel_ccm/recordingaccess/",
     }
 
 

@@ -41,7 +41,7 @@ STEPS = {
     "delivering: committed": ("services.announcements.dispatch:commit", "after"),
     "delivering: planned": ("services.announcements.dispatch:_save_plan", "after"),
     "download: recording opened": ("views.recording:open_recording", "after"),
-    "download: listening written": ("views.recording:write_listening", "after"),
+    "download: access recorded": ("views.recording:record_access", "after"),
     "download: first piece read": ("exotel.download:RecordingStream.read", "after"),
     "reconciling: due calls read": ("services.reconciliation.reconcile:_Pass._claim", "before"),
     "reconciling: claimed": ("services.reconciliation.reconcile:_Pass._claim", "after"),

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from django_exotel_ccm.choices import AnnouncementState, State
-from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, Listening
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, RecordingAccess
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
@@ -197,14 +197,14 @@ def test_killed_while_playing_a_recording(
         requests.get(url, cookies=cookies, timeout=20)
     assert first.wait(20) == -signal.SIGKILL
     assert first.stdout.read().splitlines()[-1] == step
-    listened = Listening.objects.count()
+    listened = RecordingAccess.objects.count()
     serve(NOWHERE)
     response = requests.get(url, cookies=cookies, timeout=20)
 
     # Whoever heard a piece is in the book; nobody is erased from it, and the recording can be played again.
     assert listened == (0 if step == "download: recording opened" else 1)
     assert (response.status_code, response.content[:4]) == (200, b"RIFF")
-    assert Listening.objects.count() == listened + 1
+    assert RecordingAccess.objects.count() == listened + 1
     assert sorted(story.of(ticket)) == WHOLE
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
+from django_exotel_ccm.exotel.recordings import recording_of
 from tests.exotel.servers import Server, Visit, serving
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Playing:
         port = self.server.port if hasattr(self, "server") else 1
         ended = timezone.now() - datetime.timedelta(minutes=1)
         about = {"ticket": ticket, "ticket_label": str(ticket)} if ticket is not None else {}
+        url = fields.get("recording_url", f"http://127.0.0.1:{port}/recordings/acme1/{SECRET}.wav?{SECRET}=1")
         return CallRecord.objects.create(
             **{
                 "account": "default",
@@ -57,7 +60,8 @@ class Playing:
                 "outcome": "completed",
                 "talk_time": 42,
                 "recording_requested": True,
-                "recording_url": f"http://127.0.0.1:{port}/recordings/acme1/{SECRET}.wav?{SECRET}=1",
+                "recording_url": url,
+                "facts": facts_of(url),
                 **about,
                 **fields,
             }
@@ -71,8 +75,19 @@ class Playing:
         return client
 
 
-def url_of(call: CallRecord, adapter: str = "admin") -> str:
-    return reverse("exotel_ccm:recording", args=[call.reference]) + (f"?exotel_adapter={adapter}" if adapter else "")
+def facts_of(*urls: str) -> dict[str, Any]:
+    """Return the facts of a call with these recordings; a blank URL is none."""
+    return {"recordings": {recording_of(url): [2, 0, url] for url in urls if url}}
+
+
+def url_of(call: CallRecord, adapter: str = "admin", *, recording: int = 0, page_view: str = "") -> str:
+    """Return our address of a recording of a call; of one that there is not, for a call that has none."""
+    from django_exotel_ccm.services.recordings import recording_urls
+
+    ids = [*recording_urls(call)] or ["0" * 16]
+    query = {"exotel_adapter": adapter, "page_view": page_view}
+    path = reverse("exotel_ccm:recording", args=[call.reference, ids[recording]])
+    return f"{path}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def heard(answer: Any) -> bytes:

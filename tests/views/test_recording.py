@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord, Listening
+from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services import recordings
+from django_exotel_ccm.services.recordings import new_page_view, record_access
 from django_exotel_ccm.services.transactions import open_transaction
 from tests.exotel.servers import Visit, answering, http, silent
-from tests.views.playing import HEARS, SECRET, SEES, SOUND, TYPE, Playing, heard, url_of
+from tests.views.playing import HEARS, SECRET, SEES, SOUND, TYPE, Playing, facts_of, heard, url_of
 
 NOISY = (
     "Set-Cookie: exotel=1",
@@ -35,8 +38,8 @@ NOISY = (
 WHOLE = http(200, SOUND, TYPE, *NOISY)
 
 
-def rows() -> list[tuple[str, str]]:
-    return list(Listening.objects.order_by("pk").values_list("user_label", "byte_range"))
+def rows() -> list[str]:
+    return list(RecordingAccess.objects.order_by("pk").values_list("user_label", flat=True))
 
 
 def assert_keeps_the_address(answer: Any, body: bytes) -> None:
@@ -70,7 +73,7 @@ def test_a_recording_is_played_and_its_address_stays_here(playing: Playing) -> N
         "X-Content-Type-Options": "nosniff",
     }
     assert_keeps_the_address(answer, b"")
-    assert rows() == [("meera", "")]
+    assert rows() == ["meera"]
 
 
 OF_THE_HOST = {"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy"}
@@ -95,9 +98,9 @@ def test_the_record_of_a_listening_says_who_what_and_when(playing: Playing) -> N
 
     heard(client.get(url_of(call), headers={"Range": "bytes=5-7"}))
 
-    [listening] = Listening.objects.all()
+    [listening] = RecordingAccess.objects.all()
     assert (listening.call, listening.user.get_username(), listening.user_label) == (call, "meera", "meera")
-    assert listening.byte_range == "bytes=5-7"
+    assert url_of(call).split("/")[-2] == listening.recording
     assert began_at <= listening.listened_at <= timezone.now()
 
 
@@ -234,16 +237,17 @@ def test_a_superuser_hears_all(playing: Playing) -> None:
 
 def test_a_listening_costs_few_statements(playing: Playing) -> None:
     playing.keep(answering(WHOLE))
-    client, url = playing.listener(), url_of(playing.call(playing.host.ticket()))
-    client.get(url).close()
+    client = playing.listener()
+    url = url_of(playing.call(playing.host.ticket()), page_view=new_page_view())
 
-    with CaptureQueriesContext(connection) as queries:
-        heard(client.get(url))
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            heard(client.get(url))
+        return sum(query["sql"].startswith(("SELECT", "INSERT", "UPDATE")) for query in queries)
 
-    statements = [query["sql"] for query in queries if query["sql"].startswith(("SELECT", "INSERT", "UPDATE"))]
-    # Session, user, two for the permissions, the call, its ticket, and the row.
-    assert len(statements) == 7
-    assert not any("facts" in statement for statement in statements)
+    client.head(url)
+    # Session, user, two for the permissions, the call, its ticket, and the row: looked for, first inserted.
+    assert [statements(), statements()] == [8, 7]
 
 
 # Ranges.
@@ -260,7 +264,7 @@ def test_a_range_is_passed_on_and_answered(playing: Playing, knows: bool) -> Non
     assert (answer["Content-Length"], answer["Content-Range"]) == ("100", f"bytes 100-199/{len(SOUND)}")
     assert answer["Accept-Ranges"] == "bytes"
     assert b"\r\nRange: bytes=100-199\r\n" in server.requests[0]
-    assert rows() == [("meera", "bytes=100-199")]
+    assert rows() == ["meera"]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,7 @@ def test_what_is_no_single_range_means_the_whole(playing: Playing, headers: dict
 
     assert (answer.status_code, heard(answer)) == (200, SOUND)
     assert b"Range" not in server.requests[0]
-    assert rows() == [("meera", "")]
+    assert rows() == ["meera"]
 
 
 @pytest.mark.parametrize("told", [f"bytes */{len(SOUND)}", "bytes */*"])
@@ -316,7 +320,7 @@ def test_a_recording_of_unknown_length_is_played_and_not_sought_in(playing: Play
 
     assert (answer.status_code, heard(answer)) == (200, b"abc")
     assert {"Content-Length", "Content-Range", "Accept-Ranges"} & set(answer.headers) == set()
-    assert rows() == [("meera", "")]
+    assert rows() == ["meera"]
 
 
 def test_a_host_s_compression_leaves_ranges_alone(playing: Playing, settings: Any) -> None:
@@ -380,6 +384,7 @@ def test_an_address_whose_signature_has_run_out_is_asked_for_anew(
     call = playing.call(playing.host.ticket(), call_sid="5" * 32, ended_at=ended, created_at=ended)
     signed_until = ended + datetime.timedelta(minutes=5) if expired else timezone.now() + datetime.timedelta(days=1)
     call.recording_url += f"&Expires={int(signed_until.timestamp())}"
+    call.facts = facts_of(call.recording_url)
     call.save()
 
     said = playing.listener().get(url_of(call))
@@ -503,7 +508,7 @@ def test_the_row_is_committed_before_the_first_byte(playing: Playing) -> None:
     seen: list[int] = []
 
     def look() -> None:
-        seen.append(Listening.objects.count())
+        seen.append(RecordingAccess.objects.count())
         connection.close()
 
     other = threading.Thread(target=look)
@@ -514,12 +519,12 @@ def test_the_row_is_committed_before_the_first_byte(playing: Playing) -> None:
     assert seen == [1]
 
 
-def test_what_cannot_be_written_down_is_not_played(
+def test_a_listening_that_cannot_be_recorded_is_not_played(
     playing: Playing, caplog: pytest.LogCaptureFixture, django_db_blocker: Any
 ) -> None:
     server = playing.keep(answering(WHOLE))
     client, call = playing.listener(), playing.call(playing.host.ticket())
-    table = Listening._meta.db_table
+    table = RecordingAccess._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO gone")
     try:
@@ -529,21 +534,118 @@ def test_what_cannot_be_written_down_is_not_played(
             cursor.execute(f"ALTER TABLE gone RENAME TO {table}")
 
     assert (answer.status_code, answer.streaming) == (503, False)
-    assert "could not be written down" in answer.content.decode()
+    assert "could not be recorded" in answer.content.decode()
     assert str(call.reference) in caplog.text
     assert len(server.requests) == 1
     assert rows() == []
 
 
-def test_each_request_is_a_row(playing: Playing) -> None:
+def test_all_ranges_of_one_listening_are_one_row(playing: Playing) -> None:
     playing.keep(answering(WHOLE))
-    client, url = playing.listener(), url_of(playing.call(playing.host.ticket()))
+    client, view = playing.listener(), new_page_view()
+    url = url_of(playing.call(playing.host.ticket()), page_view=view)
 
     for header in ("bytes=0-", "bytes=500-", "bytes=-10"):
         heard(client.get(url, headers={"Range": header}))
     client.get(url).close()
 
-    assert rows() == [("meera", "bytes=0-"), ("meera", "bytes=500-"), ("meera", "bytes=-10"), ("meera", "")]
+    assert rows() == ["meera"]
+
+
+def test_another_page_user_recording_or_call_is_another_listening(playing: Playing) -> None:
+    playing.keep(answering(WHOLE))
+    ticket, view = playing.host.ticket(), new_page_view()
+    first = f"http://127.0.0.1:{playing.server.port}/recordings/acme1/1.wav"
+    call = playing.call(ticket, facts=facts_of(first, first.replace("1.wav", "2.wav")))
+    meera, ravi = playing.listener(), Client()
+    ravi.force_login(playing.host.user("ravi", HEARS, SEES, agent=None))
+
+    for client, url in [
+        (meera, url_of(call, page_view=view)),
+        (meera, url_of(call, page_view=new_page_view())),
+        (meera, url_of(call, page_view=view, recording=1)),
+        (meera, url_of(playing.call(ticket), page_view=view)),
+        (ravi, url_of(call, page_view=view)),
+    ]:
+        heard(client.get(url))
+        heard(client.get(url))
+
+    assert rows() == ["meera"] * 4 + ["ravi"]
+
+
+@pytest.mark.parametrize("page_view", ["", "x", "0-0", f"{'f' * 5000}-{'0' * 16}", "6565f000-0123456789abcdef\n", "\0"])
+def test_without_a_usable_page_view_each_request_is_a_row(playing: Playing, page_view: str) -> None:
+    playing.keep(answering(WHOLE))
+    client, url = playing.listener(), url_of(playing.call(playing.host.ticket()), page_view=page_view)
+
+    heard(client.get(url))
+    heard(client.get(url))
+
+    assert rows() == ["meera", "meera"]
+
+
+@pytest.mark.parametrize("issued", [0, 3600, -(10**9), 10**9])
+def test_a_page_view_is_one_listening_for_four_hours_at_most(
+    playing: Playing, monkeypatch: pytest.MonkeyPatch, issued: int
+) -> None:
+    playing.keep(answering(WHOLE))
+    client, now = playing.listener(), 1_900_000_000
+    url = url_of(playing.call(playing.host.ticket()), page_view=f"{now - issued:x}-0123456789abcdef")
+
+    for hours in range(13):
+        monkeypatch.setattr(recordings, "time", SimpleNamespace(time=partial(int, now + hours * 3600)))
+        heard(client.get(url))
+
+    assert 3 <= len(rows()) <= 4
+
+
+def test_two_ranges_at_once_are_one_row(playing: Playing) -> None:
+    playing.keep(answering(WHOLE))
+    call, view = playing.call(playing.host.ticket()), new_page_view()
+    user = playing.host.user("meera", agent=None)
+    gate = threading.Barrier(2)
+
+    def listen() -> None:
+        gate.wait(5)
+        record_access(call, "0" * 16, user, view)
+        connection.close()
+
+    threads = [threading.Thread(target=listen) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert rows() == ["meera"]
+
+
+# Several recordings.
+
+
+def test_each_recording_of_a_call_is_played(playing: Playing) -> None:
+    def keeper(visit: Visit) -> None:
+        name = visit.read_request().split()[1]
+        visit.sock.sendall(http(200, name, TYPE))
+
+    playing.keep(keeper)
+    urls = [f"http://127.0.0.1:{playing.server.port}/recordings/acme1/{number}.wav" for number in (1, 2)]
+    call = playing.call(playing.host.ticket(), recording_url=urls[0], facts=facts_of(*urls))
+    client = playing.listener()
+
+    sounds = [heard(client.get(url_of(call, recording=number))) for number in (0, 1)]
+
+    assert sounds == [b"/recordings/acme1/1.wav", b"/recordings/acme1/2.wav"]
+
+
+def test_a_recording_that_the_call_does_not_have_is_none(playing: Playing) -> None:
+    server = playing.keep(silent)
+    call = playing.call(playing.host.ticket())
+    url = reverse("exotel_ccm:recording", args=[call.reference, "0123456789abcdef"]) + "?exotel_adapter=admin"
+
+    answer = playing.listener().get(url)
+
+    assert (answer.status_code, answer.content.decode().strip()) == (404, NONE)
+    assert server.connections == 0
 
 
 # Transactions.

@@ -18,7 +18,7 @@ from django.test import Client, RequestFactory
 
 from django_exotel_ccm.exotel import download
 from django_exotel_ccm.exotel.download import RecordingBroken
-from django_exotel_ccm.models import Listening
+from django_exotel_ccm.models import RecordingAccess
 from tests.exotel.servers import Visit, answering, http
 from tests.views.playing import SOUND, TYPE, Playing, url_of
 
@@ -152,7 +152,7 @@ def test_an_answer_that_is_closed_unread_ends_it_too(playing: Playing, serve: An
     def listen(answer: Any) -> None:
         answer.close()
         assert recording.left.wait(5)
-        assert Listening.objects.count() == 1
+        assert RecordingAccess.objects.count() == 1
 
     serve(listen)
 
@@ -269,7 +269,7 @@ def test_under_asgi_a_recording_is_played(playing: Playing) -> None:
 
     assert (listener.status, listener.taken, listener.done) == (200, len(SOUND), True)
     assert listener.headers[b"Content-Length"] == str(len(SOUND)).encode()
-    assert Listening.objects.count() == 1
+    assert RecordingAccess.objects.count() == 1
 
 
 def test_under_asgi_a_large_recording_is_never_held_whole(playing: Playing) -> None:

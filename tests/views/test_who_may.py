@@ -11,13 +11,13 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from django_exotel_ccm import urls
-from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone, Listening
+from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone, RecordingAccess
 from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, Desk
 from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
 
-MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement, Listening]
-HISTORY = [CallRecord, CallEvent, Announcement, Listening]
+MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement, RecordingAccess]
+HISTORY = [CallRecord, CallEvent, Announcement, RecordingAccess]
 
 
 def row_of(model: Any) -> Any:
@@ -28,8 +28,8 @@ def row_of(model: Any) -> Any:
     call = CallRecord.objects.create(account="default", created_at=now, customer_number=BY_HAND)
     if model is CallRecord:
         return call
-    if model is Listening:
-        return Listening.objects.create(call=call, listened_at=now)
+    if model is RecordingAccess:
+        return RecordingAccess.objects.create(call=call, listened_at=now)
     event = CallEvent.objects.create(call=call, kind="callback", received_at=now, fingerprint="f")
     return event if model is CallEvent else Announcement.objects.create(call=call, signal="call_ended", created_at=now)
 

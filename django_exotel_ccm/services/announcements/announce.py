@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from django_exotel_ccm import background
 from django_exotel_ccm.choices import AnnouncementState, SignalName, State
+from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.lifecycle import PHASES, Registers
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.announcements.deliveries import EarlierPending, new_delivery, update_status
@@ -79,7 +80,7 @@ def _announcements(before: Registers, after: Registers, changed: list[str]) -> I
     if was < _ENDED == now:
         yield _row(SignalName.CALL_ENDED, "ended")
     for recording in sorted((after.get("recordings") or {}).keys() - (before.get("recordings") or {}).keys()):
-        yield _row(SignalName.RECORDING_READY, f"recording:{_digest(recording)}")
+        yield _row(SignalName.RECORDING_READY, f"recording:{recording_id(recording)}")
     if was == _ENDED:
         yield from _update(after, changed)
 

@@ -25,7 +25,8 @@ from django.utils import timezone
 from django_exotel_ccm import signals, tickets
 from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import SignalName
-from django_exotel_ccm.exotel.values import storable
+from django_exotel_ccm.exotel.recordings import recording_id
+from django_exotel_ccm.exotel.values import as_object, storable
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.models.announcement import Delivery
 from django_exotel_ccm.services.announcements.deliveries import schedule_retry
@@ -143,7 +144,15 @@ class Dispatcher:
         }
         if announcement.signal == SignalName.CALL_UPDATED:
             arguments["changed"] = announcement.changed
+        if announcement.signal == SignalName.RECORDING_READY:
+            arguments["recording_url"] = self._recording_url(announcement)
         return arguments
+
+    def _recording_url(self, announcement: Announcement) -> str:
+        """Return the URL of the announced recording; "" if it was erased meanwhile."""
+        told = as_object(as_object(self._call.facts).get("recordings"))
+        urls = {f"recording:{recording_id(key)}": str(entry[-1]) for key, entry in told.items()}
+        return urls.get(announcement.key, "")
 
     @cached_property
     def _sender(self) -> type[Model]:

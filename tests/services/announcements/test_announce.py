@@ -95,6 +95,7 @@ def test_each_recording_once(sent: Sent, call: CallRecord) -> None:
     record_callback(call, "terminal", status="completed", recordings=(RECORDING, f"{RECORDING}.2"))
 
     assert names(sent) == ["call_accepted", "call_ended", "recording_ready", "recording_ready"]
+    assert [arguments.get("recording_url") for _name, arguments in sent[2:]] == [RECORDING, f"{RECORDING}.2"]
 
 
 def test_sender_without_a_ticket(host: Any, exotel: Simulator, sent: Sent) -> None:

@@ -9,15 +9,18 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.models.call import CallRecord
 
 
-class Listening(models.Model):
-    """One request for a call's recording, written before its first byte is sent."""
+class RecordingAccess(models.Model):
+    """One listening: a user, a recording and a view of a page. The row is committed before the first byte is sent."""
 
     call = models.ForeignKey(
         CallRecord,
         models.CASCADE,
-        related_name="listenings",
+        related_name="recording_accesses",
         verbose_name=_("call"),
         help_text=_("The call whose recording it was."),
+    )
+    recording = models.CharField(
+        _("recording"), max_length=16, help_text=_("Which recording of the call: its id, as in our address.")
     )
     user = models.ForeignKey(
         conf.user_model(),
@@ -28,14 +31,20 @@ class Listening(models.Model):
         help_text=_("Who listened."),
     )
     user_label = models.CharField(_("listener (name)"), max_length=200, help_text=_("Their name at the time."))
-    byte_range = models.CharField(
-        _("range"), max_length=100, blank=True, help_text=_("The part that was asked for; blank for the whole.")
+    listened_at = models.DateTimeField(
+        _("listened"), db_index=True, help_text=_("When the recording was first requested.")
     )
-    listened_at = models.DateTimeField(_("listened"), db_index=True, help_text=_("When it was asked for."))
+    listening_key = models.CharField(
+        _("listening key"),
+        max_length=64,
+        null=True,
+        unique=True,
+        help_text=_("A digest of user, recording and page view: later requests of the same listening find this row."),
+    )
 
     class Meta:
-        verbose_name = _("listening")
-        verbose_name_plural = _("listenings")
+        verbose_name = _("recording access")
+        verbose_name_plural = _("recording accesses")
 
     def __str__(self) -> str:
         return f"{self.user_label}: {self.call_id}"
