@@ -1,4 +1,4 @@
-"""Callbacks and answers that say little, or contradict themselves: taken for what they prove and no more."""
+"""Callbacks and answers that say little, or contradict themselves, prove little."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from tests.webhooks.conftest import SID, Calls, body_of
 
 @pytest.mark.parametrize("event", ["terminal", "answered"])
 @pytest.mark.parametrize(("body", "reason"), [(b"", "empty"), (b"\xff\x00", "unreadable"), (b"[1]", "not_an_object")])
-def test_a_body_nobody_can_read_proves_that_exotel_has_the_call(
-    calls: Calls, body: bytes, reason: str, event: str
-) -> None:
+def test_unreadable_body_proves_that_the_call_exists(calls: Calls, body: bytes, reason: str, event: str) -> None:
     call = calls.requested()
     calls.answer(call, State.UNCONFIRMED, {})
 
@@ -26,7 +24,7 @@ def test_a_body_nobody_can_read_proves_that_exotel_has_the_call(
     assert CallEvent.objects.get(kind="callback").reason == reason
 
 
-def test_an_unreadable_body_survives_a_rebuild(calls: Calls) -> None:
+def test_unreadable_body_survives_a_rebuild(calls: Calls) -> None:
     call = calls.requested()
     calls.deliver(call, b"")
     calls.deliver(call, body_of("answered", sid="a" * 32), "answered")
@@ -42,7 +40,7 @@ def test_an_unreadable_body_survives_a_rebuild(calls: Calls) -> None:
     ]
 
 
-def test_an_unknown_event_of_a_call_that_goes_on_does_not_end_it(calls: Calls) -> None:
+def test_unknown_event_of_an_active_call_does_not_end_it(calls: Calls) -> None:
     call = calls.accepted()
 
     calls.deliver(call, body_of("ringing", call_state="active"), "terminal")
@@ -51,9 +49,7 @@ def test_an_unknown_event_of_a_call_that_goes_on_does_not_end_it(calls: Calls) -
 
 
 @pytest.mark.parametrize("details", [{"call_state": "terminal"}, {"call_state": None}])
-def test_an_unknown_event_at_the_terminal_url_ends_a_call_that_does_not_go_on(
-    calls: Calls, details: dict[str, str | None]
-) -> None:
+def test_unknown_event_at_the_terminal_url_ends_other_calls(calls: Calls, details: dict[str, str | None]) -> None:
     call = calls.accepted()
 
     calls.deliver(call, body_of("finished", **details), "terminal")
@@ -61,9 +57,7 @@ def test_an_unknown_event_at_the_terminal_url_ends_a_call_that_does_not_go_on(
     assert calls.reread(call).state == State.ENDED
 
 
-def test_an_answer_under_a_sid_that_is_taken_still_proves_that_the_call_was_accepted(
-    calls: Calls, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_answer_with_a_taken_sid_proves_acceptance(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     calls.accepted()
     rival = calls.requested()
 
