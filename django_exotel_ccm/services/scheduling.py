@@ -93,7 +93,12 @@ def _next_check(call: CallRecord, now: datetime.datetime) -> datetime.datetime |
     if call.state == State.REFUSED or not call.call_sid or not is_incomplete(call):
         return None
     due = now + BACK_OFF[min(call.checks, len(BACK_OFF)) - 1]
-    return due if due < gives_up_at(call) else None
+    if needs_verification(call):
+        # The end may be wrong, so the call may go on; or the report came late, and Exotel was away just then.
+        is_too_late = due >= call.created_at + GIVE_UP and call.checks > len(BACK_OFF)
+    else:
+        is_too_late = due >= gives_up_at(call)
+    return None if is_too_late else due
 
 
 # The same, saved.

@@ -10,7 +10,7 @@ import re
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from django_exotel_ccm import accounts, conf
+from django_exotel_ccm import accounts, conf, lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import (
@@ -81,8 +81,12 @@ def fetch_call_details(account: str, call_sid: str, *, share: float = 1) -> Call
 
 
 def canonical_form(event: CallEvent) -> bytes:
-    """Return what two answers of the same content have in common: each raw body has its own request id."""
-    return json.dumps([event.facts, event.code], sort_keys=True).encode()
+    """Return what two answers of the same content have in common: each raw body has its own request id.
+
+    Settled Call Details are another message than the same content right after the end.
+    """
+    is_settled = lifecycle.is_settled(lifecycle.to_registers(event.as_message()))
+    return json.dumps([event.facts, event.code, is_settled], sort_keys=True).encode()
 
 
 def _pause_after(error: ExotelError, account: str) -> None:
