@@ -158,6 +158,9 @@ def _change_plan(
 ) -> CallRecord:
     using = router.db_for_write(CallRecord)
 
+    if call.details_check_at != claimed:
+        return call
+
     def work() -> CallRecord:
         locked = CallRecord.objects.using(using).filter(pk=call.pk).first_for_update()
         if locked is None:  # deleted meanwhile

@@ -214,9 +214,9 @@ class _Pass:
             self._check_details(call)
 
     def _check_details(self, call: CallRecord) -> None:
-        claimed = call.details_check_at
+        claimed, now = call.details_check_at, call
         if call.state == State.REQUESTED:
-            record_event(_no_response(call))
+            now = _record(_no_response(call), call)
             self.report.unconfirmed += 1
         elif call.call_sid and is_usable_sid(call.call_sid):
             try:
@@ -225,8 +225,8 @@ class _Pass:
                 self._count(call, postpone(call, claimed, limit.until))
                 return
             details.reference = call.reference
-            record_event(details, canonical=canonical_form(details))
-        self._count(call, schedule_next(call, claimed))
+            now = _record(details, call)
+        self._count(call, schedule_next(now, claimed))
 
     def _verify(self, unverified: UnverifiedCall) -> None:
         self.report.external += external_calls.verify(unverified, partial(self._fetch, share=EXTERNAL_SHARE))
@@ -251,6 +251,12 @@ class _Pass:
 def is_due(moment: datetime.datetime | None, now: datetime.datetime) -> bool:
     """Return True if there is a moment and it has come."""
     return moment is not None and moment <= now
+
+
+def _record(event: CallEvent, call: CallRecord) -> CallRecord:
+    """Record an event of the call; return the call as the event has changed it."""
+    stored = record_event(event, canonical=canonical_form(event))
+    return event.call if stored is event and event.call is not None else call
 
 
 def _no_response(call: CallRecord) -> CallEvent:

@@ -15,11 +15,11 @@ from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.services.reconciliation.due_calls import make_due
 from tests.services.test_placing_statements import LOCK, statements
 
-BEAT = ["UPDATE accountusage"]
+HEARTBEAT = ["UPDATE accountusage"]
 CLAIM = ["BEGIN", "UPDATE callrecord", "COMMIT"]
 BUDGET = ["UPDATE accountusage"]
 ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
-KEPT = [
+STORED = [
     "BEGIN",
     *LOCK[connection.vendor],
     "SELECT callevent",
@@ -28,7 +28,6 @@ KEPT = [
     "INSERT announcement",
     "COMMIT",
 ]
-PLANNED = ["BEGIN", *LOCK[connection.vendor], "COMMIT"]
 
 
 def test_pass_without_due_calls(db: None) -> None:
@@ -37,7 +36,7 @@ def test_pass_without_due_calls(db: None) -> None:
     with CaptureQueriesContext(connection) as captured:
         reconcile()
 
-    assert statements(captured) == [*BEAT, "SELECT callrecord", "SELECT unverifiedcall"]
+    assert statements(captured) == [*HEARTBEAT, "SELECT callrecord", "SELECT unverifiedcall"]
 
 
 def test_each_call_needs_the_same_statements(silent: Callable[[int], list[CallRecord]]) -> None:
@@ -53,6 +52,6 @@ def test_each_call_needs_the_same_statements(silent: Callable[[int], list[CallRe
         with CaptureQueriesContext(connection) as captured:
             reconcile()
 
-    each = [*CLAIM, *BUDGET, *ANSWERED, *KEPT, *PLANNED]
+    each = [*CLAIM, *BUDGET, *ANSWERED, *STORED]
     batch = ["SELECT callrecord"]
-    assert statements(captured) == [*BEAT, *batch, *each * len(others), *batch, "SELECT unverifiedcall"]
+    assert statements(captured) == [*HEARTBEAT, *batch, *each * len(others), *batch, "SELECT unverifiedcall"]
