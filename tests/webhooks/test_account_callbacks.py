@@ -383,8 +383,8 @@ def test_statements_for_an_unknown_call(real_calls: Calls) -> None:
 def test_statements_for_a_known_call(real_calls: Calls) -> None:
     real_calls.accepted()
 
-    assert statements(real_calls, body_of("answered")) == [*LOCK, "SELECT", "INSERT", "UPDATE"]
-    assert statements(real_calls, body_of("terminal")) == [*LOCK, "SELECT", "INSERT"]
+    assert statements(real_calls, body_of("answered")) == [*LOCK, "SELECT", "SELECT", "INSERT", "UPDATE"]
+    assert statements(real_calls, body_of("terminal")) == [*LOCK, "SELECT", "SELECT", "INSERT"]
 
 
 def test_concurrent_reports_are_one_unverified_call(live_server: Any, real_calls: Calls) -> None:

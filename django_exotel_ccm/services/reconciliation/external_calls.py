@@ -29,8 +29,9 @@ logger = logging.getLogger("django_exotel_ccm.services")
 
 MINUTE = datetime.timedelta(minutes=1)
 HOUR = 60 * MINUTE
-MAX_STORED = 5_000
-"""How many reports of an account about unknown calls are stored in an hour, of each ``reason``."""
+# How many reports of each ``reason`` are stored. Whoever knows an account's URL can send any number.
+MAX_STORED = 5_000  # about unknown calls of one account, in an hour
+MAX_STORED_OF_A_CALL = 1_000
 NOT_FOUND_CODES = frozenset({"10744", "http_404"})
 
 FetchDetails = Callable[[str, str], CallEvent]
@@ -42,8 +43,8 @@ FetchDetails = Callable[[str, str], CallEvent]
 def record_account_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
     """Store ``event`` (unsaved, with its ``account``), have its call checked in two minutes, and return it.
 
-    It changes no facts. An unknown call is an unverified one. In a flood of reports about unknown calls the event is
-    not stored, and returned without a primary key. ``canonical`` and exceptions are those of :func:`~.record_event`.
+    It changes no facts. An unknown call is an unverified one. In a flood of reports the event is not stored, and
+    returned without a primary key. ``canonical`` and exceptions are those of :func:`~.record_event`.
     """
     using = router.db_for_write(CallRecord)
     origin = json.dumps([event.kind, event.authentication, event.account]).encode()
@@ -53,41 +54,50 @@ def record_account_event(event: CallEvent, *, canonical: bytes | None = None) ->
 
 
 def _store(event: CallEvent, using: str) -> CallEvent:
-    sid = event.facts.get("call_sid") or ""
-    call = _calls_with(event.account, sid, using).first_for_update()
+    sid = event.parsed.call_sid or ""
+    event.call = _calls_with(event.account, sid, using).first_for_update()
     known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
     if known is not None:
         return known
-    event.pk, event.call = None, call
-    if call is not None:
-        if call.erased_at is not None:
-            event.redact()
-        event.save(using=using, force_insert=True)
-        has_news = bool(event.facts.get("recordings")) and not call.recording_url
+    if event.call is not None:
+        _store_known(event, event.call, using)
+    else:
+        _store_unknown(event, sid, using)
+    return event
+
+
+def _store_known(event: CallEvent, call: CallRecord, using: str) -> None:
+    if call.erased_at is not None:
+        event.redact()
+    if _save_unless_flooded(event, using):
+        has_news = bool(event.parsed.recordings) and not call.recording_url
         check_by(call, timezone.now() + AFTER_THE_END, using, even_if_complete=has_news)
-        return event
+
+
+def _store_unknown(event: CallEvent, sid: str, using: str) -> None:
     unverified = UnverifiedCall.objects.using(using).filter(account=event.account, call_sid=sid).first()
     if unverified is not None and unverified.code == UnverifiedReason.ERASED:
         event.redact()
-    if not _is_flooded(event, using):
-        event.save(using=using, force_insert=True)
+    _save_unless_flooded(event, using)
     if is_usable_sid(sid):
         _plan_check(unverified, event, sid, using)
-    return event
 
 
 def _calls_with(account: str, sid: str, using: str) -> CallRecordQuerySet:
     return CallRecord.objects.using(using).filter(account=account, call_sid=sid)
 
 
-def _is_flooded(event: CallEvent, using: str) -> bool:
-    """Return True if no more reports of this kind are stored for now."""
-    stored = CallEvent.objects.using(using).filter(
-        reason=event.reason, received_at__gt=event.received_at - HOUR, account=event.account, call=None
-    )
-    if not stored.order_by()[MAX_STORED - 1 : MAX_STORED].exists():
+def _save_unless_flooded(event: CallEvent, using: str) -> bool:
+    """Save the report; return False if so many are stored that this one is not."""
+    reports = CallEvent.objects.using(using).filter(reason=event.reason, account=event.account, call=event.call)
+    if event.call is None:
+        reports = reports.filter(received_at__gt=event.received_at - HOUR)
+    limit = MAX_STORED if event.call is None else MAX_STORED_OF_A_CALL
+    if reports.order_by()[limit - 1 : limit].exists():
+        _note_flood(event.account)
         return False
-    _note_flood(event.account)
+    event.pk = None
+    event.save(using=using, force_insert=True)
     return True
 
 

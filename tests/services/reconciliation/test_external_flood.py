@@ -145,6 +145,25 @@ def test_reports_beyond_the_bound_are_not_stored(
     assert "The own callback URL of account default reported more than is stored" in page
 
 
+def test_flood_of_reports_about_one_call_is_bounded(
+    silent: Callable[[int], list[CallRecord]], exotel: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_calls, "MAX_STORED_OF_A_CALL", 5)
+    [call] = silent(1)
+    reconcile()
+    call.refresh_from_db()
+    assert call.next_check_at is None
+
+    for number in range(20):
+        post_report(call.call_sid or "", recordings=[f"https://recordings.exotel.com/acme1/{number}.mp3"])
+        make_due()
+        reconcile()
+
+    assert call.events.filter(authentication="account_url").count() == 5
+    assert len(requested_sids(exotel)) == 1 + 5
+    assert AccountUsage.objects.get().flooded_at is not None
+
+
 def test_flood_costs_a_known_call_no_report(
     silent: Callable[[int], list[CallRecord]], exotel: Simulator, limit: Callable[..., None]
 ) -> None:
