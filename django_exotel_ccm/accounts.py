@@ -115,14 +115,20 @@ def _chain(name: str) -> list[str]:
 
 def credential_variables() -> set[str]:
     """Return the names of the environment variables that may hold an account's credentials."""
+    return {name for start in _named_variables() for name in _chain(start)}
+
+
+def _named_variables() -> set[str]:
     named = {source for source in get_settings().accounts.values() if isinstance(source, str)}
-    return {name for start in (*named, URL_VARIABLE, *PARTS) for name in _chain(start)}
+    return {*named, URL_VARIABLE, *PARTS}
 
 
 def hide_credentials(sender: object, environ: dict[str, Any] | None = None, **kwargs: object) -> None:
-    """Take the credentials out of a request's environ.
+    """Remove the credentials from a request's environ.
 
-    wsgiref copies the whole process environment into it, and Django's debug page prints it.
+    wsgiref copies the whole process environment into it, and Django's debug page prints it. Other servers do not, so
+    their requests cost one look at the names.
     """
-    for name in credential_variables():
-        (environ or {}).pop(name, None)
+    if environ and not _named_variables().isdisjoint(environ):
+        for name in credential_variables():
+            environ.pop(name, None)

@@ -205,6 +205,11 @@ def as_column(value: Any) -> Any:
     return value
 
 
+def as_columns(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values by column as :func:`as_column` does each."""
+    return values if settings.USE_TZ else {name: as_column(value) for name, value in values.items()}
+
+
 def has_literal_account() -> bool:
     """Say whether an account's credentials stand in the settings themselves."""
     return any(isinstance(source, Secret) for source in get_settings().accounts.values())

@@ -300,7 +300,7 @@ class CallRecord(models.Model):
 
     def apply_projection(self, projection: Projection) -> list[str]:
         """Set the columns that show the facts; return the names of those that changed."""
-        shown = {name: conf.as_column(getattr(projection, name)) for name in _FACT_COLUMNS}
+        shown = conf.as_columns({name: getattr(projection, name) for name in _FACT_COLUMNS})
         changed = [name for name in _FACT_COLUMNS if getattr(self, name) != shown[name]]
         for name in changed:
             setattr(self, name, shown[name])

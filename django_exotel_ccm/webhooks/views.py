@@ -134,8 +134,8 @@ class BaseCallbackView(APIView):
             content_type=_printable(content_type),
             received_at=timezone.now(),
         )
-        event.parsed = callback.facts or CallFacts()
-        event.event = lifecycle.event_of(event.parsed, claim.event)
+        event.parsed = facts = callback.facts or CallFacts()
+        event.event = lifecycle.event_of(facts, claim.event)
         try:
             self.record(event, canonical=callback.canonical)
         except DatabaseError:
