@@ -9,7 +9,7 @@ import pytest
 from django.contrib import admin
 from django.urls import include, path
 
-from tests.admin.desk import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Session
 
 LEADS = ("helpdesk.view_lead", "helpdesk.change_lead", "helpdesk.add_lead")
 URGENT = ("helpdesk.view_urgentticket", "helpdesk.change_urgentticket")
@@ -26,10 +26,10 @@ def urls_of(*sites: Any) -> Any:
 
 
 @pytest.fixture
-def make_desk(host: Any, settings: Any) -> Callable[..., Desk]:
-    """Return a desk in an admin site of its own that has ``model`` with ``model_admin``."""
+def make_session(host: Any, settings: Any) -> Callable[..., Session]:
+    """Return a session in an admin site of its own that has ``model`` with ``model_admin``."""
 
-    def make(model: Any, model_admin: Any, *, name: str = "crm") -> Desk:
+    def make(model: Any, model_admin: Any, *, name: str = "crm") -> Session:
         # Models can be imported only once Django is set up.
         from django_exotel_ccm.admin import CallRecordAdmin
         from django_exotel_ccm.models import CallRecord
@@ -39,9 +39,9 @@ def make_desk(host: Any, settings: Any) -> Callable[..., Desk]:
         site.register(CallRecord, CallRecordAdmin)
         settings.ROOT_URLCONF = urls_of(site)
         user = host.user("meera", *AGENT_WORK, *LEADS, *URGENT, SEES_CALLS, SEES_NUMBERS)
-        desk = Desk(user, name)
-        desk.site_admin = site
-        return desk
+        session = Session(user, name)
+        session.site_admin = site
+        return session
 
     return make
 

@@ -8,31 +8,31 @@ import pytest
 from django.urls import reverse
 
 from django_exotel_ccm.models import Agent, ExoPhone
-from tests.admin.desk import Desk, Page
+from tests.admin.pages import Page, Session
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("root", is_superuser=True, agent=None))
+def session(host: Any) -> Session:
+    return Session(host.user("root", is_superuser=True, agent=None))
 
 
-def save_agent(desk: Desk, agent: Agent | None = None, **given: str) -> Page:
+def save_agent(session: Session, agent: Agent | None = None, **given: str) -> Page:
     url = reverse("admin:exotel_ccm_agent_change", args=[agent.pk]) if agent else reverse("admin:exotel_ccm_agent_add")
-    form = desk.get(url).of_id("agent_form")
-    return desk.post(url, form.data | {"account": "default", "is_active": "on", **given})
+    form = session.get(url).of_id("agent_form")
+    return session.post(url, form.data | {"account": "default", "is_active": "on", **given})
 
 
-def save_exophone(desk: Desk, phone: ExoPhone | None = None, **given: str) -> Page:
+def save_exophone(session: Session, phone: ExoPhone | None = None, **given: str) -> Page:
     url = reverse("admin:exotel_ccm_exophone_add")
     if phone:
         url = reverse("admin:exotel_ccm_exophone_change", args=[phone.pk])
-    form = desk.get(url).of_id("exophone_form")
-    return desk.post(url, form.data | {"account": "default", "is_active": "on", **given})
+    form = session.get(url).of_id("exophone_form")
+    return session.post(url, form.data | {"account": "default", "is_active": "on", **given})
 
 
 @pytest.mark.parametrize(("model", "label"), [("agent", "Account:"), ("exophone", "Account:"), ("exophone", "Number:")])
-def test_own_fields_have_labels(desk: Desk, model: str, label: str) -> None:
-    page = desk.get(reverse(f"admin:exotel_ccm_{model}_add"))
+def test_own_fields_have_labels(session: Session, model: str, label: str) -> None:
+    page = session.get(reverse(f"admin:exotel_ccm_{model}_add"))
 
     assert label in page.text
 
@@ -46,8 +46,8 @@ def test_own_fields_have_labels(desk: Desk, model: str, label: str) -> None:
         ("  sip:asha@voip.example  ", "sip:asha@voip.example"),
     ],
 )
-def test_agent_form_normalises_phone(desk: Desk, written: str, kept: str) -> None:
-    save_agent(desk, name="Asha", contact_uri=written)
+def test_agent_form_normalises_phone(session: Session, written: str, kept: str) -> None:
+    save_agent(session, name="Asha", contact_uri=written)
 
     agent = Agent.objects.get()
     assert (agent.contact_uri, agent.exotel_user_id, agent.user) == (kept, None, None)
@@ -63,56 +63,58 @@ def test_agent_form_normalises_phone(desk: Desk, written: str, kept: str) -> Non
         ("", "Give the agent a contact URI or an Exotel user id: one of them is called."),
     ],
 )
-def test_agent_form_refuses_phone(desk: Desk, written: str, said: str) -> None:
-    page = save_agent(desk, name="Asha", contact_uri=written)
+def test_agent_form_refuses_phone(session: Session, written: str, said: str) -> None:
+    page = save_agent(session, name="Asha", contact_uri=written)
 
     assert said in page.text.replace("&#x27;", "'")
     assert Agent.objects.count() == 0
 
 
-def test_agent_form_refuses_phone_of_other_agent(host: Any, desk: Desk) -> None:
+def test_agent_form_refuses_phone_of_other_agent(host: Any, session: Session) -> None:
     host.agent()
 
-    page = save_agent(desk, name="Vik", contact_uri="+91 90000 00101")
+    page = save_agent(session, name="Vik", contact_uri="+91 90000 00101")
 
     assert "Agent with this Account and Contact URI already exists." in page.text
     assert Agent.objects.count() == 1
 
 
-def test_agents_without_user_and_id(desk: Desk) -> None:
-    save_agent(desk, name="Asha", contact_uri="+919000000101")
-    save_agent(desk, name="Vik", contact_uri="+919000000102")
+def test_agents_without_user_and_id(session: Session) -> None:
+    save_agent(session, name="Asha", contact_uri="+919000000101")
+    save_agent(session, name="Vik", contact_uri="+919000000102")
 
     assert Agent.objects.filter(user=None, exotel_user_id=None).count() == 2
 
 
-def test_agent_form_refuses_exophone_of_other_account(host: Any, desk: Desk, settings: Any) -> None:
+def test_agent_form_refuses_exophone_of_other_account(host: Any, session: Session, settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "mumbai": "EXOTEL_MUMBAI"}}
 
-    page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="mumbai", exophone=str(host.exophone.pk))
+    page = save_agent(
+        session, name="Asha", contact_uri="+919000000101", account="mumbai", exophone=str(host.exophone.pk)
+    )
 
     assert "This ExoPhone belongs to another account." in page.text
 
 
-def test_agent_form_keeps_removed_account(host: Any, desk: Desk) -> None:
+def test_agent_form_keeps_removed_account(host: Any, session: Session) -> None:
     agent = host.agent(account="old")
     url = reverse("admin:exotel_ccm_agent_change", args=[agent.pk])
 
-    page = desk.get(url)
+    page = session.get(url)
 
     assert '<option value="old" selected>' in page.html
 
 
-def test_agent_form_refuses_unknown_account(desk: Desk) -> None:
-    page = save_agent(desk, name="Asha", contact_uri="+919000000101", account="elsewhere")
+def test_agent_form_refuses_unknown_account(session: Session) -> None:
+    page = save_agent(session, name="Asha", contact_uri="+919000000101", account="elsewhere")
 
     assert "Select a valid choice." in page.text
     assert Agent.objects.count() == 0
 
 
 @pytest.mark.parametrize("written", ["+91 (80) 0000-0701", "080 0000 0701", "+918000000701"])
-def test_exophone_form_normalises_number(desk: Desk, written: str) -> None:
-    save_exophone(desk, number=written)
+def test_exophone_form_normalises_number(session: Session, written: str) -> None:
+    save_exophone(session, number=written)
 
     assert ExoPhone.objects.filter(number="+918000000701").exists()
 
@@ -125,32 +127,32 @@ def test_exophone_form_normalises_number(desk: Desk, written: str) -> None:
         ("8" * 70, "That is too long for a phone number."),
     ],
 )
-def test_exophone_form_refuses_number_once(desk: Desk, written: str, said: str) -> None:
-    page = save_exophone(desk, number=written)
+def test_exophone_form_refuses_number_once(session: Session, written: str, said: str) -> None:
+    page = save_exophone(session, number=written)
 
     assert said in page.text
     assert page.html.count("errorlist") == 1
     assert ExoPhone.objects.count() == 1
 
 
-def test_exophone_form_refuses_second_default(host: Any, desk: Desk) -> None:
-    page = save_exophone(desk, number="+918000000701", is_default="on")
+def test_exophone_form_refuses_second_default(host: Any, session: Session) -> None:
+    page = save_exophone(session, number="+918000000701", is_default="on")
 
     assert "The account has a default ExoPhone already. Take it back there first." in page.text
 
 
-def test_exophone_form_edits(host: Any, desk: Desk) -> None:
-    save_exophone(desk, host.exophone, number="+918000000701", label="Sales", is_default="on")
+def test_exophone_form_edits(host: Any, session: Session) -> None:
+    save_exophone(session, host.exophone, number="+918000000701", label="Sales", is_default="on")
 
     host.exophone.refresh_from_db()
     assert (host.exophone.number, host.exophone.label) == ("+918000000701", "Sales")
 
 
-def test_agent_search_by_login_name(host: Any, desk: Desk) -> None:
+def test_agent_search_by_login_name(host: Any, session: Session) -> None:
     host.user("asha")
     host.agent("Vik", "sip:vik4c1d77e2")
 
-    page = desk.get(reverse("admin:exotel_ccm_agent_changelist") + "?q=asha")
+    page = session.get(reverse("admin:exotel_ccm_agent_changelist") + "?q=asha")
 
     assert "1 agent" in page.text
     assert "vik4c1d77e2" not in page.text

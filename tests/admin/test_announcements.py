@@ -17,7 +17,7 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.admin import announcements, confirmed_action
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.desk import Desk, Page
+from tests.admin.pages import Page, Session
 from tests.factories import record_callback
 
 SEES = "exotel_ccm.view_announcement"
@@ -47,8 +47,8 @@ def mailer(receivers: Any) -> Mailer:
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("meera", *TRIES, agent=None))
+def session(host: Any) -> Session:
+    return Session(host.user("meera", *TRIES, agent=None))
 
 
 @pytest.fixture
@@ -67,17 +67,17 @@ def page_of(announcement: Announcement) -> str:
     return reverse("admin:exotel_ccm_announcement_change", args=[announcement.pk])
 
 
-def press(desk: Desk, page: Page) -> Page:
+def press(session: Session, page: Page) -> Page:
     """Press "Try now"."""
     [form] = page.of_class("exotel-confirm")
-    return desk.post(form.attributes["action"], form.data)
+    return session.post(form.attributes["action"], form.data)
 
 
-def choose(desk: Desk, chosen: list[Announcement], query: str = "", **extra: Any) -> Page:
+def choose(session: Session, chosen: list[Announcement], query: str = "", **extra: Any) -> Page:
     """Choose rows of the list and the action."""
-    form = desk.get(LIST + query).of_id("changelist-form")
+    form = session.get(LIST + query).of_id("changelist-form")
     action = {"action": ["try_now"], "index": ["0"], "_selected_action": [str(one.pk) for one in chosen]}
-    return desk.post(LIST + query, form.data | action | extra)
+    return session.post(LIST + query, form.data | action | extra)
 
 
 def again(announcement: Announcement) -> Announcement:
@@ -88,23 +88,23 @@ def again(announcement: Announcement) -> Announcement:
 # On the page of one.
 
 
-def test_repaired_receiver_is_called(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_repaired_receiver_is_called(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
-    page = press(desk, desk.get(page_of(failed)))
+    page = press(session, session.get(page_of(failed)))
 
     assert "1 announcement is done." in page.messages
     assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
-    assert desk.where == page_of(failed)
+    assert session.where == page_of(failed)
     assert page.of_class("exotel-confirm") == []
     assert [entry.get_change_message() for entry in LogEntry.objects.all()] == ["Tried now."]
 
 
-def test_second_failure_is_shown(desk: Desk, fail: Any) -> None:
+def test_second_failure_is_shown(session: Session, fail: Any) -> None:
     failed = fail()
 
-    page = press(desk, desk.get(page_of(failed)))
+    page = press(session, session.get(page_of(failed)))
 
     assert "mailer: ConnectionError" in page.messages
     assert "+919000001001" not in page.html  # numbers are masked
@@ -112,25 +112,25 @@ def test_second_failure_is_shown(desk: Desk, fail: Any) -> None:
     assert "Traceback (most recent call last)" in page.text
 
 
-def test_abandoned_delivery_is_retried(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_abandoned_delivery_is_retried(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     failed.receivers[0] |= {"abandoned": True, "attempts": 17}
     failed.next_try_at = None
     failed.save()
     mailer.broken = False
 
-    press(desk, desk.get(page_of(failed)))
+    press(session, session.get(page_of(failed)))
 
     assert (again(failed).state, mailer.mailed) == ("done", [failed.call_id])
 
 
-def test_page_shows_each_delivery(desk: Desk, fail: Any, receivers: Any) -> None:
+def test_page_shows_each_delivery(session: Session, fail: Any, receivers: Any) -> None:
     receivers(signals.call_ended, lambda **_: None, dispatch_uid="fine")
     failed = fail()
     failed.receivers.append(failed.receivers[0] | {"receiver": "waits", "error": "", "traceback": "", "attempts": 0})
     failed.save()
 
-    text = desk.get(page_of(failed)).text
+    text = session.get(page_of(failed)).text
 
     assert "mailer : ConnectionError" in text
     assert "fine : delivered" in text
@@ -143,15 +143,15 @@ def test_page_shows_each_delivery(desk: Desk, fail: Any, receivers: Any) -> None
 @pytest.mark.parametrize("permissions", [(SEES,), ("exotel_ccm.change_callrecord",)])
 def test_permissions_are_required(host: Any, mailer: Mailer, fail: Any, permissions: tuple[str, ...]) -> None:
     failed = fail()
-    desk = Desk(host.user("vik", *permissions, agent=None))
-    desk.client = Client()
-    desk.client.force_login(desk.user)
+    session = Session(host.user("vik", *permissions, agent=None))
+    session.client = Client()
+    session.client.force_login(session.user)
     mailer.broken = False
 
-    page, listed = desk.get(page_of(failed)), desk.get(LIST)
-    desk.post(TRY_NOW, {"exotel_row": failed.pk})
+    page, listed = session.get(page_of(failed)), session.get(LIST)
+    session.post(TRY_NOW, {"exotel_row": failed.pk})
 
-    assert desk.response.status_code == 403
+    assert session.response.status_code == 403
     assert "try-now" not in page.html + listed.html
     assert "try_now" not in listed.html
     assert (again(failed).state, mailer.mailed) == ("failed", [])
@@ -167,12 +167,12 @@ def test_login_is_required(fail: Any, mailer: Mailer) -> None:
     assert mailer.mailed == []
 
 
-def test_get_and_forged_post_are_refused(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_get_and_forged_post_are_refused(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
-    followed = desk.client.get(TRY_NOW, {"exotel_row": failed.pk})
-    forged = desk.client.post(TRY_NOW, {"exotel_row": failed.pk})
+    followed = session.client.get(TRY_NOW, {"exotel_row": failed.pk})
+    forged = session.client.post(TRY_NOW, {"exotel_row": failed.pk})
 
     assert (followed.status_code, forged.status_code, mailer.mailed) == (405, 403, [])
 
@@ -180,59 +180,59 @@ def test_get_and_forged_post_are_refused(desk: Desk, mailer: Mailer, fail: Any) 
 # From the list.
 
 
-def test_action_asks_first_and_names_what_it_leaves_out(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_action_asks_first_and_names_what_it_leaves_out(session: Session, mailer: Mailer, fail: Any) -> None:
     failed, other = fail(), fail()
     mailer.broken = False
     done = fail()
 
-    asked = choose(desk, [failed, other, done], "?signal__exact=call_ended")
+    asked = choose(session, [failed, other, done], "?signal__exact=call_ended")
     before = list(mailer.mailed)
-    page = press(desk, asked)
+    page = press(session, asked)
 
     assert "ConnectionError" in asked.text
     assert f"Left out call ended · {done.call}: delivered" in asked.text
     assert before == [done.call_id]
     assert mailer.mailed[1:] == [failed.call_id, other.call_id]
     assert "2 announcements are done." in page.messages
-    assert desk.where == f"{LIST}?signal__exact=call_ended"
+    assert session.where == f"{LIST}?signal__exact=call_ended"
     assert LogEntry.objects.count() == 2
 
 
-def test_cancelling_changes_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_cancelling_changes_nothing(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
 
-    page = choose(desk, [failed], "?state__exact=failed")
-    desk.get(page.links["No, take me back"].replace("&amp;", "&"))
+    page = choose(session, [failed], "?state__exact=failed")
+    session.get(page.links["No, take me back"].replace("&amp;", "&"))
 
-    assert desk.where == f"{LIST}?state__exact=failed"
+    assert session.where == f"{LIST}?state__exact=failed"
     assert mailer.mailed == []
 
 
-def test_delivered_announcements_have_no_button(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_delivered_announcements_have_no_button(session: Session, mailer: Mailer, fail: Any) -> None:
     mailer.broken = False
     done = fail()
 
-    page = choose(desk, [done])
+    page = choose(session, [done])
 
     assert page.of_class("exotel-confirm") == []
     assert ": delivered" in page.text
 
 
-def test_second_press_delivers_nothing(desk: Desk, mailer: Mailer, fail: Any) -> None:
+def test_second_press_delivers_nothing(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
-    page = desk.get(page_of(failed))
-    press(desk, page)
+    page = session.get(page_of(failed))
+    press(session, page)
 
-    second = press(desk, page)
+    second = press(session, page)
 
     assert mailer.mailed == [failed.call_id]
     assert "They had been delivered already." in second.messages
 
 
 def test_whole_search_is_chosen_up_to_a_limit(
-    desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
+    session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _announcement in range(3):
         fail()
@@ -241,31 +241,31 @@ def test_whole_search_is_chosen_up_to_a_limit(
 
     with monkeypatch.context() as patch:
         patch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
-        refused = choose(desk, list(Announcement.objects.all()))
-    press(desk, choose(desk, [first], "?state__exact=failed", select_across="1"))
+        refused = choose(session, list(Announcement.objects.all()))
+    press(session, choose(session, [first], "?state__exact=failed", select_across="1"))
     told = len(mailer.mailed)
 
     assert told == 3
     assert "Choose at most 2 announcements at once." in refused.messages
 
 
-def test_many_failures_are_summarised(desk: Desk, fail: Any) -> None:
+def test_many_failures_are_summarised(session: Session, fail: Any) -> None:
     made = [fail() for _announcement in range(7)]
 
-    page = press(desk, choose(desk, made))
+    page = press(session, choose(session, made))
 
     assert page.messages.count("ConnectionError") == 5
     assert "And 2 more." in page.messages
 
 
 def test_rest_is_left_to_the_reconciler_after_the_time_limit(
-    desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
+    session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(announcements, "TIME_LIMIT", -1.0)
     failed = fail()
     mailer.broken = False
 
-    press(desk, desk.get(page_of(failed)))
+    press(session, session.get(page_of(failed)))
 
     failed.call.refresh_from_db()
     assert mailer.mailed == []
@@ -273,25 +273,25 @@ def test_rest_is_left_to_the_reconciler_after_the_time_limit(
     assert failed.call.next_check_at <= timezone.now()
 
 
-def test_invalid_keys_and_foreign_addresses_are_ignored(desk: Desk, fail: Any) -> None:
-    [form] = desk.get(page_of(fail())).of_class("exotel-confirm")
+def test_invalid_keys_and_foreign_addresses_are_ignored(session: Session, fail: Any) -> None:
+    [form] = session.get(page_of(fail())).of_class("exotel-confirm")
     keys = ["", "x", "-1", "9" * 40, "٣", "0"]
 
-    page = desk.post(TRY_NOW, form.data | {"exotel_row": keys, "exotel_back": "https://evil.example/"})
+    page = session.post(TRY_NOW, form.data | {"exotel_row": keys, "exotel_back": "https://evil.example/"})
 
-    assert desk.where == LIST
+    assert session.where == LIST
     assert "They had been delivered already." in page.messages
 
 
 # Transactions around the request.
 
 
-def test_atomic_requests(desk: Desk, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_atomic_requests(session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     failed = fail()
     mailer.broken = False
 
-    press(desk, desk.get(page_of(failed)))
+    press(session, session.get(page_of(failed)))
 
     assert again(failed).state == "done"
 
@@ -306,39 +306,39 @@ def in_a_transaction(get_response: Any) -> Any:
     return middleware
 
 
-def test_transaction_of_a_middleware_is_named(desk: Desk, mailer: Mailer, fail: Any, settings: Any) -> None:
+def test_transaction_of_a_middleware_is_named(session: Session, mailer: Mailer, fail: Any, settings: Any) -> None:
     failed = fail()
     mailer.broken = False
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_transaction"]
 
-    told = press(desk, desk.get(page_of(failed)))
+    told = press(session, session.get(page_of(failed)))
 
     assert "A middleware of this site has a transaction open" in told.messages
     assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 
-def test_filter_by_next_try(desk: Desk, fail: Any) -> None:
+def test_filter_by_next_try(session: Session, fail: Any) -> None:
     tried_again, given_up = fail(), fail()
     Announcement.objects.filter(pk=given_up.pk).update(next_try_at=None)
 
-    waiting, over = desk.get(f"{LIST}?tried_again=yes"), desk.get(f"{LIST}?tried_again=no")
+    waiting, over = session.get(f"{LIST}?tried_again=yes"), session.get(f"{LIST}?tried_again=no")
 
     assert (page_of(tried_again) in waiting.html, page_of(given_up) in waiting.html) == (True, False)
     assert (page_of(tried_again) in over.html, page_of(given_up) in over.html) == (False, True)
-    assert page_of(given_up) in desk.get(f"{LIST}?tried_again=nonsense").html
+    assert page_of(given_up) in session.get(f"{LIST}?tried_again=nonsense").html
 
 
 def test_button_stays_on_its_site(host: Any, mailer: Mailer, fail: Any, settings: Any) -> None:
     site = admin.AdminSite(name="crm")
     site.register(Announcement, announcements.AnnouncementAdmin)
     settings.ROOT_URLCONF = urls_of(site)
-    desk = Desk(host.user("meera", *TRIES, agent=None), "crm")
-    desk.site_admin = site
+    session = Session(host.user("meera", *TRIES, agent=None), "crm")
+    session.site_admin = site
     failed = fail()
     mailer.broken = False
 
-    form = desk.get(desk.url("exotel_ccm_announcement_change", failed.pk)).of_class("exotel-confirm")[0]
-    desk.post(form.attributes["action"], form.data)
+    form = session.get(session.url("exotel_ccm_announcement_change", failed.pk)).of_class("exotel-confirm")[0]
+    session.post(form.attributes["action"], form.data)
 
     assert form.attributes["action"].startswith("/crm/")
-    assert (desk.where, again(failed).state) == (f"/crm/exotel_ccm/announcement/{failed.pk}/change/", "done")
+    assert (session.where, again(failed).state) == (f"/crm/exotel_ccm/announcement/{failed.pk}/change/", "done")

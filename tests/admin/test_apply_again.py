@@ -17,21 +17,21 @@ from django_exotel_ccm.admin import confirmed_action
 from django_exotel_ccm.admin import events as events_admin
 from django_exotel_ccm.choices import Authentication, EventReason
 from django_exotel_ccm.models import CallEvent, CallRecord
-from tests.admin.desk import LEDGER, SEES_CALLS, Desk, Page
+from tests.admin.pages import LEDGER, SEES_CALLS, Page, Session
 from tests.webhooks.conftest import SID, body_of
 
 CHANGES = "exotel_ccm.change_callevent"
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("meera", SEES_CALLS, CHANGES, *LEDGER, agent=None))
+def session(host: Any) -> Session:
+    return Session(host.user("meera", SEES_CALLS, CHANGES, *LEDGER, agent=None))
 
 
 @pytest.fixture
-def looker(host: Any) -> Desk:
+def looker(host: Any) -> Session:
     """Somebody who may see events and not apply them."""
-    return Desk(host.user("vik", SEES_CALLS, *LEDGER, agent=None))
+    return Session(host.user("vik", SEES_CALLS, *LEDGER, agent=None))
 
 
 def known_call(**fields: Any) -> CallRecord:
@@ -50,21 +50,21 @@ def unapplied(call: CallRecord | None = None, sid: str = SID, **fields: Any) -> 
     return kept(body_of(sid=sid, call_status="busy"), **given)
 
 
-def choose(desk: Desk, *events: CallEvent, query: str = "", **extra: Any) -> Page:
+def choose(session: Session, *events: CallEvent, query: str = "", **extra: Any) -> Page:
     """Choose events in the list and run "Apply again"."""
-    form = desk.changelist(query, "exotel_ccm_callevent").of_id("changelist-form")
+    form = session.changelist(query, "exotel_ccm_callevent").of_id("changelist-form")
     chosen = {"action": ["apply_again"], "index": ["0"], "_selected_action": [str(one.pk) for one in events]}
-    return desk.post(desk.url("exotel_ccm_callevent_changelist") + query, form.data | chosen | extra)
+    return session.post(session.url("exotel_ccm_callevent_changelist") + query, form.data | chosen | extra)
 
 
-def press(desk: Desk, page: Page) -> Page:
+def press(session: Session, page: Page) -> Page:
     """Press the page's button."""
     [form] = page.of_class("exotel-confirm")
-    return desk.post(form.attributes["action"], form.data)
+    return session.post(form.attributes["action"], form.data)
 
 
-def open_event(desk: Desk, event: CallEvent) -> Page:
-    return desk.get(desk.url("exotel_ccm_callevent_change", event.pk))
+def open_event(session: Session, event: CallEvent) -> Page:
+    return session.get(session.url("exotel_ccm_callevent_change", event.pk))
 
 
 def target() -> str:
@@ -74,20 +74,20 @@ def target() -> str:
 # One event.
 
 
-def test_an_event_is_applied_from_its_page(desk: Desk) -> None:
+def test_event_is_applied_from_its_page(session: Session) -> None:
     call = known_call()
     event = unapplied(call)
 
-    answer = press(desk, open_event(desk, event))
+    answer = press(session, open_event(session, event))
 
     assert answer.messages == "1 event was applied."
-    assert desk.where == desk.url("exotel_ccm_callevent_change", event.pk)
+    assert session.where == session.url("exotel_ccm_callevent_change", event.pk)
     assert answer.of_class("exotel-confirm") == []
     call.refresh_from_db()
     assert (call.state, call.outcome) == ("ended", "busy")
     [entry] = LogEntry.objects.all()
     assert (entry.user_id, entry.object_id, entry.change_message) == (
-        desk.user.pk,
+        session.user.pk,
         str(event.pk),
         "Applied again: applied.",
     )
@@ -100,12 +100,12 @@ def test_an_event_is_applied_from_its_page(desk: Desk) -> None:
         ({"reason": EventReason.ANOTHER_CALL, "facts": {"call_sid": "x"}, "purged_at": timezone.now()}, "another call"),
     ],
 )
-def test_what_still_cannot_be_applied_says_why(fields: dict[str, Any], said: str, desk: Desk) -> None:
+def test_unapplied_event_says_why(fields: dict[str, Any], said: str, session: Session) -> None:
     call = known_call(call_sid=SID)
     kept(kind="answer", verdict="active", facts={"call_sid": SID}, call=call)
     event = kept(b"" if "purged_at" in fields else b"<html>", call=call, reference=call.reference, **fields)
 
-    answer = press(desk, open_event(desk, event))
+    answer = press(session, open_event(session, event))
 
     assert said in answer.messages
     assert CallEvent.objects.get(pk=event.pk).reason == fields["reason"]
@@ -120,14 +120,14 @@ def test_what_still_cannot_be_applied_says_why(fields: dict[str, Any], said: str
         {"reason": EventReason.UNREADABLE, "authentication": Authentication.ACCOUNT_URL},
     ],
 )
-def test_what_is_applied_or_only_a_hint_has_no_button_and_cannot_be_forced(fields: dict[str, str], desk: Desk) -> None:
+def test_ineligible_event_has_no_button(fields: dict[str, str], session: Session) -> None:
     call = known_call()
     event = kept(body_of(), reference=call.reference, **fields)
 
-    page = open_event(desk, event)
-    other = open_event(desk, unapplied(call))
+    page = open_event(session, event)
+    other = open_event(session, unapplied(call))
     forged = other.of_class("exotel-confirm")[0].data | {"exotel_row": [str(event.pk)]}
-    answer = desk.post(target(), forged)
+    answer = session.post(target(), forged)
 
     assert page.of_class("exotel-confirm") == []
     assert "left alone" in answer.messages
@@ -137,7 +137,7 @@ def test_what_is_applied_or_only_a_hint_has_no_button_and_cannot_be_forced(field
 # Many.
 
 
-def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> None:
+def test_preview_of_chosen_events(session: Session) -> None:
     call = known_call()
     known, unknown, unread = unapplied(call), unapplied(sid="x"), kept(b"<", call=call, reason=EventReason.UNREADABLE)
     unread.reference = call.reference
@@ -146,7 +146,7 @@ def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> No
     stranger = kept(call=call, reference=call.reference, reason=EventReason.ANOTHER_CALL)
     unverified = kept(reason=EventReason.UNVERIFIED, authentication=Authentication.ACCOUNT_URL)
 
-    page = choose(desk, known, unknown, unread, emptied, stranger, unverified, kept())
+    page = choose(session, known, unknown, unread, emptied, stranger, unverified, kept())
 
     assert [
         said in page.text
@@ -165,59 +165,59 @@ def test_the_chosen_events_are_told_of_before_they_are_applied(desk: Desk) -> No
     assert len(page.of_class("exotel-confirm")[0].data["exotel_row"]) == 5
 
 
-def test_the_result_is_told_on_the_same_filtered_list(desk: Desk) -> None:
+def test_result_is_shown_on_filtered_list(session: Session) -> None:
     calls = [known_call(), known_call()]
     events = [unapplied(calls[0], "one"), unapplied(calls[1], "two"), unapplied(sid="x")]
     query = "?reason__exact=unknown_call&kind__exact=callback"
 
-    answer = press(desk, choose(desk, *events, query=query))
+    answer = press(session, choose(session, *events, query=query))
 
     assert answer.messages == "2 events were applied. 1 event was not applied: no such call."
-    assert desk.where == desk.url("exotel_ccm_callevent_changelist") + query
+    assert session.where == session.url("exotel_ccm_callevent_changelist") + query
     assert [call.state for call in CallRecord.objects.all()] == ["ended", "ended"]
     assert LogEntry.objects.count() == 3
 
 
-def test_no_takes_back_to_the_same_list(desk: Desk) -> None:
-    page = choose(desk, unapplied(), query="?reason__exact=unknown_call")
+def test_cancel_leads_back_to_list(session: Session) -> None:
+    page = choose(session, unapplied(), query="?reason__exact=unknown_call")
 
-    back = desk.get(page.links["No, take me back"].replace("&amp;", "&"))
+    back = session.get(page.links["No, take me back"].replace("&amp;", "&"))
 
     assert "1 event" in back.text
-    assert desk.where.endswith("?reason__exact=unknown_call")
+    assert session.where.endswith("?reason__exact=unknown_call")
     assert CallEvent.objects.get().reason == EventReason.UNKNOWN_CALL
 
 
-def test_all_of_a_search_are_chosen_and_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_search_up_to_limit(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confirmed_action, "MAX_AT_ONCE", 3)
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
     applied = [kept() for _n in range(5)]
 
-    page = choose(desk, applied[0], select_across="1")
+    page = choose(session, applied[0], select_across="1")
     assert "5 events are applied already." in page.text
     assert len(page.of_class("exotel-confirm")[0].data["exotel_row"]) == 3
-    assert "3 events were applied." in press(desk, page).messages
+    assert "3 events were applied." in press(session, page).messages
 
     CallEvent.objects.filter(pk__in=[event.pk for event in events]).update(reason=EventReason.UNKNOWN_CALL)
     unapplied()
-    assert "Choose at most 3 events" in choose(desk, applied[0], select_across="1").messages
-    forged = open_event(desk, events[0]).of_class("exotel-confirm")[0].data
+    assert "Choose at most 3 events" in choose(session, applied[0], select_across="1").messages
+    forged = open_event(session, events[0]).of_class("exotel-confirm")[0].data
     pks = [str(event.pk) for event in CallEvent.objects.exclude(reason="")]
     assert len(pks) == 4
-    desk.post(target(), forged | {"exotel_row": pks})
+    session.post(target(), forged | {"exotel_row": pks})
     assert LogEntry.objects.count() == 3 + 3
 
 
-def test_when_nothing_can_be_applied_the_page_says_so(desk: Desk) -> None:
-    page = choose(desk, kept())
+def test_nothing_to_apply(session: Session) -> None:
+    page = choose(session, kept())
 
     assert "There is nothing to do for what you chose." in page.text
     assert page.of_class("exotel-confirm") == []
 
 
-def test_a_page_takes_only_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_limit_of_action(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
-    page = choose(desk, *events)
+    page = choose(session, *events)
     reprocess = events_admin.reprocess
 
     def slow(event: CallEvent) -> CallEvent:
@@ -226,13 +226,13 @@ def test_a_page_takes_only_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(events_admin, "reprocess", slow)
 
-    assert "1 event was applied. It took too long: 2 events were not begun." in press(desk, page).messages
+    assert "1 event was applied. It took too long: 2 events were not begun." in press(session, page).messages
 
 
-def test_the_page_costs_the_same_for_few_and_for_many(desk: Desk) -> None:
+def test_preview_queries_do_not_grow(session: Session) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
-            choose(desk, *CallEvent.objects.all())
+            choose(session, *CallEvent.objects.all())
         return len(queries)
 
     for n in range(2):
@@ -248,7 +248,7 @@ def test_the_page_costs_the_same_for_few_and_for_many(desk: Desk) -> None:
 # Who may, and how.
 
 
-def test_without_the_permission_there_is_neither_action_nor_button(looker: Desk, desk: Desk) -> None:
+def test_apply_again_needs_permission(looker: Session, session: Session) -> None:
     event = unapplied(known_call())
 
     listed = looker.changelist(model="exotel_ccm_callevent")
@@ -262,13 +262,13 @@ def test_without_the_permission_there_is_neither_action_nor_button(looker: Desk,
     assert CallRecord.objects.get().state == "requested"
 
 
-def test_strangers_come_to_the_login_and_links_change_nothing(desk: Desk) -> None:
+def test_apply_again_needs_login_and_post(session: Session) -> None:
     event = unapplied(known_call())
     data = {"exotel_row": str(event.pk)}
 
     stranger = Client().post(target(), data)
-    without_token = desk.client.post(target(), data)
-    linked = desk.client.get(target(), data)
+    without_token = session.client.post(target(), data)
+    linked = session.client.get(target(), data)
 
     assert (stranger.status_code, "/login/" in stranger["Location"]) == (302, True)
     assert (without_token.status_code, linked.status_code) == (403, 405)
@@ -276,29 +276,29 @@ def test_strangers_come_to_the_login_and_links_change_nothing(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("key", ["", "x", "-1", "9" * 30, "१", "0"])
-def test_keys_that_are_none_are_answered(key: str, desk: Desk) -> None:
-    data = open_event(desk, unapplied()).of_class("exotel-confirm")[0].data
+def test_invalid_keys_are_ignored(key: str, session: Session) -> None:
+    data = open_event(session, unapplied()).of_class("exotel-confirm")[0].data
 
-    desk.post(target(), data | {"exotel_row": [key]})
+    session.post(target(), data | {"exotel_row": [key]})
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
 
 
 @pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com", "javascript:alert(1)"])
-def test_nobody_is_sent_elsewhere(back: str, desk: Desk) -> None:
-    data = open_event(desk, unapplied()).of_class("exotel-confirm")[0].data
+def test_back_stays_on_host(back: str, session: Session) -> None:
+    data = open_event(session, unapplied()).of_class("exotel-confirm")[0].data
 
-    desk.post(target(), data | {"exotel_back": [back]})
+    session.post(target(), data | {"exotel_back": [back]})
 
-    assert desk.where == desk.url("exotel_ccm_callevent_changelist")
+    assert session.where == session.url("exotel_ccm_callevent_changelist")
 
 
-def test_it_works_under_atomic_requests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apply_again_under_atomic_requests(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     for alias in connections:
         monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
     call = known_call()
 
-    answer = press(desk, open_event(desk, unapplied(call)))
+    answer = press(session, open_event(session, unapplied(call)))
 
     assert answer.messages == "1 event was applied."
     call.refresh_from_db()
@@ -313,17 +313,17 @@ def atomic_middleware(get_response: Any) -> Any:
     return respond
 
 
-def test_a_middleware_s_transaction_is_said(desk: Desk, settings: Any) -> None:
+def test_middleware_transaction_is_named(session: Session, settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.atomic_middleware"]
 
-    answer = press(desk, open_event(desk, unapplied(known_call())))
+    answer = press(session, open_event(session, unapplied(known_call())))
 
     assert "A middleware of this site has a transaction open" in answer.messages
     assert CallRecord.objects.get().state == "requested"
 
 
-def test_a_pop_up_has_no_button(desk: Desk) -> None:
-    page = desk.get(desk.url("exotel_ccm_callevent_change", unapplied().pk) + "?_popup=1")
+def test_popup_has_no_button(session: Session) -> None:
+    page = session.get(session.url("exotel_ccm_callevent_change", unapplied().pk) + "?_popup=1")
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
     assert page.of_class("exotel-confirm") == []

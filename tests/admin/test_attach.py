@@ -24,7 +24,7 @@ from django_exotel_ccm.admin import CallCustomerMixin, CallRecordAdmin
 from django_exotel_ccm.admin.attach import attach, attach_all, check_attached, install
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
 from tests.helpdesk.admin import TicketAdmin
 from tests.helpdesk.models import Customer, Lead, LeadPhone, Ticket, UrgentTicket
 
@@ -35,7 +35,7 @@ class OwnAdmin(admin.ModelAdmin):
     list_display = ["subject"]
 
 
-def test_the_settings_entry_alone_puts_it_on_the_host_s_own_admin_class() -> None:
+def test_settings_entry_attaches_mixin() -> None:
     model_admin = admin.site.get_model_admin(Ticket)
 
     assert isinstance(model_admin, CallCustomerMixin)
@@ -44,11 +44,11 @@ def test_the_settings_entry_alone_puts_it_on_the_host_s_own_admin_class() -> Non
     assert type(model_admin).__module__ == TicketAdmin.__module__
 
 
-def test_a_model_that_is_no_ticket_is_left_alone() -> None:
+def test_model_that_is_no_ticket() -> None:
     assert not isinstance(admin.site.get_model_admin(Customer), CallCustomerMixin)
 
 
-def test_attaching_again_changes_nothing() -> None:
+def test_attach_twice() -> None:
     before = type(admin.site.get_model_admin(Ticket))
 
     attach_all()
@@ -57,7 +57,7 @@ def test_attaching_again_changes_nothing() -> None:
     assert list(admin.site.get_model_admin(Ticket).actions).count("call_customer") == 1
 
 
-def test_two_requests_at_the_same_moment_attach_once() -> None:
+def test_concurrent_attach() -> None:
     site = admin.AdminSite(name="crm")
     site._registry[Ticket] = OwnAdmin(Ticket, site)
     barrier = threading.Barrier(8)
@@ -80,7 +80,7 @@ def test_two_requests_at_the_same_moment_attach_once() -> None:
     assert list(site.get_model_admin(Ticket).actions) == ["call_customer"]
 
 
-def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, exotel: Any, settings: Any) -> None:
+def test_each_site_has_its_own_rules(host: Any, exotel: Any, settings: Any) -> None:
     class ClosedAdmin(admin.ModelAdmin):
         def get_queryset(self, request: Any) -> Any:
             return super().get_queryset(request).none()
@@ -90,9 +90,9 @@ def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, e
     closed.register(Ticket, ClosedAdmin)
     settings.ROOT_URLCONF = urls_of(crm, closed)
     user, ticket = host.user("asha", *AGENT_WORK, SEES_CALLS), host.ticket(phone=BY_HAND)
-    desk = Desk(user, "crm")
+    session = Session(user, "crm")
 
-    page = desk.press_row(ticket)
+    page = session.press_row(ticket)
     forged = Client()
     forged.force_login(user)
     status = forged.post(
@@ -105,15 +105,13 @@ def test_two_sites_have_a_button_each_with_their_own_rule_and_frame(host: Any, e
         },
     )
 
-    assert desk.where == "/crm/helpdesk/ticket/"
+    assert session.where == "/crm/helpdesk/ticket/"
     assert "Exotel accepted the request" in page.messages
     assert "See the call" not in page.text  # this site has no page for calls
     assert status.status_code == 404
 
 
-def test_a_custom_site_by_the_name_of_django_s_own_is_the_one_that_serves(
-    host: Any, exotel: Any, settings: Any
-) -> None:
+def test_site_named_like_djangos_own(host: Any, exotel: Any, settings: Any) -> None:
     """Hosts often write ``site = OurSite()``: its name is "admin" too, and Django's own site is in no URL."""
     ours = admin.AdminSite()
     ours.register(Ticket, OwnAdmin)
@@ -123,40 +121,40 @@ def test_a_custom_site_by_the_name_of_django_s_own_is_the_one_that_serves(
     ticket = host.ticket(phone=BY_HAND, team="south")
 
     # Django's own site would hide another team's ticket; this one does not.
-    page = Desk(user).press_row(ticket)
+    page = Session(user).press_row(ticket)
 
     assert "Exotel accepted the request" in page.messages
 
 
-def test_model_registered_after_urls_were_built_has_the_button(
-    host: Any, exotel: Any, settings: Any, make_desk: Callable[..., Desk]
+def test_model_registered_after_urls_were_built(
+    host: Any, exotel: Any, settings: Any, make_session: Callable[..., Session]
 ) -> None:
-    ticket, desk = host.ticket(phone=BY_HAND), make_desk(Ticket, OwnAdmin)
-    desk.changelist()
-    desk.site_admin.unregister(Ticket)
-    desk.site_admin.register(Ticket, OwnAdmin)
+    ticket, session = host.ticket(phone=BY_HAND), make_session(Ticket, OwnAdmin)
+    session.changelist()
+    session.site_admin.unregister(Ticket)
+    session.site_admin.register(Ticket, OwnAdmin)
     clear_url_caches()
 
-    desk.press_row(ticket)
+    session.press_row(ticket)
 
     assert CallRecord.objects.get().ticket == ticket
 
 
-def test_ticket_type_declared_after_registration_has_the_button(host: Any, make_desk: Callable[..., Desk]) -> None:
+def test_ticket_type_declared_after_registration(host: Any, make_session: Callable[..., Session]) -> None:
     Customer.objects.create(name="Meera", phone=BY_HAND)
-    desk = make_desk(Customer, admin.ModelAdmin)
-    desk.user.user_permissions.add(Permission.objects.get(codename="view_customer"))
-    before = desk.changelist(model="helpdesk_customer")
+    session = make_session(Customer, admin.ModelAdmin)
+    session.user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    before = session.changelist(model="helpdesk_customer")
     tickets.register(Customer, prefix="customer", phone="phone")
     try:
-        after = desk.changelist(model="helpdesk_customer")
+        after = session.changelist(model="helpdesk_customer")
     finally:
         tickets.unregister(Customer)
 
     assert (before.row_buttons, len(after.row_buttons)) == ([], 1)
 
 
-def test_site_that_registers_in_its_own_way_is_attached_to_by_the_first_request() -> None:
+def test_first_request_attaches() -> None:
     site = admin.AdminSite(name="crm")
     model_admin = site._registry[Ticket] = OwnAdmin(Ticket, site)
     install()
@@ -176,76 +174,68 @@ def test_later_requests_do_not_attach_again(monkeypatch: pytest.MonkeyPatch) -> 
     assert calls == []
 
 
-def test_a_lead_with_a_uuid_key_and_labelled_numbers_is_called(
-    host: Any, exotel: Any, make_desk: Callable[..., Desk]
-) -> None:
+def test_lead_with_uuid_key(host: Any, exotel: Any, make_session: Callable[..., Session]) -> None:
     lead = Lead.objects.create(name="Meera's shop")
     LeadPhone.objects.create(lead=lead, kind="mobile", number=BY_HAND)
     LeadPhone.objects.create(lead=lead, kind="shop", number="+919000001010")
-    desk = make_desk(Lead, admin.ModelAdmin)
+    session = make_session(Lead, admin.ModelAdmin)
 
-    question = desk.press_row(lead, model="helpdesk_lead")
-    answer = desk.press_choice(question)
+    question = session.press_row(lead, model="helpdesk_lead")
+    answer = session.press_choice(question)
 
     call = CallRecord.objects.get()
     assert f"{BY_HAND} (mobile)" in question.text
     assert "Exotel accepted the request" in answer.messages
     assert (call.ticket, call.custom_field) == (lead, f"lead_{lead.pk}")
-    assert "Exotel accepted the request" in desk.change_form(lead).text.partition("Calls")[2]
+    assert "Exotel accepted the request" in session.change_form(lead).text.partition("Calls")[2]
 
 
 class Urgent(CallCustomerMixin, admin.ModelAdmin):
     pass
 
 
-def test_a_child_by_multi_table_inheritance_is_called_through_its_own_admin(
-    host: Any, exotel: Any, make_desk: Callable[..., Desk]
-) -> None:
+def test_multi_table_child(host: Any, exotel: Any, make_session: Callable[..., Session]) -> None:
     customer = host.ticket(phone=BY_HAND).customer
     urgent = UrgentTicket.objects.create(subject="Fire", customer=customer)
-    desk = make_desk(UrgentTicket, Urgent)
+    session = make_session(UrgentTicket, Urgent)
 
-    answer = desk.press_row(urgent, model="helpdesk_urgentticket")
+    answer = session.press_row(urgent, model="helpdesk_urgentticket")
 
     call = CallRecord.objects.get()
     assert "Exotel accepted the request" in answer.messages
-    assert desk.where == "/crm/helpdesk/urgentticket/"
+    assert session.where == "/crm/helpdesk/urgentticket/"
     assert (call.ticket, call.custom_field) == (urgent.ticket_ptr, f"ticket_{urgent.pk}")
 
 
-def test_a_child_declared_as_a_ticket_of_its_own_has_it_by_the_settings_alone(
-    host: Any, exotel: Any, make_desk: Callable[..., Desk], settings: Any
+def test_declared_multi_table_child(
+    host: Any, exotel: Any, make_session: Callable[..., Session], settings: Any
 ) -> None:
     entry = {"prefix": "urgent", "phone": "customer.phone"}
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.UrgentTicket": entry}}
     urgent = UrgentTicket.objects.create(subject="Fire", customer=host.ticket(phone=BY_HAND).customer)
 
-    make_desk(UrgentTicket, admin.ModelAdmin).press_button(urgent)
+    make_session(UrgentTicket, admin.ModelAdmin).press_button(urgent)
 
     assert CallRecord.objects.get().custom_field == f"urgent_{urgent.pk}"
 
 
-def test_a_model_that_is_no_ticket_any_more_has_an_ordinary_admin(
-    host: Any, make_desk: Callable[..., Desk], settings: Any
-) -> None:
+def test_undeclared_model_has_ordinary_admin(host: Any, make_session: Callable[..., Session], settings: Any) -> None:
     ticket = host.ticket()
-    desk = make_desk(Ticket, OwnAdmin)
+    session = make_session(Ticket, OwnAdmin)
     settings.EXOTEL_CCM = {"TICKETS": {}}
 
-    pages = [desk.changelist(), desk.change_form(ticket)]
+    pages = [session.changelist(), session.change_form(ticket)]
 
-    assert isinstance(desk.site_admin.get_model_admin(Ticket), CallCustomerMixin)
+    assert isinstance(session.site_admin.get_model_admin(Ticket), CallCustomerMixin)
     assert all("Broken fan" in page.text and "Call customer" not in page.text for page in pages)
 
 
-def test_a_mixin_by_hand_on_an_undeclared_model_says_what_to_write(
-    host: Any, make_desk: Callable[..., Desk], settings: Any
-) -> None:
-    desk = make_desk(Ticket, Urgent)
+def test_own_mixin_on_undeclared_model(host: Any, make_session: Callable[..., Session], settings: Any) -> None:
+    session = make_session(Ticket, Urgent)
     settings.EXOTEL_CCM = {"TICKETS": {}}
 
     with pytest.raises(ImproperlyConfigured, match=r"helpdesk.Ticket is not declared as a ticket. Write EXOTEL_CCM ="):
-        desk.changelist()
+        session.changelist()
 
 
 # The check.
@@ -255,7 +245,7 @@ def warnings() -> list[str]:
     return [warning.msg for warning in check_attached()]
 
 
-def test_a_ticket_on_no_site_is_a_warning(settings: Any) -> None:
+def test_ticket_on_no_site_is_a_warning(settings: Any) -> None:
     entry = {"prefix": "phone", "phone": "number"}
     settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.LeadPhone": entry}}
 
@@ -301,7 +291,7 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_it_is_attached_whatever_the_order_of_installed_apps(order: str) -> None:
+def test_every_order_of_installed_apps(order: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(PROGRAM), ",".join(ORDERS[order])],
         cwd=REPOSITORY,

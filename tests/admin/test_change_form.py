@@ -15,13 +15,13 @@ from django.utils import timezone
 from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.helpdesk.models import Ticket
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("asha", *AGENT_WORK, "helpdesk.add_ticket", SEES_CALLS, SEES_NUMBERS))
+def session(host: Any) -> Session:
+    return Session(host.user("asha", *AGENT_WORK, "helpdesk.add_ticket", SEES_CALLS, SEES_NUMBERS))
 
 
 def ended_call(ticket: Any, **fields: Any) -> CallRecord:
@@ -40,20 +40,20 @@ def ended_call(ticket: Any, **fields: Any) -> CallRecord:
     )
 
 
-def test_the_button_places_the_call_and_comes_back_to_the_ticket(host: Any, exotel: Any, desk: Desk) -> None:
+def test_button_places_call_and_returns(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
 
     call = CallRecord.objects.get()
     assert (call.state, call.ticket) == (State.ACTIVE, ticket)
-    assert desk.where == desk.url("helpdesk_ticket_change", ticket.pk)
+    assert session.where == session.url("helpdesk_ticket_change", ticket.pk)
     assert "Exotel accepted the request" in page.messages
     assert "success" not in page.messages.lower()
 
 
-def test_the_button_stands_beside_history_and_opens_a_tab_of_its_own(host: Any, desk: Desk) -> None:
-    page = desk.change_form(host.ticket())
+def test_button_is_an_object_tool(host: Any, session: Session) -> None:
+    page = session.change_form(host.ticket())
 
     tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
     assert "Call customer" in tools
@@ -61,34 +61,34 @@ def test_the_button_stands_beside_history_and_opens_a_tab_of_its_own(host: Any, 
     assert page.of_class("exotel-call-form")[0].attributes["target"] == "_blank"
 
 
-def test_the_add_page_and_pop_ups_have_no_button(host: Any, desk: Desk) -> None:
+def test_add_form_and_popup_have_no_button(host: Any, session: Session) -> None:
     ticket = host.ticket()
 
     pages = [
-        desk.get(desk.url("helpdesk_ticket_add")),
-        desk.get(desk.url("helpdesk_ticket_change", ticket.pk) + "?_popup=1"),
+        session.get(session.url("helpdesk_ticket_add")),
+        session.get(session.url("helpdesk_ticket_change", ticket.pk) + "?_popup=1"),
     ]
 
     assert [page.of_class("exotel-call-form") for page in pages] == [[], []]
     assert not any("exotel-calls" in page.html for page in pages)
 
 
-def test_a_form_that_came_back_with_errors_is_known_to_hold_edits(host: Any, desk: Desk) -> None:
-    page = desk.change_form(host.ticket())
+def test_form_with_errors_is_unsaved(host: Any, session: Session) -> None:
+    page = session.change_form(host.ticket())
 
-    page = desk.post(desk.where, page.of_id("ticket_form").data | {"subject": ""})
+    page = session.post(session.where, page.of_id("ticket_form").data | {"subject": ""})
 
     assert "This field is required." in page.text
     [form] = page.of_class("exotel-call-form")
     assert "data-exotel-unsaved" in form.buttons[0]
 
 
-def test_the_timeline_tells_the_newest_ten_calls(host: Any, desk: Desk) -> None:
+def test_timeline_shows_newest_ten_calls(host: Any, session: Session) -> None:
     ticket, other = host.ticket(), host.ticket("Another")
     calls = [ended_call(ticket) for _ in range(11)]
     stranger = ended_call(other)
 
-    page = desk.change_form(ticket)
+    page = session.change_form(ticket)
 
     links = page.html.partition("exotel-calls-heading")[2]
     assert page.html.count("talked for 42 s") == 10
@@ -97,15 +97,15 @@ def test_the_timeline_tells_the_newest_ten_calls(host: Any, desk: Desk) -> None:
     assert f"/callrecord/{stranger.pk}/" not in links
 
 
-def test_an_empty_timeline_says_so(host: Any, desk: Desk) -> None:
-    assert "Nobody has called about this yet." in desk.change_form(host.ticket()).text
+def test_empty_timeline(host: Any, session: Session) -> None:
+    assert "Nobody has called about this yet." in session.change_form(host.ticket()).text
 
 
-def test_the_timeline_is_for_those_who_may_see_calls_and_the_button_for_those_who_may_call(host: Any) -> None:
+def test_permissions_of_timeline_and_button(host: Any) -> None:
     ticket = host.ticket()
     ended_call(ticket)
-    caller = Desk(host.user("asha", *AGENT_WORK))
-    reader = Desk(host.user("vik", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+    caller = Session(host.user("asha", *AGENT_WORK))
+    reader = Session(host.user("vik", "helpdesk.view_ticket", SEES_CALLS, agent=None))
 
     for_caller, for_reader = caller.change_form(ticket), reader.change_form(ticket)
 
@@ -115,14 +115,14 @@ def test_the_timeline_is_for_those_who_may_see_calls_and_the_button_for_those_wh
     assert for_reader.of_class("exotel-call-form") == []
 
 
-def test_a_ticket_that_can_call_forbids_has_no_button(host: Any, desk: Desk, settings: Any) -> None:
+def test_can_call_hides_button(host: Any, session: Session, settings: Any) -> None:
     settings.EXOTEL_CCM = {
         "TICKETS": {
             "helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.only_open"}
         }
     }
 
-    pages = [desk.change_form(host.ticket()), desk.change_form(host.ticket(status="closed"))]
+    pages = [session.change_form(host.ticket()), session.change_form(host.ticket(status="closed"))]
 
     assert [len(page.of_class("exotel-call-form")) for page in pages] == [1, 0]
 
@@ -157,8 +157,8 @@ def own_template(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "template_loaders", [Loader(engine, {"own_form.html": text}), *engine.template_loaders])
 
 
-def test_the_button_joins_a_host_s_own_template(own_template: None, host: Any, make_desk: Callable[..., Desk]) -> None:
-    page = make_desk(Ticket, OwnTemplate).change_form(host.ticket())
+def test_own_template_of_host(own_template: None, host: Any, make_session: Callable[..., Session]) -> None:
+    page = make_session(Ticket, OwnTemplate).change_form(host.ticket())
 
     tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
     assert [word for word in ("Call customer", "Print", "History") if word in tools] == [
@@ -168,19 +168,19 @@ def test_the_button_joins_a_host_s_own_template(own_template: None, host: Any, m
     ]
 
 
-def test_the_button_joins_a_host_s_own_rendering(host: Any, exotel: Any, make_desk: Callable[..., Desk]) -> None:
+def test_own_rendering_of_host(host: Any, exotel: Any, make_session: Callable[..., Session]) -> None:
     ticket = host.ticket(phone=BY_HAND)
-    desk = make_desk(Ticket, OwnRendering)
+    session = make_session(Ticket, OwnRendering)
 
-    page = desk.change_form(ticket)
-    desk.press_button_of(page)
+    page = session.change_form(ticket)
+    session.press_button_of(page)
 
     assert "Our very own title" in page.text
     assert CallRecord.objects.get().state == State.ACTIVE
 
 
-def test_a_page_that_is_no_template_is_left_alone(host: Any, make_desk: Callable[..., Desk]) -> None:
-    page = make_desk(Ticket, PlainRendering).change_form(host.ticket())
+def test_response_without_template(host: Any, make_session: Callable[..., Session]) -> None:
+    page = make_session(Ticket, PlainRendering).change_form(host.ticket())
 
     assert page.html == "a page of the host's own making"
 
@@ -193,12 +193,12 @@ class ByHand(CallCustomerMixin, admin.ModelAdmin):
         queryset.update(status="closed")
 
 
-def test_the_mixin_by_hand_keeps_the_host_s_actions(host: Any, exotel: Any, make_desk: Callable[..., Desk]) -> None:
+def test_own_mixin_keeps_actions(host: Any, exotel: Any, make_session: Callable[..., Session]) -> None:
     ticket = host.ticket(phone=OTHER)
-    desk = make_desk(Ticket, ByHand)
+    session = make_session(Ticket, ByHand)
 
-    page = desk.changelist()
-    desk.press_button(ticket)
+    page = session.changelist()
+    session.press_button(ticket)
 
     assert page.html.count('value="call_customer"') == 1
     assert 'value="close"' in page.html

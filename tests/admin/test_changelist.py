@@ -14,13 +14,13 @@ from django.test.utils import CaptureQueriesContext
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.helpdesk.models import Customer, Lead, Ticket
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
+def session(host: Any) -> Session:
+    return Session(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
 
 
 def orders(exotel: Any) -> list[Any]:
@@ -30,65 +30,65 @@ def orders(exotel: Any) -> list[Any]:
 # One ticket.
 
 
-def test_one_press_on_a_row_places_the_call_and_says_what_is_known(host: Any, exotel: Any, desk: Desk) -> None:
+def test_row_press_places_call(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    page = desk.press_row(ticket)
+    page = session.press_row(ticket)
 
     call = CallRecord.objects.get()
-    assert (call.state, call.ticket, call.placed_by) == (State.ACTIVE, ticket, desk.user)
+    assert (call.state, call.ticket, call.placed_by) == (State.ACTIVE, ticket, session.user)
     assert "Exotel accepted the request to ring Asha first" in page.messages
     assert f"then {BY_HAND}, placed at" in page.messages
     assert "success" not in page.messages.lower()
-    assert page.links["See the call"] == desk.url("exotel_ccm_callrecord_change", call.pk)
+    assert page.links["See the call"] == session.url("exotel_ccm_callrecord_change", call.pk)
     assert [(order["to"], order["custom_field"]) for order in orders(exotel)] == [
         ({"number": BY_HAND}, f"ticket_{ticket.pk}")
     ]
 
 
-def test_the_action_sends_one_ticket_on_with_the_same_form(host: Any, exotel: Any, desk: Desk) -> None:
+def test_action_on_one_ticket_redirects_with_307(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    desk.run_action([ticket])
+    session.run_action([ticket])
 
-    url, status = desk.response.redirect_chain[0]
+    url, status = session.response.redirect_chain[0]
     assert status == 307
     assert urlsplit(url).path == "/exotel/place/"
     assert CallRecord.objects.get().state == State.ACTIVE
 
 
-def test_the_agent_comes_back_to_the_same_filtered_list(host: Any, exotel: Any, desk: Desk) -> None:
+def test_press_returns_to_filtered_list(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND, status="open")
     query = "?status=open&q=fan&o=-1"
 
-    desk.press_row(ticket, query)
-    after_row = desk.where
-    desk.run_action([ticket], query)
-    after_action = desk.where
+    session.press_row(ticket, query)
+    after_row = session.where
+    session.run_action([ticket], query)
+    after_action = session.where
 
-    assert after_row == desk.url("helpdesk_ticket_changelist") + query
+    assert after_row == session.url("helpdesk_ticket_changelist") + query
     assert after_action.startswith(("/exotel/choose/?", after_row))
     if after_action != after_row:
         assert parse_qs(urlsplit(after_action).query)["exotel_next"] == [after_row]
 
 
-def test_the_link_to_the_call_is_only_for_those_who_may_see_calls(host: Any, exotel: Any) -> None:
-    desk = Desk(host.user("asha", *AGENT_WORK, SEES_NUMBERS))
+def test_link_to_call_needs_permission(host: Any, exotel: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, SEES_NUMBERS))
 
-    page = desk.press_row(host.ticket(phone=BY_HAND))
+    page = session.press_row(host.ticket(phone=BY_HAND))
 
     assert "Exotel accepted the request" in page.messages
     assert "See the call" not in page.text
     assert "callrecord" not in page.html
 
 
-def test_the_ticket_s_history_keeps_the_press_with_the_number_masked(host: Any, exotel: Any, desk: Desk) -> None:
+def test_ticket_history_masks_number(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    desk.press_row(ticket)
+    session.press_row(ticket)
 
     entry = LogEntry.objects.get()
-    assert (entry.user, entry.object_id) == (desk.user, str(ticket.pk))
+    assert (entry.user, entry.object_id) == (session.user, str(ticket.pk))
     assert "to ring Asha first, then +••••••••••09, placed at" in entry.get_change_message()
     assert BY_HAND not in str(vars(entry))
 
@@ -96,33 +96,33 @@ def test_the_ticket_s_history_keeps_the_press_with_the_number_masked(host: Any, 
 # Several tickets.
 
 
-def test_several_tickets_lead_to_a_page_that_goes_through_them_one_by_one(host: Any, exotel: Any, desk: Desk) -> None:
+def test_several_tickets_are_called_one_by_one(host: Any, exotel: Any, session: Session) -> None:
     first, second = host.ticket("Broken fan", phone=BY_HAND), host.ticket("Wet carpet", phone=OTHER)
 
-    page = desk.run_action([first, second])
+    page = session.run_action([first, second])
     assert CallRecord.objects.count() == 0
-    chosen = desk.where
-    back = desk.press_choice(page, 0)
+    chosen = session.where
+    back = session.press_choice(page, 0)
     call = CallRecord.objects.get()
 
     assert [form.data["exotel_ticket"] for form in page.of_class("exotel-choose-form")] == [
         [str(second.pk)],
         [str(first.pk)],
     ]
-    assert desk.where == chosen
+    assert session.where == chosen
     assert call.ticket == second
     assert "Your last call:" in back.text
-    assert back.links["Done"] == desk.url("helpdesk_ticket_changelist")
+    assert back.links["Done"] == session.url("helpdesk_ticket_changelist")
 
 
-def test_the_page_says_which_cannot_be_called_and_why(host: Any, desk: Desk) -> None:
+def test_choose_page_names_obstacles(host: Any, session: Session) -> None:
     tickets = [
         host.ticket("Broken fan", phone=BY_HAND),
         host.ticket("No phone", phone=""),
         host.ticket("Text", phone="ask Ravi"),
     ]
 
-    page = desk.run_action(tickets)
+    page = session.run_action(tickets)
 
     assert len(page.of_class("exotel-choose-form")) == 1
     assert "There is no phone number." in page.text
@@ -130,31 +130,31 @@ def test_the_page_says_which_cannot_be_called_and_why(host: Any, desk: Desk) -> 
     assert "None of its numbers can be dialled." in page.text
 
 
-def test_more_than_a_hundred_tickets_are_refused_with_a_reason(host: Any, desk: Desk) -> None:
+def test_too_many_tickets_are_refused(host: Any, session: Session) -> None:
     customer = Customer.objects.create(name="Ravi", phone=BY_HAND)
     Ticket.objects.bulk_create(Ticket(subject=f"T{n}", customer=customer) for n in range(101))
 
-    page = desk.run_action(Ticket.objects.all()[:1], select_across=["1"])
+    page = session.run_action(Ticket.objects.all()[:1], select_across=["1"])
 
     assert "Choose at most 100 tickets: they are called one by one." in page.messages
-    assert desk.where == desk.url("helpdesk_ticket_changelist")
+    assert session.where == session.url("helpdesk_ticket_changelist")
 
 
-def test_all_tickets_of_a_filter_can_be_chosen_across_pages(host: Any, desk: Desk) -> None:
+def test_select_across_pages(host: Any, session: Session) -> None:
     customer = Customer.objects.create(name="Ravi", phone=BY_HAND)
     Ticket.objects.bulk_create(Ticket(subject=f"T{n}", customer=customer) for n in range(60))
     Ticket.objects.bulk_create(Ticket(subject=f"X{n}", customer=customer, status="closed") for n in range(3))
 
-    page = desk.run_action(Ticket.objects.filter(status="open")[:1], "?status=open", select_across=["1"])
+    page = session.run_action(Ticket.objects.filter(status="open")[:1], "?status=open", select_across=["1"])
 
     assert len(page.of_class("exotel-choose-form")) == 60
 
 
-def test_an_address_stays_short_enough_for_common_servers(host: Any, make_desk: Callable[..., Desk]) -> None:
+def test_address_length_is_limited(host: Any, make_session: Callable[..., Session]) -> None:
     leads = Lead.objects.bulk_create(Lead(name=f"Lead {n}") for n in range(100))
-    desk = make_desk(Lead, admin.ModelAdmin)
+    session = make_session(Lead, admin.ModelAdmin)
 
-    page = desk.run_action(leads, model="helpdesk_lead")
+    page = session.run_action(leads, model="helpdesk_lead")
 
     assert "Choose at most 50 tickets" in page.messages
 
@@ -162,30 +162,30 @@ def test_an_address_stays_short_enough_for_common_servers(host: Any, make_desk: 
 # What is not shown.
 
 
-def test_without_the_permission_there_is_neither_action_nor_column(host: Any) -> None:
+def test_action_and_column_need_permission(host: Any) -> None:
     host.ticket()
-    desk = Desk(host.user("asha", "helpdesk.view_ticket", "helpdesk.delete_ticket"))
+    session = Session(host.user("asha", "helpdesk.view_ticket", "helpdesk.delete_ticket"))
 
-    page = desk.changelist()
+    page = session.changelist()
 
     assert "Broken fan" in page.text
     assert page.row_buttons == []
     assert "call_customer" not in page.html.replace("call_customer.js", "").replace("call_customer.css", "")
 
 
-def test_a_pop_up_shows_no_column(host: Any, desk: Desk) -> None:
+def test_popup_has_no_column(host: Any, session: Session) -> None:
     host.ticket()
 
-    page = desk.changelist("?_popup=1")
+    page = session.changelist("?_popup=1")
 
     assert "Broken fan" in page.text
     assert page.row_buttons == []
 
 
-def test_an_empty_list_is_an_ordinary_page(desk: Desk) -> None:
-    page = desk.changelist()
+def test_empty_list(session: Session) -> None:
+    page = session.changelist()
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
     assert "0 tickets" in page.text
 
 
@@ -197,22 +197,22 @@ class EditableList(admin.ModelAdmin):
     list_editable = ["status"]
 
 
-def test_edits_in_the_list_stay_in_their_tab(host: Any, make_desk: Callable[..., Desk]) -> None:
+def test_editable_list_opens_new_tab(host: Any, make_session: Callable[..., Session]) -> None:
     host.ticket()
 
-    page = make_desk(Ticket, EditableList).changelist()
+    page = make_session(Ticket, EditableList).changelist()
 
     [button] = page.row_buttons
     assert button["target"] == "_blank"
     assert "data-exotel-unsaved" not in button
 
 
-def test_a_list_that_came_back_with_errors_is_known_to_hold_edits(host: Any, make_desk: Callable[..., Desk]) -> None:
+def test_list_with_errors_is_unsaved(host: Any, make_session: Callable[..., Session]) -> None:
     host.ticket()
-    desk = make_desk(Ticket, EditableList)
-    form = desk.changelist().of_id("changelist-form")
+    session = make_session(Ticket, EditableList)
+    form = session.changelist().of_id("changelist-form")
 
-    page = desk.post(desk.where, form.data | {"form-0-status": [""], "_save": ["Save"]})
+    page = session.post(session.where, form.data | {"form-0-status": [""], "_save": ["Save"]})
 
     assert "This field is required." in page.text
     [button] = page.row_buttons
@@ -232,31 +232,31 @@ class OwnActions(admin.ModelAdmin):
 
 
 @pytest.mark.parametrize("model_admin", [OwnColumns, OwnActions])
-def test_the_row_s_button_works_beside_a_host_s_own_columns_and_actions(
-    host: Any, exotel: Any, make_desk: Callable[..., Desk], model_admin: Any
+def test_own_columns_and_actions_of_host(
+    host: Any, exotel: Any, make_session: Callable[..., Session], model_admin: Any
 ) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    make_desk(Ticket, model_admin).press_row(ticket)
+    make_session(Ticket, model_admin).press_row(ticket)
 
     assert CallRecord.objects.get().state == State.ACTIVE
 
 
-def test_the_list_costs_the_same_queries_for_few_and_for_many_rows(host: Any, desk: Desk) -> None:
+def test_list_queries_do_not_grow(host: Any, session: Session) -> None:
     def cost(rows: int) -> int:
         customer = Customer.objects.create(name="Ravi", phone=BY_HAND)
         tickets = Ticket.objects.bulk_create(Ticket(subject=f"T{n}", customer=customer) for n in range(rows))
         for ticket in tickets:
             CallRecord.objects.create(
-                account="default", ticket=ticket, placed_by=desk.user, created_at="2026-01-01T00:00Z", state="ended"
+                account="default", ticket=ticket, placed_by=session.user, created_at="2026-01-01T00:00Z", state="ended"
             )
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            page = desk.changelist("?all=")
+            page = session.changelist("?all=")
         assert len(page.row_buttons) == Ticket.objects.count()
         return len([query for query in queries if "exotel_ccm" in query["sql"] and "permission" not in query["sql"]])
 
-    desk.changelist()
+    session.changelist()
 
     assert cost(5) == cost(45) == 3

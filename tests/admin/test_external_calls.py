@@ -11,14 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallEvent, CallRecord, UnverifiedCall
-from tests.admin.desk import SEES_CALLS, SEES_NUMBERS, Desk, Page
+from tests.admin.pages import SEES_CALLS, SEES_NUMBERS, Page, Session
 
 VIEWS = ("exotel_ccm.view_unverifiedcall", SEES_CALLS, SEES_NUMBERS, "exotel_ccm.view_callevent")
 
 
 @pytest.fixture
-def reader(host: Any) -> Desk:
-    return Desk(host.user("meera", *VIEWS, agent=None))
+def reader(host: Any) -> Session:
+    return Session(host.user("meera", *VIEWS, agent=None))
 
 
 def make_unverified(number: int = 0, **fields: Any) -> UnverifiedCall:
@@ -32,8 +32,8 @@ def make_call(**fields: Any) -> CallRecord:
     return CallRecord.objects.create(**{**values, **fields})
 
 
-def changelist(desk: Desk, query: str = "") -> Page:
-    return desk.get(reverse("admin:exotel_ccm_unverifiedcall_changelist") + query)
+def changelist(session: Session, query: str = "") -> Page:
+    return session.get(reverse("admin:exotel_ccm_unverifiedcall_changelist") + query)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def changelist(desk: Desk, query: str = "") -> Page:
         ),
     ],
 )
-def test_status_of_an_unverified_call(fields: dict[str, Any], status: str, reader: Desk) -> None:
+def test_status_of_an_unverified_call(fields: dict[str, Any], status: str, reader: Session) -> None:
     unverified = make_unverified(**fields)
 
     in_list = changelist(reader)
@@ -61,7 +61,7 @@ def test_status_of_an_unverified_call(fields: dict[str, Any], status: str, reade
     assert "Delete" not in page.text
 
 
-def test_verified_call_is_linked(reader: Desk) -> None:
+def test_verified_call_is_linked(reader: Session) -> None:
     call = make_call()
     unverified = make_unverified(call=call, next_check_at=None)
 
@@ -81,7 +81,7 @@ def test_verified_call_is_linked(reader: Desk) -> None:
         (f"?q={2:032x}", [2]),
     ],
 )
-def test_filter_search_and_order(query: str, numbers: list[int], reader: Desk) -> None:
+def test_filter_search_and_order(query: str, numbers: list[int], reader: Session) -> None:
     make_unverified(0)
     make_unverified(1, next_check_at=None, call=make_call())
     make_unverified(2, next_check_at=None, gave_up_at=timezone.now())
@@ -93,14 +93,14 @@ def test_filter_search_and_order(query: str, numbers: list[int], reader: Desk) -
 
 
 def test_unverified_calls_need_a_permission(host: Any) -> None:
-    desk = Desk(host.user("ravi", SEES_CALLS, agent=None))
+    session = Session(host.user("ravi", SEES_CALLS, agent=None))
 
-    changelist(desk)
+    changelist(session)
 
-    assert desk.response.status_code == 403
+    assert session.response.status_code == 403
 
 
-def test_list_needs_the_same_queries_for_any_length(reader: Desk) -> None:
+def test_list_needs_the_same_queries_for_any_length(reader: Session) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
             changelist(reader)
@@ -116,7 +116,7 @@ def test_list_needs_the_same_queries_for_any_length(reader: Desk) -> None:
     assert cost() == few
 
 
-def test_external_call_says_so(reader: Desk) -> None:
+def test_external_call_says_so(reader: Session) -> None:
     external, own = make_call(origin="external"), make_call(agent_label="Asha")
 
     pages = [reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])).text for call in (external, own)]
@@ -125,7 +125,7 @@ def test_external_call_says_so(reader: Desk) -> None:
     assert ["It was placed elsewhere, not from here." in page for page in pages] == [True, False]
 
 
-def test_event_shows_the_account_whose_url_it_came_to(reader: Desk) -> None:
+def test_event_shows_the_account_whose_url_it_came_to(reader: Session) -> None:
     event = CallEvent.objects.create(
         kind="callback",
         authentication="account_url",

@@ -14,15 +14,15 @@ from django_exotel_ccm.admin import lists
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.signals import call_ended
-from tests.admin.desk import BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 
 LISTS = ["callrecord", "callevent", "announcement"]
 EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def reader(host: Any) -> Desk:
-    return Desk(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+def reader(host: Any) -> Session:
+    return Session(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
 
 
 def make_calls(count: int, **fields: Any) -> list[CallRecord]:
@@ -43,11 +43,11 @@ def make_calls(count: int, **fields: Any) -> list[CallRecord]:
     return calls
 
 
-def listed(desk: Desk, model: str, query: str = "") -> Any:
-    return desk.get(reverse(f"admin:exotel_ccm_{model}_changelist") + query)
+def listed(session: Session, model: str, query: str = "") -> Any:
+    return session.get(reverse(f"admin:exotel_ccm_{model}_changelist") + query)
 
 
-def test_a_call_tells_its_story(host: Any, exotel: Any, reader: Desk) -> None:
+def test_call_page(host: Any, exotel: Any, reader: Session) -> None:
     exotel.speed = 500.0
     call = place_call(agent=host.agent(), ticket=host.ticket(phone="+919000001011"), placed_by=reader.user)
     exotel.wait_until_quiet(timeout=20)
@@ -64,7 +64,7 @@ def test_a_call_tells_its_story(host: Any, exotel: Any, reader: Desk) -> None:
     assert "Save" not in page.text
 
 
-def test_the_list_says_how_each_call_went(reader: Desk) -> None:
+def test_list_shows_outcomes(reader: Session) -> None:
     make_calls(1, state="unconfirmed")
     make_calls(1, state="ended", outcome="busy")
     make_calls(1, state="ended", outcome="completed", talk_time=102)
@@ -74,16 +74,16 @@ def test_the_list_says_how_each_call_went(reader: Desk) -> None:
     assert [said in rows for said in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
 
 
-def test_a_refused_call_says_what_to_do(host: Any, exotel: Any, reader: Desk) -> None:
+def test_refused_call_shows_advice(host: Any, exotel: Any, reader: Session) -> None:
     exotel.agent("+919000000101").device = "off"
-    Desk(host.user("asha", "helpdesk.view_ticket", "exotel_ccm.place_call")).press_row(host.ticket(phone=BY_HAND))
+    Session(host.user("asha", "helpdesk.view_ticket", "exotel_ccm.place_call")).press_row(host.ticket(phone=BY_HAND))
 
     page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[CallRecord.objects.get().pk]))
 
     assert "1012: Your phone is switched off in Exotel. Turn the device on, then call again." in page.text
 
 
-def test_a_call_that_was_refused_and_then_reported_says_both(reader: Desk) -> None:
+def test_refused_then_reported_call(reader: Session) -> None:
     [call] = make_calls(1, refusal_code="10706", state="ended", outcome="completed", talk_time=5)
 
     page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
@@ -93,16 +93,14 @@ def test_a_call_that_was_refused_and_then_reported_says_both(reader: Desk) -> No
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_an_empty_list_is_an_ordinary_page(reader: Desk, model: str) -> None:
+def test_empty_list(reader: Session, model: str) -> None:
     page = listed(reader, model)
 
     assert reader.response.status_code == 200
     assert f"0 {CallRecord._meta.apps.get_model('exotel_ccm', model)._meta.verbose_name_plural}" in page.text
 
 
-def test_what_a_receiver_failed_with_is_shown_with_its_traceback(
-    host: Any, exotel: Any, receivers: Any, reader: Desk
-) -> None:
+def test_receiver_failure_shows_traceback(host: Any, exotel: Any, receivers: Any, reader: Session) -> None:
     def mail_the_customer(**kwargs: Any) -> None:
         raise ConnectionError(f"no mail server {EVIL}")
 
@@ -121,7 +119,7 @@ def test_what_a_receiver_failed_with_is_shown_with_its_traceback(
     assert EVIL not in in_list.html + page.html
 
 
-def test_html_in_what_we_were_told_is_text(reader: Desk) -> None:
+def test_html_in_events_is_escaped(reader: Session) -> None:
     [call] = make_calls(
         1, custom_field=EVIL, ticket_label=EVIL, agent_label=EVIL, refusal_code=EVIL[:40], placed_by_label=EVIL
     )
@@ -148,7 +146,7 @@ def test_html_in_what_we_were_told_is_text(reader: Desk) -> None:
     assert not any(EVIL in source for source in sources)
 
 
-def test_a_body_that_is_no_text_is_shown_all_the_same(reader: Desk) -> None:
+def test_binary_body_is_shown(reader: Session) -> None:
     make_calls(1)
     CallEvent.objects.update(raw=b"\xff\xfe\x00 not text")
 
@@ -157,7 +155,7 @@ def test_a_body_that_is_no_text_is_shown_all_the_same(reader: Desk) -> None:
     assert "not text" in page.text
 
 
-def test_a_body_of_many_addresses_is_shown_in_part(reader: Desk) -> None:
+def test_long_body_is_shown_in_part(reader: Session) -> None:
     make_calls(1)
     CallEvent.objects.update(raw=b"http%3a%2f%2fa&" * 1_000 + b"x" * 200_000)
 
@@ -169,7 +167,7 @@ def test_a_body_of_many_addresses_is_shown_in_part(reader: Desk) -> None:
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_a_list_costs_the_same_queries_for_few_and_for_many_rows(reader: Desk, model: str) -> None:
+def test_list_queries_do_not_grow(reader: Session, model: str) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
             listed(reader, model)
@@ -183,7 +181,7 @@ def test_a_list_costs_the_same_queries_for_few_and_for_many_rows(reader: Desk, m
     assert cost() == few
 
 
-def test_a_call_s_page_costs_the_same_queries_for_few_and_for_many_events(reader: Desk) -> None:
+def test_call_page_queries_do_not_grow(reader: Session) -> None:
     [call] = make_calls(1)
     url = reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
 
@@ -200,7 +198,7 @@ def test_a_call_s_page_costs_the_same_queries_for_few_and_for_many_events(reader
     assert cost() == few
 
 
-def test_many_events_are_shown_newest_first_with_a_link_to_all(reader: Desk) -> None:
+def test_many_events_newest_first(reader: Session) -> None:
     [call] = make_calls(1)
     CallEvent.objects.bulk_create(
         CallEvent(call=call, kind="callback", event=f"event {n}", received_at=timezone.now(), fingerprint=f"many {n}")
@@ -215,7 +213,7 @@ def test_many_events_are_shown_newest_first_with_a_link_to_all(reader: Desk) -> 
     assert "event 0<" in everything.html
 
 
-def test_a_flooded_call_says_so(reader: Desk) -> None:
+def test_flooded_call_warns(reader: Session) -> None:
     flooded, quiet = make_calls(2)
     CallRecord.objects.filter(pk=flooded.pk).update(events_stored=5_000, events_not_stored=12)
 
@@ -225,7 +223,7 @@ def test_a_flooded_call_says_so(reader: Desk) -> None:
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_lists_never_count_or_scan_the_whole_table(reader: Desk, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_count_no_whole_table(reader: Session, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "COUNTED", 7)
     make_calls(9)
 
@@ -241,7 +239,7 @@ def test_lists_never_count_or_scan_the_whole_table(reader: Desk, model: str, mon
     assert "7 " in page.text
 
 
-def test_lists_leave_bodies_in_the_database(reader: Desk) -> None:
+def test_lists_do_not_load_bodies(reader: Session) -> None:
     [call] = make_calls(1)
 
     with CaptureQueriesContext(connection) as queries:
@@ -253,7 +251,7 @@ def test_lists_leave_bodies_in_the_database(reader: Desk) -> None:
     assert not any(f"{events}.{raw}" in query["sql"] for query in queries)
 
 
-def test_the_account_is_a_filter_where_there_are_several(reader: Desk, settings: Any) -> None:
+def test_account_filter(reader: Session, settings: Any) -> None:
     make_calls(2)
     make_calls(1, account="mumbai")
     one = listed(reader, "callrecord")
@@ -269,7 +267,7 @@ def test_the_account_is_a_filter_where_there_are_several(reader: Desk, settings:
 
 @pytest.mark.parametrize("term", ["abc", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥", "1" * 200])
 @pytest.mark.parametrize("model", ["callrecord", "callevent"])
-def test_any_search_is_answered(reader: Desk, model: str, term: str) -> None:
+def test_odd_searches(reader: Session, model: str, term: str) -> None:
     make_calls(1)
 
     listed(reader, model, f"?q={term}")
@@ -277,11 +275,11 @@ def test_any_search_is_answered(reader: Desk, model: str, term: str) -> None:
     assert reader.response.status_code == 200
 
 
-def test_a_call_without_view_permission_on_the_ledger_shows_no_ledger(host: Any) -> None:
+def test_events_need_permission(host: Any) -> None:
     [call] = make_calls(1)
-    desk = Desk(host.user("meera", SEES_CALLS, agent=None))
+    session = Session(host.user("meera", SEES_CALLS, agent=None))
 
-    page = desk.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+    page = session.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
     assert "callback from Exotel" not in page.text

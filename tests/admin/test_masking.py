@@ -13,7 +13,7 @@ from django.urls import reverse
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.signals import call_ended, recording_ready
-from tests.admin.desk import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 
 COMPLETED = "+919000001001"
 DIGITS = re.compile(r"9[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*1[\s()-]*0[\s()-]*0[\s()-]*1")
@@ -29,12 +29,12 @@ def story(host: Any, exotel: Any, receivers: Any) -> CallRecord:
     receivers(call_ended, fail_with_the_number)
     exotel.speed = 500.0
     ticket = host.ticket(subject=f"Call back {COMPLETED}", phone=COMPLETED)
-    Desk(host.user("vik", *AGENT_WORK)).press_button(ticket)
+    Session(host.user("vik", *AGENT_WORK)).press_button(ticket)
     exotel.wait_until_quiet(timeout=20)
     return CallRecord.objects.get()
 
 
-def pages(desk: Desk, call: CallRecord) -> dict[str, str]:
+def pages(session: Session, call: CallRecord) -> dict[str, str]:
     """Return the source of every page of ours that tells of calls."""
     events, announcements = CallEvent.objects.all(), Announcement.objects.all()
     urls = [
@@ -45,39 +45,39 @@ def pages(desk: Desk, call: CallRecord) -> dict[str, str]:
         reverse("admin:exotel_ccm_announcement_changelist"),
         *(reverse("admin:exotel_ccm_announcement_change", args=[one.pk]) for one in announcements),
     ]
-    found = {url: desk.get(url).html for url in urls}
+    found = {url: session.get(url).html for url in urls}
     assert len(found) >= 9
     return found
 
 
-def test_no_page_of_ours_holds_the_number(host: Any, story: CallRecord) -> None:
-    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
+def test_pages_mask_number(host: Any, story: CallRecord) -> None:
+    session = Session(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
 
-    leaks = [url for url, html in pages(desk, story).items() if DIGITS.search(html)]
+    leaks = [url for url, html in pages(session, story).items() if DIGITS.search(html)]
 
     assert leaks == []
 
 
-def test_with_the_permission_the_pages_hold_it(host: Any, story: CallRecord) -> None:
-    desk = Desk(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+def test_pages_show_number_with_permission(host: Any, story: CallRecord) -> None:
+    session = Session(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
 
-    shown = [url for url, html in pages(desk, story).items() if DIGITS.search(html)]
+    shown = [url for url, html in pages(session, story).items() if DIGITS.search(html)]
 
     assert reverse("admin:exotel_ccm_callrecord_change", args=[story.pk]) in shown
     assert sum("callevent" in url for url in shown) >= 3
     assert sum("announcement" in url for url in shown) >= 2
 
 
-def test_who_may_not_see_the_number_may_still_call_it(host: Any, exotel: Any) -> None:
+def test_masked_number_can_be_called(host: Any, exotel: Any) -> None:
     exotel.speed = 500.0
-    desk = Desk(host.user("asha", *AGENT_WORK, SEES_CALLS))
+    session = Session(host.user("asha", *AGENT_WORK, SEES_CALLS))
     ticket = host.ticket(phone=COMPLETED, other="+919000001002")
 
-    question = desk.press_button(ticket)
-    answer = desk.press_choice(question)
+    question = session.press_button(ticket)
+    answer = session.press_choice(question)
     exotel.wait_until_quiet(timeout=20)
-    seen = [question.html, answer.html, desk.change_form(ticket).html, desk.changelist().html]
-    several = desk.run_action([ticket, host.ticket(phone="")]).html
+    seen = [question.html, answer.html, session.change_form(ticket).html, session.changelist().html]
+    several = session.run_action([ticket, host.ticket(phone="")]).html
 
     assert CallRecord.objects.get().customer_number == COMPLETED
     assert "+••••••••••01 (customer phone)" in question.text
@@ -85,17 +85,19 @@ def test_who_may_not_see_the_number_may_still_call_it(host: Any, exotel: Any) ->
     assert not any(DIGITS.search(html) for html in [*seen, several])
 
 
-def test_the_ticket_s_history_page_keeps_it_masked_for_everybody(host: Any, story: CallRecord) -> None:
+def test_log_entries_mask_number(host: Any, story: CallRecord) -> None:
     assert [DIGITS.search(entry.change_message) for entry in LogEntry.objects.all()] == [None]
 
 
-def test_the_filters_of_the_lists_work(host: Any, story: CallRecord) -> None:
-    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
+def test_list_filters(host: Any, story: CallRecord) -> None:
+    session = Session(host.user("meera", SEES_CALLS, *LEDGER, agent=None))
 
     year = story.created_at.year
-    ended = desk.get(reverse("admin:exotel_ccm_callrecord_changelist") + f"?state__exact=ended&created_at__year={year}")
-    refused = desk.get(reverse("admin:exotel_ccm_callrecord_changelist") + "?state__exact=refused")
-    failed = desk.get(reverse("admin:exotel_ccm_announcement_changelist") + "?state__exact=failed")
+    ended = session.get(
+        reverse("admin:exotel_ccm_callrecord_changelist") + f"?state__exact=ended&created_at__year={year}"
+    )
+    refused = session.get(reverse("admin:exotel_ccm_callrecord_changelist") + "?state__exact=refused")
+    failed = session.get(reverse("admin:exotel_ccm_announcement_changelist") + "?state__exact=failed")
 
     assert "1 call" in ended.text
     assert "0 calls" in refused.text
@@ -103,7 +105,7 @@ def test_the_filters_of_the_lists_work(host: Any, story: CallRecord) -> None:
 
 
 @pytest.mark.parametrize("shape", ["v2", "v3", "v1_json", "v1_form", "v1_multipart"])
-def test_no_page_of_ours_holds_the_way_to_a_recording(shape: str, host: Any, exotel: Any, receivers: Any) -> None:
+def test_pages_hide_recording_addresses(shape: str, host: Any, exotel: Any, receivers: Any) -> None:
     def fail_with_the_recording(**kwargs: Any) -> None:
         raise RuntimeError(f"403 Forbidden: {kwargs['call'].recording_url}")
 
@@ -114,9 +116,9 @@ def test_no_page_of_ours_holds_the_way_to_a_recording(shape: str, host: Any, exo
     exotel.wait_until_quiet(timeout=20)
     call = CallRecord.objects.get()
     origin, path = re.fullmatch(r"(https?://[^/]+)(/.+)", call.recording_url).groups()  # type: ignore[union-attr]
-    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
+    session = Session(host.user("meera", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None))
 
-    shown = {url: unquote_plus(html).replace("\\/", "/") for url, html in pages(desk, call).items()}
+    shown = {url: unquote_plus(html).replace("\\/", "/") for url, html in pages(session, call).items()}
 
     assert [url for url, html in shown.items() if path in html or path.rpartition("/")[2] in html] == []
     assert sum(origin.rpartition(":")[0] in html for html in shown.values()) >= 3

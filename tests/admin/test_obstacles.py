@@ -14,19 +14,19 @@ from django.urls import reverse
 
 from django_exotel_ccm.admin import AgentAdmin
 from django_exotel_ccm.models import Agent
-from tests.admin.desk import AGENT_WORK, BY_HAND, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, Session
 from tests.helpdesk.models import Lead, Ticket
 
 NO_PHONE = "You have no phone in Exotel yet."
 CHANGES_CUSTOMERS = ("helpdesk.view_customer", "helpdesk.change_customer")
 
 
-def views_of(desk: Desk, ticket: Any) -> dict[str, Any]:
+def views_of(session: Session, ticket: Any) -> dict[str, Any]:
     chosen = f"?exotel_adapter=admin&exotel_type=helpdesk.ticket&exotel_ticket={ticket.pk}"
     return {
-        "form": desk.change_form(ticket),
-        "list": desk.changelist(),
-        "choose": desk.get(reverse("exotel_ccm:choose") + chosen),
+        "form": session.change_form(ticket),
+        "list": session.changelist(),
+        "choose": session.get(reverse("exotel_ccm:choose") + chosen),
     }
 
 
@@ -43,7 +43,7 @@ def assert_not_callable(pages: dict[str, Any], said: str, short: str) -> None:
 def test_user_without_a_phone_reads_it_on_the_button(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, agent=None)
 
-    pages = views_of(Desk(user), host.ticket(phone=BY_HAND))
+    pages = views_of(Session(user), host.ticket(phone=BY_HAND))
 
     assert_not_callable(pages, NO_PHONE, "no phone")
     assert not any("Add an agent" in page.text for page in pages.values())
@@ -51,10 +51,10 @@ def test_user_without_a_phone_reads_it_on_the_button(host: Any) -> None:
 
 def test_user_who_may_add_agents_finds_the_form_for_one(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, "exotel_ccm.add_agent", agent=None)
-    desk, ticket = Desk(user), host.ticket(phone=BY_HAND)
+    session, ticket = Session(user), host.ticket(phone=BY_HAND)
 
-    pages = views_of(desk, ticket)
-    form = desk.get(pages["form"].links["Add an agent"]).of_id("agent_form")
+    pages = views_of(session, ticket)
+    form = session.get(pages["form"].links["Add an agent"]).of_id("agent_form")
     given = {
         "name": "Asha",
         "user": str(user.pk),
@@ -62,21 +62,21 @@ def test_user_who_may_add_agents_finds_the_form_for_one(host: Any) -> None:
         "account": "default",
         "is_active": "on",
     }
-    desk.post(desk.where, form.data | given | {"user": str(user.pk)})
+    session.post(session.where, form.data | given | {"user": str(user.pk)})
 
     assert_not_callable(pages, NO_PHONE, "no phone")
     assert {page.links["Add an agent"] for page in pages.values()} == {
         f"{reverse('admin:exotel_ccm_agent_add')}?user={user.pk}"
     }
     assert Agent.objects.get().user == user
-    assert len(desk.change_form(ticket).of_class("exotel-call-form")) == 1
+    assert len(session.change_form(ticket).of_class("exotel-call-form")) == 1
 
 
 def test_who_calls_as_others_needs_no_phone_of_their_own(host: Any) -> None:
     host.agent()
     user = host.user("uma", *AGENT_WORK, "exotel_ccm.place_call_for_others", agent=None)
 
-    pages = views_of(Desk(user), host.ticket(phone=BY_HAND))
+    pages = views_of(Session(user), host.ticket(phone=BY_HAND))
 
     assert len(pages["form"].of_class("exotel-call-form")) == len(pages["list"].row_buttons) == 1
     assert len(pages["choose"].of_class("exotel-choose-form")) == 1
@@ -89,8 +89,8 @@ def test_ticket_without_a_number_says_so_on_the_button(host: Any, phone: str, sa
     ticket = host.ticket(phone=phone)
     asha, vik = host.user("asha", *AGENT_WORK), host.user("vik", *AGENT_WORK, *CHANGES_CUSTOMERS, agent="sip:vik")
 
-    pages = views_of(Desk(asha), ticket)
-    may_change = views_of(Desk(vik), ticket)
+    pages = views_of(Session(asha), ticket)
+    may_change = views_of(Session(vik), ticket)
 
     assert_not_callable(pages, said, "no number")
     assert_not_callable(may_change, said, "no number")
@@ -102,7 +102,7 @@ def test_ticket_without_a_number_says_so_on_the_button(host: Any, phone: str, sa
 
 def test_ticket_without_a_customer_is_mended_on_its_own_form(host: Any) -> None:
     ticket = Ticket.objects.create(subject="Broken fan")
-    page = Desk(host.user("asha", *AGENT_WORK)).changelist()
+    page = Session(host.user("asha", *AGENT_WORK)).changelist()
 
     assert page.links["Enter a number"] == reverse("admin:helpdesk_ticket_change", args=[ticket.pk])
 
@@ -110,7 +110,7 @@ def test_ticket_without_a_customer_is_mended_on_its_own_form(host: Any) -> None:
 def test_who_may_dial_any_number_has_the_button(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number")
 
-    pages = views_of(Desk(user), host.ticket(phone=""))
+    pages = views_of(Session(user), host.ticket(phone=""))
 
     assert len(pages["form"].of_class("exotel-call-form")) == len(pages["list"].row_buttons) == 1
 
@@ -122,28 +122,26 @@ def lost(lead: Lead) -> str:
     return ""
 
 
-def test_numbers_that_cannot_be_read_do_not_break_the_hosts_form(
-    host: Any, settings: Any, make_desk: Callable[..., Desk]
-) -> None:
+def test_unreadable_numbers_do_not_break_form(host: Any, settings: Any, make_session: Callable[..., Session]) -> None:
     settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": f"{__name__}.lost"}}}
     lead = Lead.objects.create(name="Meera's shop")
 
-    page = make_desk(Lead, admin.ModelAdmin).change_form(lead)
+    page = make_session(Lead, admin.ModelAdmin).change_form(lead)
 
     assert len(page.of_class("exotel-call-form")) == 1
 
 
-def test_list_finds_numbers_with_the_same_queries_for_many_rows(host: Any) -> None:
-    desk = Desk(host.user("asha", *AGENT_WORK))
+def test_obstacle_queries_do_not_grow(host: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK))
 
     def cost(rows: int) -> int:
         for n in range(rows):
             host.ticket(f"T{n}", phone=BY_HAND if n % 2 else "")
         with CaptureQueriesContext(connection) as queries:
-            desk.changelist("?all=")
+            session.changelist("?all=")
         return len(queries)
 
-    desk.changelist()
+    session.changelist()
 
     few = cost(3)
     assert cost(30) <= few
@@ -157,16 +155,16 @@ def test_list_finds_numbers_with_the_same_queries_for_many_rows(host: Any) -> No
 )
 def test_agents_user_is_chosen_by_name(host: Any, permissions: tuple[str, ...], is_searched: bool) -> None:
     asha = host.user("asha", agent=None)
-    desk = Desk(host.user("meera", "exotel_ccm.add_agent", "exotel_ccm.view_exophone", *permissions, agent=None))
+    session = Session(host.user("meera", "exotel_ccm.add_agent", "exotel_ccm.view_exophone", *permissions, agent=None))
 
-    page = desk.get(reverse("admin:exotel_ccm_agent_add"))
+    page = session.get(reverse("admin:exotel_ccm_agent_add"))
 
     assert ('data-field-name="user"' in page.html) == is_searched
     assert (f'<option value="{asha.pk}">asha</option>' in page.html) != is_searched
 
 
 @pytest.mark.parametrize("is_searched", [True, False])
-def test_agents_admin_on_a_site_of_the_host_has_no_check_errors(is_searched: bool) -> None:
+def test_agent_admin_passes_checks_on_any_site(is_searched: bool) -> None:
     site = admin.AdminSite(name="crm")
     site.register(User, type("UserAdmin", (admin.ModelAdmin,), {"search_fields": ["username"] if is_searched else []}))
     model_admin = type("OwnAgentAdmin", (AgentAdmin,), {"autocomplete_fields": []})(Agent, site)

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services.recordings import recording_urls
-from tests.admin.desk import SEES_CALLS, Desk
 from tests.admin.own_site import OwnSite
+from tests.admin.pages import SEES_CALLS, Session
 from tests.helpdesk.models import Ticket
 from tests.views.playing import facts_of
 
@@ -25,8 +25,8 @@ ADDRESS = "https://recordings.exotel.com/exotelrecordings/acme1/planted.mp3"
 
 
 @pytest.fixture
-def listener(host: Any) -> Desk:
-    return Desk(host.user("meera", *SEES, HEARS, agent=None))
+def listener(host: Any) -> Session:
+    return Session(host.user("meera", *SEES, HEARS, agent=None))
 
 
 def recorded(ticket: Any = None, **fields: Any) -> CallRecord:
@@ -61,11 +61,11 @@ def address_of(call: CallRecord, adapter: str = "admin") -> str:
     return f'src="{address}'
 
 
-def page_of(desk: Desk, call: CallRecord) -> Any:
-    return desk.get(desk.url("exotel_ccm_callrecord_change", call.pk))
+def page_of(session: Session, call: CallRecord) -> Any:
+    return session.get(session.url("exotel_ccm_callrecord_change", call.pk))
 
 
-def test_a_call_s_page_plays_its_recording(host: Any, listener: Desk) -> None:
+def test_a_call_s_page_plays_its_recording(host: Any, listener: Session) -> None:
     call = recorded(host.ticket())
 
     page = page_of(listener, call)
@@ -77,7 +77,7 @@ def test_a_call_s_page_plays_its_recording(host: Any, listener: Desk) -> None:
     assert "planted" not in page.html
 
 
-def test_a_ticket_s_page_plays_the_recordings_of_its_calls(host: Any, listener: Desk) -> None:
+def test_a_ticket_s_page_plays_the_recordings_of_its_calls(host: Any, listener: Session) -> None:
     ticket = host.ticket()
     calls = [recorded(ticket), recorded(ticket)]
     recorded(ticket, recording_url="", recording_requested=False)
@@ -93,7 +93,7 @@ def test_a_ticket_s_page_plays_the_recordings_of_its_calls(host: Any, listener: 
     assert "There is no recording" not in page.html
 
 
-def test_each_recording_of_a_call_has_a_player(host: Any, listener: Desk) -> None:
+def test_each_recording_of_a_call_has_a_player(host: Any, listener: Session) -> None:
     second = ADDRESS.replace("planted", "second")
     call = recorded(host.ticket(), facts=facts_of(ADDRESS, second))
 
@@ -106,20 +106,20 @@ def test_each_recording_of_a_call_has_a_player(host: Any, listener: Desk) -> Non
 def test_without_the_permission_there_is_no_player(host: Any) -> None:
     ticket = host.ticket()
     call = recorded(ticket)
-    desk = Desk(host.user("meera", *SEES, agent=None))
+    session = Session(host.user("meera", *SEES, agent=None))
 
-    for page in (page_of(desk, call), desk.change_form(ticket)):
-        assert desk.response.status_code == 200
+    for page in (page_of(session, call), session.change_form(ticket)):
+        assert session.response.status_code == 200
         assert "<audio" not in page.html
         assert "/recording/" not in page.html
-    assert "recording.js" not in desk.change_form(ticket).html
+    assert "recording.js" not in session.change_form(ticket).html
 
 
 def test_another_team_s_call_has_no_player(host: Any) -> None:
     call = recorded(host.ticket(team="red"))
-    desk = Desk(host.user("meera", *SEES, HEARS, agent=None, last_name="blue"))
+    session = Session(host.user("meera", *SEES, HEARS, agent=None, last_name="blue"))
 
-    page = page_of(desk, call)
+    page = page_of(session, call)
 
     assert "not yours to see" in page.html
     assert "<audio" not in page.html
@@ -135,7 +135,9 @@ NONE = {"recording_url": "", "recording_requested": False}
 
 
 @pytest.mark.parametrize(("fields", "said"), SAID)
-def test_what_there_is_not_is_said_on_both_pages(host: Any, listener: Desk, fields: dict[str, Any], said: str) -> None:
+def test_what_there_is_not_is_said_on_both_pages(
+    host: Any, listener: Session, fields: dict[str, Any], said: str
+) -> None:
     ticket = host.ticket()
     call = recorded(ticket, **fields)
 
@@ -144,7 +146,9 @@ def test_what_there_is_not_is_said_on_both_pages(host: Any, listener: Desk, fiel
         assert "<audio" not in page.html
 
 
-def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_nothing(host: Any, listener: Desk) -> None:
+def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_nothing(
+    host: Any, listener: Session
+) -> None:
     ticket = host.ticket()
     call = recorded(ticket, **NONE)
 
@@ -153,7 +157,7 @@ def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_not
 
 
 @pytest.mark.parametrize("state", ["requested", "unconfirmed", "active"])
-def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: Desk, state: str) -> None:
+def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: Session, state: str) -> None:
     ticket = host.ticket()
     call = recorded(ticket, state=state, outcome="", talk_time=None, ended_at=None, recording_url="")
 
@@ -162,14 +166,14 @@ def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: D
         assert "not ready" not in page.text
 
 
-def test_each_site_s_player_comes_through_its_own_door(host: Any, make_desk: Any) -> None:
-    desk = make_desk(Ticket, admin.ModelAdmin, name="back-office")
-    desk.user.user_permissions.add(*permissions_of(HEARS))
+def test_each_site_s_player_comes_through_its_own_door(host: Any, make_session: Any) -> None:
+    session = make_session(Ticket, admin.ModelAdmin, name="back-office")
+    session.user.user_permissions.add(*permissions_of(HEARS))
     ticket = host.ticket()
     call = recorded(ticket)
 
-    assert address_of(call, "back-office") in desk.change_form(ticket).html
-    assert address_of(call, "back-office") in page_of(desk, call).html
+    assert address_of(call, "back-office") in session.change_form(ticket).html
+    assert address_of(call, "back-office") in page_of(session, call).html
 
 
 def permissions_of(*names: str) -> list[Any]:
@@ -178,7 +182,7 @@ def permissions_of(*names: str) -> list[Any]:
     return list(Permission.objects.filter(codename__in=[name.partition(".")[2] for name in names]))
 
 
-def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener: Desk, settings: Any) -> None:
+def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener: Session, settings: Any) -> None:
     from django.urls import path
 
     class URLs:
@@ -193,7 +197,7 @@ def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener:
     assert "<audio" not in listener.change_form(ticket).html
 
 
-def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any, listener: Desk) -> None:
+def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any, listener: Session) -> None:
     ticket = host.ticket()
 
     def cost(calls: int) -> int:
@@ -234,10 +238,10 @@ def accesses(count: int) -> None:
 
 def test_accesses_are_listed_for_those_with_the_permission(host: Any) -> None:
     accesses(2)
-    desk = Desk(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
+    session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 
-    page = desk.get(reverse("admin:exotel_ccm_recordingaccess_changelist"))
-    one = desk.get(reverse("admin:exotel_ccm_recordingaccess_change", args=[RecordingAccess.objects.first().pk]))
+    page = session.get(reverse("admin:exotel_ccm_recordingaccess_changelist"))
+    one = session.get(reverse("admin:exotel_ccm_recordingaccess_change", args=[RecordingAccess.objects.first().pk]))
 
     assert ["uma0" in page.text, "uma1" in page.text, "0123456789abcdef" in page.text] == [True] * 3
     assert "uma0" in one.text
@@ -246,12 +250,12 @@ def test_accesses_are_listed_for_those_with_the_permission(host: Any) -> None:
 
 
 def test_accesses_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
-    desk = Desk(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
+    session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 
     def cost(rows: int) -> int:
         accesses(rows)
         with CaptureQueriesContext(connection) as queries:
-            desk.get(reverse("admin:exotel_ccm_recordingaccess_changelist"))
+            session.get(reverse("admin:exotel_ccm_recordingaccess_changelist"))
         return len(queries)
 
     accesses(1)
@@ -262,8 +266,8 @@ def test_accesses_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
 @pytest.mark.parametrize("term", ["uma1", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥"])
 def test_accesses_are_searched(host: Any, term: str) -> None:
     accesses(2)
-    desk = Desk(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
+    session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 
-    desk.get(reverse("admin:exotel_ccm_recordingaccess_changelist") + f"?q={term}")
+    session.get(reverse("admin:exotel_ccm_recordingaccess_changelist") + f"?q={term}")
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200

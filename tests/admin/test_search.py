@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.admin import calls
 from django_exotel_ccm.models import CallRecord
-from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 
 NUMBER = "+919876543210"
 SEES_ALL = "exotel_ccm.view_all_calls"
@@ -35,16 +35,16 @@ def call_about(ticket: Any = None, **fields: Any) -> CallRecord:
 
 def in_list(user: Any, typed: str) -> int:
     """Return how many calls the list finds."""
-    page = Desk(user).get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': typed})}")
+    page = Session(user).get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': typed})}")
     return page.html.count('class="field-created_at')
 
 
 def in_autocomplete(user: Any, typed: str) -> int:
     """Return how many calls a host's autocomplete field for calls offers."""
     query = {"app_label": "exotel_ccm", "model_name": "callevent", "field_name": "call", "term": typed}
-    desk = Desk(user)
-    desk.get(f"{reverse('admin:autocomplete')}?{urlencode(query)}")
-    return len(desk.response.json()["results"])
+    session = Session(user)
+    session.get(f"{reverse('admin:autocomplete')}?{urlencode(query)}")
+    return len(session.response.json()["results"])
 
 
 SEARCHES = pytest.mark.parametrize("found", [in_list, in_autocomplete])
@@ -129,11 +129,11 @@ def test_search_looks_at_the_newest_matches(host: Any, monkeypatch: pytest.Monke
 
 def test_long_search_is_an_ordinary_page(host: Any) -> None:
     call_about()
-    desk = Desk(host.user("meera", SEES_CALLS, SEES_NUMBERS, agent=None))
+    session = Session(host.user("meera", SEES_CALLS, SEES_NUMBERS, agent=None))
 
-    desk.get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': 'a ' * 3000})}")
+    session.get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': 'a ' * 3000})}")
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
 
 
 COSTLY = [
@@ -161,12 +161,12 @@ HIDDEN = [
 
 @pytest.mark.parametrize("lookup", [*COSTLY, *HIDDEN])
 def test_lookups_that_no_filter_offers_are_refused(host: Any, lookup: str) -> None:
-    desk = Desk(host.user("meera", SEES_CALLS, *LEDGER, "exotel_ccm.view_agent", "exotel_ccm.view_exophone"))
+    session = Session(host.user("meera", SEES_CALLS, *LEDGER, "exotel_ccm.view_agent", "exotel_ccm.view_exophone"))
     name, _question, query = lookup.partition("?")
 
-    desk.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+    session.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
 
-    assert desk.response.status_code == 400
+    assert session.response.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_lookups_that_no_filter_offers_are_refused(host: Any, lookup: str) -> No
 )
 def test_lookups_that_filters_offer_work(host: Any, lookup: str, count: str) -> None:
     call_about()
-    desk = Desk(host.user("meera", SEES_CALLS, "exotel_ccm.view_agent"))
+    session = Session(host.user("meera", SEES_CALLS, "exotel_ccm.view_agent"))
     name, _question, query = lookup.format(year=timezone.now().year).partition("?")
 
-    page = desk.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+    page = session.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
     assert count in page.text

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.models import CallEvent, CallRecord
-from tests.admin.desk import LEDGER, SEES_CALLS
+from tests.admin.pages import LEDGER, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
 from tests.webhooks.conftest import body_of
 

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.desk import AGENT_WORK
+from tests.admin.pages import AGENT_WORK
 from tests.browser.conftest import log_in
 from tests.helpdesk.models import Ticket
 

@@ -9,7 +9,7 @@ import pytest
 
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.signals import call_ended
-from tests.admin.desk import AGENT_WORK, SEES_CALLS, SEES_NUMBERS
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_findings, keep_picture, log_in, violations
 from tests.helpdesk.models import Ticket
 

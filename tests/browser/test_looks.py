@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import AccountUsage, CallRecord, RecordingAccess, UnverifiedCall
-from tests.admin.desk import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
+from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_picture, log_in, violations
 
 pytestmark = pytest.mark.browser

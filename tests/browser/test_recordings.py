@@ -13,7 +13,7 @@ import pytest
 from django_exotel_ccm.exotel.ranges import parse_range
 from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services import place_call
-from tests.admin.desk import AGENT_WORK, SEES_CALLS
+from tests.admin.pages import AGENT_WORK, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
 from tests.exotel.servers import Server, Visit, http, serving
 from tests.views.playing import facts_of

@@ -21,7 +21,7 @@ from django_exotel_ccm.phone_numbers import contains_number
 from django_exotel_ccm.services import place_call, privacy
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
-from tests.admin.desk import LEDGER, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.factories import record_callback
 from tests.ledger.conftest import CUSTOMER, Printed, record
 from tests.webhooks.conftest import SID, Calls, body_of
@@ -405,11 +405,11 @@ def test_admin_says_that_the_customer_was_erased(host: Any, story: Story, run: R
     call = story(ticket=host.ticket(phone=CUSTOMER))
     run("exotel_erase", CUSTOMER, "--apply")
     may = ("helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER)
-    desk = Desk(host.user("meera", *may, agent=None))
+    session = Session(host.user("meera", *may, agent=None))
 
-    listed = desk.get(reverse("admin:exotel_ccm_callrecord_changelist"))
-    page = desk.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
-    event = desk.get(reverse("admin:exotel_ccm_callevent_change", args=[call.events.order_by("-pk")[0].pk]))
+    listed = session.get(reverse("admin:exotel_ccm_callrecord_changelist"))
+    page = session.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+    event = session.get(reverse("admin:exotel_ccm_callevent_change", args=[call.events.order_by("-pk")[0].pk]))
 
     assert "erased" in listed.html.partition("<tbody>")[2]
     assert "erased" in page.text

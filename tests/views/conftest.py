@@ -1,4 +1,4 @@
-"""The desk of somebody who may do all that an agent does."""
+"""The session of somebody who may do all that an agent does."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.admin.desk import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Session
 from tests.views.playing import Playing
 
 
 @pytest.fixture
-def desk(host: Any) -> Desk:
-    return Desk(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
+def session(host: Any) -> Session:
+    return Session(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
 
 
 def orders(exotel: Any) -> list[Any]:

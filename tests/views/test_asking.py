@@ -10,37 +10,37 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_exotel_ccm.models import Agent, CallRecord
-from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session
 from tests.helpdesk.models import Customer, Ticket
 from tests.views.conftest import orders
 
 OLA = "+919000000103"
 
 
-def test_a_user_without_an_agent_is_told_who_can_help(host: Any) -> None:
-    desk = Desk(host.user("meera", *AGENT_WORK))
-    shown = desk.change_form(host.ticket())
+def test_old_page_of_user_without_agent(host: Any) -> None:
+    session = Session(host.user("meera", *AGENT_WORK))
+    shown = session.change_form(host.ticket())
     Agent.objects.all().delete()
 
-    page = desk.press_button_of(shown)
+    page = session.press_button_of(shown)
 
-    assert desk.where.startswith("/exotel/choose/")
+    assert session.where.startswith("/exotel/choose/")
     assert "You have no phone in Exotel yet. An administrator can add an agent for you." in page.text
     assert page.of_class("exotel-choose-form") == []
     assert CallRecord.objects.count() == 0
 
 
-def test_one_of_several_numbers_is_chosen_and_called(host: Any, exotel: Any, desk: Desk) -> None:
+def test_chosen_number_is_called(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=OTHER, other=BY_HAND)
 
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
     assert orders(exotel) == []
     numbers = [value for name, value in choices(page) if name == "number"]
-    back = desk.press_choice(page, number=numbers[1])
+    back = session.press_choice(page, number=numbers[1])
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
     assert "Exotel accepted the request" in back.messages
-    assert desk.where == desk.url("helpdesk_ticket_change", ticket.pk)
+    assert session.where == session.url("helpdesk_ticket_change", ticket.pk)
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ def test_one_of_several_numbers_is_chosen_and_called(host: Any, exotel: Any, des
         (f"{BY_HAND} x45", ["customer phone, x45"]),
     ],
 )
-def test_what_stands_beside_a_number_is_read_before_a_call(
-    host: Any, exotel: Any, desk: Desk, phone: str, said: list[str]
+def test_note_beside_number_is_shown_before_call(
+    host: Any, exotel: Any, session: Session, phone: str, said: list[str]
 ) -> None:
-    page = desk.press_button(host.ticket(phone=phone))
+    page = session.press_button(host.ticket(phone=phone))
     assert orders(exotel) == []
-    desk.press_choice(page, number=choices(page)[-1][1])
+    session.press_choice(page, number=choices(page)[-1][1])
 
     assert re.findall(r"\+91\d{10} \((.+?)\)", page.text) == said
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
 
-def test_words_beside_a_number_hide_numbers_too(host: Any, exotel: Any) -> None:
-    desk = Desk(host.user("asha", *AGENT_WORK))
+def test_note_beside_number_is_masked(host: Any, exotel: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK))
 
-    page = desk.press_button(host.ticket(phone=f"{BY_HAND} (not 987654321)"))
+    page = session.press_button(host.ticket(phone=f"{BY_HAND} (not 987654321)"))
 
     assert "+••••••••••09 (customer phone, not •••••••21)" in page.text
 
@@ -75,8 +75,8 @@ def choices(page: Any) -> list[tuple[str, str]]:
     return [("number", value) for value in re.findall(r'name="exotel_number" value="(\w+)"', page.html)]
 
 
-def test_the_same_number_written_twice_is_one_number(host: Any, exotel: Any, desk: Desk) -> None:
-    desk.press_button(host.ticket(phone=BY_HAND, other="90000 01009"))
+def test_same_number_twice_is_offered_once(host: Any, exotel: Any, session: Session) -> None:
+    session.press_button(host.ticket(phone=BY_HAND, other="90000 01009"))
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
@@ -89,33 +89,33 @@ def test_the_same_number_written_twice_is_one_number(host: Any, exotel: Any, des
         ("98XXXXXX10", "not dialled"),
     ],
 )
-def test_a_ticket_without_a_usable_number_says_so(host: Any, desk: Desk, phone: str, said: str) -> None:
+def test_ticket_without_usable_number(host: Any, session: Session, phone: str, said: str) -> None:
     ticket = host.ticket(phone="90000 01009")
-    shown = desk.change_form(ticket)
+    shown = session.change_form(ticket)
     Customer.objects.update(phone=phone)
 
-    page = desk.press_button_of(shown)
+    page = session.press_button_of(shown)
 
     assert said in page.text
-    assert said in desk.change_form(ticket).html.replace("&#x27;", "'")
+    assert said in session.change_form(ticket).html.replace("&#x27;", "'")
     assert page.of_class("exotel-choose-form") == []
     assert CallRecord.objects.count() == 0
 
 
-def test_a_free_number_needs_its_permission(host: Any, exotel: Any) -> None:
-    desk = Desk(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number", SEES_NUMBERS))
+def test_typed_number_needs_permission(host: Any, exotel: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number", SEES_NUMBERS))
 
-    page = desk.press_button(host.ticket(phone=""))
-    desk.press_choice(page, to="90000 01009")
+    page = session.press_button(host.ticket(phone=""))
+    session.press_choice(page, to="90000 01009")
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
 
 @pytest.mark.parametrize("typed", ["12345", "98XXXXXX10", "90000 01009 (wife)", "9000001009 / 9000001010"])
-def test_typed_text_that_is_no_number_is_asked_again(host: Any, exotel: Any, typed: str) -> None:
-    desk = Desk(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number"))
+def test_typed_text_that_is_no_number(host: Any, exotel: Any, typed: str) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number"))
 
-    page = desk.press_choice(desk.press_button(host.ticket(phone="")), to=typed)
+    page = session.press_choice(session.press_button(host.ticket(phone="")), to=typed)
 
     assert "That is not one valid phone number." in page.messages
     assert "Write it with its country code" in page.messages
@@ -124,15 +124,15 @@ def test_typed_text_that_is_no_number_is_asked_again(host: Any, exotel: Any, typ
     assert orders(exotel) == []
 
 
-def test_another_s_phone_needs_its_permission(host: Any, exotel: Any) -> None:
+def test_agent_of_another_user_needs_permission(host: Any, exotel: Any) -> None:
     other = host.agent("Vik", "sip:vik4c1d77e2")
     host.agent("Gone", OLA, is_active=False)
-    desk = Desk(host.user("meera", *AGENT_WORK, "exotel_ccm.place_call_for_others", SEES_NUMBERS, agent=None))
+    session = Session(host.user("meera", *AGENT_WORK, "exotel_ccm.place_call_for_others", SEES_NUMBERS, agent=None))
     host.agent("Uma", "+919000000104")
 
-    page = desk.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button(host.ticket(phone=BY_HAND))
     assert orders(exotel) == []
-    back = desk.press_choice(page, agent=str(other.pk))
+    back = session.press_choice(page, agent=str(other.pk))
 
     assert "Uma" in page.text
     assert "Gone" not in page.text
@@ -140,58 +140,58 @@ def test_another_s_phone_needs_its_permission(host: Any, exotel: Any) -> None:
     assert "to ring Vik first" in back.messages
 
 
-def test_the_only_agent_is_named_before_the_press(host: Any, desk: Desk) -> None:
-    page = desk.press_button(host.ticket(phone=OTHER, other=BY_HAND))
+def test_only_agent_is_named(host: Any, session: Session) -> None:
+    page = session.press_button(host.ticket(phone=OTHER, other=BY_HAND))
 
     assert "Rings first: Asha" in page.text
 
 
-def test_numbers_that_changed_meanwhile_are_asked_again(host: Any, exotel: Any, desk: Desk) -> None:
+def test_changed_numbers_need_a_new_choice(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=OTHER, other=BY_HAND)
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
     ticket.customer.phone = ticket.customer.other_phone = "+919000001002"
     ticket.customer.save()
 
-    page = desk.press_choice(page, number=choices(page)[0][1])
+    page = session.press_choice(page, number=choices(page)[0][1])
 
     assert "The phone numbers have changed since this page was loaded." in page.messages
     assert orders(exotel) == []
 
 
-def test_a_press_without_word_of_the_page_it_came_from_is_asked(host: Any, exotel: Any, desk: Desk) -> None:
-    form = desk.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")[0]
+def test_press_without_after_needs_confirmation(host: Any, exotel: Any, session: Session) -> None:
+    form = session.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")[0]
 
     for after in ("", "-1", "one", "9" * 40, "\u0663"):
-        page = desk.post(form.attributes["action"], form.data | {"exotel_after": after})
+        page = session.post(form.attributes["action"], form.data | {"exotel_after": after})
         assert len(page.of_class("exotel-choose-form")) == 1
 
     assert orders(exotel) == []
 
 
-def test_the_refusal_says_what_the_agent_can_do(host: Any, exotel: Any, desk: Desk) -> None:
+def test_refusal_shows_advice(host: Any, exotel: Any, session: Session) -> None:
     exotel.agent("+919000000101").device = "off"
 
-    page = desk.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button(host.ticket(phone=BY_HAND))
 
     assert "Your phone is switched off in Exotel. Turn the device on, then call again." in page.messages
-    assert page.links["See the call"] == desk.url("exotel_ccm_callrecord_change", CallRecord.objects.get().pk)
+    assert page.links["See the call"] == session.url("exotel_ccm_callrecord_change", CallRecord.objects.get().pk)
 
 
-def test_an_unclear_answer_is_told_as_unknown(host: Any, exotel: Any, desk: Desk) -> None:
+def test_unclear_answer_is_shown_as_unknown(host: Any, exotel: Any, session: Session) -> None:
     exotel.options.answer_fault = "bad_gateway"
 
-    page = desk.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button(host.ticket(phone=BY_HAND))
 
     assert "Outcome unknown since" in page.messages
     assert "If Asha's phone does not ring within a minute, call again." in page.messages.replace("&#x27;", "'")
 
 
-def test_the_page_lists_a_hundred_tickets_with_as_many_queries_as_ten(host: Any, desk: Desk) -> None:
+def test_choose_page_queries_do_not_grow(host: Any, session: Session) -> None:
     tickets = [host.ticket(f"T{n}", phone=BY_HAND) for n in range(30)]
 
     def cost(chosen: list[Any]) -> int:
         with CaptureQueriesContext(connection) as queries:
-            page = desk.run_action(chosen)
+            page = session.run_action(chosen)
         assert len(page.of_class("exotel-choose-form")) == len(chosen)
         return len(queries)
 
@@ -199,14 +199,14 @@ def test_the_page_lists_a_hundred_tickets_with_as_many_queries_as_ten(host: Any,
     assert cost(tickets[:3]) == cost(tickets)
 
 
-def test_chosen_tickets_that_one_may_not_see_are_counted_and_not_named(host: Any, desk: Desk) -> None:
-    desk.user.last_name = "north"
-    desk.user.save()
+def test_hidden_tickets_are_counted_not_named(host: Any, session: Session) -> None:
+    session.user.last_name = "north"
+    session.user.save()
     mine = host.ticket("Mine", team="north")
     theirs = host.ticket("Secret", team="south")
 
-    page = desk.run_action([mine])
-    page = desk.get(
+    page = session.run_action([mine])
+    page = session.get(
         f"/exotel/choose/?exotel_adapter=admin&exotel_type=helpdesk.ticket"
         f"&exotel_ticket={mine.pk}&exotel_ticket={theirs.pk}"
     )
@@ -216,11 +216,11 @@ def test_chosen_tickets_that_one_may_not_see_are_counted_and_not_named(host: Any
     assert Ticket.objects.count() == 2
 
 
-def test_keys_are_written_plainly_whatever_the_locale(host: Any, exotel: Any, desk: Desk, settings: Any) -> None:
+def test_keys_have_no_separators(host: Any, exotel: Any, session: Session, settings: Any) -> None:
     settings.USE_THOUSAND_SEPARATOR = True
     ticket = host.ticket(phone=OTHER, other=BY_HAND, pk=7777777)
 
-    page = desk.press_button(ticket)
-    desk.press_choice(page, number=choices(page)[1][1])
+    page = session.press_button(ticket)
+    session.press_choice(page, number=choices(page)[1][1])
 
     assert [order["custom_field"] for order in orders(exotel)] == ["ticket_7777777"]

@@ -69,31 +69,31 @@ def said(user: Any = None, **fields: Any) -> str:
         ),
     ],
 )
-def test_a_call_is_told_as_it_is_known(fields: dict[str, Any], sentence: str) -> None:
+def test_description_of_each_state(fields: dict[str, Any], sentence: str) -> None:
     assert said(**fields) == sentence
 
 
-def test_a_call_of_another_day_has_its_date() -> None:
+def test_description_of_older_call_has_date() -> None:
     with translation.override("en-gb"):
         assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).startswith(
             "Not called at 12/02/2026 12:00: "
         )
 
 
-def test_midnight_is_the_reader_s_not_greenwich_s() -> None:
+def test_description_uses_local_day() -> None:
     # 00:15 in Kolkata is still yesterday in Greenwich.
     early = datetime.datetime(2026, 3, 3, 18, 45, tzinfo=datetime.UTC)
 
     assert said(state="refused", created_at=early).startswith("Not called at 00:15: ")
 
 
-def test_without_time_zones_it_works_too(settings: Any) -> None:
+def test_description_without_use_tz(settings: Any) -> None:
     settings.USE_TZ = False
 
     assert said(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("Not called at ")
 
 
-def test_who_may_not_see_the_number_reads_its_last_digits() -> None:
+def test_description_masks_number() -> None:
     class Blind:
         is_authenticated = True
 

@@ -14,7 +14,7 @@ from django.urls import include, path, reverse
 from django_exotel_ccm.admin import CallRecordAdmin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.desk import AGENT_WORK, BY_HAND, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, Session
 from tests.exotel.servers import answering, http
 from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
@@ -183,13 +183,13 @@ class OpenSite(admin.AdminSite):
         return True
 
 
-def test_open_admin_shows_strangers_no_button_and_asks_them_nothing(host: Any, settings: Any) -> None:
+def test_site_open_to_anonymous_users(host: Any, settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.RoleBackend"]
     anybody = dict.fromkeys(["has_view_permission", "has_module_permission"], lambda self, *args: True)
     nobody = dict.fromkeys([f"has_{name}_permission" for name in ("add", "change", "delete")], lambda *args: False)
     site = site_of("crm", OpenSite, **anybody, **nobody)
     settings.ROOT_URLCONF = urls_of(site)
-    ticket, visitor = host.ticket("Broken fan"), Desk(None, "crm")
+    ticket, visitor = host.ticket("Broken fan"), Session(None, "crm")
 
     pages = [visitor.changelist(), visitor.change_form(ticket)]
 

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.desk import BY_HAND, OTHER, Desk, Form
+from tests.admin.pages import BY_HAND, OTHER, Form, Session
 from tests.views.conftest import orders
 
 
@@ -25,29 +25,29 @@ def hang_up(exotel: Any) -> None:
     exotel.speed = 1.0
 
 
-def button(desk: Desk, ticket: Any) -> Form:
-    [form] = desk.change_form(ticket).of_class("exotel-call-form")
+def button(session: Session, ticket: Any) -> Form:
+    [form] = session.change_form(ticket).of_class("exotel-call-form")
     return form
 
 
-def test_a_double_click_is_one_call_and_one_line_of_history(host: Any, exotel: Any, desk: Desk) -> None:
-    form = button(desk, host.ticket(phone=BY_HAND))
+def test_double_click(host: Any, exotel: Any, session: Session) -> None:
+    form = button(session, host.ticket(phone=BY_HAND))
 
-    desk.post(form.attributes["action"], form.data)
-    page = desk.post(form.attributes["action"], form.data)
+    session.post(form.attributes["action"], form.data)
+    page = session.post(form.attributes["action"], form.data)
 
     assert len(orders(exotel)) == CallRecord.objects.count() == LogEntry.objects.count() == 1
     assert "Exotel accepted the request" in page.messages
 
 
-def test_eight_clicks_at_the_same_moment_are_one_call(host: Any, exotel: Any, desk: Desk, live_server: Any) -> None:
-    form = button(desk, host.ticket(phone=BY_HAND))
+def test_eight_concurrent_clicks(host: Any, exotel: Any, session: Session, live_server: Any) -> None:
+    form = button(session, host.ticket(phone=BY_HAND))
     barrier = threading.Barrier(8)
     statuses = []
 
     def click() -> None:
-        mine = Desk(None)
-        mine.client.cookies = desk.client.cookies
+        mine = Session(None)
+        mine.client.cookies = session.client.cookies
         barrier.wait(10)
         statuses.append(mine.client.post(form.attributes["action"], form.data).status_code)
         connections.close_all()
@@ -62,89 +62,89 @@ def test_eight_clicks_at_the_same_moment_are_one_call(host: Any, exotel: Any, de
     assert len(orders(exotel)) == CallRecord.objects.count() == 1
 
 
-def test_a_second_tab_means_the_same_call_wherever_it_was_opened(host: Any, exotel: Any, desk: Desk) -> None:
+def test_second_tab(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
-    form, changelist = button(desk, ticket), desk.changelist()
+    form, changelist = button(session, ticket), session.changelist()
 
-    desk.post(form.attributes["action"], form.data)
-    page = desk.press_row_of(changelist, ticket)
+    session.post(form.attributes["action"], form.data)
+    page = session.press_row_of(changelist, ticket)
 
     assert len(orders(exotel)) == 1
     assert "Exotel accepted the request" in page.messages
 
 
-def test_a_reloaded_page_may_call_once_more(host: Any, exotel: Any, desk: Desk) -> None:
+def test_reloaded_page_may_call_again(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    desk.press_button(ticket)
+    session.press_button(ticket)
     hang_up(exotel)
-    desk.press_button(ticket)
+    session.press_button(ticket)
 
     assert len(orders(exotel)) == CallRecord.objects.count() == 2
 
 
-def test_an_old_page_is_told_of_the_newer_call_and_asked_again(host: Any, exotel: Any, desk: Desk) -> None:
+def test_old_page_shows_newer_call(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
-    first = button(desk, ticket)
-    desk.press_button(ticket)
+    first = button(session, ticket)
+    session.press_button(ticket)
     hang_up(exotel)
-    desk.press_button(ticket)
+    session.press_button(ticket)
 
-    page = desk.post(first.attributes["action"], first.data)
+    page = session.post(first.attributes["action"], first.data)
     assert len(orders(exotel)) == 2
     hang_up(exotel)
-    desk.press_choice(page)
+    session.press_choice(page)
 
     assert "You have called this number since this page was loaded. Call again only if you mean to." in page.messages
     assert len(orders(exotel)) == 3
 
 
-def test_coming_back_to_the_page_of_a_call_that_is_over_asks_too(host: Any, exotel: Any, desk: Desk) -> None:
-    form = button(desk, host.ticket(phone=BY_HAND))
-    desk.post(form.attributes["action"], form.data)
+def test_old_page_of_ended_call_needs_confirmation(host: Any, exotel: Any, session: Session) -> None:
+    form = button(session, host.ticket(phone=BY_HAND))
+    session.post(form.attributes["action"], form.data)
     hang_up(exotel)
 
-    page = desk.post(form.attributes["action"], form.data)
+    page = session.post(form.attributes["action"], form.data)
     asked = len(orders(exotel))
-    desk.press_choice(page)
+    session.press_choice(page)
 
     assert "You have called this number since this page was loaded." in page.messages
     assert "the agent did not pick up" in page.messages
     assert (asked, len(orders(exotel))) == (1, 2)
 
 
-def test_after_a_refusal_an_old_page_can_still_be_used(host: Any, exotel: Any, desk: Desk) -> None:
-    form = button(desk, host.ticket(phone=BY_HAND))
+def test_old_page_after_refusal(host: Any, exotel: Any, session: Session) -> None:
+    form = button(session, host.ticket(phone=BY_HAND))
     exotel.agent("+919000000101").device = "off"
-    desk.post(form.attributes["action"], form.data)
+    session.post(form.attributes["action"], form.data)
     exotel.agent("+919000000101").device = "on"
 
-    page = desk.post(form.attributes["action"], form.data)
-    desk.press_choice(page)
+    page = session.post(form.attributes["action"], form.data)
+    session.press_choice(page)
 
     assert list(CallRecord.objects.order_by("pk").values_list("state", flat=True)) == [State.REFUSED, State.ACTIVE]
 
 
-def test_another_number_of_the_ticket_is_another_call(host: Any, exotel: Any, desk: Desk) -> None:
+def test_another_number_is_another_call(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND, other=OTHER)
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
 
-    desk.press_choice(page)
+    session.press_choice(page)
     hang_up(exotel)
     form = page.of_class("exotel-choose-form")[0]
     other = page.html.rpartition('name="exotel_number" value="')[2].partition('"')[0]
-    desk.post(form.attributes["action"], form.data | {"exotel_number": other})
+    session.post(form.attributes["action"], form.data | {"exotel_number": other})
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}, {"number": OTHER}]
 
 
-def test_the_same_press_as_another_agent_is_told_apart(host: Any, exotel: Any, desk: Desk) -> None:
-    desk.user.user_permissions.add(Permission.objects.get(codename="place_call_for_others"))
+def test_same_press_as_another_agent(host: Any, exotel: Any, session: Session) -> None:
+    session.user.user_permissions.add(Permission.objects.get(codename="place_call_for_others"))
     vik = host.agent("Vik", "sip:vik4c1d77e2")
-    form = button(desk, host.ticket(phone=BY_HAND))
-    desk.post(form.attributes["action"], form.data)
+    form = button(session, host.ticket(phone=BY_HAND))
+    session.post(form.attributes["action"], form.data)
 
-    page = desk.post(form.attributes["action"], form.data | {"exotel_agent": str(vik.pk)})
+    page = session.post(form.attributes["action"], form.data | {"exotel_agent": str(vik.pk)})
 
     assert "You have just called this number as another agent." in page.messages
     assert len(orders(exotel)) == 1
@@ -162,12 +162,14 @@ def atomic_requests(settings: Any) -> Any:
     databases["default"]["ATOMIC_REQUESTS"] = False
 
 
-def test_a_host_with_atomic_requests_presses_the_button_and_it_works(
-    host: Any, exotel: Any, atomic_requests: None, desk: Desk
-) -> None:
+def test_press_under_atomic_requests(host: Any, exotel: Any, atomic_requests: None, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
 
-    for press in (lambda: desk.press_row(ticket), lambda: desk.run_action([ticket]), lambda: desk.press_button(ticket)):
+    for press in (
+        lambda: session.press_row(ticket),
+        lambda: session.run_action([ticket]),
+        lambda: session.press_button(ticket),
+    ):
         assert "Exotel accepted the request" in press().messages
         hang_up(exotel)
 
@@ -175,14 +177,14 @@ def test_a_host_with_atomic_requests_presses_the_button_and_it_works(
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
 
 
-def test_the_press_runs_outside_the_transactions_of_such_a_host(
-    host: Any, atomic_requests: None, desk: Desk, settings: Any
+def test_press_is_exempt_from_atomic_requests(
+    host: Any, atomic_requests: None, session: Session, settings: Any
 ) -> None:
-    page = desk.change_form(host.ticket(phone=BY_HAND))
+    page = session.change_form(host.ticket(phone=BY_HAND))
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "AGENT_FOR_USER": f"{__name__}.look_and_say_nobody"}
     looks.clear()
 
-    desk.press_button_of(page)
+    session.press_button_of(page)
 
     # The place view is outside, the page it leads to inside.
     assert looks == [False, True]

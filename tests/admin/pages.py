@@ -1,4 +1,4 @@
-"""A person at a desk: reads our pages as a browser does and presses what stands on them, CSRF token and all."""
+"""A user's session: reads our pages as a browser does, and presses their buttons with the CSRF token."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Page(HTMLParser):
         return [form for form in self.forms if name in form.attributes.get("class", "").split()]
 
 
-class Desk:
+class Session:
     """One logged-in user's browser, which checks CSRF as a real one has to."""
 
     def __init__(self, user: Any, site: str = "admin") -> None:

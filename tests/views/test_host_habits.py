@@ -12,8 +12,8 @@ from django.contrib.admin.helpers import ActionForm
 from django.urls import reverse
 
 from django_exotel_ccm.models import CallRecord
-from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Desk
 from tests.admin.own_site import OwnSite
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session
 from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
 
@@ -38,22 +38,22 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin.site.get_model_admin(Ticket), "action_form", CrowdedForm)
 
 
-def test_a_host_s_own_fields_in_the_list_change_no_press(host: Any, exotel: Any, crowded: None, desk: Desk) -> None:
+def test_own_fields_of_host_in_list(host: Any, exotel: Any, crowded: None, session: Session) -> None:
     host.user("uma", agent="+919000000104")
     ticket = host.ticket(phone=BY_HAND)
 
-    page = desk.run_action([ticket])
+    page = session.run_action([ticket])
 
     assert "Exotel accepted the request" in page.messages
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
-    assert desk.where == desk.url("helpdesk_ticket_changelist")
+    assert session.where == session.url("helpdesk_ticket_changelist")
 
 
-def test_the_address_of_a_press_wins_over_what_is_posted_with_it(host: Any, exotel: Any, desk: Desk) -> None:
+def test_address_wins_over_posted_values(host: Any, exotel: Any, session: Session) -> None:
     ticket, other = host.ticket(phone=BY_HAND), host.ticket("Another", phone=OTHER)
     forged = {"exotel_ticket": [str(other.pk)], "exotel_type": ["auth.user"], "exotel_adapter": ["elsewhere"]}
 
-    desk.run_action([ticket], **forged)
+    session.run_action([ticket], **forged)
 
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
@@ -61,20 +61,20 @@ def test_the_address_of_a_press_wins_over_what_is_posted_with_it(host: Any, exot
 # A session that has expired.
 
 
-def test_a_press_after_the_session_has_expired_leads_to_the_login_and_back(host: Any, exotel: Any, desk: Desk) -> None:
+def test_expired_session_leads_to_login_and_back(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
-    page = desk.change_form(ticket)
-    desk.client.cookies.pop("sessionid")
+    page = session.change_form(ticket)
+    session.client.cookies.pop("sessionid")
 
-    desk.press_button_of(page)
+    session.press_button_of(page)
 
-    assert desk.response.status_code == 200
-    assert urlsplit(desk.where).path == reverse("admin:login")
-    assert parse_qs(urlsplit(desk.where).query) == {"next": [desk.url("helpdesk_ticket_change", ticket.pk)]}
+    assert session.response.status_code == 200
+    assert urlsplit(session.where).path == reverse("admin:login")
+    assert parse_qs(urlsplit(session.where).query) == {"next": [session.url("helpdesk_ticket_change", ticket.pk)]}
     assert orders(exotel) == []
 
 
-def test_the_login_page_is_the_one_of_the_door_and_sends_nobody_elsewhere(host: Any, settings: Any) -> None:
+def test_login_page_is_the_sites_own(host: Any, settings: Any) -> None:
     site = OwnSite(name="crm")
     site.register(Ticket, admin.ModelAdmin)
 
@@ -85,7 +85,7 @@ def test_the_login_page_is_the_one_of_the_door_and_sends_nobody_elsewhere(host: 
 
     settings.ROOT_URLCONF = URLs
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name.lower()]
-    visitor = Desk(None, "crm")
+    visitor = Session(None, "crm")
 
     visitor.get(
         "/exotel/choose/?exotel_adapter=crm&exotel_type=helpdesk.ticket&exotel_ticket=1&exotel_next=https://evil.example/"
@@ -95,8 +95,8 @@ def test_the_login_page_is_the_one_of_the_door_and_sends_nobody_elsewhere(host: 
     assert chosen.startswith("/crm/login/?next=%2Fexotel%2Fchoose%2F")
 
 
-def test_a_press_without_a_session_sends_nobody_to_another_host(host: Any) -> None:
-    visitor = Desk(None)
+def test_press_without_session_stays_on_host(host: Any) -> None:
+    visitor = Session(None)
     page = visitor.get(reverse("admin:login"))
     token = page.forms[0].data["csrfmiddlewaretoken"]
 
@@ -127,25 +127,25 @@ def entry(settings: Any, **options: Any) -> None:
     }
 
 
-def test_rows_that_can_call_forbids_have_no_button(host: Any, desk: Desk, settings: Any) -> None:
+def test_can_call_hides_row_button(host: Any, session: Session, settings: Any) -> None:
     entry(settings, can_call=f"{__name__}.only_open")
     mine, closed = host.ticket("Open one"), host.ticket("Closed one", status="closed")
 
-    [button] = desk.changelist().row_buttons
+    [button] = session.changelist().row_buttons
 
     assert button["aria-label"] == f"Call customer: {mine}"
     assert str(closed) not in str(button)
 
 
-def test_a_forged_press_of_such_a_ticket_is_told_so(host: Any, exotel: Any, desk: Desk, settings: Any) -> None:
+def test_can_call_refuses_forged_press(host: Any, exotel: Any, session: Session, settings: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
-    page = desk.changelist()
+    page = session.changelist()
     entry(settings, can_call=f"{__name__}.never")
 
-    back = desk.press_row_of(page, ticket)
+    back = session.press_row_of(page, ticket)
 
     assert "This ticket is not yours to call." in back.messages
-    assert desk.where == desk.url("helpdesk_ticket_changelist")
+    assert session.where == session.url("helpdesk_ticket_changelist")
     assert orders(exotel) == []
 
 
@@ -163,29 +163,29 @@ def broken_numbers(ticket: Ticket) -> list[str]:
         ({"phone": None, "numbers": f"{__name__}.broken_numbers"}, "Its phone numbers could not be read."),
     ],
 )
-def test_numbers_that_cannot_be_read_are_an_obstacle_with_a_text(  # noqa: PLR0917 - fixtures
-    host: Any, exotel: Any, desk: Desk, settings: Any, caplog: Any, options: dict[str, Any], said: str
+def test_unreadable_numbers(  # noqa: PLR0917 - fixtures
+    host: Any, exotel: Any, session: Session, settings: Any, caplog: Any, options: dict[str, Any], said: str
 ) -> None:
     entry(settings, **options)
     ticket = host.ticket(phone=BY_HAND)
 
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
 
-    assert desk.response.status_code == 200
+    assert session.response.status_code == 200
     assert said in page.text
     assert page.of_class("exotel-choose-form") == []
     assert any(record.exc_info for record in caplog.records if record.name == "django_exotel_ccm.views")
     assert orders(exotel) == []
 
 
-def test_what_place_call_cannot_use_is_a_message(host: Any, exotel: Any, desk: Desk, settings: Any) -> None:
+def test_place_call_value_error_is_a_message(host: Any, exotel: Any, session: Session, settings: Any) -> None:
     entry(settings, prefix="t" * 130)
     ticket = host.ticket(phone=BY_HAND)
 
-    page = desk.press_button(ticket)
+    page = session.press_button(ticket)
 
     assert "custom_field may have 128 characters" in page.messages
-    assert desk.where == desk.url("helpdesk_ticket_change", ticket.pk)
+    assert session.where == session.url("helpdesk_ticket_change", ticket.pk)
     assert orders(exotel) == []
 
 
@@ -197,12 +197,12 @@ def too_often(call: CallRecord) -> str:
 
 
 @pytest.mark.parametrize(("permissions", "shown"), [((), "+••••••••••09"), ((SEES_NUMBERS,), BY_HAND)])
-def test_a_policy_s_reason_is_masked_too(
+def test_policy_reason_is_masked(
     host: Any, exotel: Any, settings: Any, permissions: tuple[str, ...], shown: str
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.too_often"]}
-    desk = Desk(host.user("asha", *AGENT_WORK, *permissions))
+    session = Session(host.user("asha", *AGENT_WORK, *permissions))
 
-    page = desk.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button(host.ticket(phone=BY_HAND))
 
     assert f"{shown} was called today already." in page.messages

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_exotel_ccm import urls
 from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone, RecordingAccess
-from tests.admin.desk import AGENT_WORK, BY_HAND, OTHER, Desk
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, Session
 from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
 
@@ -63,7 +63,7 @@ def allow(user: Any, model: Any, *actions: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_nobody_without_permission_gets_into_an_admin_page(host: Any, model: Any, method: str) -> None:
+def test_admin_pages_need_permission(host: Any, model: Any, method: str) -> None:
     host.agent()
     staff = host.user("meera", "exotel_ccm.place_call", agent=None)
     customer = host.user("ravi", agent=None)
@@ -77,9 +77,9 @@ def test_nobody_without_permission_gets_into_an_admin_page(host: Any, model: Any
     pages = pages_of(model)
 
     # The admin sends strangers to its login page.
-    assert knock(Desk(None).client, pages) == all_of(pages, 302)
-    assert knock(Desk(customer).client, pages) == all_of(pages, 302)
-    assert knock(Desk(gone).client, pages) == all_of(pages, 302)
+    assert knock(Session(None).client, pages) == all_of(pages, 302)
+    assert knock(Session(customer).client, pages) == all_of(pages, 302)
+    assert knock(Session(gone).client, pages) == all_of(pages, 302)
     client = Client()
     client.force_login(staff)
     assert knock(client, pages, method) == all_of(pages, 403)
@@ -87,7 +87,7 @@ def test_nobody_without_permission_gets_into_an_admin_page(host: Any, model: Any
 
 
 @pytest.mark.parametrize("model", HISTORY)
-def test_history_is_read_by_those_with_the_permission_and_changed_by_nobody(host: Any, model: Any) -> None:
+def test_history_is_read_only(host: Any, model: Any) -> None:
     user = host.user("meera", "exotel_ccm.place_call", agent=None)
     allow(user, model, "view", "change", "add", "delete")
     pages = pages_of(model)
@@ -105,7 +105,7 @@ def test_history_is_read_by_those_with_the_permission_and_changed_by_nobody(host
     assert model.objects.values().get() == before
 
 
-def test_even_the_superuser_edits_and_deletes_no_history(host: Any) -> None:
+def test_history_is_read_only_for_superusers(host: Any) -> None:
     user = host.user("root", is_superuser=True)
     call = row_of(CallRecord)
     client = Client()
@@ -123,19 +123,19 @@ def test_even_the_superuser_edits_and_deletes_no_history(host: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [Agent, ExoPhone])
-def test_agents_and_exophones_are_edited_by_those_with_the_permission(host: Any, model: Any) -> None:
+def test_agents_and_exophones_are_editable(host: Any, model: Any) -> None:
     host.agent()
     user = host.user("meera", agent=None)
     allow(user, model, "view", "change", "add", "delete")
     pages = pages_of(model)
 
-    assert knock(Desk(user).client, pages) == all_of(pages, 200)
+    assert knock(Session(user).client, pages) == all_of(pages, 200)
 
 
 # Our own views.
 
 
-def test_this_file_knows_every_url_of_ours() -> None:
+def test_every_url_is_walked() -> None:
     names = {pattern.name for pattern in urls.urlpatterns}
     admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
 
@@ -168,12 +168,12 @@ def knock_at_calling(user: Any, ticket: Any, forged: dict[str, Any] | None = Non
     return choose.status_code, client.post(reverse("exotel_ccm:place"), data).status_code
 
 
-def test_the_right_user_may_call(host: Any, exotel: Any) -> None:
+def test_permitted_user_calls(host: Any, exotel: Any) -> None:
     assert knock_at_calling(host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)) == (200, 302)
     assert len(orders(exotel)) == 1
 
 
-def test_strangers_may_not_call(host: Any, exotel: Any) -> None:
+def test_others_may_not_call(host: Any, exotel: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
     visitor = host.user("ravi", *AGENT_WORK, agent=None)
     visitor.is_staff = False
@@ -191,31 +191,31 @@ def test_strangers_may_not_call(host: Any, exotel: Any) -> None:
     assert CallRecord.objects.count() == 0
 
 
-def test_another_team_s_ticket_does_not_exist(host: Any, exotel: Any) -> None:
+def test_ticket_of_another_team_is_404(host: Any, exotel: Any) -> None:
     user = host.user("asha", *AGENT_WORK, last_name="north")
     theirs = host.ticket(phone=BY_HAND, team="south")
 
     # The choose page lists nothing, and does not say what is missing.
     assert knock_at_calling(user, theirs) == (200, 404)
     query = f"?exotel_adapter=admin&exotel_type=helpdesk.ticket&exotel_ticket={theirs.pk}"
-    assert "Broken fan" not in Desk(user).get(reverse("exotel_ccm:choose") + query).html
+    assert "Broken fan" not in Session(user).get(reverse("exotel_ccm:choose") + query).html
     assert orders(exotel) == []
 
 
-def test_calling_needs_the_right_to_see_the_ticket(host: Any, exotel: Any) -> None:
+def test_press_needs_view_permission_of_ticket(host: Any, exotel: Any) -> None:
     user = host.user("asha", "exotel_ccm.place_call")
 
     assert knock_at_calling(user, host.ticket(phone=BY_HAND)) == (200, 404)
     assert orders(exotel) == []
 
 
-def test_can_call_has_its_say_at_the_press_too(host: Any, exotel: Any, settings: Any) -> None:
+def test_can_call_is_checked_at_the_press(host: Any, exotel: Any, settings: Any) -> None:
     options = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.never"}
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": options}}
     user, ticket = host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)
 
     assert knock_at_calling(user, ticket) == (200, 302)
-    assert "This ticket is not yours to call." in Desk(user).run_action([ticket, host.ticket()]).text
+    assert "This ticket is not yours to call." in Session(user).run_action([ticket, host.ticket()]).text
     assert orders(exotel) == []
 
 
@@ -241,14 +241,14 @@ def never(user: Any, ticket: Ticket) -> bool:
         {"ticket": "9" * 40},
     ],
 )
-def test_a_forged_door_kind_or_ticket_leads_nowhere(host: Any, exotel: Any, forged: dict[str, str]) -> None:
+def test_forged_address_is_404(host: Any, exotel: Any, forged: dict[str, str]) -> None:
     _choose, place = knock_at_calling(host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND), forged)
 
     assert place == 404
     assert orders(exotel) == []
 
 
-def test_a_forged_agent_is_refused(host: Any, exotel: Any) -> None:
+def test_forged_agent_is_refused(host: Any, exotel: Any) -> None:
     user, ticket = host.user("asha", *AGENT_WORK), host.ticket(phone=BY_HAND)
     other = host.agent("Vik", "sip:vik4c1d77e2")
 
@@ -258,21 +258,21 @@ def test_a_forged_agent_is_refused(host: Any, exotel: Any) -> None:
     assert orders(exotel) == []
 
 
-def test_a_forged_number_is_not_dialled(host: Any, exotel: Any, desk: Desk) -> None:
+def test_forged_number_is_not_called(host: Any, exotel: Any, session: Session) -> None:
     ticket, other = host.ticket(phone=OTHER, other=BY_HAND), host.ticket("Other", phone="+919000001002", other=OTHER)
-    theirs = desk.press_button(other).of_class("exotel-choose-form")[0].data["exotel_number"][0]
-    page = desk.press_button(ticket)
+    theirs = session.press_button(other).of_class("exotel-choose-form")[0].data["exotel_number"][0]
+    page = session.press_button(ticket)
 
     for forged in (theirs, "x" * 32, BY_HAND, "é"):
-        assert len(desk.press_choice(page, number=forged).of_class("exotel-choose-form")) == 1
-    desk.press_choice(page, to="+919000001004")
+        assert len(session.press_choice(page, number=forged).of_class("exotel-choose-form")) == 1
+    session.press_choice(page, to="+919000001004")
 
-    assert desk.response.status_code == 403
+    assert session.response.status_code == 403
     assert orders(exotel) == []
 
 
 @pytest.mark.parametrize("typed", [BY_HAND, BY_HAND[3:], OTHER, "98765", "nonsense"])
-def test_typed_number_is_refused_before_it_is_compared(host: Any, exotel: Any, typed: str) -> None:
+def test_typed_number_is_refused_uncompared(host: Any, exotel: Any, typed: str) -> None:
     """Without ``dial_any_number`` the answer must not tell whether a masked number has been guessed."""
     user = host.user("asha", *AGENT_WORK)
 
@@ -282,12 +282,16 @@ def test_typed_number_is_refused_before_it_is_compared(host: Any, exotel: Any, t
     assert orders(exotel) == []
 
 
-def test_only_a_post_with_the_csrf_token_calls(host: Any, exotel: Any, desk: Desk) -> None:
+def test_press_needs_post_and_csrf_token(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
     data = {name: str(value) for name, value in press(ticket).items()}
 
-    reads = [getattr(desk.client, method)(reverse("exotel_ccm:place"), data) for method in ("get", "head", "options")]
-    writes = [getattr(desk.client, method)(reverse("exotel_ccm:place"), data) for method in ("post", "put", "delete")]
+    reads = [
+        getattr(session.client, method)(reverse("exotel_ccm:place"), data) for method in ("get", "head", "options")
+    ]
+    writes = [
+        getattr(session.client, method)(reverse("exotel_ccm:place"), data) for method in ("post", "put", "delete")
+    ]
     posted_choice = Client().post(reverse("exotel_ccm:choose"), data)
 
     assert [answer.status_code for answer in reads] == [405] * 3
@@ -296,12 +300,10 @@ def test_only_a_post_with_the_csrf_token_calls(host: Any, exotel: Any, desk: Des
     assert orders(exotel) == []
 
 
-def test_csrf_is_checked_also_where_the_host_has_taken_the_middleware_out(
-    host: Any, exotel: Any, settings: Any, desk: Desk
-) -> None:
+def test_csrf_without_middleware(host: Any, exotel: Any, settings: Any, session: Session) -> None:
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "csrf" not in name]
 
-    answer = desk.client.post(reverse("exotel_ccm:place"), press(host.ticket(phone=BY_HAND)))
+    answer = session.client.post(reverse("exotel_ccm:place"), press(host.ticket(phone=BY_HAND)))
 
     assert answer.status_code == 403
     assert orders(exotel) == []
@@ -310,7 +312,7 @@ def test_csrf_is_checked_also_where_the_host_has_taken_the_middleware_out(
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
 )
-def test_next_leads_to_no_other_host(host: Any, exotel: Any, wanted: str) -> None:
+def test_next_stays_on_host(host: Any, exotel: Any, wanted: str) -> None:
     client = Client()
     client.force_login(host.user("asha", *AGENT_WORK))
 
