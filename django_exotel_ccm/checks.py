@@ -171,8 +171,12 @@ def check_relations(**kwargs: Any) -> list[CheckMessage]:
         )
         for model in apps.get_models()
         for field in model._meta.private_fields
-        if isinstance(field, GenericRelation) and field.related_model is CallRecord and not field.mti_inherited
+        if isinstance(field, GenericRelation) and not field.mti_inherited and _are_calls(field.related_model)
     ]
+
+
+def _are_calls(model: object) -> bool:
+    return isinstance(model, type) and issubclass(model, CallRecord)
 
 
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
