@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -134,36 +134,30 @@ def _new_type(label: str, options: Mapping[str, Any], known: Iterable[TicketType
     paths = tuple(phone) if isinstance(phone, Iterable) and not isinstance(phone, str) else (phone,)
     named = {"label": label.lower(), "prefix": options.get("prefix", ""), "phone": paths}
     ticket_type = TicketType(**{**options, **named})
-    _check(ticket_type, [other for other in known if other.label != ticket_type.label])
+    for problem in _problems_of(ticket_type, [other for other in known if other.label != ticket_type.label]):
+        raise ImproperlyConfigured(f"The ticket type {ticket_type.label!r} {problem}")
     return ticket_type
 
 
-def _check(ticket_type: TicketType, others: Iterable[TicketType]) -> None:
-    where = f"The ticket type {ticket_type.label!r}"
-    if not _PREFIX.fullmatch(str(ticket_type.prefix)):
-        raise ImproperlyConfigured(f'{where} needs a prefix of small letters and digits. Write "prefix": "ticket".')
-    if bool(ticket_type.phone) == bool(ticket_type.numbers):
-        raise ImproperlyConfigured(
-            f'{where} needs either "phone", an attribute path such as "customer.phone", or "numbers", a callable.'
-        )
-    if not all(isinstance(path, str) for path in ticket_type.phone):
-        raise ImproperlyConfigured(f'{where} has a phone that is no attribute path. Write "phone": "customer.phone".')
-    _check_call(where, ticket_type.call)
-    for other in others:
-        if other.prefix == ticket_type.prefix:
-            raise ImproperlyConfigured(
-                f"{where} and {other.label!r} share the prefix {ticket_type.prefix!r}. Give each its own."
-            )
-
-
-def _check_call(where: str, call: object) -> None:
+def _problems_of(ticket_type: TicketType, others: Iterable[TicketType]) -> Iterator[str]:
+    prefix, phone, call = ticket_type.prefix, ticket_type.phone, ticket_type.call
+    same = [other.label for other in others if other.prefix == prefix]
+    if not _PREFIX.fullmatch(str(prefix)):
+        yield 'needs a prefix of small letters and digits. Write "prefix": "ticket".'
+    if same:
+        yield f"and {same[0]!r} share the prefix {prefix!r}. Give each its own."
+    if bool(phone) == bool(ticket_type.numbers):
+        yield 'needs either "phone", an attribute path such as "customer.phone", or "numbers", a callable.'
+    if not all(isinstance(path, str) for path in phone):
+        yield 'has a phone that is no attribute path. Write "phone": "customer.phone".'
     if not isinstance(call, dict) or set(call) - set(OPTIONS):
-        raise ImproperlyConfigured(f'{where} has a "call" that is no dict of {", ".join(OPTIONS)}.')
+        yield f'has a "call" that is no dict of {", ".join(OPTIONS)}.'
+        return
     try:
         for name, value in call.items():
             check_option(name, value)
     except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f'{where}: in "call", {error}') from None
+        yield f'has a wrong option in "call": {error}'
 
 
 def type_of(ticket: Model | type[Model]) -> TicketType:

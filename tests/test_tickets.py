@@ -60,9 +60,8 @@ def test_numbers_of_leaves_out_duplicates() -> None:
     assert numbers(a_ticket("90000 01001", "+919000001001")) == [("customer phone", "+919000001001")]
 
 
-@pytest.mark.parametrize("empty", ["", "  ", None])
-def test_numbers_of_empty_fields(empty: Any) -> None:
-    assert numbers(a_ticket(empty, empty)) == []
+def test_numbers_of_empty_fields() -> None:
+    assert numbers(a_ticket("", "  ")) == numbers(a_ticket(None, "\u200b")) == []
 
 
 def test_numbers_of_missing_related_row() -> None:
@@ -254,22 +253,13 @@ def test_custom_field_of_child_with_own_key() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "key", ["", "x", " 1", "+1", "01", "1_0", "1.0", "९", "-1", "9" * 30, "9" * 5000, "1\0", "None"]
-)
-def test_find_refuses_other_spellings_of_keys(key: str) -> None:
+def test_find_reads_only_names_as_we_write_them() -> None:
     for number in (1, 9, 10):
         Ticket.objects.create(pk=number, subject="Fan")
+    keys = ["", "x", " 1", "+1", "01", "1_0", "1.0", "९", "-1", "9" * 30, "9" * 5000, "1\0", "None"]
+    others = ["", "ticket", "_1", "fax_1", "Ticket_1", "ticket-1", "lead_1", "campaign 7"]
 
-    assert tickets.find(f"ticket_{key}") is None
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("text", ["", "ticket", "_1", "fax_1", "Ticket_1", "ticket-1", "lead_1", "campaign 7"])
-def test_find_other_texts(text: str) -> None:
-    Ticket.objects.create(pk=1, subject="Fan")
-
-    assert tickets.find(text) is None
+    assert [text for text in [*(f"ticket_{key}" for key in keys), *others] if tickets.find(text)] == []
 
 
 def test_ticket_type_key() -> None:
