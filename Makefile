@@ -21,7 +21,7 @@ help:
 	@echo 'make mutants    changes lifecycle.py in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make docs       the documentation, in docs/_build'
-	@echo 'make benchmark  callbacks per second, beside a bare Django view, and what each safety costs'
+	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, and the files that both pass'
 	@echo 'make soak       many thousand calls with faults by chance; ARGS="--calls 2000" for a short one'
 	@echo 'make clean      removes the virtual environment, the demo'"'"'s data and everything that was built'
 
@@ -52,7 +52,8 @@ docs: .venv/docs.stamp
 
 benchmark: .venv/test.stamp
 	@env $(UTF8) $(PYTHON) benchmarks/callbacks.py $(ARGS)
-	@exec env $(UTF8) $(PYTHON) benchmarks/safeties.py $(ARGS)
+	@env $(UTF8) $(PYTHON) benchmarks/presses.py $(ARGS)
+	@exec env $(UTF8) $(PYTHON) benchmarks/trace.py
 
 soak: .venv/test.stamp
 	@exec env $(UTF8) $(PYTHON) benchmarks/soak.py $(ARGS)
