@@ -1,4 +1,4 @@
-"""The admin: calls and their ledger to read, agents and ExoPhones to edit, and "Call customer" on every ticket."""
+"""The admin: calls and events to read, agents and ExoPhones to edit, and "Call customer" on every ticket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents and ExoPhones: what people of the host edit."""
+"""Agents and ExoPhones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django_exotel_ccm.phone_numbers import parse_number
 
 
 class AccountChoices(CheapLookupsAdmin):
-    """Offers the configured accounts instead of free text."""
+    """Offers the configured accounts as choices."""
 
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
@@ -30,7 +30,7 @@ class AccountChoices(CheapLookupsAdmin):
         if db_field.name != "account":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         aliases = list(conf.get_settings().accounts) or [conf.DEFAULT_ALIAS]
-        # An alias that has left the settings stays on offer where it is used: saving must not move it in silence.
+        # An alias that has left the settings stays a choice while it is used, so that saving does not change it.
         used = db_field.model._base_manager.order_by().values_list("account", flat=True).distinct()
         aliases += sorted(set(used) - set(aliases))
         return forms.ChoiceField(
@@ -58,7 +58,7 @@ class NumberField(forms.CharField):
 
 @admin.register(Agent)
 class AgentAdmin(AccountChoices):
-    """The people whose phone rings first."""
+    """Agents, the people whose phone rings first."""
 
     list_display = ["name", "user", "contact_uri", "exotel_user_id", "account", "exophone", "is_active"]
     list_filter = ["is_active", "account"]
@@ -77,14 +77,14 @@ class AgentAdmin(AccountChoices):
         return [*self.autocomplete_fields, "user"]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search the host's users by whatever they log in with."""
+        """Search also by the name with which the user logs in, whichever field that is."""
         login = get_user_model().USERNAME_FIELD
         return ["name", "contact_uri", "exotel_user_id", f"user__{login}"]
 
 
 @admin.register(ExoPhone)
 class ExoPhoneAdmin(AccountChoices):
-    """The numbers that customers see."""
+    """ExoPhones, the numbers that customers see."""
 
     list_display = ["number", "label", "account", "is_default", "is_active"]
     list_filter = ["is_active", "account"]
@@ -94,7 +94,7 @@ class ExoPhoneAdmin(AccountChoices):
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
-        """Take numbers as people write them."""
+        """Accept numbers as people write them."""
         if db_field.name == "number":
             label = capfirst(db_field.verbose_name)
             return NumberField(label=label, help_text=db_field.help_text, max_length=64)

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from django_exotel_ccm.admin.confirmed_action import MAX_AT_ONCE, TIME_LIMIT, ConfirmedActionMixin
-from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked, seen, verbatim
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import AnnouncementState, Permission
 from django_exotel_ccm.models import Announcement
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
@@ -64,7 +64,7 @@ class AnnouncementAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show which receivers failed, with which error, and when they are called again."""
-        failures = masked(request, "failures", _("failed receivers"), _failures)
+        failures = masked_column(request, "failures", _("failed receivers"), _failures)
         return ["created_at", "signal", "state", failures, "next_try_at", "attempts", "call"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -146,7 +146,7 @@ def _failures(announcement: Announcement) -> str:
 
 
 def _failures_seen(request: HttpRequest, announcement: Announcement) -> str:
-    return seen(_failures(announcement), request)
+    return masked_text(_failures(announcement), request)
 
 
 def _receivers(request: HttpRequest) -> Callable[[Any], str]:
@@ -157,8 +157,8 @@ def _receivers(request: HttpRequest) -> Callable[[Any], str]:
         rows = (
             (
                 delivery["receiver"],
-                seen(delivery["error"], request) or (_("delivered") if delivery["delivered"] else _("pending")),
-                verbatim(seen(delivery["traceback"], request)),
+                masked_text(delivery["error"], request) or (_("delivered") if delivery["delivered"] else _("pending")),
+                verbatim(masked_text(delivery["traceback"], request)),
             )
             for delivery in announcement.receivers
         )

@@ -1,4 +1,4 @@
-"""The mixin for a ticket's ModelAdmin: an action, a press on each row, a button on the form, and the calls so far."""
+"""The mixin for a ticket's ModelAdmin: an action, a button on each row and on the form, and the calls so far."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ else:
 
 LISTED = 10
 SEEN = "exotel_seen"
-"""The one field of ours in the host's list: ticket's key to newest call's, as JSON, for rows that have a call."""
+"""Our one field in the host's list. It holds, as JSON, the key of the newest call by the key of its ticket."""
 
 
 class CallCustomerMixin(_Base):
@@ -57,21 +57,21 @@ class CallCustomerMixin(_Base):
     """
 
     is_call_customer_added = False
-    """Whether a ``TICKETS`` entry brought the mixin, not the host's code."""
+    """Whether a ``TICKETS`` entry added the mixin, and not the host's code."""
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         self.add_call_customer()
 
     def add_call_customer(self) -> None:
-        """List the action, unless the ModelAdmin has switched actions off."""
+        """Add the action, unless the ModelAdmin has switched actions off."""
         if self.actions is not None and "call_customer" not in self.actions:
             self.actions = [*self.actions, "call_customer"]
 
     # Who may call.
 
     def has_call_customer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Say whether this user sees the button at all; each ticket is asked again when it is pressed."""
+        """Return whether this user sees the button at all. A press checks each ticket again."""
         return Permission.PLACE_CALL.granted_to(request.user) and self._is_ticket()
 
     def _is_ticket(self) -> bool:
@@ -79,10 +79,10 @@ class CallCustomerMixin(_Base):
             reverse("exotel_ccm:place")
             self.get_ticket_type()
         except NoReverseMatch:
-            return False  # our URLs are not included: a check says so, and the host's pages work on
+            return False  # a check reports that our URLs are not included, and the host's pages work on
         except ImproperlyConfigured:
             if self.is_call_customer_added:
-                return False  # declared no longer: tickets.unregister, or a test's own settings
+                return False  # after tickets.unregister, or with a test's own settings
             raise
         return True
 
@@ -94,7 +94,7 @@ class CallCustomerMixin(_Base):
 
     @admin.action(description=gettext_lazy("Call customer"), permissions=["call_customer"])
     def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Send one chosen ticket on to be called, several to the page that goes through them. Dials nothing."""
+        """Redirect one chosen ticket to the place view, several to the choose page. Places no call."""
         keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MAX_TICKETS + 1]]
         query = self._query(keys, request)
         if len(keys) > MAX_TICKETS or len(query) > MAX_QUERY_LENGTH:
@@ -102,23 +102,23 @@ class CallCustomerMixin(_Base):
             text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": most}
             self.message_user(request, text, messages.WARNING)
             return None
-        # "All tickets of this search" may have become another ticket than the page showed.
+        # "All tickets of this search" may be another ticket by now than the page showed.
         if len(keys) == 1 and request.POST.get("select_across") != "1":
             query = self._query(keys, request, after=_seen_by(request, keys[0]))
-            # The browser sends the same form, CSRF token and all, to the view that may place calls.
+            # The browser sends the same form with its CSRF token to the place view.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Add the column with the button for those who may call."""
+        """Add the column with the button for users who may call."""
         columns = super().get_list_display(request)
         if not self.has_call_customer_permission(request) or IS_POPUP_VAR in request.GET:
             return columns
-        # Beside the name: a last column scrolls out of sight on long lists.
+        # Beside the name, because on wide lists a last column is out of sight.
         return [*columns[:1], _CallColumn(self, request), *columns[1:]]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Look up for all rows at once what the page shows as each ticket's newest call."""
+        """Load for all rows at once what the column shows."""
         changelist = super().get_changelist_instance(request)
         for column in changelist.list_display:
             if isinstance(column, _CallColumn):
@@ -136,7 +136,7 @@ class CallCustomerMixin(_Base):
         form_url: Any = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Put the button and the calls so far on the host's own change form, whichever template that is."""
+        """Add the button and the calls so far to the host's own change form, whatever its template is."""
         response = super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
         if obj is None or add or context.get("is_popup") or not isinstance(response, TemplateResponse):
             return response
@@ -160,7 +160,7 @@ class CallCustomerMixin(_Base):
                 "place_url": f"{reverse('exotel_ccm:place')}?{query}",
                 "choose_url": f"{reverse('exotel_ccm:choose')}?{query}" if self._may_choose(request) else "",
                 "after": str(newest.pk if newest else 0),
-                # A form that was sent back with errors holds edits that are saved nowhere.
+                # A form that came back with errors holds edits that are not saved.
                 "unsaved": request.method == "POST",
             }
         if Permission.VIEW_CALL.granted_to(request.user):
@@ -183,7 +183,7 @@ class CallCustomerMixin(_Base):
 
     @property
     def media(self) -> Media:
-        """Add the script that keeps unsaved edits, and the styles."""
+        """Add our script, which keeps unsaved edits, and our styles."""
         return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": ["exotel_ccm/call_customer.css"]})
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
@@ -194,10 +194,10 @@ def _obstacle_on_form(adapter: AdminAdapter, request: HttpRequest, ticket: Model
     obstacle = None if has_callable_agent(request.user) else agent_obstacle(adapter, request)
     if obstacle is None:
         try:
-            # The host's code may break the transaction in which its form is shown.
+            # The host's code may break the transaction, and the form needs it.
             with transaction.atomic(using=router.db_for_read(type(ticket), instance=ticket)):
                 obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
-        except Exception:  # noqa: BLE001 - the form works on, and the page behind the button says what failed
+        except Exception:  # noqa: BLE001 - the form works on, and the choose page says what failed
             return None
     if obstacle is not None and obstacle.url == request.path:
         return replace(obstacle, url="")  # the number is entered on this very form
@@ -205,7 +205,7 @@ def _obstacle_on_form(adapter: AdminAdapter, request: HttpRequest, ticket: Model
 
 
 def _seen_by(request: HttpRequest, key: str) -> str:
-    """Return what the list showed as this ticket's newest call, "0" for none; "" when it did not say."""
+    """Return the key of the ticket's newest call on the list, "0" for none; "" if the form does not say it."""
     try:
         seen = json.loads(request.POST.get(SEEN, ""))
     except (ValueError, RecursionError):
@@ -214,10 +214,10 @@ def _seen_by(request: HttpRequest, key: str) -> str:
 
 
 class _CallColumn:
-    """The list's column of presses, for one request.
+    """The list's column of buttons, for one request.
 
-    A row has a plain link to the page that asks, and our script makes a button of it that calls at once. A button of
-    the host's own form would be the one that Enter presses.
+    A row has a link to the choose page. Our script replaces it by a button that calls at once. A button in the host's
+    own form would be pressed by Enter.
     """
 
     __name__ = "call_customer"
@@ -233,7 +233,7 @@ class _CallColumn:
         self._obstacles: dict[str, Obstacle] = {}
 
     def prepare(self, changelist: ChangeList) -> None:
-        """Look up this user's newest call about each row."""
+        """Load this user's newest call about each row, and find out which rows cannot be called."""
         rows = list(changelist.result_list)
         newest = CallRecord.objects.newest_by(self._request.user, rows)
         linked = {str(ticket.pk): newest.get(tickets.link_of(ticket)[1]) for ticket in rows}
@@ -241,13 +241,13 @@ class _CallColumn:
         self._first = next(iter(linked), "")
         self._find_obstacles(rows)
         if changelist.list_editable:
-            # Without our script, edits made in the list stay in this tab.
+            # Without our script the link opens another tab, so that edits in the list are not lost.
             self._attributes = SafeString(' target="_blank" data-exotel-edits')
             if self._request.method == "POST":
                 self._attributes += SafeString(" data-exotel-unsaved")
 
     def _find_obstacles(self, rows: list[Model]) -> None:
-        """Find out why rows cannot be called, as far as the same few queries tell it for all of them."""
+        """Find out which rows cannot be called, as far as a fixed number of queries can tell."""
         adapter = AdminAdapter(self._model_admin.admin_site)
         if not has_callable_agent(self._request.user):
             no_agent = agent_obstacle(adapter, self._request)
@@ -260,7 +260,7 @@ class _CallColumn:
                     self._obstacles[str(ticket.pk)] = obstacle
 
     def __call__(self, ticket: Model) -> SafeString:
-        """Return the row's press; the first row also says what the page shows as the newest calls."""
+        """Return the row's link. The first row adds the field that says which calls the page shows as the newest."""
         key = str(ticket.pk)
         seen = format_html('<input type="hidden" name="{}" value="{}">', SEEN, json.dumps(self._newest))
         press = self._press(ticket, key) if self._ticket_type.allows(self._request.user, ticket) else ""

@@ -34,25 +34,25 @@ LONGEST_SEARCH = 100  # characters: each word is another condition
 
 
 class EventInline(ReadOnlyInline):
-    """Everything we were told about the call."""
+    """The events of the call."""
 
     model = CallEvent
     readonly_fields = ["received_at", "kind", "event", "verdict", "code", "http_status", "request_id", "reason"]
     fields = (*readonly_fields,)
-    heavy = ["raw", "facts"]
+    deferred = ["raw", "facts"]
 
 
 class AnnouncementInline(ReadOnlyInline):
-    """Whom the host was told through."""
+    """The announcements of the call."""
 
     model = Announcement
     readonly_fields = ["created_at", "signal", "state"]
     fields = (*readonly_fields,)
-    heavy = ["receivers"]
+    deferred = ["receivers"]
 
 
 class NeverConfirmedFilter(admin.SimpleListFilter):
-    """Calls whose end nobody reported and Exotel is not asked about any more."""
+    """Calls without a reported end, about which Exotel is not asked any more."""
 
     title = _("never confirmed")
     parameter_name = "never_confirmed"
@@ -62,7 +62,7 @@ class NeverConfirmedFilter(admin.SimpleListFilter):
         return [("yes", _("Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Return the calls that go on for all we know and were given up; by their state, which has an index."""
+        """Return the given up calls without an end; by their state, which has an index."""
         if self.value() != "yes":
             return queryset
         return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
@@ -85,21 +85,21 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Say so when nobody settles what is due."""
-        self._warn_of_neglect(request)
+        """Warn when nobody reconciles."""
+        self._warn_if_reconciler_missing(request)
         return super().changelist_view(request, extra_context)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Say so when nobody settles what is due."""
-        self._warn_of_neglect(request)
-        self._warn_of_flood(request, object_id)
+        """Warn when nobody reconciles, and when a flood of callbacks was cut short."""
+        self._warn_if_reconciler_missing(request)
+        self._warn_if_flooded(request, object_id)
         return super().change_view(request, object_id, *args, **kwargs)
 
-    def _warn_of_neglect(self, request: HttpRequest) -> None:
+    def _warn_if_reconciler_missing(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
             self.message_user(request, reconciler_missing_message(), messages.WARNING)
 
-    def _warn_of_flood(self, request: HttpRequest, object_id: str) -> None:
+    def _warn_if_flooded(self, request: HttpRequest, object_id: str) -> None:
         call = self.get_object(request, object_id) if self.has_view_permission(request) else None
         if call is None or not call.events_not_stored or request.method != "GET":
             return
@@ -110,13 +110,13 @@ class CallRecordAdmin(ReadOnlyAdmin):
         self.message_user(request, message % {"count": call.events_not_stored}, messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Find out for all rows at once whose tickets this user may see."""
+        """Find out for all rows at once which tickets this user may see."""
         changelist = super().get_changelist_instance(request)
-        self._look_at(request, list(changelist.result_list))
+        self._mark_visible(request, list(changelist.result_list))
         return changelist
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Search what everybody sees in all calls, and the rest only in calls whose ticket this user may see."""
+        """Search SID and agent in all calls, and the rest only in calls whose ticket this user may see."""
         term = search_term[:LONGEST_SEARCH].replace("\0", "").strip()
         if not term:
             return queryset, False
@@ -131,7 +131,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return queryset.filter(everywhere | Q(pk__in=visible)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Tell the call in the order a reader asks."""
+        """Show first what is known of the call, then how it went, and technical names last."""
         opening = [
             self._column(request, "summary", _("what is known"), describe_call),
             self._ticket(request, link=True),
@@ -156,25 +156,25 @@ class CallRecordAdmin(ReadOnlyAdmin):
         """Every field shown is read-only, ours included."""
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
-    # Who may see what: a ticket's name and number are for those who may see the ticket on this site.
+    # A ticket's name and number are shown to users who may see the ticket on this site.
 
-    def _look_at(self, request: HttpRequest, calls: list[CallRecord]) -> None:
+    def _mark_visible(self, request: HttpRequest, calls: list[CallRecord]) -> None:
         seen = AdminAdapter(self.admin_site).visible_calls(request, calls)
         for call in calls:
-            call.seen_by_reader = call.pk in seen  # type: ignore[attr-defined]
+            call.is_ticket_visible = call.pk in seen  # type: ignore[attr-defined]
 
-    def _sees(self, request: HttpRequest, call: CallRecord) -> bool:
-        if not hasattr(call, "seen_by_reader"):
-            self._look_at(request, [call])
-        return bool(call.seen_by_reader)  # type: ignore[attr-defined]
+    def _is_ticket_visible(self, request: HttpRequest, call: CallRecord) -> bool:
+        if not hasattr(call, "is_ticket_visible"):
+            self._mark_visible(request, [call])
+        return bool(call.is_ticket_visible)  # type: ignore[attr-defined]
 
     def _column(
         self, request: HttpRequest, name: str, label: Any, text: Callable[[CallRecord, Any], str]
     ) -> Callable[[Any], str]:
-        """Return a column of ``text(call, user)``, the user being None for those who may not see the ticket."""
+        """Return a column of ``text(call, user)``. ``user`` is None when they may not see the ticket."""
 
         def column(call: CallRecord) -> str:
-            return text(call, request.user if self._sees(request, call) else None) or "-"
+            return text(call, request.user if self._is_ticket_visible(request, call) else None) or "-"
 
         column.__name__ = name
         column.short_description = label  # type: ignore[attr-defined]
@@ -184,7 +184,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return self._column(request, "customer", _("customer"), _number)
 
     def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
-        """Return the column with the ticket's name, linked to its page."""
+        """Return the column with the ticket's name; ``link`` adds a link to its page."""
         adapter = AdminAdapter(self.admin_site)
 
         def name(call: CallRecord, user: Any) -> str:
@@ -203,7 +203,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("ended"))
     def over(self, call: CallRecord) -> str:
-        """When the call was over, and whether that was told or worked out."""
+        """The end of the call, and whether it is approximate."""
         if call.ended_at is None:
             return "-"
         ended = display_for_value(call.ended_at, "-")
@@ -211,7 +211,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("how it went"))
     def how_it_goes(self, call: CallRecord) -> str:
-        """The outcome in words, or how far the call has come."""
+        """The outcome in words, or the state of a call without one."""
         if call.state == State.ENDED:
             return describe_outcome(call)
         return str(_("never confirmed")) if call.gave_up_at is not None else call.get_state_display()
@@ -228,22 +228,22 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
 
 def _private_fields(request: HttpRequest, term: str) -> list[str]:
-    """Return where to search in a call whose ticket the user may see; a ticket's name can hold a number, too."""
+    """Return the fields to search in calls whose ticket the user may see. All of them can hold a number."""
     if Permission.VIEW_NUMBER.granted_to(request.user):
         return ["custom_field", "ticket_label", "customer_number"]
-    # The whole of a custom field, such as ticket_42, is no way to find out digit by digit what is in it.
+    # Digits find only a whole custom field, such as ticket_42. Parts would reveal a number digit by digit.
     return ["custom_field__iexact"] if any(map(str.isnumeric, term)) else ["custom_field", "ticket_label"]
 
 
 def _has_words(term: str, fields: Sequence[str]) -> Q:
-    """Return the condition that each word, or phrase in quotes, stands in one of the fields."""
+    """Return the condition that one of the fields contains each word, or phrase in quotes."""
     words = [unescape_string_literal(word) if word[0] == word[-1] in "\"'" else word for word in smart_split(term)]
     lookups = [field if "__" in field else f"{field}__icontains" for field in fields]
     return Q(*(Q(*((lookup, word) for lookup in lookups), _connector=Q.OR) for word in words))
 
 
 def _has_number(term: str) -> Q:
-    """Return the condition that the customer's number is, or holds, the digits in ``term``, however it writes them."""
+    """Return the condition that the customer's number is the one in ``term``, or contains its digits."""
     condition = Q(pk__in=[])
     with suppress(InvalidNumber):
         condition |= Q(customer_number=parse_number(term))

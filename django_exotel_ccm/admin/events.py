@@ -1,4 +1,4 @@
-"""The ledger: what we were told, to the byte."""
+"""Events: what Exotel sent, to the byte, what was read of it, and "Apply again"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.confirmed_action import TIME_LIMIT, ConfirmedActionMixin
 from django_exotel_ccm.admin.lists import COUNTED
-from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked_column
 from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services.replay import REPROCESSABLE, reprocess
@@ -45,12 +45,12 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Leave bodies in the database until one is shown."""
+        """Do not load the bodies for the list."""
         return super().get_queryset(request).defer("raw", "facts", "call__facts")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Tell what came, what it says, and what was done with it."""
-        advice = masked(request, "told", _("advice"), lambda event: event.advice)
+        """Show what came, what was read of it, and the raw body."""
+        advice = masked_column(request, "advice_shown", _("advice"), lambda event: event.advice)
         opening = ["received_at", "kind", "event", "call", "reference", "authentication", "account", "reason"]
         body = ["http_status", "request_id", "tries", "content_type", _raw(request), "fingerprint"]
         return [
@@ -143,11 +143,11 @@ def _raw(request: HttpRequest) -> Callable[[Any], str]:
             return str(_("emptied on %(time)s") % {"time": display_for_value(event.purged_at, "-")})
         return bytes(event.raw).decode("utf-8", "replace")
 
-    return masked(request, "raw_body", _("raw body"), text, keep=True)
+    return masked_column(request, "raw_body", _("raw body"), text, keep=True)
 
 
 def _facts(request: HttpRequest) -> Callable[[Any], str]:
     def text(event: CallEvent) -> str:
         return json.dumps(event.facts, indent=2, ensure_ascii=False) if event.facts else ""
 
-    return masked(request, "facts_read", _("facts"), text, keep=True)
+    return masked_column(request, "facts_read", _("facts"), text, keep=True)

@@ -1,4 +1,4 @@
-"""What all of the history's admins share: read, never edited or deleted, numbers masked, no full counts."""
+"""What the admins of calls, events and announcements share: nobody edits or deletes, and numbers are masked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_ROWS = 50
 
 
 class ReadOnlyAdmin(CheapLookupsAdmin):
-    """A list that can be read by those with the view permission, and changed by nobody."""
+    """Rows that users with the view permission read, and nobody changes."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -31,7 +31,7 @@ class ReadOnlyAdmin(CheapLookupsAdmin):
         css = {"all": ["exotel_ccm/call_customer.css"]}
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Take from the address what the filters offer and no more: else it finds numbers that are masked."""
+        """Return whether a filter of the list offers ``lookup``. Others could find numbers that are masked."""
         offered = {
             one if isinstance(one, str) else one.parameter_name
             for one in [*self.list_filter, self.date_hierarchy]
@@ -42,15 +42,15 @@ class ReadOnlyAdmin(CheapLookupsAdmin):
         return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """History is not written by hand."""
+        """Nobody adds rows by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """History is not edited."""
+        """Nobody edits rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """History is not deleted."""
+        """Nobody deletes rows."""
         return False
 
 
@@ -70,48 +70,45 @@ class NewestFormSet(BaseInlineFormSet):
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """The newest rows of history below the call they belong to."""
+    """The newest rows that belong to a call, below it."""
 
     formset = NewestFormSet
     extra = 0
     can_delete = False
     show_change_link = True
     template = "exotel_ccm/admin/readonly_inline.html"
-    heavy: list[str] = []
-    """Columns that the rows do not show, and that can be large."""
+    deferred: list[str] = []
+    """Large columns that the rows do not show."""
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Leave the large columns in the database."""
-        return super().get_queryset(request).defer(*self.heavy)
+        """Do not load the large columns."""
+        return super().get_queryset(request).defer(*self.deferred)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """History is not written by hand."""
+        """Nobody adds rows by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """History is not edited."""
+        """Nobody edits rows."""
         return False
 
 
-def masked(
+def masked_column(
     request: HttpRequest, name: str, label: Any, text: Callable[[Any], str], *, keep: bool = False
 ) -> Callable[[Any], str]:
-    """Return an admin column of ``text(row)`` as :func:`seen` by this request's user.
-
-    ``keep`` shows its lines and spaces as they are.
-    """
+    """Return an admin column of ``text(row)``, masked for this request's user. ``keep`` keeps its lines and spaces."""
 
     def column(row: Any) -> str:
-        told = seen(text(row), request)
-        return (verbatim(told) if keep else told) or "-"
+        shown = masked_text(text(row), request)
+        return (verbatim(shown) if keep else shown) or "-"
 
     column.__name__ = name
     column.short_description = label  # type: ignore[attr-defined]
     return column
 
 
-def seen(text: str, request: HttpRequest) -> str:
-    """Return ``text`` with numbers as this request's user may see them, and with nobody's way to a recording."""
+def masked_text(text: str, request: HttpRequest) -> str:
+    """Return ``text`` with numbers as this request's user may see them, and without addresses of recordings."""
     return visible_to(redact(text), request.user)
 
 
