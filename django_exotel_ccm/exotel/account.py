@@ -1,4 +1,4 @@
-"""One Exotel account: its region's hosts, and credentials that never print."""
+"""One Exotel account: the hosts of its region, and credentials that are never shown (docs/exotel.md 1)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ REGIONS = {
     "mumbai": ("https://ccm-api.in.exotel.com", "https://api.in.exotel.com"),
     "singapore": ("https://ccm-api.exotel.com", "https://api.exotel.com"),
 }
+# Accounts differ in the key of the customer's number (docs/exotel.md 11.1).
 TO_KEYS = ("number", "customer_contact_uri")
 EXAMPLE = "exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"
 
@@ -26,7 +27,7 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Secret:
-    """A text that shows itself to nobody who does not ask by name."""
+    """A text that repr, str, format and pickle do not show; only :meth:`reveal` returns it."""
 
     __slots__ = ("_text",)
 
@@ -34,7 +35,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -94,15 +95,15 @@ def without_locals() -> Iterator[None]:
 
 
 class AccountUnreadable(ValueError):
-    """The account's settings cannot be read. The text names the variable and ends with the line to write.
+    """The account cannot be read. The message names the variable and ends with the line to write.
 
-    It quotes nothing of the value: a wrongly written credential is still a credential.
+    It quotes nothing of the value, because a mistyped credential is still a credential.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where to call from, and as whom."""
+    """An Exotel account: its SID, its credentials and the base URLs of its hosts."""
 
     sid: str
     key: Secret
@@ -110,16 +111,16 @@ class Account:
     ccm_url: str
     api_url: str
     to_key: str | None = None
-    """The key of the customer's number in a request, when the project pins it."""
+    """The key of the customer's number in a request, one of :data:`TO_KEYS`; None if it is found out by trying."""
 
     @property
     def is_loopback(self) -> bool:
-        """Whether this account lives on this machine, as the simulator does."""
+        """Return True if both hosts are this machine, as for the simulator."""
         return all(is_loopback_host(urlsplit(url).hostname or "") for url in (self.ccm_url, self.api_url))
 
 
 class PartNames(NamedTuple):
-    """The variables that hold the parts of an account, for the text of errors."""
+    """The names of the variables that hold the parts of an account."""
 
     key: str = "EXOTEL_API_KEY"
     token: str = "EXOTEL_API_TOKEN"  # noqa: S105 - the variable's name
@@ -128,13 +129,13 @@ class PartNames(NamedTuple):
     to_key: str = "EXOTEL_TO_KEY"
 
 
-class _Complaint(NamedTuple):
+class _Fault(NamedTuple):
     what: str
     part: str
 
 
 class _Problem(Exception):
-    """What is wrong with the value, and in which part; `_complaint_or_account` catches it."""
+    """What is wrong with the value, and in which part; `_account_or_fault` catches it."""
 
     def __init__(self, what: str, part: str = "region") -> None:
         super().__init__(what, part)
@@ -142,14 +143,14 @@ class _Problem(Exception):
 
 _LINES = {"key": "KEY", "token": "TOKEN", "sid": "ACCOUNT_SID", "region": "mumbai", "to_key": "number"}
 
-# The plain text is held only by calls inside of `_account_or_complaint`, which RETURN what is wrong: the two functions
+# The plain text is held only by calls inside of `_account_or_fault`, which RETURN what is wrong: the two functions
 # that raise, outside of any except block, hold nothing but Secrets.
 
 
 def account_from_url(url: Secret, *, variable: str) -> Account:
-    """The account that `exotel://KEY:TOKEN@REGION/ACCOUNT_SID` describes."""
-    found = _account_or_complaint(lambda: _read_url(url.reveal()))
-    if isinstance(found, _Complaint):
+    """Return the account that `exotel://KEY:TOKEN@REGION/ACCOUNT_SID` describes; raises AccountUnreadable."""
+    found = _account_or_fault(lambda: _read_url(url.reveal()))
+    if isinstance(found, _Fault):
         raise AccountUnreadable(f"{variable} {found.what}. Write: {variable}={EXAMPLE}")
     return found
 
@@ -163,21 +164,21 @@ def account_from_parts(
     to_key: str = "",
     variables: PartNames = PartNames(),  # noqa: B008 - immutable
 ) -> Account:
-    """The account whose parts stand in variables of their own, as they are, without percent-encoding."""
-    found = _account_or_complaint(lambda: _account(key, token, sid, region, to_key))
-    if isinstance(found, _Complaint):
+    """Return the account given by its parts, which are not percent-encoded; raises AccountUnreadable."""
+    found = _account_or_fault(lambda: _account(key, token, sid, region, to_key))
+    if isinstance(found, _Fault):
         name = getattr(variables, found.part)
         raise AccountUnreadable(f"{name} {found.what}. Write: {name}={_LINES[found.part]}")
     return found
 
 
 @without_locals()
-def _account_or_complaint(read: Callable[[], Account]) -> Account | _Complaint:
+def _account_or_fault(read: Callable[[], Account]) -> Account | _Fault:
     try:
         return read()
     except _Problem as problem:
         # The problem itself would keep its traceback, and with it the plain text.
-        return _Complaint(*problem.args)
+        return _Fault(*problem.args)
 
 
 def _read_url(url: str) -> Account:
@@ -267,7 +268,7 @@ def _hosts(region: str, *, tls: bool) -> tuple[str, str]:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Say whether a host name or address means this machine itself."""
+    """Return True if a host name or address is this machine's own."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

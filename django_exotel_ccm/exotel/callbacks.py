@@ -1,7 +1,7 @@
-"""Any documented callback body -> facts, or the reason why there are none.
+"""The facts in any documented callback body, or the reason why there are none (docs/exotel.md 4).
 
-Exotel sends nested JSON (v2, v3), flat JSON or a form of either kind (v1), and the content type is not
-always there or true. So the type only says what to try first.
+Exotel sends nested JSON (versions 2 and 3), flat JSON or a form of either kind (version 1), and the content type can
+be missing or wrong. So the type only says what to try first. The work is linear in the length of the body.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _PART_NAME = re.compile(r'[;\s]name=(?:"([^"\r\n]{0,200})"|([^";\s]{1,200}))', r
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a callback's body says."""
+    """What the body of a callback says."""
 
     facts: CallFacts | None
     reason: str
     """"" or why there are no facts: empty, unreadable, not_an_object, no_call, too_deep."""
     canonical: bytes
-    """The same for the same content, however its members are ordered; of an unreadable body, the body."""
+    """The content in a form that does not depend on the order of members; of an unreadable body, the body itself."""
 
 
 def read_callback(body: bytes, content_type: str) -> Callback:
-    """Read a callback's body, whatever it is. Never raises."""
+    """Read the body of a callback, whatever it is. Raises nothing."""
     if not body.strip():
         return Callback(None, "empty", body)
     values, reasons = [], set()
@@ -66,7 +66,7 @@ _Reading = tuple[object, str]
 
 
 def _readers(content_type: str) -> list[Callable[[bytes, str], _Reading]]:
-    """The ways to read a body: first the one that its type asks for, then the others."""
+    """Return the ways to read a body: first the one of its content type, then the others."""
     declared = content_type.strip().lower()
     first = [reader for kind, reader in _KINDS if declared.startswith(kind)]
     return [*first, *(reader for _, reader in _KINDS if reader not in first)]
@@ -88,12 +88,12 @@ def _read_form(body: bytes, _content_type: str) -> _Reading:
         pairs = parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         return None, "unreadable"
-    # Without any "=" it is no form, though `parse_qsl` takes it for a name.
+    # Without "=" it is no form, although `parse_qsl` reads it as a name.
     return _nested(pairs if "=" in text else [])
 
 
 def _read_multipart(body: bytes, content_type: str) -> _Reading:
-    # Not the parser of `email`: its work grows with the square of the nesting that a body may claim.
+    # The parser in `email` is not used: its work is quadratic in the nesting of the parts.
     declared, sniffed = _BOUNDARY.search(content_type), _SNIFFED_BOUNDARY.match(body)
     boundaries = [(declared[1] or declared[2]).encode("latin-1", "replace")] if declared else []
     boundaries += [sniffed[1]] if sniffed else []
@@ -124,7 +124,7 @@ _KINDS: tuple[tuple[str, Callable[[bytes, str], _Reading]], ...] = (
 
 
 def _nested(pairs: list[tuple[str, str]]) -> _Reading:
-    """The object that form fields such as `Legs[0][Status]` spell, if their names are names at all."""
+    """Return the object that form fields such as `Legs[0][Status]` describe, if their names are valid."""
     root: dict[str, Any] = {}
     if not pairs or not all(_NAME.fullmatch(name) for name, _ in pairs):
         return None, "unreadable"
@@ -145,7 +145,7 @@ def _put(branch: dict[str, Any], path: list[str], value: object) -> None:
 
 
 def _value(text: str) -> object:
-    """A field's text, or the object that it holds as JSON."""
+    """Return a field's text, or the object that it holds as JSON."""
     if text.lstrip()[:1] in {"{", "["}:
         value, reason = read_json(text.encode("utf-8", "surrogatepass"))
         return text if reason else value
@@ -153,7 +153,7 @@ def _value(text: str) -> object:
 
 
 def _listed(value: object) -> object:
-    """The same with lists for what was numbered."""
+    """Return the value with lists instead of objects whose names are numbers."""
     if not isinstance(value, dict):
         return value
     members = {name: _listed(member) for name, member in value.items()}

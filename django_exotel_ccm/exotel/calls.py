@@ -1,6 +1,6 @@
-"""What is sent to place a call, and any documented answer about a call -> facts.
+"""The request that places a call, and the facts in any documented message about a call.
 
-Nothing else knows which version of Exotel's API a message speaks. What the versions call things:
+Only this module knows the versions of Exotel's API (docs/exotel.md 4, 7, 8, 9). Their names for the same things:
 
     v2  call_details.call_sid   call_state   call_status   (also bare, or under response.data)
     v3  call_details.sid        state        status        from_leg_*, to_leg_*
@@ -49,7 +49,7 @@ RECORDING_CHANNELS = ("single", "dual")
 
 
 def check_option(name: str, value: object) -> None:
-    """Raise ``TypeError`` or ``ValueError`` that says what the option must be; None is "not asked for"."""
+    """Raise ``TypeError`` or ``ValueError`` if ``value`` is not one for option ``name``; None is always one."""
     kind = OPTIONS[name]
     if value is None:
         return
@@ -63,7 +63,7 @@ def check_option(name: str, value: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
-    """One call to place. None means not given, and what is not given is not sent."""
+    """One call to place (docs/exotel.md 2.3). None means not given; what is not given is not sent."""
 
     to: str
     virtual_number: str
@@ -75,7 +75,7 @@ class CallRequest:
     max_time_limit: int | None = None
     attempt_time_out: int | None = None
     custom_field: str | None = None
-    # The addresses are signed: whoever reads one may report this call's end. So they never print.
+    # These URLs are signed: who reads one can report the end of this call. So repr leaves them out.
     status_callback: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class CallRequest:
             raise ValueError("A call is placed from either user_contact_uri or user_id: give exactly one.")
 
     def payload(self, to_key: str = "number") -> dict[str, Any]:
-        """The body of the request, to the letter of Exotel's page on Make a Call (docs/exotel.md 2.3)."""
+        """Return the request's body as Exotel documents it (docs/exotel.md 2.3); ``to_key`` is one of TO_KEYS."""
         agent = (
             {"user_id": self.user_id} if self.user_contact_uri is None else {"user_contact_uri": self.user_contact_uri}
         )
@@ -102,17 +102,17 @@ class CallRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """What ONE message says about a call. None, or empty, means that it says nothing."""
+    """What one message says about a call; None or empty means that it says nothing. Durations are in seconds."""
 
     call_sid: str | None = None
     event: str | None = None
     event_raw: str | None = None
-    """An event's word, as sent, that is none of EVENTS."""
+    """The event as sent, if it is none of EVENTS."""
     state: str | None = None
     status: str | None = None
     """One of OUTCOMES."""
     status_raw: str | None = None
-    """The status word as sent, known or not."""
+    """The status as sent, known or not."""
     agent_leg: str | None = None
     customer_leg: str | None = None
     talk_time: int | None = None
@@ -126,27 +126,27 @@ class CallFacts:
     custom_field: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What the message said, and nothing else, in values that JSON knows."""
-        said = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: _plain(value) for name, value in said.items() if value is not None and value != ()}
+        """Return what the message says, and nothing else, as JSON values."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: _plain(value) for name, value in values.items() if value is not None and value != ()}
 
     @classmethod
     def from_json(cls, data: object) -> CallFacts:
-        """The facts that `as_json` gave; anything else contributes nothing."""
+        """Return the facts that `as_json` returned; anything else in ``data`` is left out."""
         stored = as_object(data)
         read = {name: reader(stored.get(name)) for name, reader in _STORED.items()}
         return cls(**{name: value for name, value in read.items() if value is not None})
 
 
 def facts_of_answer(payload: object) -> CallFacts:
-    """The facts in any documented message, whatever its wrapper."""
+    """Return the facts in any documented message, whatever its wrapper (docs/exotel.md 2.7, 4, 7, 11.2)."""
     call = find_call(payload)
     event = _first(as_object(as_object(payload).get("event_details")), ("event_type",), _word)
     return facts_of_call(call or {}, event=event)
 
 
 def find_call(payload: object) -> Call | None:
-    """The object that describes the call, inside any documented wrapper."""
+    """Return the object that describes the call, inside any documented wrapper; None if there is none."""
     found = [candidate for candidate in _candidates(payload) if _MARKS & candidate.keys()]
     return next((call for call in found if _first(call, _SIDS, _sid)), found[0] if found else None)
 
@@ -163,7 +163,7 @@ def _candidates(payload: object) -> Iterator[Call]:
 
 
 def facts_of_call(call: Call, *, event: str | None = None) -> CallFacts:
-    """The facts in a call object of any version of the API."""
+    """Return the facts in a call object of any version of the API."""
     agent, customer = (
         _object_of(call, "assigned_agent_details", "agent_details"),
         _object_of(call, "customer_details"),
@@ -195,7 +195,7 @@ def facts_of_call(call: Call, *, event: str | None = None) -> CallFacts:
 
 
 _SIDS = ("call_sid", "sid", "CallSid", "Sid")
-# What tells a call from the envelope around it, which has a `status` and a `code` of its own.
+# Members of a call, but not of the envelope around it, which has a `status` and a `code` of its own.
 _MARKS = {
     *_SIDS,
     "call_state",
@@ -212,7 +212,7 @@ _custom_field = partial(clean_text, limit=LONGEST_CUSTOM_FIELD)
 
 
 def _first(call: Call, names: tuple[str, ...], clean: Callable[[object], Any]) -> Any:
-    """The first of these members that says something."""
+    """Return the first of these members that holds a usable value; None if none does."""
     for name in names:
         value = clean(call.get(name))
         if value is not None:
@@ -229,7 +229,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _sid(value: object) -> str | None:
-    # Never cut: a part of an identifier is another identifier.
+    # Not cut: a part of an identifier is another identifier.
     sid = clean_text(value, LONGEST_SID + 1)
     return sid if sid and len(sid) <= LONGEST_SID else None
 
@@ -244,7 +244,7 @@ def _leg(value: object) -> str | None:
 
 
 def _legs(call: Call, agent: Call, customer: Call) -> tuple[str | None, str | None]:
-    """What became of the agent's leg and of the customer's."""
+    """Return the status of the agent's leg and of the customer's (docs/exotel.md 3.3)."""
     details = as_object(call.get("Details"))
     listed = _list(call.get("Legs")) or _list(call.get("legs")) or _list(details.get("Legs"))
     entries = [as_object(as_object(leg).get("Leg", leg)) for leg in listed[:2]] + [{}, {}]
@@ -256,18 +256,18 @@ def _legs(call: Call, agent: Call, customer: Call) -> tuple[str | None, str | No
 
 
 def _is_outgoing(call: Call) -> bool:
-    # In an incoming call `From` is the customer.
+    # In an incoming call, `From` is the customer.
     return not fold(_first(call, ("direction", "Direction"), _word) or "").startswith("in")
 
 
 def _outcome(raw: str | None, agent_leg: str | None, customer_leg: str | None) -> str | None:
-    """The outcome that a status word stands for; None for a word of which that is not known."""
+    """Return the outcome that a status word means (docs/exotel.md 3.2); None if that is not known."""
     word = fold(raw or "")
     for theirs, ours in (("from_leg_", "agent_"), ("to_leg_", "customer_")):
         if word.startswith(theirs):
             word = ours + word.removeprefix(theirs)
     if word in {"no_answer", "canceled"}:
-        # v1 does not say who; only the legs do. A canceled customer's leg is the agent hanging up.
+        # Version 1 does not say who; the legs do. The customer's leg is canceled when the agent hangs up.
         if agent_leg == "no-answer":
             return "agent_unanswered"
         return {"no-answer": "customer_unanswered", "canceled": "agent_canceled"}.get(customer_leg or "")
@@ -307,7 +307,7 @@ def _stored_recordings(value: object) -> tuple[str, ...]:
     return tuple(url for url in _list(value) if isinstance(url, str))
 
 
-# Stored values were cleaned when they came; to clean them again could change them.
+# Stored values were cleaned when they were received; cleaning them again could change them.
 _STORED: dict[str, Callable[[object], Any]] = {item.name: _stored_text for item in fields(CallFacts)} | {
     "talk_time": clean_seconds,
     "total_duration": clean_seconds,

@@ -1,7 +1,7 @@
-"""ExotelClient: asks Exotel for a call or for its details, and says what the answer proves.
+"""ExotelClient: places calls and fetches Call Details, and says what the answer proves.
 
-The one question behind every line here is "can the phone be ringing?". A request that may have reached
-Exotel is never repeated; see the verdicts in `errors`.
+The question is always whether a phone can be ringing (docs/exotel.md 2.9). A request that may have reached Exotel is
+never repeated; `errors` has the verdicts.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .values import as_object, clean_seconds, clean_text, read_json
 logger = logging.getLogger("django_exotel_ccm.exotel")
 
 LARGEST_ANSWER = 1024 * 1024
-# Shorter ones are words of a test, and would mar the answers that they occur in.
+# A shorter key or token is a word of a test; replacing it would damage the answers it occurs in.
 SHORTEST_REDACTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What Exotel answered to a request it accepted."""
+    """Exotel's answer to a request that it accepted."""
 
     http_status: int
     request_id: str
@@ -44,7 +44,7 @@ class Answer:
 
 
 class _Failure(NamedTuple):
-    """Why there is no answer, in plain values: the exception itself would bring its frames along."""
+    """Why there is no answer, in plain values: the exception itself would hold its frames."""
 
     sent: bool
     timed_out: bool
@@ -52,7 +52,7 @@ class _Failure(NamedTuple):
 
 
 class ExotelClient:
-    """One account's way to Exotel. Cheap to make; the connections are shared by the process."""
+    """The client of one account. Cheap to make: the process shares the connections. Times are in seconds."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ExotelClient:
         deadline: float = 45.0,
     ) -> None:
         if not account.is_loopback and urlsplit(account.ccm_url).scheme != "https":
-            raise ValueError("Exotel is asked over TLS; only a host on this machine is asked without.")
+            raise ValueError("Requests to Exotel need TLS; only a host on this machine works without it.")
         self.account = account
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
@@ -77,7 +77,10 @@ class ExotelClient:
         }
 
     def make_call(self, request: CallRequest) -> Answer:
-        """Place a call. Raises NotPlaced if surely nothing rang, OutcomeUnknown if a phone may be ringing."""
+        """Place a call (docs/exotel.md 2).
+
+        Raises NotPlaced if certainly no phone rang, OutcomeUnknown if one may be ringing.
+        """
         with without_locals():
             outcome = self._place(request)
         # Raise here, outside of any except block: frames further in hold the Authorization header.
@@ -86,12 +89,12 @@ class ExotelClient:
         return outcome
 
     def call_details(self, call_sid: str) -> Answer:
-        """What Exotel knows about a call. Raises CallNotFound or another ExotelError."""
+        """Fetch what Exotel knows about a call (docs/exotel.md 7). Raises CallNotFound or another ExotelError."""
         if call_sid in {"", ".", ".."}:
             raise ValueError("This is no call SID.")
         path = f"{self._calls_path}/{quote(call_sid, safe='')}"
         with without_locals():
-            outcome = self._ask("GET", path, None, deadline_at=transport.clock() + self.deadline)
+            outcome = self._request("GET", path, None, deadline_at=transport.clock() + self.deadline)
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome
@@ -100,28 +103,27 @@ class ExotelClient:
         deadline_at = transport.clock() + self.deadline
         memory = (self.account, os.getpid())
         to_key = self.account.to_key or _working_to_keys.get(memory, TO_KEYS[0])
-        outcome = self._ask("POST", self._calls_path, request.payload(to_key), deadline_at=deadline_at)
+        outcome = self._request("POST", self._calls_path, request.payload(to_key), deadline_at=deadline_at)
         if self.account.to_key or not _rejects_the_body(outcome):
             return outcome
-        # Accounts differ in the key they read the customer's number from; this refusal proves that
-        # nothing was placed. What the second try meets is what counts.
+        # This refusal proves that nothing was placed, so the other key can be tried; its answer is the one that counts.
         other = next(key for key in TO_KEYS if key != to_key)
-        outcome = self._ask("POST", self._calls_path, request.payload(other), deadline_at=deadline_at, tries=2)
+        outcome = self._request("POST", self._calls_path, request.payload(other), deadline_at=deadline_at, tries=2)
         if isinstance(outcome, Answer):
             _working_to_keys[memory] = other
         return outcome
 
-    def _ask(
+    def _request(
         self, method: str, path: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
     ) -> Answer | ExotelError:
         began_at = transport.clock()
         found = self._exchange(method, path, payload, deadline_at)
-        outcome = _judged(found, placing=method == "POST", tries=tries)
+        outcome = _outcome_of(found, placing=method == "POST", tries=tries)
         logger.info(
             "%s %s: %s, HTTP %s, request %s, %d ms",
             method,
             "call" if method == "POST" else "call details",
-            _verdict(outcome),
+            _outcome_name(outcome),
             outcome.http_status or "-",
             outcome.request_id or "-",
             (transport.clock() - began_at) * 1000,
@@ -179,7 +181,7 @@ def credentials(account: Account) -> str:
 
 
 def _redacted(raw: bytes, account: Account) -> bytes:
-    """The answer without our credentials, which proxies and error pages may echo."""
+    """Return the answer without our credentials, which proxies and error pages may repeat."""
     plain = [account.key.reveal(), account.token.reveal(), credentials(account)]
     for secret in (*plain, *(quote(secret, safe="") for secret in plain)):
         if len(secret) >= SHORTEST_REDACTED:
@@ -200,7 +202,7 @@ def _failure(error: BaseException, attempt: Attempt) -> _Failure:
 
 
 def cause_of(error: BaseException) -> str:
-    """What went wrong, in names and the system's own words alone: a message may quote a proxy's password."""
+    """Return the exception's name and the system's text. The message is left out: it may quote a proxy's password."""
     wrapped = next((part for part in error.args if isinstance(part, BaseException)), error)
     system = next((link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror), "")
     return ": ".join(part for part in (type(wrapped).__name__, str(system)) if part)
@@ -215,7 +217,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _judged(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer | ExotelError:
+def _outcome_of(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer | ExotelError:
     if isinstance(found, Reply):
         return error_from_answer(found, placing=placing, tries=tries) or Answer(
             http_status=found.http_status,
@@ -229,7 +231,7 @@ def _judged(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer | E
     return OutcomeUnknown(found.cause, code="timeout" if found.timed_out else "connection_lost", tries=tries)
 
 
-def _verdict(outcome: Answer | ExotelError) -> str:
+def _outcome_name(outcome: Answer | ExotelError) -> str:
     if isinstance(outcome, Answer):
         return "accepted"
     return f"{type(outcome).__name__} {outcome.code}" if outcome.code else type(outcome).__name__

@@ -18,25 +18,25 @@ from .transport import Attempt, Connections
 logger = logging.getLogger("django_exotel_ccm.exotel")
 
 CONNECT_WITHIN = 5.0
-ANSWER_WITHIN = 20.0  # redirects included; reading what follows may take as long as anything comes
+ANSWER_WITHIN = 20.0  # redirects included; the body may take longer, as long as bytes keep coming
 SILENT_FOR = 30.0
 MOST_REDIRECTS = 3
 CHUNK = 64 * 1024
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MISSING = frozenset({403, 404, 410})  # S3 says 403 of what is not there, and of an expired signature
+MISSING = frozenset({403, 404, 410})  # S3 answers 403 for missing objects and for expired signatures
 
 
 class NotThere(RecordingError):
-    """There is no such recording: not yet, or not any more."""
+    """There is no such recording: not yet, or no longer."""
 
 
 class CredentialsRefused(RecordingError):
-    """Exotel does not take the account's key and token."""
+    """Exotel does not accept the account's key and token."""
 
 
 class Unfetchable(RecordingError):
-    """Something else stands in the way: the text says what."""
+    """The recording cannot be fetched for another reason, which the text says."""
 
 
 class RecordingBroken(RecordingError):
@@ -44,12 +44,12 @@ class RecordingBroken(RecordingError):
 
 
 class RecordingStream:
-    """A recording that is ready to be read, once and from front to back. Whoever has one closes it."""
+    """A recording that is ready to be read once, from front to back. Its owner closes it."""
 
     def __init__(self, answer: _Answer, part: _Part) -> None:
         self._answer = answer
         self.status = part.status
-        """200 for the whole, 206 for a part, 416 for a part that there is not."""
+        """200 for the whole, 206 for a part, 416 for a part that does not exist."""
         self.media_type = KINDS.get(part.suffix, "")
         self.suffix = part.suffix
         self.span = part.span
@@ -86,14 +86,14 @@ class RecordingStream:
         self._answer.attempt.abort()
 
     def __del__(self) -> None:
-        # A server drops our answer unread when its client has left meanwhile.
+        # A server drops our answer unread if its client has left meanwhile.
         self.close()
 
 
 def open_recording(
     account: Account, url: str, wanted: ByteRange | None = None, hosts: Collection[str] = ()
 ) -> RecordingStream:
-    """Ask for a recording, or the part ``wanted`` of it, and return it once its first headers are here.
+    """Request a recording, or the part ``wanted`` of it, and return it once its headers have arrived.
 
     ``hosts`` are allowed in addition to Exotel's.
 
@@ -103,8 +103,8 @@ def open_recording(
     began_at = transport.clock()
     with without_locals():
         outcome = _outcome(account, url, wanted, hosts)
-    said = outcome.status if isinstance(outcome, RecordingStream) else type(outcome).__name__
-    logger.info("GET recording: %s, %d ms", said, (transport.clock() - began_at) * 1000)
+    status = outcome.status if isinstance(outcome, RecordingStream) else type(outcome).__name__
+    logger.info("GET recording: %s, %d ms", status, (transport.clock() - began_at) * 1000)
     # Raise here, outside of any except block: frames further in hold the Authorization header.
     if isinstance(outcome, RecordingError):
         raise outcome
@@ -118,7 +118,7 @@ def _outcome(
     try:
         for _redirect in range(MOST_REDIRECTS + 1):
             address = check_address(url, account, hosts)
-            answer = _ask(account, address, wanted, deadline_at)
+            answer = _request(account, address, wanted, deadline_at)
             location = answer.header("Location")
             if answer.status not in REDIRECTS or not location:
                 return _opened(answer, wanted)
@@ -131,7 +131,7 @@ def _outcome(
         return Unfetchable(cause_of(error))
 
 
-# Asking.
+# The request.
 
 
 class _Answer:
@@ -156,7 +156,7 @@ class _Answer:
         self._connections.close()
 
 
-def _ask(account: Account, address: Address, wanted: ByteRange | None, deadline_at: float) -> _Answer:
+def _request(account: Account, address: Address, wanted: ByteRange | None, deadline_at: float) -> _Answer:
     attempt = Attempt(deadline_at, CONNECT_WITHIN, SILENT_FOR)
     connections = Connections(address.origin)
     headers = _headers(account if address.with_credentials else None, wanted)
@@ -177,11 +177,11 @@ def _headers(account: Account | None, wanted: ByteRange | None) -> dict[str, str
     return headers if wanted is None else {**headers, "Range": str(wanted)}
 
 
-# Understanding the answer.
+# The answer.
 
 
 class _Part(NamedTuple):
-    """Which part of the recording an answer holds, and how much of it stands before what was wanted."""
+    """Which part of the recording an answer holds, and how many bytes precede the wanted part."""
 
     status: int
     suffix: str = ""
@@ -204,8 +204,8 @@ def _opened(answer: _Answer, wanted: ByteRange | None) -> RecordingStream:
 
 def _part(answer: _Answer, wanted: ByteRange | None) -> _Part:
     if answer.status == 416 and wanted is not None:
-        told = parse_content_range(answer.header("Content-Range"))
-        return _Part(416, total=told[1] if told else None)
+        content_range = parse_content_range(answer.header("Content-Range"))
+        return _Part(416, total=content_range[1] if content_range else None)
     if answer.status == 401:
         raise CredentialsRefused("HTTP 401")
     if answer.status in MISSING:
@@ -222,8 +222,8 @@ def _part(answer: _Answer, wanted: ByteRange | None) -> _Part:
 
 
 def _some(answer: _Answer, wanted: ByteRange | None, suffix: str, length: int | None) -> _Part:
-    told = parse_content_range(answer.header("Content-Range"))
-    span, total = told or (None, None)
+    content_range = parse_content_range(answer.header("Content-Range"))
+    span, total = content_range or (None, None)
     if wanted is None or span is None or length not in (None, span.length) or not _fits(span, total, wanted):
         raise Unfetchable("HTTP 206 with another part than was asked for")
     return _Part(206, suffix, span, total, span.length)
@@ -236,7 +236,7 @@ def _fits(span: Span, total: int | None, wanted: ByteRange) -> bool:
 
 
 def _whole(wanted: ByteRange | None, suffix: str, length: int | None) -> _Part:
-    """All of it, or of all the part that was wanted: whether Exotel's hosts know ranges is not documented."""
+    """Return the whole, or the wanted part cut out of it: Exotel does not document whether its hosts know ranges."""
     if wanted is None or length is None:
         return _Part(200, suffix, total=length, length=length)
     span = wanted.within(length)

@@ -1,7 +1,7 @@
-"""Exotel's refusals: what each code means, what to do about it, and whether a phone can be ringing.
+"""Exotel's refusals: what each code means, what to do, and whether a phone can be ringing (docs/exotel.md 2.8, 2.9).
 
     ExotelError
-    ├── NotPlaced                   surely nothing rang because of this request
+    ├── NotPlaced                   no phone rang because of this request
     │   ├── AuthenticationFailed    1010, HTTP 401
     │   ├── AccountNotFound         1017
     │   ├── AgentNotFound           10731
@@ -14,9 +14,9 @@
     │   ├── TooManyRequests         10724, HTTP 429
     │   ├── PaymentRequired         HTTP 402
     │   ├── Forbidden               HTTP 403
-    │   ├── CallNotFound            10744, HTTP 404: only when details are asked for
+    │   ├── CallNotFound            10744, HTTP 404: of Call Details only
     │   └── Unreachable             nothing was sent
-    └── OutcomeUnknown              a phone may be ringing; of details: no usable answer
+    └── OutcomeUnknown              a phone may be ringing; of Call Details: no usable answer
         └── InternalError           1100
 
 What the codes mean: docs/exotel.md 2.8. What an answer proves: docs/life-of-a-call.md.
@@ -37,15 +37,15 @@ from .values import as_object, clean_text, only
 LONGEST_TEXT = 300
 LARGEST_RAW = 64 * 1024
 
-# These answers are given before anything is dialled, whatever code they carry.
+# These are answered before anything is dialled, whatever code they carry (docs/exotel.md 2.9).
 REFUSING_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429})
 
 
 class ExotelError(Exception):
-    """Exotel did not do what was asked."""
+    """Exotel did not do what was requested."""
 
     advice: str | Promise = _("Exotel did not do what was asked. Try again later.")
-    """What the agent can do about it."""
+    """What the user can do about it."""
 
     def __init__(  # noqa: PLR0913 - attributes, by name
         self,
@@ -60,16 +60,16 @@ class ExotelError(Exception):
     ) -> None:
         super().__init__(text)
         self.text = text
-        """Exotel's own words, or what went wrong on the way there."""
+        """Exotel's own text, or what went wrong on the way."""
         self.code = code
         """Exotel's code; a short word of ours when Exotel gave none: http_502, timeout, unreachable."""
         self.http_status = http_status
         self.request_id = request_id
-        """Exotel's name for this exchange; its support asks for it."""
+        """Exotel's id of this exchange; its support asks for it."""
         self.raw = raw[:LARGEST_RAW]
         self.tries = tries
         self.retry_after = retry_after
-        """Seconds to wait before another request, if the answer says so."""
+        """Seconds to wait before another request; None if the answer does not say."""
 
     def __str__(self) -> str:
         known = {"code": self.code, "HTTP": self.http_status, "request": self.request_id}
@@ -78,7 +78,7 @@ class ExotelError(Exception):
 
 
 class NotPlaced(ExotelError):
-    """Surely nothing rang because of this request."""
+    """No phone rang because of this request."""
 
     advice = _("Exotel refused the call. Nobody's phone rang.")
 
@@ -180,7 +180,7 @@ _DETAILS_STATUSES: Mapping[int, type[ExotelError]] = {**_STATUSES, 404: CallNotF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One HTTP answer of Exotel, as far as it could be read."""
+    """One HTTP answer of Exotel, as far as it can be read."""
 
     http_status: int
     payload: object
@@ -191,7 +191,10 @@ class Reply:
 
 
 def error_from_answer(reply: Reply, *, placing: bool = True, tries: int = 1) -> ExotelError | None:
-    """What an answer proves: by its code first, then by its HTTP status. None is an acceptance."""
+    """Return the error that an answer means, by its code first, then by its HTTP status; None if it is accepted.
+
+    ``placing`` is False for the answer to a Call Details request.
+    """
     code = error_code(reply.payload)
     kind = _kind(code, reply, placing=placing)
     if kind is None:
@@ -225,10 +228,10 @@ def _code_of_ours(reply: Reply) -> str:
 
 
 def error_code(payload: object) -> str:
-    """Exotel's error code, from any documented place; "" when there is none."""
+    """Return Exotel's error code from any documented place; "" if there is none."""
     response, top = _response(payload), as_object(payload)
     candidates = [as_object(only(holder.get("error_data"))).get("code") for holder in (response, top)]
-    # Below 1000 the member only repeats the HTTP status.
+    # A value below 1000 only repeats the HTTP status.
     business = clean_text(response.get("code"), 32)
     candidates.append(business if business and business.isdigit() and len(business) > 3 else None)
     candidates.append(as_object(top.get("RestException")).get("Code"))
@@ -236,14 +239,14 @@ def error_code(payload: object) -> str:
 
 
 def error_text(payload: object) -> str:
-    """Exotel's own words about an error; "" when there are none."""
+    """Return Exotel's own text about an error; "" if there is none."""
     response, top = _response(payload), as_object(payload)
     holders = [as_object(only(response.get("error_data"))), as_object(only(top.get("error_data")))]
     holders += [as_object(top.get("RestException")), response, top]
     for holder in holders:
-        said = [clean_text(holder.get(name), LONGEST_TEXT) for name in ("message", "Message", "description")]
-        if any(said):
-            return ": ".join(dict.fromkeys(text for text in said if text))[:LONGEST_TEXT]
+        texts = [clean_text(holder.get(name), LONGEST_TEXT) for name in ("message", "Message", "description")]
+        if any(texts):
+            return ": ".join(dict.fromkeys(text for text in texts if text))[:LONGEST_TEXT]
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Byte ranges: the part of a recording that a player asks for, when somebody seeks."""
+"""Byte ranges: the part of a recording that a player requests when a listener seeks (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Span(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many bytes that are."""
+        """Return the number of bytes."""
         return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """One range as asked for: from ``first`` to ``last`` or the end; or, without ``first``, the last ``last`` bytes."""
+    """One requested range: from ``first`` to ``last`` or the end; without ``first``, the last ``last`` bytes."""
 
     first: int | None
     last: int | None
@@ -33,7 +33,7 @@ class ByteRange:
         return f"bytes={'' if self.first is None else self.first}-{'' if self.last is None else self.last}"
 
     def within(self, total: int) -> Span | None:
-        """Return which of ``total`` bytes are meant; None when there are none such."""
+        """Return which of ``total`` bytes are meant; None if there are no such bytes."""
         if self.first is None:
             span = Span(max(0, total - (self.last or 0)), total - 1)
         else:
@@ -42,7 +42,7 @@ class ByteRange:
 
 
 def parse_range(header: str) -> ByteRange | None:
-    """Return the one range of a ``Range`` header; None for none, several and unreadable ones: then all is meant.
+    """Return the range of a ``Range`` header; None for no, several or unreadable ranges, which mean the whole.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-range
     """
@@ -57,7 +57,7 @@ def parse_range(header: str) -> ByteRange | None:
 
 
 def parse_content_range(header: str) -> tuple[Span | None, int | None] | None:
-    """Return span and total length of a ``Content-Range`` header, each None where it says "*"; None if unreadable."""
+    """Return span and total length of a ``Content-Range`` header, each None for "*"; None if it is unreadable."""
     match = _CONTENT_RANGE.fullmatch(header.strip())
     if match is None:
         return None

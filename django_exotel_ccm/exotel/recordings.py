@@ -121,7 +121,7 @@ def _lies_below(prefix: str, path: str) -> bool:
     return plain and direct and path.startswith(prefix) and decoded.startswith(prefix)
 
 
-# What its contents are called, and what they are served as: our own words, never those from outside.
+# The kinds of sound, and the content types under which they are passed on: ours, not those from outside.
 KINDS = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
@@ -137,16 +137,17 @@ _TYPES = {
     "audio/vnd.wave": "wav",
     "audio/x-m4a": "m4a",
 }
-_UNTOLD = {"", "application/octet-stream", "binary/octet-stream"}  # S3 says the last of what nobody described
+# Types that say nothing; S3 sends the last for objects without a type.
+_UNSPECIFIC = {"", "application/octet-stream", "binary/octet-stream"}
 
 
 def suffix_of(content_type: str, path: str) -> str | None:
-    """Return which of :data:`KINDS` a recording is, by its ``Content-Type``, or where that says nothing by its name.
+    """Return which of :data:`KINDS` a recording is, by its ``Content-Type``, or if that says nothing by its name.
 
-    None when it is no sound that we know.
+    None if it is no known kind of sound.
     """
     essence = content_type.partition(";")[0].strip().lower()
-    if essence in _UNTOLD:
+    if essence in _UNSPECIFIC:
         suffix = path.partition("?")[0].rpartition(".")[2].lower()
         return suffix if suffix in ("mp3", "wav") else None
     return _TYPES.get(essence)
@@ -164,7 +165,7 @@ def recording_id(recording: str) -> str:
 
 
 def expiry_of(url: str) -> int:
-    """When a signed address expires, as far as it says, in seconds since 1970; only to prefer the later of two."""
+    """Return when a signed address expires, in seconds since 1970; 0 if it does not say."""
     query = parse_qs(urlsplit(url).query)
     expires, signed, lasts = (query.get(name, [""])[0] for name in ("Expires", "X-Amz-Date", "X-Amz-Expires"))
     try:

@@ -1,6 +1,6 @@
-"""Cleaning of what Exotel sends: nulls in many spellings, times, durations, numbers, text.
+"""Cleaning of values that Exotel sends: nulls in many spellings, times, durations, numbers, text.
 
-Each function takes any value and answers None when it says nothing usable; none of them raises.
+Each function takes any value and returns None if it holds nothing usable; none of them raises.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _MOMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time in UTC, and whether its sender wrote a zone (otherwise we took Indian time)."""
+    """A time in UTC, and whether its sender wrote a zone; without one it was read as Indian time."""
 
     at: datetime
     zoned: bool
 
     def as_text(self) -> str:
-        """The ISO form that `clean_moment` reads back to an equal moment."""
+        """Return the ISO form, which `clean_moment` reads back to an equal moment."""
         return (self.at if self.zoned else self.at.astimezone(IST).replace(tzinfo=None)).isoformat()
 
 
 def clean_text(value: object, limit: int) -> str | None:
-    """Text that a database can store, cut to `limit`; whole numbers become text."""
+    """Return text that a database can store, cut to ``limit`` characters; whole numbers become text."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
-        # Python refuses to write out numbers of thousands of digits.
+        # Python raises when it writes numbers of thousands of digits.
         value = str(value) if value.bit_length() < 4096 else None
     if not isinstance(value, str):
         return None
@@ -57,7 +57,7 @@ def clean_text(value: object, limit: int) -> str | None:
 
 
 def storable(text: str) -> str:
-    """Text without what some database refuses: NUL and lone surrogates; and without blanks around it."""
+    """Return text without NUL and lone surrogates, which some databases refuse, and without blanks around it."""
     return _UNSTORABLE.sub("", text).strip()
 
 
@@ -70,7 +70,7 @@ def _unquoted(text: str) -> str:
 
 
 def clean_seconds(value: object) -> int | None:
-    """A duration in whole seconds; 0 stays 0."""
+    """Return a duration in whole seconds; 0 stays 0."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -82,12 +82,12 @@ def clean_seconds(value: object) -> int | None:
 
 
 def clean_moment(value: object) -> Moment | None:
-    """A time in any form Exotel writes; its placeholders for "none" (1970, year 1) are nothing."""
+    """Return a time in any form that Exotel writes; its placeholders, 1970 and year 1, are None."""
     match = _MOMENT.fullmatch(clean_text(value, 64) or "")
     if match is None:
         return None
     day, clock, utc, sign, hours, minutes = match.groups()
-    # A sender that forgets to encode "+" in a form has it arrive as a blank.
+    # A "+" that was not encoded in a form arrives as a blank.
     zone = "+00:00" if utc else f"{'-' if sign == '-' else '+'}{hours}:{minutes}" if sign else ""
     try:
         written = datetime.fromisoformat(f"{day}T{clock}{zone}")
@@ -100,7 +100,7 @@ def clean_moment(value: object) -> Moment | None:
 
 
 def clean_url(value: object) -> str | None:
-    """An http or https address that names a host and carries no user or password."""
+    """Return an http or https URL that has a host and neither user nor password."""
     url = clean_text(value, LONGEST_URL + 1)
     if url is None or len(url) > LONGEST_URL or not url.isprintable() or " " in url:
         return None
@@ -113,22 +113,22 @@ def clean_url(value: object) -> str | None:
 
 
 def fold(word: str) -> str:
-    """One spelling for a status word: `Agent-Cancelled` and `agent_canceled` are the same."""
+    """Return the one spelling of a status word: `Agent-Cancelled` becomes `agent_canceled` (docs/exotel.md 11.5)."""
     return _SEPARATORS.sub("_", word.strip().lower()).strip("_").replace("cancelled", "canceled")
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """The value if it is a JSON object, else an empty one."""
+    """Return the value if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def only(value: object) -> object:
-    """The first of a list: some answers hold their one object in a list."""
+    """Return the first item of a list: some answers hold their one object in a list."""
     return value[0] if isinstance(value, list) and value else value
 
 
 def read_json(body: bytes) -> tuple[object, str]:
-    """The value of a JSON text and "", or None and what is wrong: "unreadable" or "too_deep"."""
+    """Return the value of a JSON text and "", or None and what is wrong: "unreadable" or "too_deep"."""
     try:
         value = _JSON.decode(_decoded(body))
     except ValueError:
@@ -139,7 +139,7 @@ def read_json(body: bytes) -> tuple[object, str]:
 
 
 def is_too_deep(value: object) -> bool:
-    """Whether a parsed value is nested deeper than any message of Exotel."""
+    """Return True if a parsed value is nested deeper than any message of Exotel."""
     layer = [value]
     for _ in range(DEEPEST_JSON):
         layer = [child for item in layer for child in _children(item)]
@@ -162,7 +162,7 @@ def _decoded(body: bytes) -> str:
 
 
 def _whole_number(digits: str) -> int | str:
-    # Python refuses to read numbers of thousands of digits; as text they are merely unusable.
+    # Python raises for numbers of thousands of digits; as text they are only unusable.
     return int(digits) if len(digits) <= 18 else digits
 
 

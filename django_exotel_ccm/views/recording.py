@@ -1,4 +1,4 @@
-"""Plays a recording to those who may hear it. Its address stays here: the browser sees ours alone."""
+"""Plays a recording to users who may listen. The browser sees our address, not that of the recording."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RETRY_AFTER = 60  # seconds
 FIXED = {
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
-    # No page of another site plays it with the cookies of this one.
+    # Pages of other sites cannot play it with the cookies of this one.
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
@@ -79,7 +79,7 @@ def _call(request: HttpRequest, adapter: TicketAdapter, reference: UUID) -> Call
 
 
 def _wanted(request: HttpRequest) -> ByteRange | None:
-    # An If-Range names a version of the recording. We name none, so only the whole is sure to fit.
+    # If-Range names a version of the recording. We send no version, so only the whole is right.
     if request.method == "HEAD" or "If-Range" in request.headers:
         return None
     return ranges.parse_range(request.headers.get("Range", ""))
@@ -91,7 +91,7 @@ def _headers(call: CallRecord, opened: RecordingStream) -> dict[str, str]:
     headers = {
         "Content-Type": opened.media_type,
         "Content-Disposition": f'inline; filename="{call.reference}.{opened.suffix}"',
-        # Middleware that compresses would make another range of it.
+        # Middleware that compresses would change the range.
         "Content-Encoding": "identity",
     }
     if opened.length is not None:
@@ -106,7 +106,7 @@ def _unavailable(unavailable: RecordingUnavailable) -> HttpResponse:
     response = _text(str(unavailable), STATUS.get(unavailable.reason, 404))
     if unavailable.reason == NoRecording.NOT_READY:
         response["Retry-After"] = str(RETRY_AFTER)
-        # Nothing is wrong: Django would log an error, and mail it to ADMINS.
+        # Without this, Django logs an error and mails it to ADMINS, although nothing is wrong.
         response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
     return response
 

@@ -1,4 +1,4 @@
-"""A recording on its way to the listener: never more than one piece of it is held, and no database connection."""
+"""Streams a recording to the listener; holds at most one piece of it and no database connection."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class _Pieces:
         self._begun = False
 
     def close(self) -> None:
-        """Leave off; Django calls it when all is sent, or when the listener has gone."""
+        """Close the recording. Django calls this when all is sent or the listener has gone."""
         self._recording.close()
 
     def _read(self) -> bytes:
         if not self._begun:
-            # As Django does at a request's end, which may be an hour away.
+            # Django does this at the end of the request, which may be an hour away.
             close_old_connections()
             self._begun = True
         try:
             return self._recording.read()
         except RecordingBroken as broken:
-            # Passed on: only a connection that breaks, too, tells the listener's browser that this was not all.
+            # Raise it: the listener's browser sees that this was not all only if its own connection breaks.
             logger.warning("A recording broke off while it was played: %s.", broken)
             raise
 
@@ -52,7 +52,7 @@ class Pieces(_Pieces):
 
 
 class AsyncPieces(_Pieces):
-    """The same for a server with an event loop: each piece is read in the request's own thread."""
+    """The same for a server with an event loop; each piece is read in the request's own thread."""
 
     def __aiter__(self) -> Self:
         return self
@@ -61,7 +61,7 @@ class AsyncPieces(_Pieces):
         try:
             piece = await sync_to_async(self._read)()
         except asyncio.CancelledError:
-            # The listener has gone. The thread may wait for the next bytes for long, and the request for its thread.
+            # The listener has gone, and the request waits for the thread that reads.
             self._recording.abort()
             raise
         if not piece:
@@ -70,5 +70,5 @@ class AsyncPieces(_Pieces):
 
 
 def pieces_for(request: HttpRequest, recording: RecordingStream) -> Pieces | AsyncPieces:
-    """Return the pieces in the way in which this request's server wants them."""
+    """Return the pieces as the server of this request wants them: async under ASGI."""
     return AsyncPieces(recording) if isinstance(request, ASGIRequest) else Pieces(recording)

@@ -1,7 +1,7 @@
-/* Says why a recording does not play, and offers to try again. Without this script the link beside it says so. */
+/* Shows why a recording does not play, and a button to try again. Without this script, the link beside it shows why. */
 "use strict";
 (() => {
-  const why = async (box, address) => {
+  const reasonFor = async (box, address) => {
     try {
       const answer = await fetch(address, { credentials: "same-origin", headers: { Range: "bytes=0-0" } });
       const plain = (answer.headers.get("Content-Type") || "").startsWith("text/plain");
@@ -17,26 +17,26 @@
 
   const prepare = (box) => {
     const audio = box.querySelector("audio");
-    const said = document.createElement("p");
+    const message = document.createElement("p");
     const text = document.createElement("span");
     const again = document.createElement("button");
-    said.hidden = true;
+    message.hidden = true;
     text.setAttribute("role", "status");
     again.type = "button";
     again.className = "button";
     again.textContent = box.dataset.retry;
-    said.append(text, " ", again);
-    box.append(said);
+    message.append(text, " ", again);
+    box.append(message);
 
     audio.addEventListener("error", async () => {
-      said.hidden = false;
-      text.textContent = await why(box, audio.currentSrc || audio.src);
+      message.hidden = false;
+      text.textContent = await reasonFor(box, audio.currentSrc || audio.src);
     });
-    audio.addEventListener("playing", () => { said.hidden = true; });
+    audio.addEventListener("playing", () => { message.hidden = true; });
     again.addEventListener("click", () => {
       text.textContent = "";
       audio.load();
-      audio.play().catch(() => {}); // the event "error" says why
+      audio.play().catch(() => {}); // the event "error" shows why
     });
   };
 
