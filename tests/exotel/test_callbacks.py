@@ -46,15 +46,21 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize(
-    "content_type", ["as declared", "", JSON, FORM, "multipart/form-data", "text/plain", "é\r\n;;"]
-)
 @pytest.mark.parametrize("shape", BODIES)
-def test_every_documented_body_under_any_type(shape, content_type):
+def test_every_documented_body_under_its_type_and_none(shape):
     body, declared = BODIES[shape]
 
-    callback = read_callback(body, declared if content_type == "as declared" else content_type)
+    for content_type in (declared, ""):
+        assert_is_read(read_callback(body, content_type), event=shape != "v2 in a form")
 
+
+@pytest.mark.parametrize("content_type", [JSON, FORM, "multipart/form-data", "text/plain", "é\r\n;;"])
+def test_bodies_are_read_under_a_wrong_type(content_type):
+    for shape in ("v2", "v1 form", "v1 multipart"):
+        assert_is_read(read_callback(BODIES[shape][0], content_type))
+
+
+def assert_is_read(callback, *, event=True):
     assert callback.reason == ""
     assert callback.facts is not None
     assert callback.facts.call_sid == SID
@@ -62,7 +68,7 @@ def test_every_documented_body_under_any_type(shape, content_type):
     assert callback.facts.talk_time == 141
     assert callback.facts.recordings == (RECORDING,)
     assert callback.facts.custom_field == "ticket_8842"
-    if shape != "v2 in a form":
+    if event:
         assert callback.facts.event == "terminal"
 
 
@@ -102,7 +108,7 @@ def test_an_unencoded_plus_of_a_zone():
     assert facts.as_json()["started_at"] == "2026-02-11T05:42:10+00:00"
 
 
-def test_an_event_alone_is_worth_having():
+def test_an_event_alone_is_a_fact():
     callback = read_callback(b'{"event_details": {"event_type": "terminal"}}', JSON)
 
     assert callback.facts is not None
@@ -113,24 +119,17 @@ def test_an_event_alone_is_worth_having():
     ("body", "reason"),
     [
         (b"", "empty"),
-        (b" \r\n ", "empty"),
         (b"<html>", "unreadable"),
         (b"\xff\xfe\x00", "unreadable"),
-        (b"just words", "unreadable"),
-        (b"{", "unreadable"),
         (b"&=&", "unreadable"),
         (b"--xYzBoundary\r\nnothing", "unreadable"),
         (b"--xYzBoundary\r\n\r\nnothing\r\n--xYzBoundary--", "unreadable"),
         (b"[]", "not_an_object"),
-        (b"[1, 2]", "not_an_object"),
-        (b'"text"', "not_an_object"),
         (b"null", "not_an_object"),
         (b"{}", "no_call"),
-        (b'{"hello": 1}', "no_call"),
         (b"hello=1", "no_call"),
         (b'{"status": "success", "code": 200}', "no_call"),
         (b"[" * 100_000, "too_deep"),
-        (b'{"a":' * 100_000, "too_deep"),
         (b'{"a":' * 50 + b"1" + b"}" * 50, "too_deep"),
         (b"a" + b"[a]" * 100_000 + b"=1", "unreadable"),
         (b"&".join(b"a%d=1" % n for n in range(1000)), "unreadable"),
@@ -170,8 +169,10 @@ def test_repeated_members_are_fine():
     assert callback.facts.call_sid == "b"
 
 
-@pytest.mark.parametrize("body", ['{"call_sid": "a", "custom_field": "café"}', "CallSid=a&CustomField=café"])
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [('{"call_sid": "a", "custom_field": "café"}', "latin-1"), ("CallSid=a&CustomField=café", "utf-8")],
+)
 def test_encodings(body, encoding):
     facts = read_callback(body.encode(encoding), "").facts
 
@@ -211,19 +212,16 @@ def test_conflicting_and_numbered_names():
     [
         b"\n" * 262_144,
         b"--x\n" * 65_536,
-        b"--x\n" + b"\n" * 262_000,
         b"--x\n" + b"\r\n--" * 65_000,
         b"--x\n" + b" name=" * 43_000 + b"\n\n",
         b"--x\n" + b'; name="' * 32_000 + b"\n\n",
-        b'"' * 262_144,
         b"[" * 262_144,
-        b"a=" * 131_072,
         b"[1," * 87_000,
         b'{"call_sid": "a", "call_status": "' + b" -_" * 87_000 + b'"}',
         b'{"call_sid": "a", "start_time": "' + b" " * 260_000 + b'"}',
     ],
 )
-def test_hostile_bodies_take_no_time(body):
+def test_hostile_bodies_take_linear_time(body):
     began = time.perf_counter()
 
     for content_type in (JSON, FORM, "multipart/form-data; boundary=x"):

