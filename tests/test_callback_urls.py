@@ -1,4 +1,4 @@
-"""A callback's URL opens one event of one call, for a week; an account's own opens hints, for ever."""
+"""A callback's URL opens one event of one call, for a week; an account's own never expires."""
 
 from __future__ import annotations
 

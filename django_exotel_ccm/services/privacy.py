@@ -170,8 +170,8 @@ class _Erasure:
         sid = as_object(stored.facts).get("call_sid")
         if stored.account and sid:
             # Call Details would bring the number back.
-            hints = UnverifiedCall.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
-            hints.update(code=UnverifiedReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
+            reported = UnverifiedCall.objects.using(self.using).filter(account=stored.account, call_sid=sid, call=None)
+            reported.update(code=UnverifiedReason.ERASED, next_check_at=None, gave_up_at=timezone.now())
         if call is not None and stored.call_id is not None:
             rebuild(call, None, self.using)
 

@@ -103,8 +103,8 @@ def books(host: Any) -> dict[str, str]:
     )
     RecordingAccess.objects.create(call=call, user_label="asha", recording="0123456789abcdef", listened_at=now)
     return {
-        "neglected_calls": "/admin/exotel_ccm/callrecord/",
-        "neglected_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
+        "overdue_calls": "/admin/exotel_ccm/callrecord/",
+        "overdue_call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "unverified_calls": "/admin/exotel_ccm/unverifiedcall/",
         "unverified_call": f"/admin/exotel_ccm/unverifiedcall/{unverified.pk}/change/",
         "account_usage": "/admin/exotel_ccm/accountusage/",
@@ -119,7 +119,7 @@ def test_the_books_are_readable_and_neglect_is_told(
     page = enter(look, "meera")
 
     found = look_at(page, live_server.url, books, look)
-    page.goto(live_server.url + books["neglected_calls"])
+    page.goto(live_server.url + books["overdue_calls"])
 
     assert found == {}
     assert "python manage.py exotel_reconcile --forever" in page.inner_text(".messagelist .warning")

@@ -174,10 +174,10 @@ def test_reported_call_is_not_asked_about_any_more(erase: Erase, db: None) -> No
 
     assert CallEvent.objects.count() == 2
     assert_nothing_left()
-    hints = {hint.call_sid: hint for hint in UnverifiedCall.objects.all()}
-    assert (hints[SID].next_check_at, hints[SID].code) == (None, UnverifiedReason.ERASED)
-    assert hints[SID].gave_up_at is not None
-    assert hints["other"].next_check_at is not None
+    reported = {row.call_sid: row for row in UnverifiedCall.objects.all()}
+    assert (reported[SID].next_check_at, reported[SID].code) == (None, UnverifiedReason.ERASED)
+    assert reported[SID].gave_up_at is not None
+    assert reported["other"].next_check_at is not None
 
 
 def test_event_at_another_customers_call_goes_alone(real_calls: Calls, erase: Erase) -> None:

@@ -99,8 +99,8 @@ def unconfirmed(seconds: int = 1) -> News:
     return News(name="unconfirmed", seconds=seconds, kind=EventKind.ANSWER, verdict=State.UNCONFIRMED)
 
 
-def lease(seconds: int = 100) -> News:
-    return News(name="lease", seconds=seconds, kind=EventKind.NO_RESPONSE, verdict=State.UNCONFIRMED)
+def no_response(seconds: int = 100) -> News:
+    return News(name="no_response", seconds=seconds, kind=EventKind.NO_RESPONSE, verdict=State.UNCONFIRMED)
 
 
 def policy() -> News:

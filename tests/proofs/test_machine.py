@@ -24,7 +24,7 @@ from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models import CallRecord
 from tests.proofs.database import taken_back
 from tests.proofs.desk import Desk
-from tests.proofs.news import OTHER, News, accepted, found, lease, not_found, raw, refused, unconfirmed, v1, v2
+from tests.proofs.news import OTHER, News, accepted, found, no_response, not_found, raw, refused, unconfirmed, v1, v2
 from tests.proofs.oracle import taken_back as lost
 from tests.told import KNOWN_WORDS, RECORDINGS, SID
 
@@ -109,7 +109,7 @@ class Exotel(RuleBasedStateMachine):
         self.answers += 1
         self.tell(news)
 
-    @rule(news=st.sampled_from([lease(), not_found()]))
+    @rule(news=st.sampled_from([no_response(), not_found()]))
     def nobody_knows(self, news: News) -> None:
         if news not in self.came:
             self.tell(news)

@@ -148,8 +148,8 @@ class _Pass:
             if self._stopped():
                 return
             now = timezone.now()
-            details = is_due(call.details_check_at, now) and call.account not in self._limited
-            announcements = is_due(call.announce_at, now)
+            details = _is_due(call.details_check_at, now) and call.account not in self._limited
+            announcements = _is_due(call.announce_at, now)
             if (details or announcements) and self._claim(call, details=details, announcements=announcements):
                 self._guard(call, partial(self._check, call, details=details, announcements=announcements))
 
@@ -248,7 +248,7 @@ class _Pass:
         return details
 
 
-def is_due(moment: datetime.datetime | None, now: datetime.datetime) -> bool:
+def _is_due(moment: datetime.datetime | None, now: datetime.datetime) -> bool:
     """Return True if there is a moment and it has come."""
     return moment is not None and moment <= now
 
