@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.contrib.contenttypes.fields import GenericRelation
@@ -17,6 +18,7 @@ from django.urls import NoReverseMatch, reverse
 
 from django_exotel_ccm import accounts, background, conf, signals, tickets
 from django_exotel_ccm.choices import SignalName
+from django_exotel_ccm.exotel.account import is_loopback_host
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.announcements.receivers import duplicate_identities
@@ -27,6 +29,7 @@ def register_all() -> None:
     """Register every check with Django."""
     register(check_settings)
     register(check_accounts, Tags.security)
+    register(check_callbacks)
     register(check_tickets)
     register(check_relations, Tags.models)
     register(check_urls, Tags.urls)
@@ -90,6 +93,39 @@ def check_accounts(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def check_callbacks(**kwargs: Any) -> list[CheckMessage]:
+    """W011, W012: an account on this machine reports to this machine alone, and Exotel cannot report to it."""
+    base = conf.get_settings().callback_base_url
+    if "://" not in base:
+        return []  # W001, or a dotted path that decides for each call
+    try:
+        configured = accounts.configured_accounts()
+    except ImproperlyConfigured:
+        return []  # E007
+    is_local = is_loopback_host(urlsplit(base).hostname or "")
+    return [
+        _unreachable(alias, base, is_simulated=account.is_loopback)
+        for alias, account in configured.items()
+        if account.is_loopback != is_local
+    ]
+
+
+def _unreachable(alias: str, base: str, *, is_simulated: bool) -> CheckMessage:
+    if is_simulated:
+        return checks.Warning(
+            f"The Exotel account {alias!r} is a simulator on this machine, and it reports to this machine alone: "
+            f"with the CALLBACK_BASE_URL {base!r} its calls never end.",
+            hint='Write "CALLBACK_BASE_URL": "http://127.0.0.1:8000", with the port of your runserver.',
+            id="exotel_ccm.W011",
+        )
+    return checks.Warning(
+        f"Exotel cannot reach the CALLBACK_BASE_URL {base!r}, which is this machine's own address: "
+        f"no call of the account {alias!r} reports its end.",
+        hint='Write the public address of this site, such as "CALLBACK_BASE_URL": "https://crm.example.com".',
+        id="exotel_ccm.W012",
+    )
 
 
 def check_tickets(**kwargs: Any) -> list[CheckMessage]:

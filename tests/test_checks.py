@@ -98,6 +98,27 @@ def test_each_mistake_draws_its_own_message(settings: Any, number: str, keys: di
     assert found[number].hint or number == "E008"  # whose texts say themselves what to write
 
 
+@pytest.mark.parametrize(
+    ("account", "base", "number"),
+    [
+        ("exotel://K:T@127.0.0.1:8900/acme1?tls=off", "https://crm.example.com", "W011"),
+        ("exotel://K:T@127.0.0.1:8900/acme1?tls=off", "http://127.0.0.1:8000", None),
+        ("exotel://K:T@127.0.0.1:8900/acme1?tls=off", f"{HERE}.callable_of_a_host", None),
+        ("exotel://K:T@mumbai/acme1", "http://localhost:8000", "W012"),
+    ],
+)
+def test_account_must_reach_callback_base_url(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, account: str, base: str, number: str | None
+) -> None:
+    monkeypatch.setenv("EXOTEL_URL", account)
+    settings.EXOTEL_CCM = {"CALLBACK_BASE_URL": base}
+
+    found = ours()
+
+    assert set(found) == ({number} if number else set())
+    assert not number or base in found[number].msg
+
+
 def test_what_can_be_used_draws_none(settings: Any) -> None:
     path = f"{HERE}.callable_of_a_host"
     settings.EXOTEL_CCM = {
