@@ -27,8 +27,9 @@ HERE = "tests.test_checks"
 
 
 @pytest.fixture(autouse=True)
-def account(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def account(db: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setenv("EXOTEL_URL", "exotel://K:T@mumbai/acme1")
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **BASE}
 
 
 def ours() -> dict[str, checks.CheckMessage]:
