@@ -302,6 +302,19 @@ def test_settings_in_examples_are_usable(page: str, settings: Any) -> None:
         assert conf.get_settings().problems == ()
 
 
+@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/tutorial.md"])
+def test_url_examples_import_what_they_use(path: str) -> None:
+    text = (ROOT / path).read_text("utf-8").replace("\n   ", "\n")  # in lists, blocks are indented
+    [example] = [
+        it for it in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if "urlpatterns +=" in it
+    ]
+    names: dict[str, Any] = {"urlpatterns": [], "path": None}
+
+    exec(example, names)
+
+    assert len(names["urlpatterns"]) == 1
+
+
 def test_account_urls_in_examples_are_readable() -> None:
     shown = re.findall(r"exotel://[^\s'`]+[A-Za-z0-9_]", "".join(map(read, ("settings", "tutorial"))))
 
