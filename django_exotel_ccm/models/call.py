@@ -52,10 +52,13 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 
         SQLite has no row locks. There the UPDATE takes the write lock of the database, also when it finds no row.
         """
-        if not connections[self.db].features.has_select_for_update:
+        rows = self.order_by()
+        if connections[self.db].features.has_select_for_update:
+            rows = rows.select_for_update()
+        else:
             self.update(account=F("account"))
-            return self.order_by().first()
-        return self.select_for_update().order_by().first()
+        # Not first(): it would sort one row by its key.
+        return next(iter(rows), None)
 
     def newest_first(self) -> CallRecordQuerySet:
         """Return the calls, the newest first."""

@@ -59,9 +59,10 @@ def store(event: CallEvent, unreadable: str, using: str, *, deliver: bool = True
     ``exotel_reconcile``.
     """
     call = lock(event.reference, using)
-    known = CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).first()
-    if known is not None:
-        return known
+    # Read no more than the key: a message seldom comes twice, and its other columns are loaded when they are read.
+    known = list(CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).only("pk"))
+    if known:
+        return known[0]
     event.pk, event.call, event.reason = None, call, unreadable
     if call is None:
         event.reason = EventReason.UNKNOWN_CALL
