@@ -18,7 +18,7 @@ from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import EventKind, EventReason
 from django_exotel_ccm.lifecycle import Registers
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.services.announcements.announce import announce
+from django_exotel_ccm.services.announcements.announce import plan_announcements, send_announcements
 from django_exotel_ccm.services.scheduling import reschedule
 from django_exotel_ccm.services.transactions import run_durably
 
@@ -141,10 +141,13 @@ def _apply(
         call.save(using=using, update_fields=["events_stored", "was_rebuilt"])
         return []
     call.updated_at = timezone.now()
+    announcements = plan_announcements(
+        call, event, before=before, changed=changed, using=using, rebuilt=rebuilt, deliver=deliver
+    )
     reschedule(call, moved=not {"state", "call_sid"}.isdisjoint(changed))
     columns = [*changed, "facts", "events_stored", "was_rebuilt", *PLANNED, "updated_at"]
     call.save(using=using, update_fields=columns)
-    announce(call, event, before=before, changed=changed, using=using, rebuilt=rebuilt, deliver=deliver)
+    send_announcements(call, event, announcements, using)
     return changed
 
 

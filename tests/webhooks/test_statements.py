@@ -63,13 +63,37 @@ def test_a_callback_that_changes_no_fact_announces_nothing(statements: Count, re
     assert statements(call, body_of("answered", custom_field="x"), "answered") == WORK[:-1]
 
 
-def test_a_receiver_costs_its_savepoint_and_what_it_does(
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_receiver_costs_a_savepoint(
+    count: int, statements: Count, real_calls: Calls, receivers: Callable[..., None]
+) -> None:
+    for number in range(count):
+        receivers(signals.call_ended, lambda **kwargs: None, dispatch_uid=f"receiver {number}")
+
+    assert statements(real_calls.accepted(), body_of()) == [*WORK[:-1], *(SAVEPOINT * count), WORK[-1]]
+
+
+def test_failing_receivers_cost_one_update(
     statements: Count, real_calls: Calls, receivers: Callable[..., None]
 ) -> None:
     for uid in ("one", "other"):
-        receivers(signals.call_ended, lambda **news: None, dispatch_uid=uid)
+        receivers(signals.call_ended, lambda **kwargs: 1 / 0, dispatch_uid=uid)
 
-    assert statements(real_calls.accepted(), body_of()) == [*WORK[:-1], *SAVEPOINT, *SAVEPOINT, WORK[-1]]
+    undone = ["SAVEPOINT", "ROLLBACK", "RELEASE"]
+    assert statements(real_calls.accepted(), body_of()) == [*WORK[:-1], *undone, *undone, "UPDATE", WORK[-1]]
+
+
+def take_job(name: str, arguments: dict[str, Any]) -> None:
+    """A queue."""
+
+
+def test_receivers_cost_nothing_with_a_runner(
+    statements: Count, real_calls: Calls, receivers: Callable[..., None], settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": f"{__name__}.take_job"}
+    receivers(signals.call_ended, lambda **kwargs: None)
+
+    assert statements(real_calls.accepted(), body_of()) == WORK
 
 
 def test_the_ticket_is_loaded_once_for_all_receivers(

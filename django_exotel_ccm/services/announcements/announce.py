@@ -28,45 +28,53 @@ SLOW_SECONDS = 1.0
 _ACCEPTED, _REFUSED, _ENDED = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
 
 
-def announce(  # noqa: PLR0913 - what the announcements depend on
+def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
     call: CallRecord,
     event: CallEvent | None,
     *,
     before: Registers,
     changed: list[str],
     using: str,
-    rebuilt: bool = False,
-    deliver: bool = True,
-) -> None:
-    """Send the signals for what changed in ``call.facts`` since ``before``, and store an announcement for each.
+    rebuilt: bool,
+    deliver: bool,
+) -> list[Announcement]:
+    """Return an unsaved announcement for each signal that a change of ``call.facts`` causes, in order.
 
-    Runs inside the transaction that changes the call, after the call was locked and saved. ``event`` is the event that
-    caused the change, None in a replay; ``changed`` names the changed columns. If the call is, or was earlier, rebuilt
-    from its events, what was announced before is looked up and not announced again.
+    Runs inside the transaction that changes the call, before the call is saved. ``event`` caused the change, None in a
+    replay; ``before`` are the facts before it, ``changed`` the names of the changed columns. If the call is ``rebuilt``
+    from its events, or was earlier, what was announced before is looked up and left out.
 
-    Receivers are called here, unless a ``RUNNER`` is set or ``deliver`` is False. Then a worker or ``exotel_reconcile``
-    calls them.
+    With a ``RUNNER`` a worker calls the receivers after the commit, and without ``deliver`` ``exotel_reconcile`` does:
+    then ``call.announce_at`` is set. Else :func:`send_announcements` calls them.
     """
-    rows = list(_announcements(before, call.facts, changed))
+    rows = list(_changes(before, call.facts, changed))
     if rows and (rebuilt or call.was_rebuilt):
         sent = set(call.announcements.using(using).values_list("key", flat=True))
         rows = list(_not_sent(rows, sent, call, changed))
-    if not rows:
-        return
     for row in rows:
         row.call, row.event, row.created_at = call, event, timezone.now()
-    if not background.is_inline():
-        _postpone(rows, timezone.now() + WORKER_GRACE)
+    pending = _pending(rows)
+    if pending and not background.is_inline():
+        _postpone(call, pending, timezone.now() + WORKER_GRACE)
         transaction.on_commit(partial(background.enqueue, "announce", call=call.pk), using=using, robust=True)
     elif not deliver:
-        _postpone(rows, timezone.now())
-    else:
-        _deliver(rows, call, event, using)
-    _update_plan(call, rows, using)
+        _postpone(call, pending, timezone.now())
+    return rows
+
+
+def send_announcements(call: CallRecord, event: CallEvent | None, rows: list[Announcement], using: str) -> None:
+    """Call the receivers of what :func:`plan_announcements` has returned, and save it. The call is saved already."""
+    if not rows:
+        return
+    pending = [row for row in _pending(rows) if row.next_try_at is None]
+    if pending:
+        _deliver(pending, call, event, using)
+        if _update_plan(call, pending):
+            call.save(using=using, update_fields=["announce_at", "next_check_at"])
     Announcement.objects.using(using).bulk_create(rows)
 
 
-def _announcements(before: Registers, after: Registers, changed: list[str]) -> Iterator[Announcement]:
+def _changes(before: Registers, after: Registers, changed: list[str]) -> Iterator[Announcement]:
     was, now = _phase(before), _phase(after)
     if was < _ACCEPTED <= now:
         yield _row(SignalName.CALL_ACCEPTED, "accepted")
@@ -117,14 +125,15 @@ def _phase(facts: Registers) -> int:
     return int((facts.get("phase") or [0])[0])
 
 
-def _pending(rows: list[Announcement]) -> Iterator[Announcement]:
-    return (row for row in rows if row.state == AnnouncementState.PENDING)
+def _pending(rows: list[Announcement]) -> list[Announcement]:
+    return [row for row in rows if row.state == AnnouncementState.PENDING]
 
 
-def _postpone(rows: list[Announcement], until: datetime.datetime) -> None:
+def _postpone(call: CallRecord, rows: list[Announcement], until: datetime.datetime) -> None:
     """Leave the rows to a worker, and to ``exotel_reconcile`` from ``until`` on."""
-    for row in _pending(rows):
+    for row in rows:
         row.next_try_at = until
+    _update_plan(call, rows)
 
 
 def _deliver(rows: list[Announcement], call: CallRecord, event: CallEvent | None, using: str) -> None:
@@ -137,7 +146,7 @@ def _deliver(rows: list[Announcement], call: CallRecord, event: CallEvent | None
             # The end supersedes call_answered, so nobody waits for it.
             pending = pending.exclude(signal=SignalName.CALL_ANSWERED)
         earlier = EarlierPending(pending.order_by("pk"), until=call.announce_at)
-    for row in _pending(rows):
+    for row in rows:
         for identity, receiver in dispatcher.receivers(row).items():
             delivery = new_delivery(identity)
             row.receivers.append(delivery)
@@ -158,11 +167,10 @@ def _warn_if_slow(row: Announcement, identity: str, seconds: float) -> None:
         )
 
 
-def _update_plan(call: CallRecord, rows: list[Announcement], using: str) -> None:
-    """Have ``exotel_reconcile`` look at the call when the first of these rows is due."""
+def _update_plan(call: CallRecord, rows: list[Announcement]) -> bool:
+    """Plan ``exotel_reconcile`` for when the first of the rows is due. Return False if none ever is. Save nothing."""
     due = [row.next_try_at for row in rows if row.next_try_at is not None]
-    if not due:
-        return
-    call.announce_at = min([*due, call.announce_at] if call.announce_at is not None else due)
-    call.update_next_check()
-    call.save(using=using, update_fields=["announce_at", "next_check_at"])
+    if due:
+        call.announce_at = min([*due, call.announce_at] if call.announce_at is not None else due)
+        call.update_next_check()
+    return bool(due)
