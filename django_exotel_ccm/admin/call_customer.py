@@ -155,11 +155,12 @@ class CallCustomerMixin(_Base):
         if may_call and self.get_ticket_type().allows(request.user, ticket):
             shown["obstacle"] = _obstacle_on_form(adapter, request, ticket)
             newest = CallRecord.objects.newest_by(request.user, [ticket]).get(tickets.link_of(ticket)[1])
-            query = self._query([str(ticket.pk)], request)
+            key = str(ticket.pk)
+            press = self._query([key], request, after=str(newest.pk if newest else 0))
             shown |= {
-                "place_url": f"{reverse('exotel_ccm:place')}?{query}",
-                "choose_url": f"{reverse('exotel_ccm:choose')}?{query}" if self._may_choose(request) else "",
-                "after": str(newest.pk if newest else 0),
+                "place_url": f"{reverse('exotel_ccm:place')}?{press}",
+                "choose_url": f"{reverse('exotel_ccm:choose')}?{self._query([key], request)}",
+                "may_choose": self._may_choose(request),
                 # A form that came back with errors holds edits that are not saved.
                 "unsaved": request.method == "POST",
             }
@@ -183,7 +184,7 @@ class CallCustomerMixin(_Base):
 
     @property
     def media(self) -> Media:
-        """Add our script, which keeps unsaved edits, and our styles."""
+        """Add our script, which makes buttons of our links, and our styles."""
         return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": ["exotel_ccm/call_customer.css"]})
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
@@ -275,11 +276,13 @@ class _CallColumn:
             return format_html('{} <a href="{}">{}</a>', shown, obstacle.url, obstacle.link_text)
         after = self._newest.get(key, "0")
         return format_html(
-            '<a href="{}?{}" class="exotel-call" data-exotel-place="{}?{}"{} aria-label="{}">{}</a>',
+            '<a href="{}?{}" class="exotel-call" data-exotel-place="{}?{}" data-exotel-waiting="{}"{}'
+            ' aria-label="{}">{}</a>',
             reverse("exotel_ccm:choose"),
             self._model_admin._query([key], self._request),  # noqa: SLF001 - one class in two parts
             reverse("exotel_ccm:place"),
             self._model_admin._query([key], self._request, after=after),  # noqa: SLF001
+            _("Calling…"),
             self._attributes,
             _("Call customer: %(ticket)s") % {"ticket": ticket},
             _("Call"),

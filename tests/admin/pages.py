@@ -47,6 +47,8 @@ class Page(HTMLParser):
         self.links: dict[str, str] = {}
         #: The presses in the list's column: links, of which the script makes buttons.
         self.row_buttons: list[dict[str, str]] = []
+        #: "Call customer" on the change form: a link, too; here as the form that the script posts.
+        self.call_buttons: list[Form] = []
         self._form: Form | None = None
         self._link: str | None = None
         self.feed(html)
@@ -59,7 +61,11 @@ class Page(HTMLParser):
         elif tag == "a":
             self._link = given.get("href", "")
             if given.get("class") == "exotel-call":
-                self.row_buttons.append(given)
+                if "data-exotel-csrf" in given:
+                    token = ("csrfmiddlewaretoken", given["data-exotel-csrf"])
+                    self.call_buttons.append(Form(given | {"action": given["data-exotel-place"]}, [token]))
+                else:
+                    self.row_buttons.append(given)
         elif self._form is not None and tag == "button":
             self._form.buttons.append(given)
         elif self._form is not None and tag == "input" and "name" in given:
@@ -161,7 +167,8 @@ class Session:
         return self.press_button_of(self.change_form(ticket))
 
     def press_button_of(self, page: Page) -> Page:
-        [form] = page.of_class("exotel-call-form")
+        """Press "Call customer" as the script does: in a form of its own."""
+        [form] = page.call_buttons
         return self.post(form.attributes["action"], form.data)
 
     def press_choice(self, page: Page, nth: int = 0, **given: str) -> Page:

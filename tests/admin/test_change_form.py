@@ -58,7 +58,7 @@ def test_button_is_an_object_tool(host: Any, session: Session) -> None:
     tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
     assert "Call customer" in tools
     assert "History" in tools
-    assert page.of_class("exotel-call-form")[0].attributes["target"] == "_blank"
+    assert page.call_buttons[0].attributes["target"] == "_blank"
 
 
 def test_add_form_and_popup_have_no_button(host: Any, session: Session) -> None:
@@ -69,7 +69,7 @@ def test_add_form_and_popup_have_no_button(host: Any, session: Session) -> None:
         session.get(session.url("helpdesk_ticket_change", ticket.pk) + "?_popup=1"),
     ]
 
-    assert [page.of_class("exotel-call-form") for page in pages] == [[], []]
+    assert [page.call_buttons for page in pages] == [[], []]
     assert not any("exotel-calls" in page.html for page in pages)
 
 
@@ -79,8 +79,8 @@ def test_form_with_errors_is_unsaved(host: Any, session: Session) -> None:
     page = session.post(session.where, page.of_id("ticket_form").data | {"subject": ""})
 
     assert "This field is required." in page.text
-    [form] = page.of_class("exotel-call-form")
-    assert "data-exotel-unsaved" in form.buttons[0]
+    [form] = page.call_buttons
+    assert "data-exotel-unsaved" in form.attributes
 
 
 def test_timeline_shows_newest_ten_calls(host: Any, session: Session) -> None:
@@ -110,9 +110,9 @@ def test_permissions_of_timeline_and_button(host: Any) -> None:
     for_caller, for_reader = caller.change_form(ticket), reader.change_form(ticket)
 
     assert "talked for" not in for_caller.text
-    assert len(for_caller.of_class("exotel-call-form")) == 1
+    assert len(for_caller.call_buttons) == 1
     assert "talked for" in for_reader.text
-    assert for_reader.of_class("exotel-call-form") == []
+    assert for_reader.call_buttons == []
 
 
 def test_can_call_hides_button(host: Any, session: Session, settings: Any) -> None:
@@ -124,7 +124,7 @@ def test_can_call_hides_button(host: Any, session: Session, settings: Any) -> No
 
     pages = [session.change_form(host.ticket()), session.change_form(host.ticket(status="closed"))]
 
-    assert [len(page.of_class("exotel-call-form")) for page in pages] == [1, 0]
+    assert [len(page.call_buttons) for page in pages] == [1, 0]
 
 
 def only_open(user: Any, ticket: Ticket) -> bool:

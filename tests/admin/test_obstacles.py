@@ -33,7 +33,7 @@ def views_of(session: Session, ticket: Any) -> dict[str, Any]:
 def assert_not_callable(pages: dict[str, Any], said: str, short: str) -> None:
     assert f"Call customer: {short}" in pages["form"].text
     assert said in pages["form"].html
-    assert pages["form"].of_class("exotel-call-form") == []
+    assert pages["form"].call_buttons == []
     assert f">{short}</span>" in pages["list"].html
     assert pages["list"].row_buttons == []
     assert said in pages["choose"].text
@@ -69,7 +69,7 @@ def test_user_who_may_add_agents_finds_the_form_for_one(host: Any) -> None:
         f"{reverse('admin:exotel_ccm_agent_add')}?user={user.pk}"
     }
     assert Agent.objects.get().user == user
-    assert len(session.change_form(ticket).of_class("exotel-call-form")) == 1
+    assert len(session.change_form(ticket).call_buttons) == 1
 
 
 def test_who_calls_as_others_needs_no_phone_of_their_own(host: Any) -> None:
@@ -78,7 +78,7 @@ def test_who_calls_as_others_needs_no_phone_of_their_own(host: Any) -> None:
 
     pages = views_of(Session(user), host.ticket(phone=BY_HAND))
 
-    assert len(pages["form"].of_class("exotel-call-form")) == len(pages["list"].row_buttons) == 1
+    assert len(pages["form"].call_buttons) == len(pages["list"].row_buttons) == 1
     assert len(pages["choose"].of_class("exotel-choose-form")) == 1
 
 
@@ -112,7 +112,7 @@ def test_who_may_dial_any_number_has_the_button(host: Any) -> None:
 
     pages = views_of(Session(user), host.ticket(phone=""))
 
-    assert len(pages["form"].of_class("exotel-call-form")) == len(pages["list"].row_buttons) == 1
+    assert len(pages["form"].call_buttons) == len(pages["list"].row_buttons) == 1
 
 
 def lost(lead: Lead) -> str:
@@ -128,7 +128,7 @@ def test_unreadable_numbers_do_not_break_form(host: Any, settings: Any, make_ses
 
     page = make_session(Lead, admin.ModelAdmin).change_form(lead)
 
-    assert len(page.of_class("exotel-call-form")) == 1
+    assert len(page.call_buttons) == 1
 
 
 def test_obstacle_queries_do_not_grow(host: Any) -> None:

@@ -114,7 +114,7 @@ def end_the_earlier_call(call: CallRecord) -> None:
 
 
 def test_ended_call_is_no_success_message(host: Any, exotel: Any, session: Session, settings: Any) -> None:
-    [form] = session.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")
+    [form] = session.change_form(host.ticket(phone=BY_HAND)).call_buttons
     session.post(form.attributes["action"], form.data)
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.end_the_earlier_call"]}
 

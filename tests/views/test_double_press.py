@@ -26,7 +26,7 @@ def hang_up(exotel: Any) -> None:
 
 
 def button(session: Session, ticket: Any) -> Form:
-    [form] = session.change_form(ticket).of_class("exotel-call-form")
+    [form] = session.change_form(ticket).call_buttons
     return form
 
 

@@ -16,7 +16,7 @@ from tests.views.conftest import orders
 def test_press_uses_options_of_entry(host: Any, exotel: Any, session: Session, settings: Any) -> None:
     entry = {**settings.EXOTEL_CCM["TICKETS"]["helpdesk.Ticket"], "call": {"recording": True, "max_time_limit": 900}}
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": entry}}
-    [form] = session.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")
+    [form] = session.change_form(host.ticket(phone=BY_HAND)).call_buttons
 
     session.post(form.attributes["action"], form.data)
 
@@ -67,12 +67,12 @@ def test_admin_without_our_urls(host: Any, session: Session, settings: Any) -> N
     rows = session.changelist()
 
     assert session.response.status_code == 200
-    assert form.of_class("exotel-call-form") == rows.row_buttons == []
+    assert form.call_buttons == rows.row_buttons == []
 
 
 def test_middleware_transaction_refuses_call(host: Any, exotel: Any, session: Session, settings: Any) -> None:
     settings.MIDDLEWARE = ["tests.views.hosts.atomic_middleware", *settings.MIDDLEWARE]
-    [form] = session.change_form(host.ticket(phone=BY_HAND)).of_class("exotel-call-form")
+    [form] = session.change_form(host.ticket(phone=BY_HAND)).call_buttons
 
     page = session.post(form.attributes["action"], form.data)
 

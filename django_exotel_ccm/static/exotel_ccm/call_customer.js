@@ -1,11 +1,12 @@
-/* Calls in this tab when nothing on the page is unsaved; else the result opens in another, and the edits stay here. */
+/* Makes presses of our links, calls once for a double click, and keeps unsaved edits: the result then opens in another
+   tab. Without this script the links lead to the page that asks. */
 "use strict";
 (() => {
-  const ours = ".exotel-call-form button, button.exotel-call";
+  const WAIT = 10000; // milliseconds; a browser does not say when a press was stopped, or answered in another tab
 
-  const written = (form) => new URLSearchParams(
-    [...new FormData(form)].map(([name, value]) => [name, value instanceof File ? value.name : value]),
-  ).toString();
+  const written = (forms) => JSON.stringify(forms.map((form) => [...new FormData(form)].map(
+    ([name, value]) => [name, value instanceof File ? value.name : value],
+  )));
 
   /* Browsers bring back what was typed before a reload, without telling anybody. */
   const restored = (form) => [...form.elements].some((field) => {
@@ -19,73 +20,102 @@
     return "defaultValue" in field && field.value !== field.defaultValue;
   });
 
-  /* A press of a row, which is a link to the page that asks where there is no script: a form of its own, since a
-     button in the host's list would be the one that Enter presses. */
-  const post = (address, target) => {
+  /* The page's only token may stand in the host's form. */
+  const tokenOf = (link) => link.dataset.exotelCsrf || document.querySelector("[name=csrfmiddlewaretoken]")?.value;
+
+  /* Posts in a form of our own, outside every form of the host: themes put links and buttons inside the ticket's. */
+  const post = (button, target) => {
     const form = document.createElement("form");
     form.method = "post";
-    form.action = address;
+    form.action = button.dataset.exotelPlace;
     form.target = target;
     form.hidden = true;
     const token = document.createElement("input");
     token.name = "csrfmiddlewaretoken";
-    token.value = document.querySelector("[name=csrfmiddlewaretoken]").value;
+    token.value = tokenOf(button);
     form.append(token);
     document.body.append(form);
     form.submit();
   };
 
+  /* Not a submit button: Enter in a field of the host's form would press it. */
   const buttonOf = (link) => {
     const button = document.createElement("button");
     button.type = "button";
     button.className = link.className;
     button.textContent = link.textContent;
-    button.setAttribute("aria-label", link.getAttribute("aria-label"));
+    if (link.hasAttribute("aria-label")) {
+      button.setAttribute("aria-label", link.getAttribute("aria-label"));
+    }
     Object.assign(button.dataset, link.dataset);
     return button;
   };
 
   const ready = () => {
-    const form = document.querySelector("#changelist-form, #content-main form:not(.exotel-call-form)");
-    const before = form ? written(form) : "";
-    const unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null
-      || (form !== null && restored(form));
-    const unsaved = () => unsavedFromTheStart || (form !== null && written(form) !== before);
-    let pressed = false;
-    // Another press of a page that stays (a new tab, Esc) is the same press for the server, but not at once.
-    const press = () => {
-      pressed = true;
-      setTimeout(() => { pressed = false; }, 2000);
+    const forms = [...document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm)")];
+    const before = written(forms);
+    const unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || forms.some(restored);
+    const unsaved = () => unsavedFromTheStart || written(forms) !== before;
+
+    // Pressed again, a button means the same call for the server; but nobody shall wonder.
+    let release = () => {};
+    const hold = (button) => {
+      const label = button.textContent;
+      const timer = setTimeout(() => release(), WAIT);
+      button.disabled = true;
+      button.textContent = button.dataset.exotelWaiting || label;
+      release = () => {
+        clearTimeout(timer);
+        button.disabled = false;
+        button.textContent = label;
+        release = () => {};
+      };
+    };
+    const isHeld = () => document.querySelector(".exotel-call:disabled") !== null;
+
+    const press = (event) => {
+      const button = event.currentTarget;
+      if (isHeld() || event.defaultPrevented) {
+        return;
+      }
+      hold(button);
+      post(button, button.hasAttribute("data-exotel-edits") && unsaved() ? "_blank" : "_self");
     };
 
-    if (document.querySelector("[name=csrfmiddlewaretoken]")) {
-      document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => link.replaceWith(buttonOf(link)));
-    }
+    document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
+      if (tokenOf(link)) {
+        const button = buttonOf(link);
+        button.addEventListener("click", press);
+        link.replaceWith(button);
+      }
+    });
+    // On the page that asks, and on that which confirms, the buttons stand in forms of ours.
     document.addEventListener("submit", (event) => {
       const button = event.submitter;
-      if (!button || !button.matches(ours) || event.defaultPrevented) {
+      if (!button || !button.matches("button.exotel-call") || event.defaultPrevented) {
         return;
       }
-      if (pressed) {
+      if (isHeld()) {
         event.preventDefault();
-        return;
-      }
-      button.formTarget = button.matches(".exotel-call-form button") && unsaved() ? "_blank" : "_self";
-      press();
-    });
-    document.addEventListener("click", (event) => {
-      const row = event.target.closest("button[data-exotel-place]");
-      if (row && !pressed && !event.defaultPrevented) {
-        press();
-        post(row.dataset.exotelPlace, row.hasAttribute("data-exotel-edits") && unsaved() ? "_blank" : "_self");
-      }
-      const link = event.target.closest("a.exotel-choose-link");
-      if (link) {
-        link.target = unsaved() ? "_blank" : "_self";
+      } else {
+        hold(button);
       }
     });
-    // The browser may show this page again from its cache, after "back".
-    window.addEventListener("pageshow", () => { pressed = false; });
+    document.querySelectorAll("a.exotel-choose-link").forEach((link) => link.addEventListener("click", () => {
+      link.target = unsaved() ? "_blank" : "_self";
+    }));
+    // The browser may show this page again from its cache, after "back", or beside the tab of the result.
+    window.addEventListener("pageshow", () => release());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) {
+        release();
+      }
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        release();
+      }
+    });
   };
   window.addEventListener("load", ready);
 })();
