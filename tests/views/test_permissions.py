@@ -62,8 +62,7 @@ def allow(user: Any, model: Any, *actions: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_admin_pages_need_permission(host: Any, model: Any, method: str) -> None:
+def test_admin_pages_need_permission(host: Any, model: Any) -> None:
     host.agent()
     staff = host.user("meera", "exotel_ccm.place_call", agent=None)
     customer = host.user("ravi", agent=None)
@@ -82,7 +81,7 @@ def test_admin_pages_need_permission(host: Any, model: Any, method: str) -> None
     assert knock(Session(gone).client, pages) == all_of(pages, 302)
     client = Client()
     client.force_login(staff)
-    assert knock(client, pages, method) == all_of(pages, 403)
+    assert knock(client, pages) == knock(client, pages, "post") == all_of(pages, 403)
     assert model.objects.count() == 1
 
 
@@ -271,7 +270,7 @@ def test_forged_number_is_not_called(host: Any, exotel: Any, session: Session) -
     assert orders(exotel) == []
 
 
-@pytest.mark.parametrize("typed", [BY_HAND, BY_HAND[3:], OTHER, "98765", "nonsense"])
+@pytest.mark.parametrize("typed", [BY_HAND, OTHER, "nonsense"])
 def test_typed_number_is_refused_uncompared(host: Any, exotel: Any, typed: str) -> None:
     """Without ``dial_any_number`` the answer must not tell whether a masked number has been guessed."""
     user = host.user("asha", *AGENT_WORK)
