@@ -1,8 +1,8 @@
-"""What the host is told about its calls.
+"""The signals by which a host learns about its calls.
 
 Every signal is sent with ``call`` (a ``CallRecord``), ``ticket`` (the host's object, or None) and ``event`` (the
-``CallEvent`` that brought the news). Sender: the ticket's model, else ``CallRecord``. Each receiver runs in a savepoint
-of its own inside the transaction that marks it as told.
+``CallEvent`` that caused the change). Sender: the ticket's model, else ``CallRecord``. Each receiver runs in a
+savepoint of its own, in the transaction that stores that it was called.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from django.dispatch import Signal
 
 #: Exotel accepted the request. Nothing may be ringing yet.
 call_accepted = Signal()
-#: Exotel, a policy or the configuration said no: ``call.refusal_code`` says which.
+#: Exotel, a policy or the configuration refused: ``call.refusal_code`` says which.
 call_refused = Signal()
 #: A phone was answered and the call has not ended yet.
 call_answered = Signal()

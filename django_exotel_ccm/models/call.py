@@ -217,7 +217,7 @@ class CallRecord(models.Model):
         _("asks next"), null=True, help_text=_("When Exotel is to be asked about the call.")
     )
     announce_at = models.DateTimeField(
-        _("tells next"), null=True, help_text=_("When receivers that were not told yet are called.")
+        _("announces next"), null=True, help_text=_("When pending announcements are delivered next.")
     )
     checks = models.PositiveSmallIntegerField(
         _("checks"), default=0, help_text=_("How often Exotel was asked since the state changed.")

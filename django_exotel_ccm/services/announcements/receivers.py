@@ -150,8 +150,8 @@ class Dispatcher:
 
     def _recording_url(self, announcement: Announcement) -> str:
         """Return the URL of the announced recording; "" if it was erased meanwhile."""
-        told = as_object(as_object(self._call.facts).get("recordings"))
-        urls = {f"recording:{recording_id(key)}": str(entry[-1]) for key, entry in told.items()}
+        recordings = as_object(as_object(self._call.facts).get("recordings"))
+        urls = {f"recording:{recording_id(key)}": str(entry[-1]) for key, entry in recordings.items()}
         return urls.get(announcement.key, "")
 
     @cached_property
