@@ -174,7 +174,7 @@ def test_unreadable_numbers(  # noqa: PLR0917 - fixtures
     assert session.response.status_code == 200
     assert said in page.text
     assert page.of_class("exotel-choose-form") == []
-    assert any(record.exc_info for record in caplog.records if record.name == "django_exotel_ccm.views")
+    assert any(record.exc_info for record in caplog.records if record.name == "django_exotel_ccm.services")
     assert orders(exotel) == []
 
 
