@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 import pytest
@@ -29,7 +30,8 @@ def test_the_documented_log_filter_cuts_its_token(settings: Any, caplog: pytest.
     token = path.split("/")[-3]
 
     with caplog.filtering(names["CutCallbackTokens"]()):
-        Client().get(path)
+        # As a server's access log does; ours does not have the path.
+        logging.getLogger("access").warning("POST %s 200", path)
 
     assert "/exotel/callbacks/…/account/" in caplog.text
     assert token not in caplog.text

@@ -14,7 +14,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.account import Secret, account_from_url
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
-from django_exotel_ccm.exotel.client import Answer, ExotelClient, _judged
+from django_exotel_ccm.exotel.client import Answer, ExotelClient, _outcome_of
 from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.exotel.values import LARGEST_SECONDS
 from django_exotel_ccm.lifecycle import to_registers
@@ -68,7 +68,7 @@ def read_as_an_answer(body: bytes, status: int, header: str, *, placing: bool) -
     """An acceptance with a sid, or an error with a code; and no error of ours."""
     client = ExotelClient(ACCOUNT)
     reply = client._reply(status, {"X-Request-Id": header, "Retry-After": header}, body)
-    judged = _judged(reply, placing=placing, tries=1)
+    judged = _outcome_of(reply, placing=placing, tries=1)
     assert_stored(reply.facts)
     assert len(reply.request_id) <= 64
     assert reply.retry_after is None or 0 <= reply.retry_after <= LARGEST_SECONDS
