@@ -6,6 +6,7 @@ A register is plain JSON: a list that is compared from left to right, of which t
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -161,10 +162,14 @@ def _terminal_report(message: Message) -> dict[str, list[Any]]:
     stated = {
         "status": facts.status or facts.status_raw,
         "talk_time": facts.talk_time,
-        "recordings": " ".join(sorted(set(map(recording_of, facts.recordings)))) or None,
+        "recordings": _digest(sorted(set(map(recording_of, facts.recordings)))) if facts.recordings else None,
         "answered_url": 1 if message.url_event == "answered" else None,
     }
     return {name: [value] for name, value in stated.items() if value is not None}
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def event_of(facts: CallFacts, url_event: str) -> str:

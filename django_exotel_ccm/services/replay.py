@@ -140,6 +140,8 @@ def _shown(value: Any, name: str) -> str:
     """Return a value as a terminal may show it: without anybody's number, and without the way to a recording."""
     if value is None:
         return NOTHING
+    if name == "recordings" and isinstance(value, dict):
+        value = list(value.values())  # the keys are addresses without a scheme, which redact() does not find
     masked = value if name.startswith("call_sid") else each_text(value, mask)
     return redact(json.dumps(masked, default=str, ensure_ascii=False))
 
