@@ -102,7 +102,7 @@ def test_once_places_a_call_and_ends_well(demo: Callable[..., Demo], data: Path)
     assert "Ignored in your environment: EXOTEL_API_TOKEN, EXOTEL_URL." in run.printed
     assert "never" not in run.printed
     course = [
-        "The admin says: Exotel accepted the request",
+        "The admin says: Your phone rings first: pick up. Exotel accepted the request",
         "The phones of Asha and +919000001001:",
         'Exotel reports "answered"; the helpdesk answers 200.',
         'Exotel reports "terminal"; the helpdesk answers 200.',

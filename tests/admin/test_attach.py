@@ -45,7 +45,13 @@ def test_settings_entry_attaches_mixin() -> None:
 
 
 def test_model_that_is_no_ticket() -> None:
-    assert not isinstance(admin.site.get_model_admin(Customer), CallCustomerMixin)
+    site = admin.AdminSite(name="crm")
+    site.register([Customer, Ticket])
+
+    attach_all()
+
+    attached = [isinstance(site.get_model_admin(model), CallCustomerMixin) for model in (Customer, Ticket)]
+    assert attached == [False, True]
 
 
 def test_attach_twice() -> None:

@@ -18,6 +18,7 @@ from django_exotel_ccm.choices import AnnouncementState, State
 from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, RecordingAccess
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
+from django_exotel_ccm.services.recordings import recording_urls
 from django_exotel_ccm.simulator import Simulator
 from tests.children import child
 from tests.crashes import story
@@ -189,8 +190,10 @@ def test_killed_while_playing_a_recording(
     first = serve(step)
     call = place_call(agent=host.agent(), ticket=ticket, recording=True)
     end_calls(exotel)
+    call.refresh_from_db()
+    [recording] = recording_urls(call)
     site = settings.EXOTEL_CCM["CALLBACK_BASE_URL"]
-    url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference])}?exotel_adapter=admin"
+    url = f"{site}{reverse('exotel_ccm:recording', args=[call.reference, recording])}?exotel_adapter=admin"
     cookies = {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
 
     with pytest.raises(requests.RequestException):
