@@ -18,7 +18,7 @@ help:
 	@echo 'make demo LIVE=1 AGENT=+91… CUSTOMER=+91… EXOPHONE=+91…   rings two real phones, after a typed yes'
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
-	@echo 'make mutants    changes lifecycle.py in every way that mutmut knows; each has to fail a test'
+	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make docs       the documentation, in docs/_build'
 	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, and the files that both pass'

@@ -1,4 +1,4 @@
-"""Changes `lifecycle.py` in every way that mutmut knows, one at a time, and runs its tests against each.
+"""Changes `lifecycle` in every way that mutmut knows, one at a time, and runs its tests against each.
 
 make mutants
 
