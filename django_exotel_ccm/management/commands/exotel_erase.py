@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.management.failing import told_of_the_database
+from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.phone_numbers import mask, parse_number
 from django_exotel_ccm.services.privacy import Found, erase
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("number", help="the customer's number, with country code or as it is dialled at home")
         parser.add_argument("--apply", action="store_true", help="erase")
 
-    @told_of_the_database()
+    @explain_database_errors()
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, or erase call by call; a run that is broken off is gone on with by the next."""
         try:

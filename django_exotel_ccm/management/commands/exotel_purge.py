@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from django_exotel_ccm.management.failing import told_of_the_database
+from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.services.privacy import APPLIED, purge, with_bodies
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--apply", action="store_true", help="empty them")
 
-    @told_of_the_database()
+    @explain_database_errors()
     def handle(self, *args: Any, **options: Any) -> None:
         """Count the bodies, or empty them in batches; a run that is broken off is gone on with by the next."""
         days = options["older_than"]

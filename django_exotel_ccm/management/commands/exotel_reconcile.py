@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from django_exotel_ccm.management.failing import told_of_the_database
+from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile, reconcile_forever
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 self._print("Reconciling until Ctrl-C.")
                 reconcile_forever(stop, every=options["every"], done=self._done, progress=self._progress)
                 return
-            with told_of_the_database():
+            with explain_database_errors():
                 report = reconcile(stopped=stop.is_set, progress=self._progress)
             self._print(f"{report}." if report else "Nothing is due.")
 

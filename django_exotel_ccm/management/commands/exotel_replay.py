@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.management.failing import told_of_the_database
+from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.replay import replay
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--since", metavar="DATE", help="calls placed on this day or later, for example 2026-02-11")
         parser.add_argument("--apply", action="store_true", help="write what the events say, and announce what is new")
 
-    @told_of_the_database()
+    @explain_database_errors()
     def handle(self, *args: Any, **options: Any) -> None:
         """Go through the calls; whatever breaks it off leaves each of them whole."""
         calls, apply = _chosen(options["call"], options["since"]), options["apply"]

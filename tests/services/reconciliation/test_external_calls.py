@@ -35,12 +35,6 @@ from tests.services.reconciliation.unverified import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def unverified() -> UnverifiedCall:
-    """A reported call that nobody here knows, due now."""
-    return make_due(report())
-
-
 def verified(**facts: Any) -> CallRecord:
     """Return the record that Call Details with these facts make."""
     assert verify_due(FakeDetails(**facts)) == [True]

@@ -38,12 +38,6 @@ from tests.services.reconciliation.unverified import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def unverified() -> UnverifiedCall:
-    """A reported call that nobody here knows, due now."""
-    return make_due(report())
-
-
 def own_call(**fields: Any) -> CallRecord:
     """Return a call placed here just now, whose sid is not known."""
     placed = {"account": "default", "customer_number": CUSTOMER, "created_at": timezone.now()}

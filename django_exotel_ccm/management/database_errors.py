@@ -12,8 +12,8 @@ ADVICE = "Run it again; if a table is missing, first type: python manage.py migr
 
 
 @contextmanager
-def told_of_the_database() -> Iterator[None]:
-    """Raise CommandError instead of what the database raises within; what was committed before stays."""
+def explain_database_errors() -> Iterator[None]:
+    """Raise ``CommandError`` with advice for any database error inside; what was committed before stays."""
     try:
         yield
     except DatabaseFailure as error:

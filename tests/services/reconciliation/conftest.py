@@ -1,0 +1,14 @@
+"""What the tests of unverified calls share."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_exotel_ccm.models import UnverifiedCall
+from tests.services.reconciliation.unverified import make_due, report
+
+
+@pytest.fixture
+def unverified() -> UnverifiedCall:
+    """A reported call that nobody here knows, due now."""
+    return make_due(report())
