@@ -262,3 +262,12 @@ def test_the_rooms_that_speak_exotel_and_decide_states_need_no_settings() -> Non
     )
 
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_forged_addresses_push_out_no_settled_recording() -> None:
+    own = "https://recordings.exotel.com/z/own.mp3"
+    settled = details(600, call_sid=SID, state="terminal", ended_at=ZONED, recordings=(own,))
+    forged = [callback("answered", n, recordings=(f"https://recordings.exotel.com/a/{n:02}.mp3",)) for n in range(30)]
+
+    assert shown(*forged, settled).recording_url == own
+    assert shown(settled, *forged).recording_url == own
