@@ -37,7 +37,7 @@ matrix: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s matrix $(ARGS)
 
 mutants: .venv/test.stamp .venv/mutants.stamp
-	@exec env $(UTF8) $(PYTHON) -m tests.proofs.mutants
+	@exec env $(UTF8) $(PYTHON) -m tests.properties.mutants
 
 lint: .venv/lint.stamp
 	$(PYTHON) -m ruff check

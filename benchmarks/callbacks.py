@@ -61,7 +61,7 @@ def options_of(description: str | None, *, calls: int) -> argparse.Namespace:
 
 def in_a_process(name: str, options: argparse.Namespace, script: str = __file__) -> dict[str, Any]:
     """Return what a child that runs ``script`` measures on an empty database of its own."""
-    from tests.postgresql import running_postgresql  # noqa: PLC0415 - the path is set above
+    from tests.servers.postgresql import running_postgresql  # noqa: PLC0415 - the path is set above
 
     with tempfile.TemporaryDirectory(prefix="exotel-ccm-bench-") as folder:
         if name == "sqlite":
@@ -155,7 +155,7 @@ def callbacks_of(calls: int) -> list[tuple[str, bytes]]:
     from django.urls import reverse  # noqa: PLC0415
 
     from django_exotel_ccm import callback_urls  # noqa: PLC0415
-    from tests.storms.told import accepted  # noqa: PLC0415
+    from tests.concurrency.callbacks import accepted  # noqa: PLC0415
 
     answered: list[tuple[str, bytes]] = []
     terminal: list[tuple[str, bytes]] = []

@@ -50,8 +50,8 @@ def stopped(number: int, _frame: Any) -> NoReturn:
 @contextlib.contextmanager
 def database(name: str) -> Iterator[None]:
     """Start an empty database and name it in the environment, which knows no other."""
-    from tests.mariadb import running_mariadb  # noqa: PLC0415 - the path is set above
-    from tests.postgresql import running_postgresql  # noqa: PLC0415
+    from tests.servers.mariadb import running_mariadb  # noqa: PLC0415 - the path is set above
+    from tests.servers.postgresql import running_postgresql  # noqa: PLC0415
 
     for known in [one for one in os.environ if one.startswith(("EXOTEL_", "POSTGRES_", "MYSQL_", "SQLITE_"))]:
         del os.environ[known]
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     prepare(options.on)
     from django_exotel_ccm import simulator  # noqa: PLC0415 - the environment decides the database
-    from tests.storms.soaking import Plan, soak  # noqa: PLC0415
+    from tests.concurrency.soak import Plan, soak  # noqa: PLC0415
 
     began = time.monotonic()
 

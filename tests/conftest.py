@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.exotel.servers import make_certificate
+from tests.servers.scripted_http import make_certificate
 
 for _name in [name for name in os.environ if name.startswith("EXOTEL_")]:
     del os.environ[_name]
@@ -47,7 +47,7 @@ def belongs_on(vendor: str, item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The URL of a Redis of our own, as Celery takes it; for tests marked ``redis``."""
-    from tests.redis import NoRedis, running_redis
+    from tests.servers.redis import NoRedis, running_redis
 
     try:
         with running_redis() as url:
@@ -119,7 +119,7 @@ def compare_books(request: pytest.FixtureRequest, transactional_db: None) -> Cal
     def compare(exotel: Any) -> None:
         if request.node.get_closest_marker("books_differ"):
             return
-        from tests.book import assert_record_equals_book
+        from tests.comparison import assert_record_equals_book
 
         exotel.speed = LAST_SPEED
         exotel.wait_until_quiet(timeout=20)

@@ -26,13 +26,13 @@ from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)  # not tests/, where our redis.py would be taken for the client's
+    sys.path[0] = str(ROOT)  # Python put tests/ there, from which no "tests" can be imported
 
-from tests import mariadb, redis  # noqa: E402
-from tests.installing import install  # noqa: E402
 from tests.parts import Part, summary  # noqa: E402
-from tests.postgresql import running_postgresql  # noqa: E402
-from tests.servers import NoServer  # noqa: E402
+from tests.servers import mariadb, redis  # noqa: E402
+from tests.servers.base import NoServer  # noqa: E402
+from tests.servers.packages import install  # noqa: E402
+from tests.servers.postgresql import running_postgresql  # noqa: E402
 
 AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each keeps a core busy
 PART_WITHIN = 1500  # seconds; a part that hangs is ended, and has failed

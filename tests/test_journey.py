@@ -8,7 +8,7 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
-from tests.book import assert_record_equals_book
+from tests.comparison import assert_record_equals_book
 from tests.helpdesk.models import Ticket
 
 

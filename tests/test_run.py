@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests import mariadb, redis
 from tests.conftest import belongs_on
 from tests.parts import Part, summary
-from tests.postgresql import SOCKET, running_postgresql
 from tests.run import AT_ONCE, ROOT, CannotRun, Suite
+from tests.servers import mariadb, redis
+from tests.servers.postgresql import SOCKET, running_postgresql
 
 QUICK = "tests/exotel/test_values.py"
 

@@ -1,4 +1,4 @@
-"""Transactions whose commit is known, and the proof that no transaction is open."""
+"""Transactions whose commit is known, and a check that no transaction is open."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ ORDERS = {
     "ours first": ["django_exotel_ccm", "django.contrib.admin", "tests.helpdesk"],
     "ours last": ["django.contrib.admin", "tests.helpdesk", "django_exotel_ccm"],
     "host first": ["tests.helpdesk", "django_exotel_ccm", "django.contrib.admin"],
-    "custom default site": ["tests.admin.own_site.OwnAdminConfig", "tests.helpdesk", "django_exotel_ccm"],
+    "custom default site": ["tests.admin.custom_site.OwnAdminConfig", "tests.helpdesk", "django_exotel_ccm"],
     "no autodiscovery": ["django_exotel_ccm", "django.contrib.admin.apps.SimpleAdminConfig", "tests.helpdesk"],
 }
 PROGRAM = """

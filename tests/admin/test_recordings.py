@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services.recordings import recording_urls
-from tests.admin.own_site import OwnSite
+from tests.admin.custom_site import OwnSite
 from tests.admin.pages import SEES_CALLS, Session
 from tests.helpdesk.models import Ticket
-from tests.views.playing import facts_of
+from tests.views.recording_player import facts_of
 
 HEARS = "exotel_ccm.listen_recording"
 SEES = ("helpdesk.view_ticket", SEES_CALLS)

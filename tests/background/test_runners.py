@@ -18,7 +18,7 @@ from django_exotel_ccm import background, signals
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from tests.background.conftest import notes, state_of
-from tests.children import ROOT
+from tests.subprocesses import ROOT
 from tests.webhooks.test_not_committed import failing
 
 HERE = f"{__name__}.take"

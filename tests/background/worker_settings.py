@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.child_settings import *  # noqa: F403
+from tests.subprocess_settings import *  # noqa: F403
 
-INSTALLED_APPS += ["tests.background.listening"]  # noqa: F405
+INSTALLED_APPS += ["tests.background.receiver_app"]  # noqa: F405
 EXOTEL_CCM["RUNNER"] = os.environ["TEST_RUNNER"]  # noqa: F405

@@ -15,8 +15,8 @@ from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services import place_call
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
-from tests.exotel.servers import Server, Visit, http, serving
-from tests.views.playing import facts_of
+from tests.servers.scripted_http import Server, Visit, http, serving
+from tests.views.recording_player import facts_of
 
 pytestmark = pytest.mark.browser
 

@@ -20,11 +20,11 @@ from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.services.recordings import recording_urls
 from django_exotel_ccm.simulator import Simulator
-from tests.children import child
-from tests.crashes import story
-from tests.crashes.dying import NOWHERE, STEPS
+from tests.crashes import ticket_receivers
+from tests.crashes.kill_steps import NOWHERE, STEPS
 from tests.helpdesk.models import Ticket
 from tests.services.reconciliation.due_calls import end_calls, make_due
+from tests.subprocesses import child
 
 pytestmark = pytest.mark.postgres_only("what is lost when a process dies is a matter of the server's transactions")
 
@@ -37,9 +37,9 @@ def steps_of(what: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def host_listens() -> Iterator[None]:
-    story.listen()
+    ticket_receivers.listen()
     yield
-    story.silence()
+    ticket_receivers.silence()
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def ticket(host: Any) -> Ticket:
 
 def killed_at(step: str, *command: str) -> None:
     """Run the child to its death, and see that it died there."""
-    with child("-m", "tests.crashes.dying", step, *command) as process:
+    with child("-m", "tests.crashes.kill_steps", step, *command) as process:
         text, _errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, text
     assert text.splitlines()[-1] == step
@@ -86,13 +86,13 @@ def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: S
     assert len(posts(exotel)) == (0 if before_the_request else 1)
     if before_the_record:
         assert not CallRecord.objects.exists()
-        assert story.of(ticket) == []
+        assert ticket_receivers.of(ticket) == []
         return
     call = press_again(agent, ticket)
     assert CallRecord.objects.count() == 1
     assert len(posts(exotel)) == (0 if before_the_request else 1)
     assert call.state == (State.UNCONFIRMED if before_the_request else State.ENDED)
-    assert sorted(story.of(ticket)) == ([] if before_the_request else WHOLE)
+    assert sorted(ticket_receivers.of(ticket)) == ([] if before_the_request else WHOLE)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def serve(port: int) -> Iterator[Callable[[str], Any]]:
     with ExitStack() as stack:
 
         def serve(step: str) -> Any:
-            process = stack.enter_context(child("-m", "tests.crashes.dying", step, "serve", str(port)))
+            process = stack.enter_context(child("-m", "tests.crashes.kill_steps", step, "serve", str(port)))
             assert process.stdout is not None
             assert process.stdout.readline() == "serving\n"
             return process
@@ -138,7 +138,7 @@ def test_killed_while_hearing(
     assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)
     # "answered", told again after the end, is news to nobody.
     late = Announcement.objects.filter(state=AnnouncementState.SUPERSEDED).values_list("signal", flat=True)
-    assert sorted([*story.of(ticket), *late]) == WHOLE
+    assert sorted([*ticket_receivers.of(ticket), *late]) == WHOLE
     assert set(late) <= {"call_answered"}
     assert len(posts(exotel)) == 1
     kept = set(CallEvent.objects.filter(kind="callback").values_list("event", flat=True))
@@ -158,24 +158,24 @@ def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exote
 
     call.refresh_from_db()
     assert (call.state, call.outcome, call.talk_time, call.next_check_at) == (State.ENDED, "completed", 42, None)
-    assert sorted(story.of(ticket)) == ["call_accepted", "call_ended", "recording_ready"]
+    assert sorted(ticket_receivers.of(ticket)) == ["call_accepted", "call_ended", "recording_ready"]
     assert len(posts(exotel)) == 1
 
 
 @pytest.mark.parametrize("step", steps_of("delivering"))
 def test_killed_while_delivering_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
-    story.broken.update({"call_ended", "recording_ready"})
+    ticket_receivers.broken.update({"call_ended", "recording_ready"})
     call = place_call(agent=agent, ticket=ticket, recording=True)
     end_calls(exotel)
-    assert story.of(ticket) == ["call_accepted", "call_answered"]
-    story.broken.clear()  # the bug is mended
+    assert ticket_receivers.of(ticket) == ["call_accepted", "call_answered"]
+    ticket_receivers.broken.clear()  # the bug is mended
     make_due()
 
     killed_at(step, "reconcile")
     make_due()
     reconcile()
 
-    assert story.of(ticket) == WHOLE
+    assert ticket_receivers.of(ticket) == WHOLE
     assert set(Announcement.objects.values_list("state", flat=True)) == {AnnouncementState.DONE}
     call.refresh_from_db()
     assert (call.announce_at, call.next_check_at) == (None, None)
@@ -208,7 +208,7 @@ def test_killed_while_playing_a_recording(
     assert listened == (0 if step == "download: recording opened" else 1)
     assert (response.status_code, response.content[:4]) == (200, b"RIFF")
     assert RecordingAccess.objects.count() == listened + 1
-    assert sorted(story.of(ticket)) == WHOLE
+    assert sorted(ticket_receivers.of(ticket)) == WHOLE
 
 
 def test_every_step_is_walked_through() -> None:

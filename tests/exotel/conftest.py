@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from django_exotel_ccm.exotel import client
-from tests.exotel.servers import context_of
+from tests.servers.scripted_http import context_of
 
 
 @pytest.fixture(autouse=True)

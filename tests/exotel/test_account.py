@@ -19,8 +19,7 @@ from django_exotel_ccm.exotel.account import (
     account_from_parts,
     account_from_url,
 )
-
-from .leaks import KEY, TOKEN, leaks_in, text_of_exception
+from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
 
 LINE = "Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"
 

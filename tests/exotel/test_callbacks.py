@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from django_exotel_ccm.exotel.callbacks import Callback, read_callback
 from django_exotel_ccm.exotel.calls import facts_of_answer
-
-from .samples import RECORDING, SID, V1_FIELDS, V1_JSON, V2_CALLBACK, V3_CALLBACK, multipart
-from .test_calls import messages
+from tests.exotel.samples import RECORDING, SID, V1_FIELDS, V1_JSON, V2_CALLBACK, V3_CALLBACK, multipart
+from tests.exotel.test_calls import messages
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -17,9 +17,8 @@ from django_exotel_ccm.exotel.calls import (
     find_call,
 )
 from django_exotel_ccm.exotel.values import Moment
-
-from .samples import ACCEPTED, AGENT, DETAILS, ENVELOPE, PLACED, RECORDING, SID, refusal
-from .test_values import anything
+from tests.exotel.samples import ACCEPTED, AGENT, DETAILS, ENVELOPE, PLACED, RECORDING, SID, refusal
+from tests.exotel.test_values import anything
 
 STARTED = datetime(2026, 2, 11, 5, 42, 12, tzinfo=UTC)
 ENDED = datetime(2026, 2, 11, 5, 44, 58, tzinfo=UTC)

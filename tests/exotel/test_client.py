@@ -28,10 +28,9 @@ from django_exotel_ccm.exotel.errors import (
     TooManyRequests,
     Unreachable,
 )
-
-from .leaks import KEY, TOKEN, leaks_in, text_of_exception
-from .samples import AGENT, DETAILS, PLACED, SID, refusal
-from .servers import (
+from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
+from tests.exotel.samples import AGENT, DETAILS, PLACED, SID, refusal
+from tests.servers.scripted_http import (
     Server,
     Visit,
     answering,

@@ -27,7 +27,7 @@ from django_exotel_ccm.exotel.download import (
 from django_exotel_ccm.exotel.ranges import Span, parse_range
 from django_exotel_ccm.exotel.recordings import AddressRefused, RecordingError
 from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
-from tests.exotel.servers import (
+from tests.servers.scripted_http import (
     Proxy,
     Server,
     Visit,

@@ -17,8 +17,7 @@ from django_exotel_ccm.exotel.errors import (
     error_from_answer,
     error_text,
 )
-
-from .samples import ACCEPTED, PLACED, refusal
+from tests.exotel.samples import ACCEPTED, PLACED, refusal
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ExotelError)]
 CODES = {

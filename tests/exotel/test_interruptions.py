@@ -27,7 +27,7 @@ from tests.exotel.leaks import (
     text_of_exception,
 )
 from tests.exotel.samples import PLACED
-from tests.exotel.servers import Visit, answering, http, serving
+from tests.servers.scripted_http import Visit, answering, http, serving
 
 # An interruption can come between the making of a socket and the line that stores it.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

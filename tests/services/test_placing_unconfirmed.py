@@ -19,8 +19,8 @@ from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call, placing, transactions
 from django_exotel_ccm.simulator import Simulator
-from tests.exotel.servers import answering, http, reset_after_request, serving, silent
 from tests.factories import record_callback
+from tests.servers.scripted_http import answering, http, reset_after_request, serving, silent
 
 Posts = Callable[[], list[Any]]
 

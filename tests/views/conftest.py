@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Session
-from tests.views.playing import Playing
+from tests.views.recording_player import Playing
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services import recordings
 from django_exotel_ccm.services.recordings import new_page_view, record_access
 from django_exotel_ccm.services.transactions import open_transaction
-from tests.exotel.servers import Visit, answering, http, silent
-from tests.views.playing import HEARS, SECRET, SEES, SOUND, TYPE, Playing, facts_of, heard, url_of
+from tests.servers.scripted_http import Visit, answering, http, silent
+from tests.views.recording_player import HEARS, SECRET, SEES, SOUND, TYPE, Playing, facts_of, heard, url_of
 
 NOISY = (
     "Set-Cookie: exotel=1",
@@ -672,7 +672,7 @@ def test_the_network_is_asked_outside_of_the_transactions_of_a_host_with_atomic_
 def test_a_middleware_that_opens_a_transaction_is_told_and_nothing_is_asked(
     playing: Playing, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.hosts.atomic_middleware"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.host_middleware.atomic_middleware"]
     server = playing.keep(answering(WHOLE))
 
     assert_says(playing, playing.call(playing.host.ticket()), 502, FAILED)

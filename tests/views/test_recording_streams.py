@@ -19,8 +19,8 @@ from django.test import Client, RequestFactory
 from django_exotel_ccm.exotel import download
 from django_exotel_ccm.exotel.download import RecordingBroken
 from django_exotel_ccm.models import RecordingAccess
-from tests.exotel.servers import Visit, answering, http
-from tests.views.playing import SOUND, TYPE, Playing, url_of
+from tests.servers.scripted_http import Visit, answering, http
+from tests.views.recording_player import SOUND, TYPE, Playing, url_of
 
 Result = TypeVar("Result")
 MEGABYTE = 1024 * 1024

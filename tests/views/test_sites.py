@@ -15,10 +15,10 @@ from django_exotel_ccm.admin import CallRecordAdmin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK, BY_HAND, Session
-from tests.exotel.servers import answering, http
 from tests.helpdesk.models import Ticket
+from tests.servers.scripted_http import answering, http
 from tests.views.conftest import orders
-from tests.views.playing import HEARS, SOUND, TYPE, Playing, url_of
+from tests.views.recording_player import HEARS, SOUND, TYPE, Playing, url_of
 
 SEEN_BY_NOBODY = {"get_queryset": lambda self, request: Ticket.objects.none()}
 
@@ -60,7 +60,7 @@ def test_site_outside_the_urls_decides_nothing(host: Any, exotel: Any, settings:
 
 def test_site_of_another_urlconf_decides_nothing(host: Any, exotel: Any, settings: Any) -> None:
     """A tenant whose own URLs have no admin is not served by the admin of the others."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.hosts.tenant_middleware"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.host_middleware.tenant_middleware"]
     user, ticket = host.user("asha", *AGENT_WORK, HEARS), host.ticket(phone=BY_HAND)
 
     assert press_through("admin", user, ticket) == (404, 404, 404)

@@ -17,7 +17,7 @@ from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
 from tests.helpdesk.models import Customer, Ticket
-from tests.services.announcements.stored import RECORDING, announcement, deliveries
+from tests.services.announcements.queries import RECORDING, announcement, deliveries
 
 Connect = Callable[..., None]
 Sent = list[tuple[str, dict[str, Any]]]

@@ -20,7 +20,7 @@ from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pe
 from tests.factories import record_callback
 from tests.helpdesk.models import Ticket
 from tests.services.announcements.conftest import Recorder
-from tests.services.announcements.stored import RECORDING, announcement, deliveries, notes
+from tests.services.announcements.queries import RECORDING, announcement, deliveries, notes
 
 Connect = Callable[..., None]
 pytestmark = pytest.mark.books_differ(reason="the tests record callbacks that the simulator did not send")

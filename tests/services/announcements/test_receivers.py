@@ -22,7 +22,7 @@ from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pe
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
 from tests.helpdesk.models import Lead, LeadPhone, LoudTicket, Ticket, UrgentTicket
-from tests.services.announcements.stored import announcement, deliveries
+from tests.services.announcements.queries import announcement, deliveries
 from tests.webhooks.conftest import body_of, url_of
 
 Connect = Callable[..., None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_exotel_ccm.models import UnverifiedCall
-from tests.services.reconciliation.unverified import make_due, report
+from tests.services.reconciliation.unverified_calls import make_due, report
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from django_exotel_ccm.models import AccountUsage, CallRecord
 from django_exotel_ccm.services.reconciliation.call_details import RateLimited, fetch_call_details
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
-from tests.children import child
 from tests.services.reconciliation.due_calls import make_due, requested_sids
 from tests.services.reconciliation.test_processes import COMMAND
+from tests.subprocesses import child
 
 EARLY = datetime.datetime(2026, 11, 23, 10, 0, 5, tzinfo=datetime.UTC)  # a minute that has 55 seconds left
 

@@ -17,7 +17,7 @@ from django_exotel_ccm.models import CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.reconciliation import reconcile as reconcile_module
 from django_exotel_ccm.services.reconciliation.call_details import RateLimited
 from tests.helpdesk.models import Ticket
-from tests.services.reconciliation.unverified import (
+from tests.services.reconciliation.unverified_calls import (
     CUSTOMER,
     ENDED,
     HOUR,

@@ -17,7 +17,7 @@ from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcil
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
 from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
-from tests.services.reconciliation.unverified import CUSTOMER, make_all_due, place_elsewhere, post_report
+from tests.services.reconciliation.unverified_calls import CUSTOMER, make_all_due, place_elsewhere, post_report
 
 pytestmark = pytest.mark.books_differ("another system placed a call, or its report came to the account's own URL")
 

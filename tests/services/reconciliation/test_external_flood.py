@@ -20,7 +20,7 @@ from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
-from tests.services.reconciliation.unverified import make_all_due, place_elsewhere, post_report
+from tests.services.reconciliation.unverified_calls import make_all_due, place_elsewhere, post_report
 
 pytestmark = pytest.mark.books_differ("another system placed calls, or they were made up")
 

@@ -20,7 +20,7 @@ from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.call_details import RateLimited
 from django_exotel_ccm.services.reconciliation.external_calls import claim, verify
 from tests.factories import record_callback
-from tests.services.reconciliation.unverified import (
+from tests.services.reconciliation.unverified_calls import (
     CUSTOMER,
     ENDED,
     HOUR,

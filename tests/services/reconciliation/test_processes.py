@@ -21,8 +21,8 @@ from django_exotel_ccm.services.reconciliation import reconcile as reconcile_mod
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile_forever
 from django_exotel_ccm.services.scheduling import CLAIM
 from django_exotel_ccm.simulator import Simulator
-from tests.children import child
 from tests.services.reconciliation.due_calls import make_due, requested_sids
+from tests.subprocesses import child
 
 COMMAND = ("-m", "django", "exotel_reconcile")
 

@@ -1,0 +1,122 @@
+"""``exotel_callback_url``: the address to enter in Exotel's dashboard, ready to be used."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import set_script_prefix
+
+from django_exotel_ccm.models import CallRecord, UnverifiedCall
+from tests.test_docs import file_in
+from tests.webhooks.conftest import SID, body_of
+
+
+def printed(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("exotel_callback_url", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_the_documented_log_filter_cuts_its_token(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    names: dict[str, Any] = {}
+    exec(file_in("go-live", "crm/logs.py"), names)
+    path = printed().strip().removeprefix("https://crm.example.com")
+    token = path.split("/")[-3]
+
+    with caplog.filtering(names["CutCallbackTokens"]()):
+        # As a server's access log does; ours does not have the path.
+        logging.getLogger("access").warning("POST %s 200", path)
+
+    assert "/exotel/callbacks/…/account/" in caplog.text
+    assert token not in caplog.text
+
+
+@pytest.fixture
+def settings(settings: Any) -> Any:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "https://crm.example.com/"}
+    return settings
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("arguments", [(), ("default",)])
+def test_what_is_printed_takes_callbacks(arguments: tuple[str, ...], settings: Any) -> None:
+    url = printed(*arguments)
+
+    assert url.startswith("https://crm.example.com/exotel/callbacks/")
+    assert url.count("\n") == 1
+    path = url.strip().removeprefix("https://crm.example.com")
+    assert Client().post(path, body_of(), content_type="application/json").status_code == 200
+    assert UnverifiedCall.objects.get().call_sid == SID
+
+
+def test_it_is_the_same_each_time_and_below_the_mount_path_of_the_base_url(settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "https://example.com/crm"}
+    first = printed()
+
+    set_script_prefix("/crm/")
+    try:
+        again = printed()
+    finally:
+        set_script_prefix("/")
+
+    assert first == again
+    assert first.startswith("https://example.com/crm/exotel/callbacks/")
+
+
+def test_several_accounts_are_named(settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"}}
+
+    lines = printed().splitlines()
+
+    assert [line.partition(": ")[0] for line in lines] == ["default", "sales"]
+    assert [line.partition(": ")[2] for line in lines] == [printed("default").strip(), printed("sales").strip()]
+    assert len(set(lines)) == 2
+
+
+def test_a_base_url_of_the_host_s_own_is_asked_for_the_account(settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "tests.management.test_callback_url.base_of"}
+
+    assert printed().startswith("https://default.example.com/exotel/callbacks/")
+
+
+def base_of(call: CallRecord) -> str:
+    return f"https://{call.account}.example.com"
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "words"),
+    [
+        ({}, ("sales",), "There is no Exotel account 'sales'. EXOTEL_CCM['ACCOUNTS'] has: default."),
+        ({"CALLBACK_BASE_URL": ""}, (), 'Write EXOTEL_CCM = {"CALLBACK_BASE_URL": "https://crm.example.com"}.'),
+        ({"CALLBACK_BASE_URL": "http://crm.example.com"}, (), "Exotel would not know where to report."),
+        ({"CALLBACK_BASE_URL": "tests.no.such_thing"}, (), "cannot be imported"),
+    ],
+)
+def test_what_is_missing_is_said(
+    changes: dict[str, str], arguments: tuple[str, ...], words: str, settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **changes}
+
+    with pytest.raises(CommandError) as error:
+        printed(*arguments)
+
+    assert words in str(error.value)
+
+
+def test_urls_that_are_not_included_are_said(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.management.test_callback_url"
+
+    with pytest.raises(CommandError) as error:
+        printed()
+
+    assert 'Write path("exotel/", include("django_exotel_ccm.urls")).' in str(error.value)
+
+
+urlpatterns: list[Any] = []
+"""A host that has not included our URLs."""
