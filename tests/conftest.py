@@ -105,6 +105,22 @@ class Host:
 
 
 @pytest.fixture
+def calls(client: Any, db: None) -> Any:
+    """Calls inside a transaction that the test rolls back."""
+    from tests.factories import Calls
+
+    return Calls(client)
+
+
+@pytest.fixture
+def real_calls(client: Any, transactional_db: None) -> Any:
+    """Calls in a database whose transactions are real."""
+    from tests.factories import Calls
+
+    return Calls(client)
+
+
+@pytest.fixture
 def exotel(exotel_simulator: Any, live_server: Any, settings: Any, compare_books: Callable[..., None]) -> Iterator[Any]:
     """A simulated Exotel that reports to this test's live server; afterwards its book is the database."""
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": live_server.url}

@@ -18,7 +18,7 @@ from django_exotel_ccm.admin import events as events_admin
 from django_exotel_ccm.choices import Authentication, EventReason
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.admin.pages import LEDGER, SEES_CALLS, Page, Session
-from tests.webhooks.conftest import SID, body_of
+from tests.factories import SID, body_of
 
 CHANGES = "exotel_ccm.change_callevent"
 

@@ -14,9 +14,9 @@ from django.test import Client
 from django_exotel_ccm import signals
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.background.receiver_app import UID, note_end
+from tests.factories import Calls, body_of
 from tests.helpdesk.models import Ticket
 from tests.subprocesses import child
-from tests.webhooks.conftest import Calls, body_of
 
 TIMEOUT = 30.0  # seconds
 

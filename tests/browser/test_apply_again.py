@@ -13,7 +13,7 @@ from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.models import CallEvent, CallRecord
 from tests.admin.pages import LEDGER, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
-from tests.webhooks.conftest import body_of
+from tests.factories import body_of
 
 pytestmark = pytest.mark.browser
 

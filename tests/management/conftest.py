@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import Client
 
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
-from tests.webhooks.conftest import Calls
 
 CUSTOMER = "+919000001001"
 FAST = 500.0
@@ -45,12 +43,6 @@ def run() -> Callable[..., Printed]:
         return Printed(out.getvalue(), err.getvalue(), 0)
 
     return _run
-
-
-@pytest.fixture
-def real_calls(client: Client, transactional_db: None) -> Calls:
-    """Calls in a database whose transactions are real."""
-    return Calls(client)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import set_script_prefix
 
 from django_exotel_ccm.models import CallRecord, UnverifiedCall
+from tests.factories import SID, body_of
 from tests.test_docs import file_in
-from tests.webhooks.conftest import SID, body_of
 
 
 def printed(*arguments: str) -> str:

@@ -22,9 +22,8 @@ from django_exotel_ccm.services import place_call, privacy
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
 from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
-from tests.factories import record_callback
+from tests.factories import SID, Calls, body_of, record_callback
 from tests.management.conftest import CUSTOMER, Printed, record
-from tests.webhooks.conftest import SID, Calls, body_of
 
 Run = Callable[..., Printed]
 Story = Callable[..., CallRecord]

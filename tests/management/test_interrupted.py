@@ -14,10 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from tests.factories import record_callback
+from tests.factories import Calls, record_callback
 from tests.management.conftest import CUSTOMER, Printed
 from tests.subprocesses import child
-from tests.webhooks.conftest import Calls
 
 Run = Callable[..., Printed]
 

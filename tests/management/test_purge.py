@@ -15,8 +15,8 @@ from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.services import privacy
+from tests.factories import Calls, body_of
 from tests.management.conftest import Printed, record
-from tests.webhooks.conftest import Calls, body_of
 
 Run = Callable[..., Printed]
 

@@ -20,9 +20,8 @@ from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services import replay as replay_module
-from tests.factories import record_callback
+from tests.factories import SID, Calls, body_of, record_callback
 from tests.management.conftest import CUSTOMER, Printed, record
-from tests.webhooks.conftest import SID, Calls, body_of
 
 Run = Callable[..., Printed]
 Story = Callable[..., CallRecord]

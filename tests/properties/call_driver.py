@@ -16,13 +16,13 @@ from django_exotel_ccm.choices import AnnouncementState, EventKind, SignalName, 
 from django_exotel_ccm.lifecycle import Message, Projection, Registers, join_events, needs_verification
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import record_event
+from tests.factories import url_of
 from tests.lifecycle.messages import START
 from tests.properties.database import taken_back
 from tests.properties.oracle import must_be_verified, record_of
 from tests.properties.permutations import Count, Differs, Path, must_be
 from tests.properties.sample_events import News
 from tests.properties.scenarios import Story
-from tests.webhooks.conftest import url_of
 
 COLUMNS = [column.name for column in dataclasses.fields(Projection)]
 ONCE = (SignalName.CALL_ACCEPTED, SignalName.CALL_REFUSED, SignalName.CALL_ANSWERED, SignalName.CALL_ENDED)

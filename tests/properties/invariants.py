@@ -20,8 +20,8 @@ from django_exotel_ccm.exotel.values import LARGEST_SECONDS
 from django_exotel_ccm.lifecycle import to_registers
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
+from tests.factories import raw_of, url_of
 from tests.properties.oracle import record_of
-from tests.webhooks.conftest import raw_of, url_of
 
 ACCOUNT = account_from_url(Secret("exotel://a-key-of-ours:a-token-of-ours@mumbai/acme"), variable="EXOTEL_URL")
 LATER = b'{"event_details": {"event_type": "terminal"}, "call_details": {"call_status": "failed"}}'

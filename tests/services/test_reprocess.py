@@ -13,8 +13,8 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import Authentication, EventReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services.replay import reprocess
+from tests.factories import SID, Calls, body_of
 from tests.management.conftest import record
-from tests.webhooks.conftest import SID, Calls, body_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm import callback_urls
 from django_exotel_ccm.models import CallEvent, CallRecord
-from tests.webhooks.conftest import SID, body_of, url_of
+from tests.factories import SID, body_of, url_of
 
 
 def report() -> str:

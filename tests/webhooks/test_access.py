@@ -15,7 +15,7 @@ from django.urls import clear_script_prefix, reverse
 from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent, CallRecord
-from tests.webhooks.conftest import SID, Calls, body_of
+from tests.factories import SID, Calls, body_of
 
 JSON = "application/json"
 WEEK = datetime.timedelta(days=7)

@@ -24,7 +24,7 @@ from django_exotel_ccm.choices import Authentication, EventKind, EventReason, St
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.transactions import MAX_ATTEMPTS
 from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES, AccountCallbackView
-from tests.webhooks.conftest import SID, Calls, body_of, raw_of
+from tests.factories import SID, Calls, body_of, raw_of
 from tests.webhooks.test_authentication import Unreadable
 from tests.webhooks.test_bodies import READ, UNREAD
 from tests.webhooks.test_not_committed import failing

@@ -17,7 +17,7 @@ from django_exotel_ccm import callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.webhooks.views import CallbackView
-from tests.webhooks.conftest import SID, Calls, body_of, raw_of, url_of
+from tests.factories import SID, Calls, body_of, raw_of, url_of
 
 WEEK = datetime.timedelta(days=7, seconds=1)
 

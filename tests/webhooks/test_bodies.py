@@ -15,7 +15,7 @@ from django_exotel_ccm.choices import EventKind, EventReason, Outcome, State
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
 from tests.exotel.samples import V1_FIELDS, V1_JSON, V2_CALLBACK, V3_CALLBACK, multipart
-from tests.webhooks.conftest import SID, Calls, body_of, raw_of, url_of
+from tests.factories import SID, Calls, body_of, raw_of, url_of
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -8,7 +8,7 @@ import pytest
 
 from django_exotel_ccm.choices import EventReason, State
 from django_exotel_ccm.models import CallEvent
-from tests.webhooks.conftest import SID, Calls, body_of
+from tests.factories import SID, Calls, body_of
 
 
 @pytest.mark.parametrize("event", ["terminal", "answered"])

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.services import events
-from tests.webhooks.conftest import Calls, body_of
+from tests.factories import Calls, body_of
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from django.test import AsyncClient, Client
 from django_exotel_ccm.choices import EventKind, State
 from django_exotel_ccm.models import CallEvent
 from tests.exotel.samples import V1_FIELDS, multipart
-from tests.webhooks.conftest import Calls, body_of, raw_of, url_of
+from tests.factories import Calls, body_of, raw_of, url_of
 from tests.webhooks.test_bodies import BODIES, MULTIPART
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from django_exotel_ccm.webhooks import views
 from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
-from tests.webhooks.conftest import Calls, body_of, url_of
+from tests.factories import Calls, body_of, url_of
 
 
 def fail(error: Exception) -> Any:

@@ -14,7 +14,7 @@ from django_exotel_ccm.choices import EventKind, State
 from django_exotel_ccm.models import Announcement, CallEvent
 from django_exotel_ccm.services import record_event
 from django_exotel_ccm.services.transactions import MAX_ATTEMPTS, NotCommitted
-from tests.webhooks.conftest import Calls, body_of
+from tests.factories import Calls, body_of
 
 LAST_STATEMENT = "exotel_ccm_announcement"
 

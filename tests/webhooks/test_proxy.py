@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from django_exotel_ccm.choices import State
+from tests.factories import Calls, body_of
 from tests.servers.https_proxy import site_behind_a_proxy
-from tests.webhooks.conftest import Calls, body_of
 from tests.webhooks.test_access import HOSTS, TOKENS, Door, client_of
 
 HEADERS = {"Content-Type": "application/json"}

@@ -13,7 +13,7 @@ import pytest
 from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.webhooks.views import MAX_BODY_BYTES
-from tests.webhooks.conftest import Calls, body_of, raw_of, url_of
+from tests.factories import Calls, body_of, raw_of, url_of
 
 BODY = body_of()
 Send = Callable[..., int]

@@ -18,7 +18,7 @@ from django_exotel_ccm.choices import EventKind, EventReason, State
 from django_exotel_ccm.lifecycle import Projection, join_events
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from tests.exotel.samples import V2_CALLBACK
-from tests.webhooks.conftest import SID, Calls, body_of, url_of
+from tests.factories import SID, Calls, body_of, url_of
 
 OTHER = "b" * 32
 FACTS = [one.name for one in dataclasses.fields(Projection)]

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
+from tests.factories import SID, Calls, body_of
 from tests.helpdesk.models import Ticket
-from tests.webhooks.conftest import SID, Calls, body_of
 
 #: The lock is one statement where rows can be locked, and an UPDATE and a SELECT elsewhere.
 LOCK = ["SELECT"] if connection.features.has_select_for_update else ["UPDATE", "SELECT"]

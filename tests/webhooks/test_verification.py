@@ -17,7 +17,7 @@ from django_exotel_ccm.services import place_call, record_event
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.services.scheduling import is_incomplete
 from django_exotel_ccm.simulator import Simulator
-from tests.webhooks.conftest import SID, Calls, body_of, url_of
+from tests.factories import SID, Calls, body_of, url_of
 
 ENDED = "2026-02-11T06:00:51Z"
 TALKED: dict[str, Any] = {

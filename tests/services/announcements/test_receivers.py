@@ -20,10 +20,9 @@ from django_exotel_ccm.models import Announcement, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.announcements.dispatch import Report, deliver_pending
 from django_exotel_ccm.simulator import Simulator
-from tests.factories import record_callback
+from tests.factories import body_of, record_callback, url_of
 from tests.helpdesk.models import Lead, LeadPhone, LoudTicket, Ticket, UrgentTicket
 from tests.services.announcements.queries import announcement, deliveries
-from tests.webhooks.conftest import body_of, url_of
 
 Connect = Callable[..., None]
 pytestmark = pytest.mark.books_differ(reason="the tests record callbacks that the simulator did not send")

@@ -17,9 +17,9 @@ from django_exotel_ccm.models import AccountUsage, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
+from tests.factories import body_of, url_of
 from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
 from tests.services.reconciliation.unverified_calls import CUSTOMER, minutes_until
-from tests.webhooks.conftest import body_of, url_of
 
 pytestmark = pytest.mark.books_differ("the reported ends are not the simulator's")
 
