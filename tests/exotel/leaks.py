@@ -17,14 +17,14 @@ TOKEN = "planted@token:walrus%"
 
 
 def leaks_in(text: str) -> list[str]:
-    """The planted secrets that a text contains, in any spelling."""
+    """Return the planted secrets that a text contains, in any spelling."""
     pair = b64encode(f"{KEY}:{TOKEN}".encode()).decode()
     spellings = {KEY, TOKEN, pair, quote(KEY, safe=""), quote(TOKEN, safe=""), "zebra", "walrus"}
     return sorted(spelling for spelling in spellings if spelling in text)
 
 
 def text_of(value: object) -> str:
-    """What an error page shows of a value; nothing when it is half built and its repr fails."""
+    """Return what an error page shows of a value; "" when it is half built and its repr fails."""
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - so do the pages
@@ -32,11 +32,11 @@ def text_of(value: object) -> str:
 
 
 def text_of_exception(error: BaseException, *, skip: str) -> str:
-    """All that an error page shows: of this exception and those behind it, the texts and the locals.
+    """Return what an error page shows: texts and local variables of the exception, its causes and contexts.
 
-    The frames of the file `skip`, the test's own, are left out: they know the secrets.
+    Frames of the file ``skip``, the test's own, are left out: they hold the secrets.
     """
-    told = []
+    shown = []
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -44,18 +44,18 @@ def text_of_exception(error: BaseException, *, skip: str) -> str:
         if link is None or link in seen:
             continue
         seen.append(link)
-        told += [repr(link), str(link), text_of(vars(link))]
+        shown += [repr(link), str(link), text_of(vars(link))]
         frames = link.__traceback__
         while frames is not None:
             if frames.tb_frame.f_code.co_filename != skip:
-                told += [f"{name} = {text_of(value)}" for name, value in frames.tb_frame.f_locals.items()]
+                shown += [f"{name} = {text_of(value)}" for name, value in frames.tb_frame.f_locals.items()]
             frames = frames.tb_next
         waiting += [link.__cause__, link.__context__]
-    return "\n".join(told)
+    return "\n".join(shown)
 
 
 class Killed(BaseException):
-    """As GreenletExit: no Exception."""
+    """Like GreenletExit, not an Exception."""
 
 
 def traced(run: Callable[[], object], at_line: Callable[[FrameType], None]) -> BaseException | None:
@@ -85,16 +85,16 @@ def traced(run: Callable[[], object], at_line: Callable[[FrameType], None]) -> B
     return raised[0] if raised else None
 
 
-def places_with_secrets(run: Callable[[], object], *, skip: str) -> set[Place]:
-    """Return the lines before which some local shows a secret."""
-    found: set[Place] = set()
+def places_with_secrets(run: Callable[[], object], *, skip: str) -> list[Place]:
+    """Return the lines before which a local variable shows a secret, in the order of execution."""
+    found: list[Place] = []
 
     def look(frame: FrameType) -> None:
         place = (frame.f_code, frame.f_lineno)
         if frame.f_code.co_filename == skip or place in found:
             return
         if leaks_in("".join(text_of(value) for value in frame.f_locals.values())):
-            found.add(place)
+            found.append(place)
 
     error = traced(run, look)
     assert error is None, error
@@ -113,7 +113,7 @@ def interrupted_at(run: Callable[[], object], place: Place) -> BaseException | N
 
 
 def assert_interruptions_show_nothing(run: Callable[[], object], *expected: str, skip: str) -> None:
-    """Interrupt at each line where a secret is at hand; the functions ``expected`` are among them."""
+    """Interrupt at each line where a variable shows a secret; the functions ``expected`` have such lines."""
     places = places_with_secrets(run, skip=skip)
     interruptions = {place: interrupted_at(run, place) for place in places}
     reached = {place[0].co_name for place, killed in interruptions.items() if killed is not None}

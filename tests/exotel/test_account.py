@@ -3,14 +3,10 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import pkgutil
-import subprocess
-import sys
 from urllib.parse import quote
 
 import pytest
 
-from django_exotel_ccm import exotel
 from django_exotel_ccm.exotel.account import (
     Account,
     AccountUnreadable,
@@ -28,7 +24,7 @@ def read(url: str) -> Account:
     return account_from_url(Secret(url), variable="EXOTEL_URL")
 
 
-def test_a_secret_shows_itself_only_when_asked():
+def test_text_of_a_secret_is_masked():
     secret = Secret("hush")
 
     assert secret.reveal() == "hush"
@@ -46,7 +42,7 @@ def test_secrets_compare_by_value():
     assert not Secret("")
 
 
-def test_secrets_are_neither_pickled_nor_doubled():
+def test_secrets_are_not_pickled_or_copied():
     secret = Secret("hush")
 
     assert copy.deepcopy({"a": secret})["a"] is secret
@@ -66,11 +62,10 @@ def test_secrets_are_neither_pickled_nor_doubled():
         ("exotel://K:T@ccm.example.com/acme1", "https://ccm.example.com", "https://ccm.example.com"),
         ("exotel://K:T@sim:8443/acme1", "https://sim:8443", "https://sim:8443"),
         ("exotel://K:T@127.0.0.1:8000/acme1?tls=off", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("exotel://K:T@localhost/acme1?tls=off", "http://localhost", "http://localhost"),
         ("exotel://K:T@[::1]:80/acme1?tls=off", "http://[::1]:80", "http://[::1]:80"),
     ],
 )
-def test_a_region_becomes_hosts(url, ccm_url, api_url):
+def test_hosts_of_regions(url, ccm_url, api_url):
     account = read(url)
 
     assert account == Account(
@@ -80,17 +75,10 @@ def test_a_region_becomes_hosts(url, ccm_url, api_url):
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8:80", True),
-        ("localhost:80", True),
-        ("[::1]", True),
-        ("10.0.0.1", False),
-    ],
+    [("127.8.8.8:80", True), ("localhost", True), ("[::1]", True), ("10.0.0.1", False), ("mumbai", False)],
 )
 def test_loopback(host, loopback):
     assert read(f"exotel://K:T@{host}/acme1").is_loopback is loopback
-    assert read("exotel://K:T@mumbai/acme1").is_loopback is False
 
 
 def test_percent_encoding_is_decoded():
@@ -100,7 +88,7 @@ def test_percent_encoding_is_decoded():
     assert leaks_in(repr(account)) == []
 
 
-def test_the_customers_key_can_be_pinned():
+def test_customer_key_is_pinned():
     assert read("exotel://K:T@mumbai/a?to=number").to_key == "number"
     assert read("exotel://K:T@[::1]/a?to=customer_contact_uri&tls=off").to_key == "customer_contact_uri"
 
@@ -111,7 +99,6 @@ def test_the_customers_key_can_be_pinned():
         ("", "is empty"),
         ("https://K:planted@token:walrus%@mumbai/a", "does not begin with exotel://"),
         (" exotel://K:T@mumbai/a", "contains a blank"),
-        ("exotel://K:T@mumbai/a\n", "contains a blank"),
         ("exotel://K:planted@token:walrus@mumbai/a", "more than one @; percent-encode"),
         ("exotel://planted-key/zebra:T@mumbai/a", "percent-encode it, as %2F"),
         ("exotel://K:Twalrus#zebra@mumbai/a", "percent-encode it, as %23"),
@@ -133,14 +120,13 @@ def test_the_customers_key_can_be_pinned():
         ("exotel://K:T@a.exämple/a", "unreadable host or port"),
         ("exotel://K:T@[::1/a", "unreadable host or port"),
         ("exotel://K:T@mumbai/a?tls=off", "only for a host on this machine"),
-        ("exotel://K:T@a.example/a?tls=off", "only for a host on this machine"),
         ("exotel://K:T@[::1]/a?tls=0", "unknown value of the option tls"),
         ("exotel://K:T@mumbai/a?to=sip", "unknown key for the customer"),
         ("exotel://K:T@mumbai/a?timeout=3", "unknown or a repeated option"),
         ("exotel://K:T@mumbai/a?to=number&to=number", "unknown or a repeated option"),
     ],
 )
-def test_an_unreadable_url_says_what_to_write_and_shows_nothing(url, what):
+def test_unreadable_url_names_the_fix(url, what):
     with pytest.raises(AccountUnreadable) as raised:
         read(url)
 
@@ -155,7 +141,7 @@ def test_an_unreadable_url_says_what_to_write_and_shows_nothing(url, what):
     assert raised.value.__cause__ is None
 
 
-def test_parts_are_taken_as_they_are():
+def test_parts_are_not_decoded():
     account = account_from_parts(key=Secret("K%41"), token=Secret(TOKEN), sid="acme1", region="Singapore")
 
     assert (account.key.reveal(), account.token.reveal()) == ("K%41", TOKEN)
@@ -188,7 +174,7 @@ def test_parts_of_the_simulator():
         ({"to_key": "sip"}, "EXOTEL_TO_KEY pins an unknown key.* Write: EXOTEL_TO_KEY=number"),
     ],
 )
-def test_an_unreadable_part_is_named(changed, message):
+def test_unreadable_part_is_named(changed, message):
     parts = {"key": Secret(KEY), "token": Secret(TOKEN), "sid": "acme1", "region": "mumbai"}
     with pytest.raises(AccountUnreadable, match=message) as raised:
         account_from_parts(**{**parts, **changed})
@@ -197,16 +183,8 @@ def test_an_unreadable_part_is_named(changed, message):
     assert raised.value.__context__ is None
 
 
-def test_the_names_of_parts_can_be_others():
+def test_other_names_of_parts():
     with pytest.raises(AccountUnreadable, match=r"SALES_KEY lacks the API key\. Write: SALES_KEY=KEY"):
         account_from_parts(
             key=Secret(""), token=Secret("T"), sid="a", region="mumbai", variables=PartNames(key="SALES_KEY")
         )
-
-
-def test_the_room_needs_no_settings():
-    names = ", ".join(f"{exotel.__name__}.{module.name}" for module in pkgutil.iter_modules(exotel.__path__))
-    assert names
-    code = f"import {names}\nfrom django.conf import settings\nassert not settings.configured"
-
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": ""})

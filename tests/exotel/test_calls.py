@@ -24,7 +24,7 @@ STARTED = datetime(2026, 2, 11, 5, 42, 12, tzinfo=UTC)
 ENDED = datetime(2026, 2, 11, 5, 44, 58, tzinfo=UTC)
 
 
-def test_the_fullest_call_to_the_letter():
+def test_payload_with_all_options():
     request = CallRequest(
         user_id=AGENT,
         to="+919000000202",
@@ -59,7 +59,7 @@ def test_the_fullest_call_to_the_letter():
 
 
 @pytest.mark.parametrize("uri", ["sip:asha@example.com", "+919000000101"])
-def test_the_smallest_call_to_the_letter(uri):
+def test_payload_without_options(uri):
     request = CallRequest(user_contact_uri=uri, to="+919000000202", virtual_number="+918000000700")
 
     assert request.payload() == {
@@ -69,7 +69,7 @@ def test_the_smallest_call_to_the_letter(uri):
     }
 
 
-def test_what_is_false_or_zero_is_sent():
+def test_payload_has_false_and_zero():
     request = CallRequest(user_id=AGENT, to="+91", virtual_number="+91", recording=False, max_time_limit=0)
 
     assert request.payload("customer_contact_uri") == {
@@ -82,12 +82,12 @@ def test_what_is_false_or_zero_is_sent():
 
 
 @pytest.mark.parametrize("agent", [{}, {"user_id": AGENT, "user_contact_uri": "sip:a"}])
-def test_a_call_has_one_agent(agent):
+def test_request_needs_exactly_one_agent(agent):
     with pytest.raises(ValueError, match="exactly one"):
         CallRequest(to="+91", virtual_number="+91", **agent)
 
 
-def test_signed_addresses_do_not_print():
+def test_repr_hides_callback_urls():
     request = CallRequest(
         user_id=AGENT, to="+91", virtual_number="+91", status_callback=(("terminal", "https://x/signed"),)
     )
@@ -96,7 +96,7 @@ def test_signed_addresses_do_not_print():
 
 
 @pytest.mark.parametrize("shape", PLACED)
-def test_the_answer_to_a_request_in_every_shape(shape):
+def test_facts_of_accepted_answers(shape):
     facts = facts_of_answer(PLACED[shape])
 
     assert (facts.call_sid, facts.state, facts.status, facts.status_raw) == (SID, "active", None, None)
@@ -107,7 +107,7 @@ def test_the_answer_to_a_request_in_every_shape(shape):
 
 
 @pytest.mark.parametrize("shape", DETAILS)
-def test_the_details_of_a_call_in_every_shape(shape):
+def test_facts_of_call_details(shape):
     facts = facts_of_answer(DETAILS[shape])
 
     assert (facts.call_sid, facts.status, facts.status_raw) == (SID, "completed", "completed")
@@ -120,7 +120,7 @@ def test_the_details_of_a_call_in_every_shape(shape):
     assert facts.event is None
 
 
-def test_people_in_the_shapes_that_name_them():
+def test_agent_and_customer_of_call_details():
     a, b, c, v1 = (facts_of_answer(DETAILS[shape]) for shape in ("A", "B", "C", "v1"))
 
     assert {facts.agent_id for facts in (a, b, c)} == {AGENT}
@@ -131,13 +131,13 @@ def test_people_in_the_shapes_that_name_them():
 
 
 @pytest.mark.parametrize("direction", ["inbound", "Incoming"])
-def test_the_caller_of_an_incoming_call_is_no_agent(direction):
+def test_incoming_caller_is_not_the_agent(direction):
     facts = facts_of_call({"CallSid": SID, "From": "09000000202", "To": "0800", "Direction": direction})
 
     assert (facts.agent_uri, facts.customer_number) == (None, None)
 
 
-def test_outcomes_are_those_of_the_vocabulary():
+def test_outcomes_equal_choices():
     assert {*Outcome.values} - {Outcome.UNKNOWN} == OUTCOMES
 
 
@@ -182,7 +182,7 @@ def test_status_words(words):
         ("busy", "completed", "busy", "busy"),
     ],
 )
-def test_v1_words_count_when_the_legs_say_whose_they_are(sent, agent, customer, status):
+def test_v1_status_words_need_legs(sent, agent, customer, status):
     legs = [{"Status": agent}, {"Status": customer}]
     wrapped = [{"Leg": leg} for leg in legs]
     details = {"Leg1Status": agent, "Leg2Status": customer}
@@ -197,7 +197,7 @@ def test_v1_words_count_when_the_legs_say_whose_they_are(sent, agent, customer, 
         assert (facts.status, facts.status_raw) == (status, sent)
 
 
-def test_unknown_words_of_legs_are_kept():
+def test_unknown_leg_words():
     facts = facts_of_call({"assigned_agent_details": {"status": "No_Answer"}, "customer_details": {"status": "Odd"}})
 
     assert (facts.agent_leg, facts.customer_leg) == ("no-answer", "odd")
@@ -243,11 +243,11 @@ def test_recordings(call, urls):
     assert facts_of_call(call).recordings == urls
 
 
-def test_many_recordings_are_bounded():
+def test_recordings_are_bounded():
     assert len(facts_of_call({"recordings": [f"https://x/{n}" for n in range(500)]}).recordings) == 20
 
 
-def test_an_envelope_is_no_call():
+def test_envelope_without_call():
     for payload in (
         None,
         [],
@@ -264,18 +264,18 @@ def test_an_envelope_is_no_call():
         assert facts_of_answer(payload) == CallFacts()
 
 
-def test_the_call_with_a_sid_is_preferred():
+def test_call_with_sid_is_preferred():
     message = {**ENVELOPE, "custom_field": "x", "response": {"status": "success", "data": ACCEPTED}}
 
     assert facts_of_answer(message).call_sid == SID
 
 
-def test_a_sid_is_never_cut():
+def test_sid_is_never_truncated():
     assert facts_of_call({"call_sid": "a" * 64}).call_sid == "a" * 64
     assert facts_of_call({"call_sid": "a" * 65, "sid": "b"}).call_sid == "b"
 
 
-def test_nothing_is_said_by_placeholders():
+def test_placeholders_are_no_facts():
     empty = ["null", "", "N/A", None, [], "[]", True, {"a": 1}, float("nan"), 10**5000]
     for nothing in empty:
         call = {
@@ -296,7 +296,7 @@ def test_nothing_is_said_by_placeholders():
         assert facts_of_call(call) == CallFacts(call_sid=SID)
 
 
-def test_zero_is_said():
+def test_zero_seconds_are_facts():
     facts = facts_of_call({"call_sid": SID, "total_talk_time": 0, "total_duration": "0"})
 
     assert facts.as_json() == {"call_sid": SID, "talk_time": 0, "total_duration": 0}
@@ -329,7 +329,7 @@ def test_facts_survive_storage():
         assert CallFacts.from_json(json.loads(json.dumps(facts.as_json()))) == facts
 
 
-def test_odd_storage_is_no_fact():
+def test_unusable_storage_is_empty():
     for stored in (None, [], "x", {"talk_time": "x", "recordings": 5, "call_sid": 7, "new": 1}):
         assert CallFacts.from_json(stored) == CallFacts()
 
@@ -354,7 +354,7 @@ messages = st.recursive(
 
 
 @given(messages)
-def test_no_message_makes_reading_raise_and_facts_survive_storage(message):
+def test_no_message_raises(message):
     facts = facts_of_answer(message)
     stored = json.dumps(facts.as_json(), allow_nan=False)
 
@@ -363,7 +363,7 @@ def test_no_message_makes_reading_raise_and_facts_survive_storage(message):
 
 
 @given(st.dictionaries(names, messages))
-def test_no_call_makes_reading_raise(call):
+def test_no_call_raises(call):
     facts = facts_of_call(call)
 
     assert CallFacts.from_json(facts.as_json()) == facts

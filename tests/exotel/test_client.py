@@ -1,88 +1,46 @@
+"""The client's requests, what it makes of answers, and what it logs."""
+
 from __future__ import annotations
 
 import base64
 import json
 import logging
-import os
-import socket
-import ssl
-import threading
-import time
-from contextlib import suppress
 from importlib import metadata
 
 import pytest
 
 from django_exotel_ccm.exotel import client as client_module
-from django_exotel_ccm.exotel import transport
 from django_exotel_ccm.exotel.account import Account, Secret
-from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import (
     AgentDeviceBusy,
     CallNotFound,
-    ExotelError,
     InvalidRequest,
     NotPlaced,
     OutcomeUnknown,
     TooManyRequests,
-    Unreachable,
 )
-from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
-from tests.exotel.samples import AGENT, DETAILS, PLACED, SID, refusal
+from tests.exotel.clients import (
+    ACCEPTED,
+    REQUEST,
+    assert_shows_nothing,
+    client_at,
+    error_of,
+    refused_port,
+)
+from tests.exotel.leaks import KEY, TOKEN, leaks_in
+from tests.exotel.samples import DETAILS, PLACED, SID, refusal
 from tests.servers.scripted_http import (
     Server,
     Visit,
     answering,
-    dripping,
     http,
-    reset_after_request,
-    reset_at_once,
     serving,
-    silent,
 )
 
-REQUEST = CallRequest(
-    user_id=AGENT,
-    to="+919000000202",
-    virtual_number="+918000000700",
-    status_callback=(("terminal", "https://crm.example.com/signed-zebra"),),
-)
-ACCEPTED = http(200, PLACED["A"])
 
-
-def account_at(port: int, *, tls: bool = False, host: str = "127.0.0.1", to_key: str | None = None) -> Account:
-    url = f"http{'s' if tls else ''}://{host}:{port}"
-    return Account(sid="acme1", key=Secret(KEY), token=Secret(TOKEN), ccm_url=url, api_url=url, to_key=to_key)
-
-
-def client_at(server: Server | int, *, to_key: str | None = None, host: str = "127.0.0.1", **times) -> ExotelClient:
-    port = server if isinstance(server, int) else server.port
-    tls = isinstance(server, Server) and server.tls is not None
-    return ExotelClient(account_at(port, tls=tls, to_key=to_key, host=host), **times)
-
-
-def refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def error_of(client: ExotelClient) -> ExotelError:
-    """The error of a call, which must show nothing secret."""
-    with pytest.raises(ExotelError) as raised:
-        client.make_call(REQUEST)
-    assert_shows_nothing(raised.value)
-    return raised.value
-
-
-def assert_shows_nothing(error: ExotelError) -> None:
-    assert leaks_in(text_of_exception(error, skip=__file__)) == []
-    assert error.__context__ is None
-    assert error.__cause__ is None
-
-
-class TestWhatIsSent:
-    def test_the_request(self):
+class TestRequests:
+    def test_make_call_request(self):
         with serving(answering(ACCEPTED)) as server:
             client_at(server).make_call(REQUEST)
 
@@ -98,7 +56,7 @@ class TestWhatIsSent:
         pair = next(line for line in lines if line.startswith("Authorization: Basic ")).split()[2]
         assert base64.b64decode(pair).decode() == f"{KEY}:{TOKEN}"
 
-    def test_the_question_for_details(self):
+    def test_call_details_request(self):
         with serving(answering(http(200, DETAILS["B"]))) as server:
             answer = client_at(server, version="9").call_details("a/b c")
 
@@ -107,7 +65,7 @@ class TestWhatIsSent:
         assert b"Content-Type" not in server.requests[0]
         assert (answer.facts.status, answer.facts.talk_time) == ("completed", 141)
 
-    def test_a_sid_with_odd_letters_stays_in_its_place(self):
+    def test_account_sid_is_percent_encoded(self):
         with serving(answering(ACCEPTED)) as server:
             url = f"http://127.0.0.1:{server.port}"
             account = Account(sid="a/../b ?", key=Secret("k"), token=Secret("t"), ccm_url=url, api_url=url)
@@ -116,18 +74,18 @@ class TestWhatIsSent:
         assert server.requests[0].startswith(b"POST /v2/accounts/a%2F..%2Fb%20%3F/calls HTTP/1.1\r\n")
 
     @pytest.mark.parametrize("call_sid", ["", ".", ".."])
-    def test_no_sid_no_question(self, call_sid):
+    def test_call_details_need_a_sid(self, call_sid):
         with pytest.raises(ValueError, match="no call SID"):
             client_at(1).call_details(call_sid)
 
     @pytest.mark.parametrize("url", ["http://ccm.example.com", "http://10.0.0.1:8000"])
-    def test_only_this_machine_is_asked_without_tls(self, url):
+    def test_tls_is_required_except_on_loopback(self, url):
         account = Account(sid="a", key=Secret("k"), token=Secret("t"), ccm_url=url, api_url=url)
 
         with pytest.raises(ValueError, match="need TLS"):
             ExotelClient(account)
 
-    def test_netrc_is_not_consulted_and_cookies_are_not_kept(self, tmp_path, monkeypatch):
+    def test_netrc_and_cookies_are_ignored(self, tmp_path, monkeypatch):
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login other password other\n")
         monkeypatch.setenv("NETRC", str(netrc))
@@ -152,7 +110,7 @@ class TestAnswers:
         assert json.loads(answer.raw) == PLACED[shape]
         assert answer.request_id == ("" if shape == "C" else "0b5c7e1fa2d94e8c9d3c6a1b7f20e4d5")
 
-    def test_the_request_id_may_stand_in_a_header(self):
+    def test_request_id_from_header(self):
         with serving(answering(http(200, PLACED["C"], "X-Request-Id: a-1;\x0bforged"))) as server:
             assert client_at(server).make_call(REQUEST).request_id == "a-1forged"
 
@@ -182,7 +140,7 @@ class TestAnswers:
         assert len(server.requests) == 1
         assert error.raw in answer
 
-    def test_an_unknown_refusal_keeps_its_words(self):
+    def test_unknown_refusal_keeps_its_text(self):
         with serving(answering(http(409, refusal(409, 77777, "New.")))) as server:
             error = error_of(client_at(server))
 
@@ -190,7 +148,7 @@ class TestAnswers:
         assert str(error) == ("New.: because (code 77777, HTTP 409, request 0b5c7e1fa2d94e8c9d3c6a1b7f20e4d5)")
 
     @pytest.mark.parametrize(("header", "seconds"), [("30", 30), ("soon", None), ("-1", None)])
-    def test_how_long_to_wait(self, header, seconds):
+    def test_retry_after(self, header, seconds):
         with serving(answering(http(429, b"", f"Retry-After: {header}"))) as server:
             error = error_of(client_at(server))
 
@@ -209,7 +167,7 @@ class TestAnswers:
         assert error.code == f"http_{status}"
         assert other.connections == 0
 
-    def test_a_huge_answer_is_read_in_part(self):
+    def test_answer_size_is_bounded(self):
         def huge(visit: Visit) -> None:
             visit.read_request()
             visit.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -221,7 +179,7 @@ class TestAnswers:
 
         assert (type(error), error.code) == (OutcomeUnknown, "unreadable_answer")
 
-    def test_credentials_that_an_answer_echoes_are_blotted_out(self):
+    def test_echoed_credentials_are_masked(self):
         pair = base64.b64encode(f"{KEY}:{TOKEN}".encode()).decode()
         page = f"<pre>{KEY} {TOKEN} {pair} planted%40token%3Awalrus%25</pre>".encode()
         with serving(answering(http(502, page), http(409, refusal(409, 1, f"Not you, {KEY}!")))) as server:
@@ -231,7 +189,7 @@ class TestAnswers:
         assert first.raw == b"<pre>******** ******** ******** ********</pre>"
         assert second.text == "Not you, ********!: because"
 
-    def test_short_words_are_not_blotted_out(self):
+    def test_short_words_are_not_masked(self):
         with serving(answering(http(409, refusal(409, 1, "a key")))) as server:
             url = f"http://127.0.0.1:{server.port}"
             account = Account(sid="a", key=Secret("key"), token=Secret("a"), ccm_url=url, api_url=url)
@@ -249,207 +207,21 @@ class TestAnswers:
             (http(429, b"", "Retry-After: 5"), TooManyRequests, "http_429"),
         ],
     )
-    def test_details_that_are_not_given(self, answer, kind, code):
+    def test_call_details_errors(self, answer, kind, code):
         with serving(answering(answer)) as server, pytest.raises(kind) as raised:
             client_at(server).call_details(SID)
 
         assert raised.value.code == code
-        assert_shows_nothing(raised.value)
+        assert_shows_nothing(raised.value, skip=__file__)
 
 
-class TestNothingWasSent:
-    def test_a_refused_port(self):
-        error = error_of(client_at(refused_port()))
-
-        assert type(error) is Unreachable
-        assert (error.code, error.http_status, error.tries) == ("unreachable", None, 1)
-        assert error.text == "NewConnectionError: Connection refused"
-
-    def test_a_name_that_does_not_resolve(self):
-        account = Account(
-            sid="a",
-            key=Secret(KEY),
-            token=Secret(TOKEN),
-            ccm_url="https://nonexistent.invalid",
-            api_url="https://nonexistent.invalid",
-        )
-
-        assert type(error_of(ExotelClient(account))) is Unreachable
-
-    def test_a_connection_that_is_not_accepted(self):
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-            port = listener.getsockname()[1]
-            waiting = [socket.socket() for _ in range(4)]
-            for sock in waiting:
-                sock.setblocking(False)
-                sock.connect_ex(("127.0.0.1", port))
-            error = error_of(client_at(port, connect_timeout=0.3))
-            for sock in waiting:
-                sock.close()
-
-        assert type(error) is Unreachable
-
-    def test_a_handshake_that_fails_for_want_of_trust(self, tls):
-        with serving(answering(ACCEPTED), tls=tls) as server:
-            error = error_of(client_at(server))
-
-        assert type(error) is Unreachable
-        assert "CERTIFICATE_VERIFY_FAILED" in error.text
-        assert server.requests == []
-
-    @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad\r\n\r\n", b""])
-    def test_a_handshake_with_something_else(self, greeting):
-        def other(visit: Visit) -> None:
-            visit.sock.recv(1)
-            visit.sock.sendall(greeting)
-
-        with serving(other) as server:
-            error = error_of(ExotelClient(account_at(server.port, tls=True)))
-
-        assert type(error) is Unreachable
-
-    def test_a_handshake_without_end(self):
-        with serving(lambda visit: visit.pause(10)) as server:
-            began = time.monotonic()
-            error = error_of(ExotelClient(account_at(server.port, tls=True), connect_timeout=0.3))
-
-        assert type(error) is Unreachable
-        assert time.monotonic() - began < 2
-
-    @pytest.mark.parametrize("answer", [http(407), b"", b"nonsense\r\n\r\n"], ids=range(3))
-    def test_a_proxy_that_refuses(self, answer, monkeypatch):
-        def proxy(visit: Visit) -> None:
-            visit.sock.recv(65536)
-            visit.sock.sendall(answer)
-
-        with serving(proxy) as server:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://user:planted-key%2Fzebra@127.0.0.1:{server.port}")
-            error = error_of(ExotelClient(account_at(443, tls=True, host="ccm.example.com")))
-
-        assert type(error) is Unreachable
-
-    def test_a_proxy_that_drips_its_answer(self, monkeypatch):
-        with serving(dripping(b"HTTP/1.1 200 " + b"x" * 1000)) as server:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
-            began = time.monotonic()
-            error = error_of(ExotelClient(account_at(443, tls=True, host="ccm.example.com"), deadline=0.6))
-
-        assert type(error) is Unreachable
-        assert time.monotonic() - began < 2
-
-    def test_a_proxy_that_is_away(self, monkeypatch):
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{refused_port()}")
-
-        assert type(error_of(ExotelClient(account_at(443, tls=True, host="ccm.example.com")))) is Unreachable
-
-    def test_a_deadline_that_has_passed(self):
-        with serving(answering(ACCEPTED)) as server:
-            error = error_of(client_at(server, deadline=0))
-
-        assert type(error) is Unreachable
-        assert server.requests == []
-
-
-class TestThePhoneMayBeRinging:
-    @pytest.mark.parametrize("script", [reset_at_once, reset_after_request], ids=["body unread", "body read"])
-    def test_a_reset(self, script):
-        with serving(script) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "connection_lost")
-        assert server.connections == 1
-
-    def test_a_close_without_answer(self):
-        with serving(lambda visit: visit.read_request() and None) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "connection_lost")
-        assert len(server.requests) == 1
-
-    def test_an_answer_that_breaks_off(self):
-        def partial(visit: Visit) -> None:
-            visit.read_request()
-            visit.sock.sendall(ACCEPTED[:-5])
-
-        with serving(partial) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "connection_lost")
-
-    def test_nonsense_instead_of_http(self):
-        with serving(answering(b"nonsense\r\n\r\n")) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "connection_lost")
-
-    @pytest.mark.parametrize("asked", ["make_call", "call_details"])
-    def test_silence(self, asked):
-        with serving(silent) as server:
-            client = client_at(server, read_timeout=0.3)
-            with pytest.raises(OutcomeUnknown) as raised:
-                getattr(client, asked)(REQUEST if asked == "make_call" else SID)
-
-        assert raised.value.code == "timeout"
-        assert_shows_nothing(raised.value)
-        assert len(server.requests) == 1
-
-    @pytest.mark.parametrize(
-        ("asked", "at_once"),
-        [("make_call", 0), ("make_call", 30), ("make_call", len(ACCEPTED) - 100), ("call_details", 30)],
-        ids=["status", "headers", "body", "details"],
-    )
-    def test_an_answer_that_drips(self, asked, at_once):
-        with serving(dripping(ACCEPTED, at_once=at_once)) as server:
-            client = client_at(server, deadline=0.6)
-            began = time.monotonic()
-            with pytest.raises(OutcomeUnknown) as raised:
-                getattr(client, asked)(REQUEST if asked == "make_call" else SID)
-
-        assert raised.value.code == "timeout"
-        assert_shows_nothing(raised.value)
-        assert 0.4 < time.monotonic() - began < 2
-
-    def test_a_chunked_answer_that_drips(self):
-        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        with serving(dripping(head + b"1\r\nx\r\n" * 100, at_once=len(head))) as server:
-            error = error_of(client_at(server, deadline=0.5))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "timeout")
-
-    def test_a_close_after_the_handshake(self, tls, certificate, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-
-        with serving(lambda visit: None, tls=tls) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "connection_lost")
-
-    def test_a_drip_over_tls(self, tls, certificate, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-
-        with serving(dripping(ACCEPTED, at_once=40), tls=tls) as server:
-            error = error_of(client_at(server, deadline=0.6))
-
-        assert (type(error), error.code) == (OutcomeUnknown, "timeout")
-
-    def test_a_bug_while_reading(self, monkeypatch):
-        def broken(payload):
-            raise ZeroDivisionError(TOKEN)
-
-        monkeypatch.setattr(client_module, "facts_of_answer", broken)
-        with serving(answering(ACCEPTED)) as server:
-            error = error_of(client_at(server))
-
-        assert (type(error), error.text) == (OutcomeUnknown, "ZeroDivisionError")
-
-
-class TestTheKeyOfTheCustomer:
+class TestCustomerKey:
     REJECTED = http(400, refusal(400, 10725))
 
     def keys(self, server: Server) -> list[str]:
         return [next(iter(body["to"])) for body in server.bodies]
 
-    def test_the_other_key_is_tried_once_and_remembered(self):
+    def test_other_key_is_tried_once_and_cached(self):
         with serving(answering(self.REJECTED, ACCEPTED)) as server:
             client = client_at(server)
             first, second = client.make_call(REQUEST), client_at(server).make_call(REQUEST)
@@ -457,14 +229,14 @@ class TestTheKeyOfTheCustomer:
         assert (first.tries, second.tries) == (2, 1)
         assert self.keys(server) == ["number", "customer_contact_uri", "customer_contact_uri"]
 
-    def test_the_second_answer_is_the_one_reported(self):
+    def test_second_answer_is_reported(self):
         with serving(answering(self.REJECTED, http(409, refusal(409, 10706)))) as server:
             error = error_of(client_at(server))
 
         assert (type(error), error.tries) == (AgentDeviceBusy, 2)
         assert self.keys(server) == ["number", "customer_contact_uri"]
 
-    def test_what_did_not_work_is_not_remembered(self):
+    def test_failed_key_is_not_cached(self):
         with serving(answering(self.REJECTED)) as server:
             client = client_at(server)
             first, second = error_of(client), error_of(client)
@@ -472,10 +244,10 @@ class TestTheKeyOfTheCustomer:
         assert (type(first), first.tries, second.tries) == (InvalidRequest, 2, 2)
         assert self.keys(server) == ["number", "customer_contact_uri"] * 2
 
-    def test_a_lost_second_try_leaves_the_outcome_open(self):
+    def test_lost_second_try_is_unknown(self):
         def lost(visit: Visit) -> None:
             visit.read_request()
-            visit.sock.sendall(TestTheKeyOfTheCustomer.REJECTED)
+            visit.sock.sendall(TestCustomerKey.REJECTED)
             visit.read_request()
             visit.reset()
 
@@ -485,7 +257,7 @@ class TestTheKeyOfTheCustomer:
         assert (type(error), error.code, error.tries) == (OutcomeUnknown, "connection_lost", 2)
 
     @pytest.mark.parametrize("to_key", ["number", "customer_contact_uri"])
-    def test_a_pinned_key_is_the_only_one(self, to_key):
+    def test_pinned_key_is_never_replaced(self, to_key):
         with serving(answering(self.REJECTED)) as server:
             error = error_of(client_at(server, to_key=to_key))
 
@@ -496,7 +268,7 @@ class TestTheKeyOfTheCustomer:
         "answer",
         [http(422, refusal(422, 10725)), http(400, refusal(400, 1007)), http(400), http(200, refusal(400, 10725))],
     )
-    def test_nothing_else_is_tried_again(self, answer):
+    def test_other_errors_are_not_retried(self, answer):
         with serving(answering(answer)) as server:
             error = error_of(client_at(server))
 
@@ -507,7 +279,7 @@ class TestTheKeyOfTheCustomer:
         def slow(visit: Visit) -> None:
             while visit.read_request():
                 visit.pause(0.8)
-                visit.sock.sendall(TestTheKeyOfTheCustomer.REJECTED)
+                visit.sock.sendall(TestCustomerKey.REJECTED)
 
         with serving(slow) as server:
             error = error_of(client_at(server, deadline=1.5))
@@ -515,122 +287,8 @@ class TestTheKeyOfTheCustomer:
         assert (type(error), error.code, error.tries) == (OutcomeUnknown, "timeout", 2)
 
 
-class TestConnections:
-    def test_a_connection_is_used_again(self):
-        with serving(answering(ACCEPTED)) as server:
-            for _ in range(3):
-                client_at(server).make_call(REQUEST)
-
-        assert (server.connections, len(server.requests)) == (1, 3)
-
-    def test_an_idle_connection_is_renewed_before_it_costs_a_call(self, monkeypatch):
-        def once(visit: Visit) -> None:
-            visit.read_request()
-            visit.sock.sendall(ACCEPTED)
-            # From now on this connection is dead, but nobody tells.
-            visit.pause(10)
-
-        with serving(once, answering(ACCEPTED)) as server:
-            client = client_at(server, read_timeout=0.5)
-            client.make_call(REQUEST)
-            monkeypatch.setattr(transport, "clock", lambda: time.monotonic() + 21)
-            client.make_call(REQUEST)
-
-        assert (server.connections, len(server.requests)) == (2, 2)
-
-    def test_a_connection_that_the_server_closed_is_renewed(self):
-        def once(visit: Visit) -> None:
-            visit.read_request()
-            visit.sock.sendall(ACCEPTED)
-
-        with serving(once) as server:
-            client = client_at(server)
-            for _ in range(3):
-                client.make_call(REQUEST)
-                time.sleep(0.05)
-
-        assert server.connections == 3
-
-    def test_another_process_has_connections_of_its_own(self, monkeypatch):
-        with serving(answering(ACCEPTED)) as server:
-            client = client_at(server)
-            client.make_call(REQUEST)
-            pid = os.getpid()
-            monkeypatch.setattr(client_module.os, "getpid", lambda: pid + 1)
-            client.make_call(REQUEST)
-
-        assert server.connections == 2
-
-    def test_threads_share_a_session(self):
-        answers = []
-        gate = threading.Barrier(8)
-
-        def calling(client: ExotelClient) -> None:
-            gate.wait(5)
-            answers.extend(client.make_call(REQUEST).facts.call_sid for _ in range(10))
-
-        with serving(answering(ACCEPTED)) as server:
-            threads = [threading.Thread(target=calling, args=(client_at(server),)) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(10)
-
-        assert answers == [SID] * 80
-        assert server.connections <= 8
-        assert len(client_module._connections_of) == 1
-
-    def test_a_call_through_a_proxy_over_tls(self, tls, certificate, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-
-        def proxy(visit: Visit) -> None:
-            asked = visit.sock.recv(65536)
-            assert asked.startswith(b"CONNECT localhost:443 ")
-            assert b"Authorization: Basic" not in asked
-            visit.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            inner = tls.wrap_socket(visit.sock, server_side=True)
-            visit.sock = inner
-            answering(ACCEPTED)(visit)
-            with suppress(OSError, ssl.SSLError):
-                inner.close()
-
-        with serving(proxy) as server:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
-            client = ExotelClient(account_at(443, tls=True, host="localhost"))
-            answers = [client.make_call(REQUEST) for _ in range(2)]
-
-        assert [answer.facts.call_sid for answer in answers] == [SID, SID]
-        assert server.connections == 1
-
-    def test_a_call_over_tls(self, tls, certificate, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-
-        with serving(answering(ACCEPTED), tls=tls) as server:
-            assert client_at(server).make_call(REQUEST).facts.call_sid == SID
-
-    def test_a_proxy_for_plain_http_gets_whole_addresses(self, monkeypatch):
-        monkeypatch.setenv("NO_PROXY", "")
-        monkeypatch.setenv("no_proxy", "")
-        with serving(answering(ACCEPTED)) as proxy:
-            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-            client_at(1).make_call(REQUEST)
-
-        assert proxy.requests[0].startswith(b"POST http://127.0.0.1:1/v2/accounts/acme1/calls HTTP/1.1\r\n")
-        assert b"\r\nHost: 127.0.0.1:1\r\n" in proxy.requests[0]
-
-    def test_a_socks_proxy_is_not_passed_by(self, monkeypatch):
-        # Without the optional library for SOCKS this is an error, never a direct connection.
-        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-
-        with serving(answering(ACCEPTED)) as server:
-            error = error_of(client_at(server))
-
-        assert type(error) is Unreachable
-        assert server.connections == 0
-
-
 class TestLogs:
-    def test_one_line_tells_each_request(self, caplog):
+    def test_each_request_is_logged_on_one_line(self, caplog):
         caplog.set_level(logging.DEBUG)
         with serving(answering(ACCEPTED, http(409, refusal(409, 10706)), http(200, DETAILS["A"]))) as server:
             client = client_at(server)
@@ -652,11 +310,9 @@ class TestLogs:
             assert record.getMessage().startswith(beginning)
             assert record.getMessage().endswith(" ms")
 
-    def test_no_line_of_anybody_shows_a_secret(self, caplog):
+    def test_logs_show_no_secret(self, caplog):
         caplog.set_level(logging.DEBUG)
-        with serving(
-            answering(ACCEPTED, http(502, b"<html>")),
-        ) as server:
+        with serving(answering(ACCEPTED, http(502, b"<html>"))) as server:
             client = client_at(server)
             client.make_call(REQUEST)
             error_of(client)
@@ -669,11 +325,11 @@ class TestLogs:
         assert "signed" not in text
 
 
-def test_a_client_prints_nothing_secret():
+def test_repr_of_client_shows_no_secret():
     assert leaks_in(repr(vars(client_at(1)))) == []
 
 
-def test_without_a_distribution_the_version_is_unknown(monkeypatch):
+def test_version_without_distribution(monkeypatch):
     def missing(name):
         raise metadata.PackageNotFoundError(name)
 

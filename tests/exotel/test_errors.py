@@ -40,7 +40,7 @@ def reply(http_status: int, payload: object = None, raw: bytes = b"") -> Reply:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_refusing_code_refuses_under_any_status(code):
+def test_refusal_codes_refuse_under_any_status(code):
     for http_status, written in ((200, code), (302, code), (409, int(code)), (503, code)):
         error = error_from_answer(reply(http_status, refusal(http_status, written)))
         assert type(error).__name__ == CODES[code]
@@ -50,7 +50,7 @@ def test_a_refusing_code_refuses_under_any_status(code):
         assert error.http_status == http_status
 
 
-def test_an_internal_error_leaves_the_outcome_open():
+def test_internal_error_is_unknown():
     for http_status in (200, 400, 500):
         error = error_from_answer(reply(http_status, refusal(http_status, 1100)))
 
@@ -58,7 +58,7 @@ def test_an_internal_error_leaves_the_outcome_open():
         assert isinstance(error, OutcomeUnknown)
 
 
-def test_a_refusing_status_refuses_with_and_without_a_code():
+def test_refusing_statuses():
     for http_status in REFUSING:
         bare = error_from_answer(reply(http_status))
         coded = error_from_answer(reply(http_status, refusal(http_status, 99999, "Something new.")))
@@ -80,11 +80,11 @@ def test_a_refusing_status_refuses_with_and_without_a_code():
         (404, NotPlaced),
     ],
 )
-def test_statuses_with_a_meaning_of_their_own(http_status, kind):
+def test_errors_of_statuses(http_status, kind):
     assert type(error_from_answer(reply(http_status))) is kind
 
 
-def test_all_else_leaves_the_outcome_open():
+def test_other_statuses_are_unknown():
     for http_status in (100, 301, 308, 406, 408, 412, 418, 499, 500, 502, 503, 599):
         for payload in (None, PLACED["A"], refusal(http_status, 99999)):
             error = error_from_answer(reply(http_status, payload, b"<html>"))
@@ -102,20 +102,20 @@ def test_all_else_leaves_the_outcome_open():
         (refusal(200, 99999), b"{...}", "99999"),
     ],
 )
-def test_success_without_a_sid_leaves_the_outcome_open(payload, raw, code):
+def test_success_without_sid_is_unknown(payload, raw, code):
     for http_status in (200, 201, 202, 204):
         error = error_from_answer(reply(http_status, payload, raw))
         assert type(error) is OutcomeUnknown
         assert error.code == code
 
 
-def test_success_with_a_sid_is_acceptance():
+def test_success_with_sid_is_accepted():
     for payload in (*PLACED.values(), {**ACCEPTED, "error_data": {"code": 99999}}):
         assert error_from_answer(reply(200, payload)) is None
     assert error_from_answer(reply(299, ACCEPTED)) is None
 
 
-def test_details_know_a_missing_call():
+def test_call_not_found_by_details():
     for payload in (None, refusal(404, 10744)):
         assert type(error_from_answer(reply(404, payload), placing=False)) is errors.CallNotFound
     assert type(error_from_answer(reply(500, refusal(500, 10744)), placing=False)) is errors.CallNotFound
@@ -143,7 +143,7 @@ def test_details_know_a_missing_call():
     ],
     ids=range(13),
 )
-def test_codes_are_found_in_every_documented_place(payload, code):
+def test_error_code(payload, code):
     assert error_code(payload) == code
 
 
@@ -160,11 +160,11 @@ def test_codes_are_found_in_every_documented_place(payload, code):
         ("text", ""),
     ],
 )
-def test_texts_are_found_in_every_documented_place(payload, text):
+def test_error_text(payload, text):
     assert error_text(payload) == text
 
 
-def test_errors_are_pickled_and_copied():
+def test_pickle_and_copy():
     for kind in KINDS:
         error = kind("No.", code="1", http_status=409, request_id="r", raw=b"{}", tries=2, retry_after=30)
 
@@ -180,13 +180,7 @@ def test_every_error_has_advice():
         assert kind.advice == kind().advice
 
 
-def test_advice_for_a_device_that_is_off():
-    advice = errors.AgentDeviceOff.advice
-
-    assert str(advice) == "Your phone is switched off in Exotel. Turn the device on, then call again."
-
-
-def test_the_raw_answer_of_an_error_is_bounded():
+def test_raw_answer_is_bounded():
     error = ExotelError(raw=b"x" * 10**6)
 
     assert len(error.raw) == 64 * 1024
@@ -194,7 +188,7 @@ def test_the_raw_answer_of_an_error_is_bounded():
     assert str(ExotelError(code="http_502")) == "ExotelError (code http_502)"
 
 
-def test_the_docstring_names_every_error_and_code():
+def test_docstring_names_every_error_and_code():
     for kind in KINDS:
         assert kind.__name__ in (errors.__doc__ or "")
     for code in errors.CODES:

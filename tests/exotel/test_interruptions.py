@@ -71,7 +71,7 @@ def test_interrupted_recording() -> None:
 
 
 @pytest.mark.parametrize("holder", ["url", "parts"])
-def test_interrupted_reading_of_an_account(holder: str) -> None:
+def test_interrupted_account_parsing(holder: str) -> None:
     url, key, token = (
         Secret(f"exotel://{KEY.replace('/', '%2F')}:zebra%40walrus@mumbai/acme1"),
         Secret(KEY),
@@ -85,7 +85,7 @@ def test_interrupted_reading_of_an_account(holder: str) -> None:
     assert_interruptions_show_nothing(runs[holder], "_check", skip=__file__)
 
 
-def test_ctrl_c_while_exotel_is_silent() -> None:
+def test_ctrl_c_during_silence() -> None:
     main = threading.main_thread().ident
     assert main is not None
 
@@ -100,7 +100,7 @@ def test_ctrl_c_while_exotel_is_silent() -> None:
     assert leaks_in(text_of_exception(raised.value, skip=__file__)) == []
 
 
-def test_an_error_that_the_caller_handles_keeps_its_locals() -> None:
+def test_handled_error_keeps_its_locals() -> None:
     account = account_at(1)
 
     def fail() -> None:
@@ -114,7 +114,7 @@ def test_an_error_that_the_caller_handles_keeps_its_locals() -> None:
             with suppress(ExotelError):
                 ExotelClient(account).make_call(REQUEST)
 
-    place = next(iter(places_with_secrets(run, skip=__file__)))
+    place = places_with_secrets(run, skip=__file__)[0]
     killed = interrupted_at(run, place)
 
     assert isinstance(killed, Killed)

@@ -1,4 +1,4 @@
-"""Where a recording may be fetched from, which one it is, and what counts as sound."""
+"""Which addresses recordings are fetched from, what identifies a recording, and which types are sound."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ EXTRA = ("files.acme.example",)
         (EXOTEL, MUMBAI, EXOTEL),
         ("https://recordings.exotel.in/a.mp3", MUMBAI, "https://recordings.exotel.in/a.mp3"),
         ("http://recordings.exotel.com/a.mp3", MUMBAI, "https://recordings.exotel.com/a.mp3"),
-        ("http://recordings.exotel.in:80/a.mp3", MUMBAI, "https://recordings.exotel.in/a.mp3"),
         ("HTTPS://Recordings.Exotel.COM:443/A.mp3?x=%2F#t=10", MUMBAI, "https://recordings.exotel.com/A.mp3?x=%2F"),
         ("https://recordings.exotel.com?a", MUMBAI, "https://recordings.exotel.com/?a"),
-        (f"http://api.in.exotel.com/recordings/{NAME}", MUMBAI, f"https://api.in.exotel.com/recordings/{NAME}"),
         (
             f"https://ccm-api.in.exotel.com/exotelrecordings/{NAME}",
             MUMBAI,
@@ -68,7 +66,7 @@ def test_exotel_hosts_get_credentials(url: str, account: Account, fetched: str) 
         ("http://files.acme.example/a/?b", "https://files.acme.example/a/?b"),
     ],
 )
-def test_buckets_and_additional_hosts_get_none(url: str, fetched: str | None) -> None:
+def test_other_allowed_hosts_get_no_credentials(url: str, fetched: str | None) -> None:
     address = check_address(url, MUMBAI, EXTRA)
 
     assert str(address) == (fetched or url)
@@ -101,7 +99,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_other_addresses_are_refused(kind: str) -> None:
+def test_refused_addresses(kind: str) -> None:
     for url, account in product(REFUSED[kind], (MUMBAI, SIMULATOR)):
         with pytest.raises(AddressRefused) as raised:
             check_address(url, account, EXTRA)
@@ -125,7 +123,7 @@ CONTROLS = ["%00", "%0d%0a", "%7f", "%c0%ae", "%e2%80%ae"]
 
 
 @pytest.mark.parametrize("host", PATHS)
-def test_api_hosts_and_buckets_are_fetched_from_below_their_path_only(host: str) -> None:
+def test_paths_outside_the_recordings_are_refused(host: str) -> None:
     prefix = PATHS[host]
     paths = [f"{prefix}{dots}/a.mp3" for dots in DOTS] + [f"{prefix}a/{dots}/b.mp3" for dots in DOTS]
     paths += [f"{prefix}a{slash}..{slash}b.mp3" for slash in SEPARATORS]
@@ -150,12 +148,12 @@ def test_api_hosts_and_buckets_are_fetched_from_below_their_path_only(host: str)
         ("http://127.0.0.1:8900/recordings/x.wav", HALF_LOCAL),
     ],
 )
-def test_nothing_else_on_this_machine_is_fetched(url: str, account: Account) -> None:
+def test_other_loopback_addresses_are_refused(url: str, account: Account) -> None:
     with pytest.raises(AddressRefused):
         check_address(url, account)
 
 
-def test_a_path_encoded_many_times_is_refused_at_once() -> None:
+def test_deep_percent_encoding_is_refused_fast() -> None:
     began_at = time.perf_counter()
     with pytest.raises(AddressRefused):
         check_address(f"{BUCKET}/exotelrecordings/%{'25' * 3900}2e.mp3", MUMBAI)
@@ -173,7 +171,7 @@ def test_a_path_encoded_many_times_is_refused_at_once() -> None:
         ("http://a:99999/x", "a:99999/x"),
     ],
 )
-def test_a_recording_is_known_by_host_and_path(url: str, recording: str) -> None:
+def test_recording_identity(url: str, recording: str) -> None:
     assert recording_of(url) == recording
 
 
@@ -183,7 +181,6 @@ def test_a_recording_is_known_by_host_and_path(url: str, recording: str) -> None
         ("Audio/MPEG; charset=binary", "/x.wav", "mp3"),
         ("audio/x-wav", "/x", "wav"),
         ("audio/mp4", "/x", "m4a"),
-        ("audio/ogg", "/x", "ogg"),
         ("binary/octet-stream", "/a/x.WAV?X-Amz-Signature=1.html", "wav"),
         ("", "/x.mp3", "mp3"),
         ("application/octet-stream", "/x?a=.mp3", None),
@@ -193,5 +190,5 @@ def test_a_recording_is_known_by_host_and_path(url: str, recording: str) -> None
         ("audio/unheard-of", "/x.mp3", None),
     ],
 )
-def test_only_sounds_are_played(content_type: str, path: str, suffix: str | None) -> None:
+def test_suffix_of_sound_types(content_type: str, path: str, suffix: str | None) -> None:
     assert suffix_of(content_type, path) == suffix

