@@ -1,4 +1,4 @@
-"""A site on a real socket behind a real proxy that ends TLS, takes a mount path off and says what it did in headers."""
+"""A site on a real socket behind a proxy that terminates TLS, removes a mount path and sets forwarded headers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 class _Proxy(BaseHTTPRequestHandler):
-    """Hands each request on, without the mount path."""
+    """Forwards each request, without the mount path."""
 
     site: tuple[str, int]
 
@@ -39,7 +39,7 @@ class _Proxy(BaseHTTPRequestHandler):
 
     def _hand_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        # What the caller says of itself is overwritten.
+        # The proxy overwrites the headers that the client sent.
         headers = {name: value for name, value in self.headers.items() if not name.lower().startswith("x-forwarded")}
         headers |= {"X-Forwarded-Proto": "https", "X-Forwarded-For": self.client_address[0], "Connection": "close"}
         upstream = http.client.HTTPConnection(*self.site, timeout=20)
@@ -72,7 +72,7 @@ def serving(server: HTTPServer) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def site_behind_a_proxy(certificate: Path) -> Iterator[tuple[str, str]]:
-    """Yield the URL of the site below its mount path as the world sees it, and the site's own behind the proxy."""
+    """Yield the site's URL through the proxy, below the mount path, and its own URL behind the proxy."""
     site = _Site(("127.0.0.1", 0), _Quiet)
     site.set_app(WSGIHandler())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""A host's own REST framework classes, each as unlike ours as can be."""
+"""A host's own REST framework classes, which all conflict with ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 
 
 class XML(BaseRenderer):
-    """Answers in XML alone."""
+    """Renders XML only."""
 
     media_type = "text/xml"
     format = "xml"
@@ -22,7 +22,7 @@ class XML(BaseRenderer):
 
 
 class Never(BaseThrottle):
-    """Lets nobody through."""
+    """Throttles every request."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         return False
@@ -32,7 +32,7 @@ class NothingSuits(BaseContentNegotiation):
     """Fails for every request."""
 
     def select_renderer(self, *args: Any, **kwargs: Any) -> Any:
-        raise AssertionError("The host's negotiation was asked.")
+        raise AssertionError("The host's negotiation was used.")
 
     select_parser = select_renderer
 

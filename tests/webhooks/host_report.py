@@ -1,4 +1,4 @@
-"""What a host makes of callbacks; imported in a process of its own, once its settings are read."""
+"""Callbacks to a host with settings of its own; imported in a process of its own after they are configured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.factories import SID, body_of, url_of
 
 
 def report() -> str:
-    """Deliver a story to a call of this host, and return what came of it as JSON."""
+    """Deliver callbacks to a call of this host, and return statuses, state and counts as JSON."""
 
     call = CallRecord.objects.create(account="default", created_at=timezone.now())
     client = Client(raise_request_exception=False)

@@ -15,7 +15,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class Control(APIView):
-    """The host's own view: what its settings make of a request."""
+    """The host's own view, which obeys the host's REST framework settings."""
 
     def post(self, request: Request) -> Response:
         return Response({})

@@ -1,4 +1,4 @@
-"""Whatever the body: answered 200, kept to the byte, with facts or with a reason, and never a server error."""
+"""Any body is answered 200 and stored byte for byte, with facts or with a reason. None is a server error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ UNREAD: dict[str, tuple[bytes, str, EventReason]] = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_a_body_of_a_call_is_read_and_kept(name: str, calls: Calls) -> None:
+def test_readable_bodies(name: str, calls: Calls) -> None:
     call, (body, content_type) = calls.accepted(), READ[name]
 
     response = calls.deliver(call, body, content_type=content_type)
@@ -81,7 +81,7 @@ def test_a_body_of_a_call_is_read_and_kept(name: str, calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("name", UNREAD)
-def test_a_body_of_nothing_is_kept_with_the_reason(name: str, calls: Calls) -> None:
+def test_unreadable_bodies_are_stored_with_their_reason(name: str, calls: Calls) -> None:
     call, (body, content_type, reason) = calls.accepted(), UNREAD[name]
 
     response = calls.deliver(call, body, content_type=content_type)
@@ -104,7 +104,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_field_of_any_value_harms_nothing_else(field: str, calls: Calls) -> None:
+def test_wrong_value_changes_no_other_field(field: str, calls: Calls) -> None:
     for value in WRONG_VALUES:
         call = calls.requested()
         sid = call.reference.hex
@@ -123,30 +123,30 @@ def test_a_field_of_any_value_harms_nothing_else(field: str, calls: Calls) -> No
         assert record.custom_field == ""
 
 
-@pytest.mark.parametrize("value", WRONG_VALUES)
-def test_a_sid_of_any_value(value: Any, calls: Calls) -> None:
-    call = calls.requested()
+def test_wrong_value_as_sid(calls: Calls) -> None:
+    for number, value in enumerate(WRONG_VALUES):
+        call = calls.requested(account=f"account {number}")  # some of these sids are equal
 
-    response = calls.deliver(call, body_of("terminal", value))
+        response = calls.deliver(call, body_of("terminal", value))
 
-    assert response.status_code == 200
-    assert calls.reread(call).state == State.ENDED
+        assert response.status_code == 200, value
+        assert calls.reread(call).state == State.ENDED, value
 
 
 @pytest.mark.parametrize("name", ["event_details", "call_details"])
-@pytest.mark.parametrize("value", [[], [1], "text", 5, None, [[{}]]])
-def test_something_else_where_an_object_belongs(name: str, value: Any, calls: Calls) -> None:
-    call, body = calls.accepted(), json.dumps({**V2_CALLBACK, name: value}).encode()
+def test_wrong_value_instead_of_an_object(name: str, calls: Calls) -> None:
+    for number, value in enumerate(([], [1], "text", 5, None, [[{}]])):
+        call, body = calls.requested(account=f"account {number}"), json.dumps({**V2_CALLBACK, name: value}).encode()
 
-    response = calls.deliver(call, body)
+        response = calls.deliver(call, body)
 
-    assert response.status_code == 200
-    assert raw_of(CallEvent.objects.get(kind=EventKind.CALLBACK)) == body
-    assert calls.reread(call).state == State.ENDED
+        assert response.status_code == 200, value
+        assert raw_of(CallEvent.objects.get(call=call)) == body
+        assert calls.reread(call).state == State.ENDED, value
 
 
-@pytest.mark.parametrize("value", ["1970-01-01 05:30:00", "1970-01-01T00:00:00Z", None, "null", ""])
-def test_a_placeholder_for_a_time_is_no_time(value: Any, calls: Calls) -> None:
+@pytest.mark.parametrize("value", ["1970-01-01 05:30:00", None])
+def test_placeholder_times(value: Any, calls: Calls) -> None:
     call = calls.accepted()
 
     calls.deliver(call, body_of("terminal", start_time=value, end_time=value, total_talk_time="42"))
@@ -157,7 +157,7 @@ def test_a_placeholder_for_a_time_is_no_time(value: Any, calls: Calls) -> None:
     assert abs((record.ended_at - timezone.now()).total_seconds()) < 60
 
 
-def test_unknown_words_are_kept_and_read_as_nothing_else(calls: Calls) -> None:
+def test_unknown_words_are_stored(calls: Calls) -> None:
     call = calls.accepted()
 
     calls.deliver(call, body_of("recording_stop_success", call_status="missed"))
@@ -169,7 +169,7 @@ def test_unknown_words_are_kept_and_read_as_nothing_else(calls: Calls) -> None:
     assert events[0].facts["event_raw"] == "recording_stop_success"
 
 
-def test_the_record_s_own_custom_field_stays(calls: Calls) -> None:
+def test_custom_field_of_the_record_is_unchanged(calls: Calls) -> None:
     call = calls.accepted(custom_field="ticket_7")
 
     calls.deliver(call, body_of("terminal", custom_field=HTML))
@@ -179,8 +179,8 @@ def test_the_record_s_own_custom_field_stays(calls: Calls) -> None:
     assert not set(event.facts["custom_field"]) & {"\0", "\ud800"}
 
 
-@pytest.mark.parametrize("size", [MAX_BODY_BYTES, MAX_BODY_BYTES + 1, 2 * MAX_BODY_BYTES])
-def test_a_body_is_taken_up_to_256_kilobytes(size: int, calls: Calls) -> None:
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES, MAX_BODY_BYTES + 1])
+def test_body_size_limit(size: int, calls: Calls) -> None:
     call, body = calls.accepted(), body_of().ljust(size)
 
     response = calls.deliver(call, body)
@@ -191,10 +191,8 @@ def test_a_body_is_taken_up_to_256_kilobytes(size: int, calls: Calls) -> None:
     assert calls.reread(call).state == (State.ENDED if fits else State.ACTIVE)
 
 
-@pytest.mark.parametrize(
-    ("size", "status"), [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413), (3 * MAX_BODY_BYTES, 413)]
-)
-def test_a_body_in_chunks_is_taken_from_a_server_that_hands_it_over(size: int, status: int, calls: Calls) -> None:
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)])
+def test_size_limit_of_chunked_body(size: int, status: int, calls: Calls) -> None:
     call, body = calls.accepted(), body_of().ljust(size)
     chunked: dict[str, Any] = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     chunked["wsgi.input"] = io.BytesIO(body)
@@ -205,9 +203,16 @@ def test_a_body_in_chunks_is_taken_from_a_server_that_hands_it_over(size: int, s
     assert [raw_of(event) for event in CallEvent.objects.filter(kind=EventKind.CALLBACK)] == [body] * (status == 200)
 
 
-@pytest.mark.parametrize("query", ["?format=xml", "?format=json", "?method=GET&x=%00%ff", "?" + "a" * 5000])
-@pytest.mark.parametrize("accept", ["text/xml", "application/json; version=9", "é;;,", ""])
-def test_what_the_caller_accepts_does_not_matter(query: str, accept: str, calls: Calls) -> None:
+@pytest.mark.parametrize(
+    ("query", "accept"),
+    [
+        ("?format=xml", "text/xml"),
+        ("?format=json", "application/json; version=9"),
+        ("?method=GET&x=%00%ff", "é;;,"),
+        ("?" + "a" * 5000, ""),
+    ],
+)
+def test_query_and_accept_header_are_ignored(query: str, accept: str, calls: Calls) -> None:
     call = calls.accepted()
 
     response = calls.client.generic("POST", url_of(call) + query, body_of(), JSON, headers={"accept": accept})

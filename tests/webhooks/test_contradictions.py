@@ -1,4 +1,4 @@
-"""Callbacks and answers that say little, or contradict themselves, prove little."""
+"""Unreadable, incomplete and contradictory callbacks and answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from django_exotel_ccm.models import CallEvent
 from tests.factories import SID, Calls, body_of
 
 
-@pytest.mark.parametrize("event", ["terminal", "answered"])
-@pytest.mark.parametrize(("body", "reason"), [(b"", "empty"), (b"\xff\x00", "unreadable"), (b"[1]", "not_an_object")])
+@pytest.mark.parametrize(
+    ("body", "reason", "event"),
+    [(b"", "empty", "terminal"), (b"\xff\x00", "unreadable", "answered"), (b"[1]", "not_an_object", "terminal")],
+)
 def test_unreadable_body_proves_that_the_call_exists(calls: Calls, body: bytes, reason: str, event: str) -> None:
     call = calls.requested()
     calls.answer(call, State.UNCONFIRMED, {})

@@ -29,7 +29,7 @@ def fill(calls: Calls, call: CallRecord, count: int) -> None:
         assert calls.deliver(call, body_of("answered", recordings=[url]), "answered").status_code == 200
 
 
-def test_beyond_the_quota_only_changes_are_stored(calls: Calls) -> None:
+def test_only_changes_are_stored_beyond_the_quota(calls: Calls) -> None:
     call = calls.accepted()
     fill(calls, call, 2)
 
@@ -46,7 +46,7 @@ def test_beyond_the_quota_only_changes_are_stored(calls: Calls) -> None:
     assert (stored(call), call.events_stored, call.events_not_stored) == (4, 4, 1)
 
 
-def test_beyond_the_maximum_call_details_decide(calls: Calls) -> None:
+def test_call_details_decide_beyond_the_maximum(calls: Calls) -> None:
     call = calls.accepted()
     fill(calls, call, 5)
 
@@ -67,7 +67,7 @@ def test_beyond_the_maximum_call_details_decide(calls: Calls) -> None:
     assert (call.state, call.outcome, stored(call)) == (State.ENDED, "busy", 7)
 
 
-def test_our_own_request_s_answer_is_always_stored(calls: Calls) -> None:
+def test_answer_is_always_stored(calls: Calls) -> None:
     call = calls.requested()
     fill(calls, call, 8)
 
@@ -76,7 +76,7 @@ def test_our_own_request_s_answer_is_always_stored(calls: Calls) -> None:
     assert CallEvent.objects.filter(call=call, kind=EventKind.ANSWER).exists()
 
 
-def test_a_foreign_sid_costs_its_own_event_only(real_calls: Calls) -> None:
+def test_foreign_sid_rebuilds_nothing(real_calls: Calls) -> None:
     call = real_calls.accepted()
     real_calls.deliver(call, body_of(sid="f" * 32))
 
@@ -102,7 +102,7 @@ def test_foreign_sids_beyond_the_quota_are_counted(calls: Calls) -> None:
     assert (call.events_stored, call.events_not_stored) == (3, 4)
 
 
-def test_a_repeated_callback_is_not_counted(calls: Calls) -> None:
+def test_repeated_callback_is_not_counted(calls: Calls) -> None:
     call = calls.accepted()
 
     for _time in range(5):

@@ -1,4 +1,4 @@
-"""200 means committed: what the database dropped, even in silence, is done again, and in the end asked for again."""
+"""200 means committed: a transaction that the database dropped is run again, and after three attempts answered 503."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAST_STATEMENT = "exotel_ccm_announcement"
 
 @contextmanager
 def dropped(times: int) -> Iterator[list[int]]:
-    """Let the database drop so many transactions in silence: all statements succeed, nothing stays.
+    """Make the database silently drop that many transactions: all statements succeed, nothing is committed.
 
     MariaDB does this after a deadlock inside a savepoint; Django then rolls the block back without an error.
     """
@@ -40,7 +40,7 @@ def dropped(times: int) -> Iterator[list[int]]:
 
 @contextmanager
 def failing(error: Exception, times: int) -> Iterator[list[int]]:
-    """Let the ledger's INSERT fail so many times."""
+    """Make the INSERT of the event fail that many times."""
     failures: list[int] = []
 
     def fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -54,15 +54,15 @@ def failing(error: Exception, times: int) -> Iterator[list[int]]:
 
 
 @pytest.fixture
-def heard(receivers: Callable[..., None]) -> list[str]:
-    """What a receiver of call_ended has heard."""
-    said: list[str] = []
-    receivers(signals.call_ended, lambda **news: said.append("ended"))
-    return said
+def received(receivers: Callable[..., None]) -> list[str]:
+    """What a receiver of call_ended received."""
+    signals_received: list[str] = []
+    receivers(signals.call_ended, lambda **kwargs: signals_received.append("ended"))
+    return signals_received
 
 
 @pytest.mark.parametrize("drops", range(1, MAX_ATTEMPTS))
-def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls, heard: list[str]) -> None:
+def test_dropped_transaction_is_run_again(drops: int, real_calls: Calls, received: list[str]) -> None:
     call = real_calls.accepted()
 
     with dropped(drops) as seen:
@@ -71,13 +71,13 @@ def test_what_was_dropped_in_silence_is_done_again(drops: int, real_calls: Calls
     assert (response.status_code, len(seen)) == (200, drops)
     assert real_calls.reread(call).state == State.ENDED
     assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 1
-    # What a receiver does outside the database happens again. It is not asked a last time: it may be the cause.
-    asked_last = drops + 1 == MAX_ATTEMPTS
-    assert len(heard) == drops + (not asked_last)
-    assert Announcement.objects.get(key="ended").state == ("pending" if asked_last else "done")
+    # Receivers are called again on each attempt but the last, because they may be the cause.
+    is_last = drops + 1 == MAX_ATTEMPTS
+    assert len(received) == drops + (not is_last)
+    assert Announcement.objects.get(key="ended").state == ("pending" if is_last else "done")
 
 
-def test_what_is_dropped_every_time_is_asked_for_again(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+def test_dropped_three_times_is_answered_503(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     call = real_calls.accepted()
 
     with dropped(MAX_ATTEMPTS) as seen:
@@ -91,7 +91,7 @@ def test_what_is_dropped_every_time_is_asked_for_again(real_calls: Calls, caplog
     assert real_calls.reread(call).state == State.ENDED
 
 
-def test_the_service_says_that_nothing_was_kept(real_calls: Calls) -> None:
+def test_record_event_raises_not_committed(real_calls: Calls) -> None:
     call = real_calls.accepted()
     real_calls.deliver(call, body_of())
     event = CallEvent.objects.get(kind=EventKind.CALLBACK)
@@ -106,7 +106,7 @@ def test_the_service_says_that_nothing_was_kept(real_calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError("database is locked"), OperationalError("deadlock detected")])
-def test_a_failure_that_passes_is_not_seen_outside(error: Exception, real_calls: Calls) -> None:
+def test_passing_failure_is_retried(error: Exception, real_calls: Calls) -> None:
     call = real_calls.accepted()
 
     with failing(error, MAX_ATTEMPTS - 1) as failures:
@@ -117,7 +117,7 @@ def test_a_failure_that_passes_is_not_seen_outside(error: Exception, real_calls:
 
 
 @pytest.mark.parametrize("error", [OperationalError("disk full"), InterfaceError("connection already closed"), Error()])
-def test_a_failure_that_lasts_is_answered_503_in_our_own_words(error: Exception, real_calls: Calls) -> None:
+def test_lasting_failure_is_answered_503(error: Exception, real_calls: Calls) -> None:
     call = real_calls.accepted()
 
     with failing(error, 99):
@@ -128,7 +128,7 @@ def test_a_failure_that_lasts_is_answered_503_in_our_own_words(error: Exception,
 
 
 class BrokenConnection:
-    """A body whose sender has gone."""
+    """A body whose client has disconnected."""
 
     def read(self, *size: int) -> bytes:
         raise ConnectionResetError("gone")
@@ -136,7 +136,7 @@ class BrokenConnection:
     readline = read
 
 
-def test_a_body_whose_sender_has_gone_is_asked_for_again(calls: Calls) -> None:
+def test_disconnected_client_is_answered_503(calls: Calls) -> None:
     call = calls.accepted()
 
     broken: dict[str, Any] = {"wsgi.input": BrokenConnection()}

@@ -1,4 +1,4 @@
-"""The same news again, at once, in any order, or under another call's name: one row, one record."""
+"""Repeated, concurrent and reordered callbacks, and callbacks with another call's sid: one row, one record."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def columns(call: CallRecord) -> dict[str, Any]:
     return {name: getattr(call, name) for name in (*FACTS, "facts", "updated_at")}
 
 
-def test_a_delivery_repeated_is_kept_once_and_changes_nothing(calls: Calls, receivers: Callable[..., None]) -> None:
-    heard: list[str] = []
-    receivers(signals.call_ended, lambda **news: heard.append("ended"))
+def test_repeated_callback_is_stored_once(calls: Calls, receivers: Callable[..., None]) -> None:
+    received: list[str] = []
+    receivers(signals.call_ended, lambda **kwargs: received.append("ended"))
     call = calls.accepted()
     calls.deliver(call, body_of())
     before = columns(calls.reread(call))
@@ -42,11 +42,11 @@ def test_a_delivery_repeated_is_kept_once_and_changes_nothing(calls: Calls, rece
     response = calls.deliver(call, body_of())
 
     assert response.status_code == 200
-    assert (len(callbacks()), heard) == (1, ["ended"])
+    assert (len(callbacks()), received) == (1, ["ended"])
     assert columns(calls.reread(call)) == before
 
 
-def test_the_same_content_written_otherwise_is_the_same_news(calls: Calls) -> None:
+def test_same_content_in_other_order_is_stored_once(calls: Calls) -> None:
     call = calls.accepted()
     shuffled = json.dumps(dict(reversed(list(V2_CALLBACK.items()))), indent=3)
 
@@ -56,7 +56,7 @@ def test_the_same_content_written_otherwise_is_the_same_news(calls: Calls) -> No
     assert len(callbacks()) == 1
 
 
-def test_the_same_body_for_the_other_event_or_another_call_is_other_news(calls: Calls) -> None:
+def test_same_body_at_another_url_is_another_event(calls: Calls) -> None:
     one, other = calls.accepted(), calls.accepted(OTHER)
     body = b'{"call_state": "active"}'
 
@@ -70,7 +70,7 @@ def test_the_same_body_for_the_other_event_or_another_call_is_other_news(calls: 
     ]
 
 
-def test_an_unreadable_body_repeated_is_kept_once(calls: Calls) -> None:
+def test_repeated_unreadable_body_is_stored_once(calls: Calls) -> None:
     call = calls.accepted()
 
     for body in (b"<html>", b"<html>", b"<html></html>"):
@@ -92,22 +92,20 @@ def at_once(*posts: tuple[str, bytes]) -> list[int]:
         return list(pool.map(send, posts))
 
 
-def test_the_same_delivery_eight_times_at_once(
-    live_server: Any, real_calls: Calls, receivers: Callable[..., None]
-) -> None:
-    heard: list[str] = []
-    receivers(signals.call_ended, lambda **news: heard.append("ended"))
+def test_eight_concurrent_equal_callbacks(live_server: Any, real_calls: Calls, receivers: Callable[..., None]) -> None:
+    received: list[str] = []
+    receivers(signals.call_ended, lambda **kwargs: received.append("ended"))
     call = real_calls.accepted()
 
     statuses = at_once(*[(live_server.url + url_of(call), body_of())] * 8)
 
     assert statuses == [200] * 8
-    assert (len(callbacks()), heard) == (1, ["ended"])
+    assert (len(callbacks()), received) == (1, ["ended"])
     assert Announcement.objects.filter(call=call, key="ended").count() == 1
     assert real_calls.reread(call).state == State.ENDED
 
 
-def test_the_same_delivery_of_an_unknown_call_eight_times_at_once(live_server: Any, real_calls: Calls) -> None:
+def test_eight_concurrent_callbacks_of_unknown_call(live_server: Any, real_calls: Calls) -> None:
     call = real_calls.requested()
     url = live_server.url + url_of(call)
     call.delete()
@@ -118,7 +116,7 @@ def test_the_same_delivery_of_an_unknown_call_eight_times_at_once(live_server: A
     assert [event.reason for event in callbacks()] == [EventReason.UNKNOWN_CALL]
 
 
-def test_different_news_of_one_call_at_once_all_count(live_server: Any, real_calls: Calls) -> None:
+def test_concurrent_different_callbacks_are_all_applied(live_server: Any, real_calls: Calls) -> None:
     call = real_calls.accepted()
     bodies = [body_of("answered"), body_of("terminal", call_status="completed", total_talk_time=42)]
     bodies += [body_of("terminal", recordings=[f"https://r.example.com/{index}.mp3"]) for index in range(6)]
@@ -133,7 +131,7 @@ def test_different_news_of_one_call_at_once_all_count(live_server: Any, real_cal
     assert record.facts == join_events([event.as_message() for event in record.events.all()])[0]
 
 
-def test_two_calls_told_the_same_sid_at_once(live_server: Any, real_calls: Calls) -> None:
+def test_concurrent_callbacks_claim_one_sid(live_server: Any, real_calls: Calls) -> None:
     both = [real_calls.requested(), real_calls.requested()]
     for call in both:
         real_calls.answer(call, State.UNCONFIRMED, {})
@@ -147,17 +145,17 @@ def test_two_calls_told_the_same_sid_at_once(live_server: Any, real_calls: Calls
 
 # Which call a sid belongs to.
 
-STORY = ("the answer", "its own callback", "a stranger's callback")
+STEPS = ("the answer", "its own callback", "a foreign callback")
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(STORY)), ids=", ".join)
-def test_the_sid_of_the_answer_wins_whatever_the_order(order: tuple[str, ...], calls: Calls) -> None:
+@pytest.mark.parametrize("order", list(itertools.permutations(STEPS)), ids=", ".join)
+def test_sid_of_the_answer_wins_in_any_order(order: tuple[str, ...], calls: Calls) -> None:
     call = calls.requested()
 
-    for told in order:
-        if told == "the answer":
+    for step in order:
+        if step == "the answer":
             calls.answer(call, State.ACTIVE, {"call_sid": SID})
-        elif told == "its own callback":
+        elif step == "its own callback":
             calls.deliver(call, body_of("answered"), "answered")
         else:
             calls.deliver(call, body_of("terminal", OTHER, call_status="failed"))
@@ -170,7 +168,7 @@ def test_the_sid_of_the_answer_wins_whatever_the_order(order: tuple[str, ...], c
     assert record.facts == join_events([event.as_message() for event in record.events.all()])[0]
 
 
-def test_without_an_answer_the_first_told_sid_stays(calls: Calls) -> None:
+def test_first_sid_is_kept_without_an_answer(calls: Calls) -> None:
     call = calls.requested()
     calls.answer(call, State.UNCONFIRMED, {})
 
@@ -182,10 +180,10 @@ def test_without_an_answer_the_first_told_sid_stays(calls: Calls) -> None:
     assert [event.reason for event in callbacks()] == ["", EventReason.ANOTHER_CALL]
 
 
-def test_a_call_that_only_a_stranger_had_ended_is_looked_after_again(calls: Calls) -> None:
+def test_end_with_foreign_sid_is_undone_by_the_answer(calls: Calls) -> None:
     call = calls.requested()
-    told = {"call_status": "completed", "total_talk_time": 5, "end_time": "2026-02-11 11:14:58+05:30"}
-    calls.deliver(call, body_of("terminal", OTHER, **told))
+    details = {"call_status": "completed", "total_talk_time": 5, "end_time": "2026-02-11 11:14:58+05:30"}
+    calls.deliver(call, body_of("terminal", OTHER, **details))
     assert calls.reread(call).next_check_at is None
 
     calls.answer(call, State.ACTIVE, {"call_sid": SID})
@@ -195,7 +193,7 @@ def test_a_call_that_only_a_stranger_had_ended_is_looked_after_again(calls: Call
     assert record.next_check_at is not None
 
 
-def test_a_refused_call_that_rings_after_all_is_looked_after_again(calls: Calls) -> None:
+def test_refused_call_that_is_answered_becomes_active(calls: Calls) -> None:
     call = calls.requested()
     calls.answer(call, State.REFUSED, {}, "10706")
     assert calls.reread(call).state == State.REFUSED
@@ -207,7 +205,7 @@ def test_a_refused_call_that_rings_after_all_is_looked_after_again(calls: Calls)
     assert record.next_check_at is not None
 
 
-def test_a_sid_that_is_another_call_s_is_not_taken_over(calls: Calls) -> None:
+def test_sid_of_another_call_is_not_taken(calls: Calls) -> None:
     owner, call = calls.accepted(), calls.requested()
     calls.answer(call, State.UNCONFIRMED, {})
 
@@ -221,7 +219,7 @@ def test_a_sid_that_is_another_call_s_is_not_taken_over(calls: Calls) -> None:
     assert calls.reread(owner).state == State.ACTIVE
 
 
-def test_accounts_name_their_calls_on_their_own(calls: Calls) -> None:
+def test_sids_are_unique_per_account_only(calls: Calls) -> None:
     calls.accepted()
     call = calls.requested(account="mumbai")
 
@@ -230,13 +228,13 @@ def test_accounts_name_their_calls_on_their_own(calls: Calls) -> None:
     assert calls.reread(call).call_sid == SID
 
 
-def test_an_end_that_only_a_stranger_told_is_followed_by_the_true_one(
-    calls: Calls, receivers: Callable[..., None]
-) -> None:
-    heard: list[Any] = []
+def test_announcements_after_an_end_with_foreign_sid(calls: Calls, receivers: Callable[..., None]) -> None:
+    received: list[Any] = []
     for name in ("call_accepted", "call_answered", "call_ended"):
-        receivers(getattr(signals, name), lambda name=name, **news: heard.append(name), dispatch_uid=name)
-    receivers(signals.call_updated, lambda call, changed, **news: heard.append((call.outcome, "outcome" in changed)))
+        receivers(getattr(signals, name), lambda name=name, **kwargs: received.append(name), dispatch_uid=name)
+    receivers(
+        signals.call_updated, lambda call, changed, **kwargs: received.append((call.outcome, "outcome" in changed))
+    )
     call = calls.requested()
 
     calls.deliver(call, body_of("terminal", OTHER, call_status="busy"))
@@ -244,6 +242,6 @@ def test_an_end_that_only_a_stranger_told_is_followed_by_the_true_one(
     calls.deliver(call, body_of("answered"), "answered")
     calls.deliver(call, body_of("terminal", call_status="completed", total_talk_time=42))
 
-    assert heard == ["call_accepted", "call_ended", ("", True), ("completed", True)]
+    assert received == ["call_accepted", "call_ended", ("", True), ("completed", True)]
     record = calls.reread(call)
     assert (record.state, record.outcome) == (State.ENDED, "completed")

@@ -1,4 +1,4 @@
-"""How many statements a callback costs, counted."""
+"""The exact number of SQL statements of a callback: five, and six on SQLite."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def statements(real_calls: Calls) -> Count:
     """Deliver a callback and return the first word of each statement: ``statements(call, body, event)``."""
 
     def _statements(call: CallRecord, body: bytes, event: str = "terminal") -> list[str]:
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             response = real_calls.deliver(call, body, event)
         assert response.status_code == 200
         words = [query["sql"].split()[0] for query in captured.captured_queries]
@@ -40,23 +38,19 @@ def statements(real_calls: Calls) -> Count:
     return _statements
 
 
-def test_five_statements_and_on_sqlite_six() -> None:
-    assert len(WORK) == (5 if connection.features.has_select_for_update else 6)
-
-
 @pytest.mark.parametrize("event", ["answered", "terminal"])
-def test_a_callback(event: str, statements: Count, real_calls: Calls) -> None:
+def test_statements_of_a_callback(event: str, statements: Count, real_calls: Calls) -> None:
     assert statements(real_calls.accepted(), body_of(event), event) == WORK
 
 
-def test_a_callback_of_a_call_about_a_ticket(statements: Count, real_calls: Calls, host: Any) -> None:
+def test_ticket_adds_no_statement(statements: Count, real_calls: Calls, host: Any) -> None:
     ticket = host.ticket()
     call = real_calls.accepted(ticket=ticket, custom_field=f"ticket_{ticket.pk}")
 
     assert statements(call, body_of()) == WORK
 
 
-def test_a_callback_that_changes_no_fact_announces_nothing(statements: Count, real_calls: Calls) -> None:
+def test_callback_without_new_facts(statements: Count, real_calls: Calls) -> None:
     call = real_calls.accepted()
     statements(call, body_of("answered"), "answered")
 
@@ -64,7 +58,7 @@ def test_a_callback_that_changes_no_fact_announces_nothing(statements: Count, re
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_each_receiver_costs_a_savepoint(
+def test_each_receiver_adds_a_savepoint(
     count: int, statements: Count, real_calls: Calls, receivers: Callable[..., None]
 ) -> None:
     for number in range(count):
@@ -73,9 +67,7 @@ def test_each_receiver_costs_a_savepoint(
     assert statements(real_calls.accepted(), body_of()) == [*WORK[:-1], *(SAVEPOINT * count), WORK[-1]]
 
 
-def test_failing_receivers_cost_one_update(
-    statements: Count, real_calls: Calls, receivers: Callable[..., None]
-) -> None:
+def test_failing_receivers_add_one_update(statements: Count, real_calls: Calls, receivers: Callable[..., None]) -> None:
     for uid in ("one", "other"):
         receivers(signals.call_ended, lambda **kwargs: 1 / 0, dispatch_uid=uid)
 
@@ -84,10 +76,10 @@ def test_failing_receivers_cost_one_update(
 
 
 def take_job(name: str, arguments: dict[str, Any]) -> None:
-    """A queue."""
+    """A runner that drops its jobs."""
 
 
-def test_receivers_cost_nothing_with_a_runner(
+def test_receivers_of_a_runner_add_nothing(
     statements: Count, real_calls: Calls, receivers: Callable[..., None], settings: Any
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": f"{__name__}.take_job"}
@@ -96,26 +88,26 @@ def test_receivers_cost_nothing_with_a_runner(
     assert statements(real_calls.accepted(), body_of()) == WORK
 
 
-def test_the_ticket_is_loaded_once_for_all_receivers(
+def test_ticket_is_loaded_once_for_all_receivers(
     statements: Count, real_calls: Calls, receivers: Callable[..., None], host: Any
 ) -> None:
     ticket = host.ticket()
     for uid in ("one", "other"):
-        receivers(signals.call_ended, lambda **news: None, sender=Ticket, dispatch_uid=uid)
+        receivers(signals.call_ended, lambda **kwargs: None, sender=Ticket, dispatch_uid=uid)
     call = real_calls.accepted(ticket=ticket)
 
     with_ticket = [*WORK[:-1], "SAVEPOINT", "SELECT", "RELEASE", *SAVEPOINT, WORK[-1]]
     assert statements(call, body_of()) == with_ticket
 
 
-def test_a_repeated_delivery(statements: Count, real_calls: Calls) -> None:
+def test_statements_of_a_repeated_callback(statements: Count, real_calls: Calls) -> None:
     call = real_calls.accepted()
     statements(call, body_of())
 
     assert statements(call, body_of()) == [*LOCK, "SELECT"]
 
 
-def test_the_first_to_name_the_sid_asks_whose_it_is(statements: Count, real_calls: Calls) -> None:
+def test_first_sid_is_looked_up(statements: Count, real_calls: Calls) -> None:
     call = real_calls.requested()
     real_calls.answer(call, State.UNCONFIRMED, {})
 
