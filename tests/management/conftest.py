@@ -1,4 +1,4 @@
-"""Whole calls told over HTTP, and commands run as an operator runs them."""
+"""Whole calls over HTTP, and commands run as an operator runs them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 
+from django_exotel_ccm import signals
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.phone_numbers import contains_number
 from django_exotel_ccm.services import place_call
 
 CUSTOMER = "+919000001001"
@@ -46,21 +49,64 @@ def run() -> Callable[..., Printed]:
 
 
 @pytest.fixture
-def story(host: Any, exotel: Any) -> Callable[..., CallRecord]:
-    """Have a whole recorded call take its course over HTTP, and return it: ``story(to=…)``."""
+def complete_call(host: Any, exotel: Any) -> Callable[..., CallRecord]:
+    """Place a recorded call, wait for its end and return it: ``complete_call(to=…)``."""
     exotel.speed = FAST
     agent = host.agent()
 
-    def tell(to: str = CUSTOMER, **options: Any) -> CallRecord:
+    def place(to: str = CUSTOMER, **options: Any) -> CallRecord:
         call = place_call(agent=agent, to=to, recording=True, **options)
         exotel.wait_until_quiet(timeout=20)
         return CallRecord.objects.get(pk=call.pk)
 
-    return tell
+    return place
+
+
+@pytest.fixture
+def received(receivers: Callable[..., None]) -> list[tuple[str, Any]]:
+    """What receivers of all signals got: (signal, event)."""
+    got: list[tuple[str, Any]] = []
+    for name in ("call_accepted", "call_refused", "call_answered", "call_ended", "recording_ready", "call_updated"):
+        receivers(
+            getattr(signals, name), lambda event, name=name, **kwargs: got.append((name, event)), dispatch_uid=name
+        )
+    return got
+
+
+Erase = Callable[[], str]
+
+
+def everything() -> str:
+    """Return the content of all our tables, as text."""
+    found = []
+    for model in apps.get_app_config("exotel_ccm").get_models():
+        for row in model._base_manager.order_by("pk").values():
+            found += [bytes(one).decode() if isinstance(one, bytes | memoryview) else str(one) for one in row.values()]
+    return "\n".join(found)
+
+
+def assert_nothing_left() -> None:
+    assert not contains_number(everything(), CUSTOMER)
+    assert "secret" not in everything()
+
+
+@pytest.fixture
+def erase(run: Callable[..., Printed]) -> Erase:
+    """Erase the customer, check that a dry run finds the same and that nothing is left, and return the counts."""
+
+    def _erase() -> str:
+        dry, done = run("exotel_erase", CUSTOMER), run("exotel_erase", CUSTOMER, "--apply")
+        counts = done.lines[0].removesuffix(" Erased.")
+        assert dry.lines[0] == f"{counts} Nothing is changed."
+        assert_nothing_left()
+        assert run("exotel_replay").status == 0
+        return counts.removeprefix("+••••••••••01: ")
+
+    return _erase
 
 
 def columns(call: CallRecord) -> dict[str, Any]:
-    """Return all that a call's record says, but when it last changed and when it is looked after next."""
+    """Return all columns of a call, except those that say when it changed or is checked next."""
     fields = {field.attname: getattr(call, field.attname) for field in CallRecord._meta.concrete_fields}
     plan = ("updated_at", "details_check_at", "announce_at", "next_check_at", "checks", "gave_up_at", "was_rebuilt")
     return {name: value for name, value in fields.items() if name not in plan}

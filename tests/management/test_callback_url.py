@@ -23,14 +23,14 @@ def printed(*arguments: str) -> str:
 
 
 @pytest.mark.django_db
-def test_the_documented_log_filter_cuts_its_token(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_documented_log_filter_masks_the_token(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     names: dict[str, Any] = {}
     exec(file_in("go-live", "crm/logs.py"), names)
     path = printed().strip().removeprefix("https://crm.example.com")
     token = path.split("/")[-3]
 
     with caplog.filtering(names["CutCallbackTokens"]()):
-        # As a server's access log does; ours does not have the path.
+        # A server's access log has the path; our own logs do not.
         logging.getLogger("access").warning("POST %s 200", path)
 
     assert "/exotel/callbacks/…/account/" in caplog.text
@@ -45,7 +45,7 @@ def settings(settings: Any) -> Any:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("arguments", [(), ("default",)])
-def test_what_is_printed_takes_callbacks(arguments: tuple[str, ...], settings: Any) -> None:
+def test_printed_url_accepts_callbacks(arguments: tuple[str, ...], settings: Any) -> None:
     url = printed(*arguments)
 
     assert url.startswith("https://crm.example.com/exotel/callbacks/")
@@ -55,7 +55,7 @@ def test_what_is_printed_takes_callbacks(arguments: tuple[str, ...], settings: A
     assert UnverifiedCall.objects.get().call_sid == SID
 
 
-def test_it_is_the_same_each_time_and_below_the_mount_path_of_the_base_url(settings: Any) -> None:
+def test_url_is_stable_below_the_mount_path(settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "https://example.com/crm"}
     first = printed()
 
@@ -69,7 +69,7 @@ def test_it_is_the_same_each_time_and_below_the_mount_path_of_the_base_url(setti
     assert first.startswith("https://example.com/crm/exotel/callbacks/")
 
 
-def test_several_accounts_are_named(settings: Any) -> None:
+def test_several_accounts(settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"}}
 
     lines = printed().splitlines()
@@ -79,7 +79,7 @@ def test_several_accounts_are_named(settings: Any) -> None:
     assert len(set(lines)) == 2
 
 
-def test_a_base_url_of_the_host_s_own_is_asked_for_the_account(settings: Any) -> None:
+def test_base_url_callable_gets_the_account(settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "tests.management.test_callback_url.base_of"}
 
     assert printed().startswith("https://default.example.com/exotel/callbacks/")
@@ -98,9 +98,7 @@ def base_of(call: CallRecord) -> str:
         ({"CALLBACK_BASE_URL": "tests.no.such_thing"}, (), "cannot be imported"),
     ],
 )
-def test_what_is_missing_is_said(
-    changes: dict[str, str], arguments: tuple[str, ...], words: str, settings: Any
-) -> None:
+def test_missing_settings(changes: dict[str, str], arguments: tuple[str, ...], words: str, settings: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **changes}
 
     with pytest.raises(CommandError) as error:
@@ -109,8 +107,8 @@ def test_what_is_missing_is_said(
     assert words in str(error.value)
 
 
-def test_urls_that_are_not_included_are_said(settings: Any) -> None:
-    settings.ROOT_URLCONF = "tests.management.test_callback_url"
+def test_urls_not_included(settings: Any) -> None:
+    settings.ROOT_URLCONF = __name__
 
     with pytest.raises(CommandError) as error:
         printed()

@@ -1,4 +1,4 @@
-"""``exotel_erase``: a customer's number and recordings go from everywhere, and the calls still count."""
+"""``exotel_erase`` deletes a number and its recordings everywhere; the calls still count in reports."""
 
 from __future__ import annotations
 
@@ -9,81 +9,47 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.apps import apps
-from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, State, UnverifiedReason
-from django_exotel_ccm.management import progress
+from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, UnverifiedReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
-from django_exotel_ccm.phone_numbers import contains_number
-from django_exotel_ccm.services import place_call, privacy
-from django_exotel_ccm.services.announcements.dispatch import deliver_pending, retry_now
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
-from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.factories import SID, Calls, body_of, record_callback
-from tests.management.conftest import CUSTOMER, Printed, record
+from tests.management.conftest import CUSTOMER, Erase, Printed, assert_nothing_left, everything, record
 
 Run = Callable[..., Printed]
-Story = Callable[..., CallRecord]
-Erase = Callable[[], str]
-
+Complete = Callable[..., CallRecord]
 OTHER = "+919000001002"
 RECORDING = "https://recordings.exotel.com/exotelrecordings/acme/secret.mp3"
-TELLS_ALL = {"customer_details": {"contact_uri": CUSTOMER}, "recordings": [RECORDING], "custom_field": CUSTOMER}
+NAMES_THE_CUSTOMER = {
+    "customer_details": {"contact_uri": CUSTOMER},
+    "recordings": [RECORDING],
+    "custom_field": CUSTOMER,
+}
 ACCOUNT_URL = {"account": "default", "authentication": Authentication.ACCOUNT_URL, "reason": EventReason.UNVERIFIED}
 KEPT = ("state", "outcome", "call_sid", "started_at", "answered_at", "ended_at", "total_duration", "talk_time")
 differs = pytest.mark.books_differ("the customer is erased")
 
 
-def everything() -> str:
-    """Return all that is in our tables, as text."""
-    found = []
-    for model in apps.get_app_config("exotel_ccm").get_models():
-        for row in model._base_manager.order_by("pk").values():
-            found += [bytes(one).decode() if isinstance(one, bytes | memoryview) else str(one) for one in row.values()]
-    return "\n".join(found)
-
-
-def assert_nothing_left() -> None:
-    assert not contains_number(everything(), CUSTOMER)
-    assert "secret" not in everything()
-
-
-@pytest.fixture
-def erase(run: Run) -> Erase:
-    """Erase the customer, check that a dry run finds the same and that nothing is left, and return the counts."""
-
-    def _erase() -> str:
-        dry, done = run("exotel_erase", CUSTOMER), run("exotel_erase", CUSTOMER, "--apply")
-        counts = done.lines[0].removesuffix(" Erased.")
-        assert dry.lines[0] == f"{counts} Nothing is changed."
-        assert_nothing_left()
-        assert run("exotel_replay").status == 0
-        return counts.removeprefix("+••••••••••01: ")
-
-    return _erase
-
-
 def stored(raw: bytes = b"", **fields: Any) -> CallEvent:
-    """Return an event as it is in the ledger."""
+    """Store an event and return it."""
     given = {"kind": "callback", "fingerprint": uuid.uuid4().hex, "received_at": timezone.now(), "raw": raw}
     return CallEvent.objects.create(**{**given, **fields})
 
 
-def quote_all(call: CallRecord, **news: Any) -> None:
+def quote_all(call: CallRecord, **kwargs: Any) -> None:
     raise RuntimeError(f"{call.customer_number} cannot hear {call.recording_url}")
 
 
 @differs
 def test_number_and_recordings_go_and_calls_still_count(
-    host: Any, exotel: Any, story: Story, run: Run, erase: Erase, receivers: Callable[..., None]
+    host: Any, exotel: Any, complete_call: Complete, run: Run, erase: Erase, receivers: Callable[..., None]
 ) -> None:
     receivers(signals.call_ended, quote_all)
     ticket = host.ticket(subject=f"Ravi {CUSTOMER}", phone=CUSTOMER)
-    calls = [story(ticket=ticket), story(custom_field="lead_+91 90000 01001")]
-    other = story(to=OTHER)
+    calls = [complete_call(ticket=ticket), complete_call(custom_field="lead_+91 90000 01001")]
+    other = complete_call(to=OTHER)
     recording = calls[0].recording_url.rpartition("/")[2]
     before, others = [record(call) for call in calls], [record(other), *other.events.order_by("pk").values()]
     assert recording in everything()
@@ -157,7 +123,7 @@ def test_event_of_no_call_that_names_the_number(place: str, erase: Erase, db: No
     assert OTHER in bytes(CallEvent.objects.get(pk=other.pk).raw).decode()
 
 
-def test_reported_call_is_not_asked_about_any_more(erase: Erase, db: None) -> None:
+def test_reported_call_is_not_checked_any_more(erase: Erase, db: None) -> None:
     def report(raw: str) -> None:
         facts = {"call_sid": SID, "customer_number": CUSTOMER, "recordings": [RECORDING]}
         given = {"kind": "callback", "event": "terminal", "received_at": timezone.now(), **ACCOUNT_URL}
@@ -181,7 +147,7 @@ def test_reported_call_is_not_asked_about_any_more(erase: Erase, db: None) -> No
 
 def test_event_at_another_customers_call_goes_alone(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=OTHER)
-    real_calls.deliver(call, body_of(sid="another", **TELLS_ALL))
+    real_calls.deliver(call, body_of(sid="another", **NAMES_THE_CUSTOMER))
     before = record(call)
 
     assert erase() == "0 calls, 0 with a recording; 0 events of theirs; 1 other event."
@@ -264,153 +230,3 @@ def test_event_that_names_an_erased_call(how: str, real_calls: Calls, run: Run) 
     assert "0 other events" in run("exotel_erase", CUSTOMER, "--apply").out
     # A restored event is linked, which is all that a replay finds to do.
     assert run("exotel_replay", *(["--apply"] if how == "restored" else [])).status == 0
-
-
-# What comes later.
-
-
-def test_later_callback_is_stored_without_the_customer(
-    real_calls: Calls, run: Run, erase: Erase, receivers: Callable[..., None]
-) -> None:
-    heard: list[str] = []
-    for name in ("call_ended", "recording_ready"):
-        receivers(getattr(signals, name), lambda name=name, **news: heard.append(name), dispatch_uid=name)
-    call = real_calls.accepted(customer_number=CUSTOMER)
-    erase()
-
-    for _twice in range(2):
-        body = body_of(**TELLS_ALL, total_talk_time=42, call_status="completed")
-        assert real_calls.deliver(call, body).status_code == 200
-
-    assert_nothing_left()
-    assert CallEvent.objects.get(kind="callback").purged_at is not None
-    after = record(call)
-    assert (after["state"], after["outcome"], after["talk_time"]) == ("ended", "completed", 42)
-    assert (after["customer_number"], after["recording_url"]) == ("", "")
-    assert heard == ["call_ended"]
-    assert run("exotel_replay").status == 0
-
-
-def test_repeated_callback_is_known_after_erasure(real_calls: Calls, erase: Erase) -> None:
-    call = real_calls.accepted(customer_number=CUSTOMER)
-    real_calls.deliver(call, body_of(**TELLS_ALL))
-    erase()
-
-    assert real_calls.deliver(call, body_of(**TELLS_ALL)).status_code == 200
-
-    assert CallEvent.objects.filter(kind="callback").count() == 1
-    assert_nothing_left()
-
-
-def test_event_linked_later_is_redacted(real_calls: Calls, run: Run, erase: Erase) -> None:
-    call = real_calls.accepted(customer_number=CUSTOMER)
-    erase()
-    raw = body_of(**TELLS_ALL, total_talk_time=42)
-    stored(raw, reference=call.reference, event="terminal", reason=EventReason.UNKNOWN_CALL)
-
-    run("exotel_replay", "--apply")
-
-    assert_nothing_left()
-    assert CallRecord.objects.get().talk_time == 42
-
-
-def test_later_failure_of_a_receiver_is_masked(real_calls: Calls, erase: Erase, receivers: Callable[..., None]) -> None:
-    def quote_the_ticket(**news: Any) -> None:
-        raise RuntimeError(f"{CUSTOMER} has not bought {RECORDING}")
-
-    identity = "https://crm.example.com/receivers/20260211"
-    receivers(signals.call_ended, quote_the_ticket, dispatch_uid=identity)
-    call = real_calls.accepted(customer_number=CUSTOMER)
-    erase()
-    record_callback(call, "terminal", status="completed")
-
-    announced = Announcement.objects.get(signal="call_ended")
-    deliver_pending(retry_now(announced.pk))
-
-    [delivery] = Announcement.objects.get(pk=announced.pk).receivers
-    assert (delivery["receiver"], delivery["attempts"]) == (identity, 2)
-    assert "has not bought https://recordings.exotel.com/[…]" in delivery["error"]
-    assert_nothing_left()
-
-
-def test_recording_not_announced_yet_stays_so(real_calls: Calls, erase: Erase) -> None:
-    call = real_calls.accepted(customer_number=CUSTOMER)
-    record_callback(call, "terminal", status="completed", recordings=(RECORDING,))
-    Announcement.objects.filter(signal__in=["recording_ready", "call_ended"]).update(state=AnnouncementState.FAILED)
-
-    erase()
-
-    states = dict(Announcement.objects.values_list("signal", "state"))
-    assert (states["recording_ready"], states["call_ended"]) == ("superseded", "failed")
-
-
-@differs
-def test_erased_customer_can_be_called_again(host: Any, exotel: Any, run: Run) -> None:
-    exotel.speed = 500.0
-    agent = host.agent()
-    once = place_call(agent=agent, to=CUSTOMER, request_key="reminder 1")
-    exotel.wait_until_quiet(timeout=20)
-    run("exotel_erase", CUSTOMER, "--apply")
-
-    again = place_call(agent=agent, to=CUSTOMER, request_key="reminder 1")
-    new = place_call(agent=agent, to=CUSTOMER, request_key="reminder 2")
-
-    assert again.pk == once.pk
-    assert (new.pk != once.pk, new.state, new.customer_number) == (True, State.ACTIVE, CUSTOMER)
-    assert len(exotel.book.calls) == 2
-
-
-# The command and the admin.
-
-
-def test_next_run_continues_after_an_interruption(
-    real_calls: Calls, run: Run, erase: Erase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = [real_calls.accepted(f"sid{n}", customer_number=CUSTOMER) for n in range(3)]
-    for call in calls:
-        record_callback(call, "terminal", customer_number=CUSTOMER, recordings=(RECORDING,))
-    stored(RECORDING.encode(), facts={"call_sid": "sid0", "recordings": [RECORDING]}, **ACCOUNT_URL)
-    rebuild = privacy.rebuild
-
-    def interrupted(call: CallRecord, *arguments: Any) -> Any:
-        changed = rebuild(call, *arguments)
-        if call.pk == calls[1].pk:
-            raise KeyboardInterrupt
-        return changed
-
-    monkeypatch.setattr(privacy, "rebuild", interrupted)
-    printed = run("exotel_erase", CUSTOMER, "--apply")
-    monkeypatch.undo()
-
-    assert (printed.status, "run it again to go on" in printed.err) == (130, True)
-    assert [record(call)["customer_number"] for call in calls] == ["", CUSTOMER, CUSTOMER]
-    assert [record(call)["recording_url"] for call in calls] == ["", RECORDING, RECORDING]
-    assert erase() == "2 calls, 2 with a recording; 4 events of theirs; 1 other event."
-
-
-def test_long_run_reports_progress(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privacy, "BATCH", 1)
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    for n in range(2):
-        real_calls.accepted(f"sid{n}", customer_number=CUSTOMER)
-
-    printed = run("exotel_erase", CUSTOMER)
-
-    assert printed.err.splitlines()[0] == "So far: 1 call, 0 with a recording; 1 event of theirs; 0 other events."
-
-
-@differs
-def test_admin_says_that_the_customer_was_erased(host: Any, story: Story, run: Run) -> None:
-    call = story(ticket=host.ticket(phone=CUSTOMER))
-    run("exotel_erase", CUSTOMER, "--apply")
-    may = ("helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS, *LEDGER)
-    session = Session(host.user("meera", *may, agent=None))
-
-    listed = session.get(reverse("admin:exotel_ccm_callrecord_changelist"))
-    page = session.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
-    event = session.get(reverse("admin:exotel_ccm_callevent_change", args=[call.events.order_by("-pk")[0].pk]))
-
-    assert "erased" in listed.html.partition("<tbody>")[2]
-    assert "erased" in page.text
-    assert "talked for 42 s" in page.text
-    assert "emptied on" in event.text

@@ -1,4 +1,4 @@
-"""What a command says when the tables are missing: what to type, and no traceback."""
+"""Commands on a database without tables say what to type, without a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_database_without_tables_is_answered_with_what_to_type(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_missing_tables(command: tuple[str, ...], tmp_path: Path) -> None:
     environment = {name: value for name, value in child_environment().items() if name not in SERVERS}
 
     done = subprocess.run(

@@ -1,9 +1,8 @@
-"""``exotel_replay``: a healthy database differs nowhere; whatever a hand or a crash did to a record is mended."""
+"""``exotel_replay`` reports records that differ from their events, and rebuilds them."""
 
 from __future__ import annotations
 
 import datetime
-import uuid
 from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,25 +11,22 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from django_exotel_ccm import signals
-from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services import replay as replay_module
-from tests.factories import SID, Calls, body_of, record_callback
+from tests.factories import Calls, record_callback
 from tests.management.conftest import CUSTOMER, Printed, record
 
 Run = Callable[..., Printed]
-Story = Callable[..., CallRecord]
+Complete = Callable[..., CallRecord]
 
 RECORDING = "https://recordings.exotel.com/exotelrecordings/acme/secret.mp3?Signature=secret"
 
 
-def test_a_healthy_database_differs_nowhere(story: Story, run: Run) -> None:
-    calls = [story(), story(to="+919000001002")]
+def test_healthy_database(complete_call: Complete, run: Run) -> None:
+    calls = [complete_call(), complete_call(to="+919000001002")]
     before = [record(call) for call in calls]
 
     dry, applied = run("exotel_replay"), run("exotel_replay", "--apply")
@@ -40,9 +36,7 @@ def test_a_healthy_database_differs_nowhere(story: Story, run: Run) -> None:
 
 
 @pytest.mark.books_differ("the callbacks are not the simulator's")
-def test_nor_does_one_without_time_zones_in_the_hour_that_a_clock_shows_twice(
-    host: Any, exotel: Any, run: Run, settings: Any
-) -> None:
+def test_repeated_dst_hour_without_time_zones(host: Any, exotel: Any, run: Run, settings: Any) -> None:
     settings.TIME_ZONE, settings.USE_TZ = "Europe/Berlin", False
     exotel.options.by_hand = True
     with time_machine.travel(datetime.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))):
@@ -60,7 +54,7 @@ DAMAGES: dict[str, dict[str, Any]] = {
     "facts of a wrong kind": {"facts": ["?"]},
     "facts of a wrong shape": {"facts": {"phase": "ended", "recordings": [1]}},
     "facts beyond what they can mean": {"facts": {"phase": [99]}},
-    "more than was told": {"facts": {"phase": [4], "talk_time": [1, 3, 999]}, "talk_time": 999},
+    "more than the events say": {"facts": {"phase": [4], "talk_time": [1, 3, 999]}, "talk_time": 999},
     "one number edited": {"talk_time": 1},
     "a recording put in": {"recording_url": RECORDING},
     "the sid lost": {"call_sid": None},
@@ -81,8 +75,8 @@ DAMAGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_record_is_shown_and_then_mended(damage: str, story: Story, run: Run) -> None:
-    call = story()
+def test_damaged_record_is_reported_and_rebuilt(damage: str, complete_call: Complete, run: Run) -> None:
+    call = complete_call()
     whole = record(call)
     CallRecord.objects.update(**DAMAGES[damage])
     damaged = record(call)
@@ -103,8 +97,8 @@ def test_a_damaged_record_is_shown_and_then_mended(damage: str, story: Story, ru
 
 
 @pytest.mark.books_differ("the record is left damaged")
-def test_a_difference_says_what_is_stored_and_what_the_events_say(story: Story, run: Run) -> None:
-    call = story()
+def test_difference_names_both_values(complete_call: Complete, run: Run) -> None:
+    call = complete_call()
     CallRecord.objects.update(talk_time=7, state="active", call_sid=None)
 
     lines = run("exotel_replay").lines
@@ -116,9 +110,7 @@ def test_a_difference_says_what_is_stored_and_what_the_events_say(story: Story, 
     ]
 
 
-def test_every_damaged_call_is_found_however_many_there_are(
-    real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damaged_calls_are_found_across_batches(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "BATCH", 3)
     calls = [real_calls.accepted(f"sid{n}") for n in range(10)]
     CallRecord.objects.filter(pk__in=[calls[n].pk for n in (0, 2, 3, 9)]).update(facts={})
@@ -129,8 +121,8 @@ def test_every_damaged_call_is_found_however_many_there_are(
 
 
 @pytest.mark.books_differ("the bodies are purged")
-def test_a_replay_survives_the_purge_of_raw_bodies(story: Story, run: Run) -> None:
-    call = story()
+def test_replay_after_purge(complete_call: Complete, run: Run) -> None:
+    call = complete_call()
     whole = record(call)
     run("exotel_purge", "--older-than=0", "--apply")
     CallRecord.objects.update(**DAMAGES["all lost"])
@@ -141,7 +133,7 @@ def test_a_replay_survives_the_purge_of_raw_bodies(story: Story, run: Run) -> No
     assert record(call) == whole
 
 
-def test_no_number_and_no_way_to_a_recording_is_printed(real_calls: Calls, run: Run) -> None:
+def test_output_masks_numbers_and_recordings(real_calls: Calls, run: Run) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
     record_callback(call, "terminal", agent_uri=CUSTOMER, recordings=(RECORDING,), status_raw=f"gone to {CUSTOMER}")
     CallRecord.objects.update(facts={}, recording_url="", agent_label="x")
@@ -158,36 +150,25 @@ def test_no_number_and_no_way_to_a_recording_is_printed(real_calls: Calls, run: 
 # Announcing.
 
 
-@pytest.fixture
-def heard(receivers: Callable[..., None]) -> list[tuple[str, Any]]:
-    """What receivers of all signals were told: (signal, event)."""
-    told: list[tuple[str, Any]] = []
-    for name in ("call_accepted", "call_refused", "call_answered", "call_ended", "recording_ready", "call_updated"):
-        receivers(
-            getattr(signals, name), lambda event, name=name, **news: told.append((name, event)), dispatch_uid=name
-        )
-    return told
-
-
-def test_what_was_announced_is_not_announced_again(story: Story, run: Run, heard: list[Any]) -> None:
-    story()
-    heard.clear()
+def test_announced_signals_are_not_repeated(complete_call: Complete, run: Run, received: list[Any]) -> None:
+    complete_call()
+    received.clear()
     CallRecord.objects.update(**DAMAGES["all lost"])
 
     run("exotel_replay", "--apply")
 
-    assert heard == []
+    assert received == []
 
 
-def test_what_was_not_announced_is_announced_without_an_event(story: Story, run: Run, heard: list[Any]) -> None:
-    story()
-    heard.clear()
+def test_missing_announcements_are_sent_without_event(complete_call: Complete, run: Run, received: list[Any]) -> None:
+    complete_call()
+    received.clear()
     Announcement.objects.filter(signal__in=["call_ended", "recording_ready"]).delete()
     CallRecord.objects.update(**DAMAGES["all lost"])
 
     run("exotel_replay", "--apply")
 
-    assert sorted(heard) == [("call_ended", None), ("recording_ready", None)]
+    assert sorted(received) == [("call_ended", None), ("recording_ready", None)]
     assert set(Announcement.objects.filter(event=None).values_list("signal", flat=True)) == {
         "call_ended",
         "recording_ready",
@@ -195,161 +176,22 @@ def test_what_was_not_announced_is_announced_without_an_event(story: Story, run:
 
 
 @pytest.mark.books_differ("the record is left damaged")
-def test_a_dry_run_announces_nothing(story: Story, run: Run, heard: list[Any]) -> None:
-    story()
-    heard.clear()
+def test_dry_run_announces_nothing(complete_call: Complete, run: Run, received: list[Any]) -> None:
+    complete_call()
+    received.clear()
     Announcement.objects.all().delete()
     CallRecord.objects.update(**DAMAGES["all lost"])
 
     run("exotel_replay")
 
-    assert heard == []
+    assert received == []
     assert not Announcement.objects.exists()
-
-
-# Events from before their call was known.
-
-
-def lost_and_found(real_calls: Calls, *bodies: tuple[str, bytes]) -> CallRecord:
-    """Deliver bodies to a call that is not in the database, put it back, and return it."""
-    call = CallRecord(reference=uuid.uuid4(), account="default", created_at=timezone.now())
-    for event, body in bodies:
-        assert real_calls.deliver(call, body, event).status_code == 200
-    assert set(CallEvent.objects.values_list("reason", "call")) == {("unknown_call", None)}
-    call.save()
-    return call
-
-
-def test_events_that_came_before_their_call_was_known_are_linked(real_calls: Calls, run: Run, heard: list[Any]) -> None:
-    call = lost_and_found(real_calls, ("answered", body_of("answered")), ("terminal", body_of(call_status="busy")))
-    events = list(CallEvent.objects.order_by("pk"))
-
-    dry = run("exotel_replay")
-
-    assert dry.status == 1
-    assert f"{call.reference}  event {events[1].pk}: unknown_call -> applied" in dry.lines
-    assert f'{call.reference}  outcome: "" -> "busy"' in dry.lines
-    assert {event.call_id for event in CallEvent.objects.all()} == {None}
-
-    applied = run("exotel_replay", "--apply")
-
-    assert applied.lines[:-1] == dry.lines[:-1]
-    found = CallRecord.objects.get()
-    assert (found.state, found.outcome, found.call_sid) == ("ended", "busy", SID)
-    assert set(CallEvent.objects.values_list("reason", "call")) == {("", call.pk)}
-    assert sorted(name for name, _event in heard) == ["call_accepted", "call_ended"]
-    assert run("exotel_replay").status == 0
-
-
-def test_an_unreadable_one_of_them_proves_only_that_exotel_has_the_call(real_calls: Calls, run: Run) -> None:
-    lost_and_found(real_calls, ("terminal", b"<html>"))
-
-    assert "unknown_call -> unreadable" in run("exotel_replay").out
-    run("exotel_replay", "--apply")
-
-    assert CallRecord.objects.get().state == "active"
-    assert CallEvent.objects.get().reason == EventReason.UNREADABLE
-    assert run("exotel_replay").status == 0
-
-
-def test_one_that_names_another_call_is_linked_and_not_applied(real_calls: Calls, run: Run) -> None:
-    call = lost_and_found(real_calls, ("terminal", body_of(sid="stranger")))
-    real_calls.answer(call, "active", {"call_sid": SID})
-
-    assert "unknown_call -> another_call" in run("exotel_replay").out
-    run("exotel_replay", "--apply")
-
-    assert CallRecord.objects.get().state == "active"
-    assert CallEvent.objects.get(kind="callback").reason == EventReason.ANOTHER_CALL
-    assert run("exotel_replay").status == 0
-
-
-def test_those_of_no_call_stay_as_they_are(real_calls: Calls, run: Run) -> None:
-    stranger = CallRecord(reference=uuid.uuid4(), account="default")
-    real_calls.deliver(stranger, body_of())
-    real_calls.accepted()
-
-    assert run("exotel_replay", "--apply").lines == ["1 call compared with its events: none differs."]
-    assert CallEvent.objects.get(call=None).reason == EventReason.UNKNOWN_CALL
-
-
-def test_a_reason_that_was_edited_is_mended(real_calls: Calls, run: Run) -> None:
-    call = real_calls.accepted()
-    real_calls.deliver(call, body_of())
-    whole = record(call)
-    CallEvent.objects.filter(kind="callback").update(reason=EventReason.ANOTHER_CALL)
-    key = CallEvent.objects.get(kind="callback").pk
-
-    assert run("exotel_replay").lines[:-1] == [f"{call.reference}  event {key}: another_call -> applied"]
-    run("exotel_replay", "--apply")
-
-    assert CallEvent.objects.get(pk=key).reason == ""
-    assert record(call) == whole
-
-
-# While calls are written.
-
-
-def test_a_call_that_is_being_written_is_not_reported(
-    real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call = real_calls.accepted()
-    replay_facts = replay_module.replay_facts
-
-    def written_meanwhile(*arguments: Any, **options: Any) -> Any:
-        if not CallEvent.objects.filter(kind="callback").exists():
-            record_callback(call, "terminal", status="completed", talk_time=42)
-        return replay_facts(*arguments, **options)
-
-    monkeypatch.setattr(replay_module, "replay_facts", written_meanwhile)
-
-    printed = run("exotel_replay")
-
-    assert printed.lines == ["1 call compared with its events: none differs."]
-    assert CallRecord.objects.get().state == "ended"
-
-
-def test_a_call_that_is_deleted_meanwhile_is_not_reported(
-    real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_calls.accepted()
-    CallRecord.objects.update(facts={})
-    monkeypatch.setattr(replay_module, "lock", lambda reference, using: None)
-
-    assert run("exotel_replay").lines == ["1 call compared with its events: none differs."]
-
-
-@pytest.mark.parametrize("options", [[], ["--apply"]])
-def test_a_run_that_is_broken_off_leaves_every_call_whole(
-    options: list[str], real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = [real_calls.accepted(f"sid{n}") for n in range(3)]
-    whole = [record(call) for call in calls]
-    CallRecord.objects.update(facts={}, state="requested")
-    damaged = [record(call) for call in calls]
-    left = iter([None, KeyboardInterrupt])
-    differences = replay_module._differences
-
-    def break_off(replayed: Any, unlinked: Any) -> Any:
-        yield from differences(replayed, unlinked)
-        if connection.in_atomic_block and (stop := next(left)):
-            raise stop
-
-    monkeypatch.setattr(replay_module, "_differences", break_off)
-    printed = run("exotel_replay", *options)
-    monkeypatch.undo()
-
-    assert printed.status == 130
-    assert "run it again to go on" in printed.err
-    assert [record(call) for call in calls] == [(whole if options else damaged)[0], *damaged[1:]]
-    run("exotel_replay", "--apply")
-    assert [record(call) for call in calls] == whole
 
 
 # Which calls, and at what cost.
 
 
-def test_one_call_alone(real_calls: Calls, run: Run) -> None:
+def test_one_call(real_calls: Calls, run: Run) -> None:
     one, other = real_calls.accepted("one"), real_calls.accepted("other")
     CallRecord.objects.update(facts={})
 
@@ -361,7 +203,7 @@ def test_one_call_alone(real_calls: Calls, run: Run) -> None:
     assert (record(one)["facts"] != {}, record(other)["facts"]) == (True, {})
 
 
-def test_calls_placed_since_a_day(real_calls: Calls, run: Run, settings: Any) -> None:
+def test_calls_since_a_day(real_calls: Calls, run: Run, settings: Any) -> None:
     # Midnight in the host's time zone, Asia/Kolkata.
     for moment in ("2026-02-10T18:29:59", "2026-02-10T18:30:00", "2026-03-01T00:00:00"):
         at = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)
@@ -379,16 +221,14 @@ def test_calls_placed_since_a_day(real_calls: Calls, run: Run, settings: Any) ->
         ("--since=0001-01-01", "write --since=2026-02-11"),
     ],
 )
-def test_what_cannot_be_meant_is_answered_with_what_to_type(option: str, advice: str, run: Run, db: None) -> None:
+def test_wrong_options(option: str, advice: str, run: Run, db: None) -> None:
     printed = run("exotel_replay", option)
 
     assert advice in printed.err
     assert printed.status == 1
 
 
-def test_a_batch_costs_the_same_statements_whatever_is_in_it(
-    real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statements_of_a_batch(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "BATCH", 5)
 
     def cost() -> list[str]:
@@ -404,7 +244,7 @@ def test_a_batch_costs_the_same_statements_whatever_is_in_it(
                 record_callback(call, "terminal", call_sid=f"sid{n}", talk_time=talk_time)
 
     more(0, 5)
-    # Who came too early; the first batch and the look for a second; the first batch's events.
+    # The events without a call; the first batch and the query for a second; the first batch's events.
     assert cost() == ["SELECT"] * 4
     more(5, 10)
     assert cost() == ["SELECT"] * 6
@@ -412,7 +252,7 @@ def test_a_batch_costs_the_same_statements_whatever_is_in_it(
     assert cost() == ["SELECT"] * 12
 
 
-def test_a_long_run_says_how_far_it_is(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_run_reports_progress(real_calls: Calls, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "BATCH", 1)
     for n in range(2):
         real_calls.accepted(f"sid{n}")

@@ -24,7 +24,7 @@ def an_event(**fields: Any) -> CallEvent:
     )
 
 
-def test_one_agent_of_a_user_per_account(django_user_model: Any) -> None:
+def test_agent_is_unique_per_user_and_account(django_user_model: Any) -> None:
     user = django_user_model.objects.create_user("asha")
     Agent.objects.create(name="Asha", user=user)
     Agent.objects.create(name="Asha", user=user, account="sales")
@@ -34,7 +34,7 @@ def test_one_agent_of_a_user_per_account(django_user_model: Any) -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("contact_uri", "+919000000101"), ("exotel_user_id", "7d1f6a52")])
-def test_one_agent_for_a_device_per_account(field: str, value: str) -> None:
+def test_device_is_unique_per_account(field: str, value: str) -> None:
     Agent.objects.create(name="Asha", **{field: value})
     Agent.objects.create(name="Asha", account="sales", **{field: value})
 
@@ -43,7 +43,7 @@ def test_one_agent_for_a_device_per_account(field: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("absent", [None, ""])
-def test_absent_devices_are_null_and_not_the_same(absent: str | None) -> None:
+def test_absent_devices_are_null(absent: str | None) -> None:
     Agent.objects.create(name="Asha", contact_uri=absent, exotel_user_id=absent)
     Agent.objects.create(name="Vik", contact_uri=absent, exotel_user_id=absent)
 
@@ -51,7 +51,7 @@ def test_absent_devices_are_null_and_not_the_same(absent: str | None) -> None:
     assert not Agent.objects.get(name="Vik").has_device
 
 
-def test_one_exophone_of_a_number_per_account() -> None:
+def test_exophone_number_is_unique_per_account() -> None:
     ExoPhone.objects.create(number="+918000000700")
     ExoPhone.objects.create(number="+918000000700", account="sales")
 
@@ -59,7 +59,7 @@ def test_one_exophone_of_a_number_per_account() -> None:
         ExoPhone.objects.create(number="+918000000700")
 
 
-def test_one_default_exophone_per_account() -> None:
+def test_default_exophone_is_unique_per_account() -> None:
     ExoPhone.objects.create(number="+918000000700", is_default=True)
     ExoPhone.objects.create(number="+918000000701", is_default=True, account="sales")
     ExoPhone.objects.create(number="+918000000702")
@@ -69,7 +69,7 @@ def test_one_default_exophone_per_account() -> None:
         ExoPhone.objects.filter(number="+918000000702").update(is_default=True)
 
 
-def test_a_default_can_be_handed_on() -> None:
+def test_default_exophone_can_be_changed() -> None:
     old = ExoPhone.objects.create(number="+918000000700", is_default=True)
     new = ExoPhone.objects.create(number="+918000000701")
 
@@ -79,14 +79,14 @@ def test_a_default_can_be_handed_on() -> None:
     assert ExoPhone.objects.default_of("default") == new
 
 
-def test_one_call_of_a_reference() -> None:
+def test_reference_is_unique() -> None:
     call = a_call()
 
     with pytest.raises(IntegrityError):
         a_call(reference=call.reference)
 
 
-def test_one_call_of_a_request_key_and_any_number_without() -> None:
+def test_request_key_is_unique_unless_null() -> None:
     a_call(request_key="a" * 64)
     a_call()
     a_call()
@@ -95,7 +95,7 @@ def test_one_call_of_a_request_key_and_any_number_without() -> None:
         a_call(request_key="a" * 64, account="sales")
 
 
-def test_one_call_of_a_sid_per_account_and_any_number_without() -> None:
+def test_sid_is_unique_per_account_unless_null() -> None:
     a_call(call_sid="sid1")
     a_call(call_sid="sid1", account="sales")
     a_call()
@@ -105,14 +105,14 @@ def test_one_call_of_a_sid_per_account_and_any_number_without() -> None:
         a_call(call_sid="sid1")
 
 
-def test_one_event_of_a_fingerprint() -> None:
+def test_fingerprint_is_unique() -> None:
     an_event(fingerprint="a" * 64)
 
     with pytest.raises(IntegrityError):
         an_event(fingerprint="a" * 64, reference=uuid.uuid4())
 
 
-def test_each_announcement_of_a_call_once() -> None:
+def test_announcement_is_unique_per_call() -> None:
     fields = {"call": a_call(), "signal": "call_ended", "key": "ended", "created_at": timezone.now()}
     Announcement.objects.create(**fields)
     Announcement.objects.create(**{**fields, "call": a_call()})

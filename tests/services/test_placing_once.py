@@ -20,7 +20,7 @@ from django_exotel_ccm.simulator import Simulator
 Posts = Callable[[], list[Any]]
 
 
-def test_another_connection_sees_the_call_when_the_post_arrives(host: Any, exotel: Simulator) -> None:
+def test_call_is_committed_before_the_post(host: Any, exotel: Simulator) -> None:
     seen: list[Any] = []
 
     def look(body: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ def test_eight_threads_with_one_key_place_one_call(host: Any, exotel: Simulator,
     assert keys == [CallRecord.objects.get().pk] * 8
 
 
-def test_a_key_used_again_returns_the_first_call(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_same_request_key_returns_the_first_call(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent, ticket = host.agent(), host.ticket()
     first = place_call(agent=agent, ticket=ticket, request_key="press 1")
 
@@ -88,7 +88,7 @@ def test_a_key_used_again_returns_the_first_call(host: Any, exotel: Simulator, p
     assert len(posts()) == 1
 
 
-def test_calls_without_a_key_are_calls_of_their_own(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_calls_without_a_key_are_separate(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent, ticket = host.agent(), host.ticket()
 
     first = place_call(agent=agent, ticket=ticket)
@@ -100,7 +100,7 @@ def test_calls_without_a_key_are_calls_of_their_own(host: Any, exotel: Simulator
 
 
 @pytest.mark.parametrize("other", ["agent", "number", "ticket"])
-def test_a_key_of_another_call_is_not_used_again(host: Any, exotel: Simulator, posts: Posts, other: str) -> None:
+def test_request_key_of_another_call_is_refused(host: Any, exotel: Simulator, posts: Posts, other: str) -> None:
     agent, ticket = host.agent(), host.ticket()
     first = place_call(agent=agent, to="+919000001001", ticket=ticket, request_key="press 1")
     others: dict[str, Callable[[], dict[str, Any]]] = {
@@ -117,9 +117,7 @@ def test_a_key_of_another_call_is_not_used_again(host: Any, exotel: Simulator, p
     assert len(posts()) == 1
 
 
-def test_a_refused_press_pressed_again_is_refused_again_and_not_dialled(
-    host: Any, exotel: Simulator, posts: Posts
-) -> None:
+def test_refused_request_stays_refused_by_exotel(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent, ticket = host.agent("Ola", "+919000000103"), host.ticket()
     with pytest.raises(CallRefused) as first:
         place_call(agent=agent, ticket=ticket, request_key="press 1")
@@ -134,7 +132,7 @@ def test_a_refused_press_pressed_again_is_refused_again_and_not_dialled(
     assert len(posts()) == 1
 
 
-def test_a_press_refused_before_dialling_stays_refused(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_refused_request_stays_refused_by_policy(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent, ticket = host.agent(is_active=False), host.ticket()
     with pytest.raises(CallRefused) as first:
         place_call(agent=agent, ticket=ticket, request_key="press 1")
@@ -147,9 +145,7 @@ def test_a_press_refused_before_dialling_stays_refused(host: Any, exotel: Simula
     assert posts() == []
 
 
-def test_inside_a_transaction_nothing_is_dialled_and_the_line_to_write_is_said(
-    host: Any, exotel: Simulator, posts: Posts
-) -> None:
+def test_transaction_is_refused_with_the_line_to_write(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent = host.agent()
 
     with pytest.raises(PlacedInsideTransaction) as raised, transaction.atomic():
@@ -162,7 +158,7 @@ def test_inside_a_transaction_nothing_is_dialled_and_the_line_to_write_is_said(
     assert not CallRecord.objects.exists()
 
 
-def test_the_line_that_the_error_names_works(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_on_commit_places_the_call(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent = host.agent()
 
     with transaction.atomic():
@@ -171,7 +167,7 @@ def test_the_line_that_the_error_names_works(host: Any, exotel: Simulator, posts
     assert len(posts()) == 1
 
 
-def test_a_transaction_on_another_database_is_one_too(
+def test_transaction_on_another_database_is_refused(
     host: Any, exotel: Simulator, posts: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent, other = host.agent(), connections.create_connection("default")
@@ -188,7 +184,7 @@ def test_a_transaction_on_another_database_is_one_too(
     assert posts() == []
 
 
-def test_transactions_by_hand_are_transactions(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_disabled_autocommit_is_a_transaction(host: Any, exotel: Simulator, posts: Posts) -> None:
     agent = host.agent()
     transaction.set_autocommit(False)
     try:
@@ -202,7 +198,7 @@ def test_transactions_by_hand_are_transactions(host: Any, exotel: Simulator, pos
 
 
 @pytest.mark.django_db
-def test_a_hosts_own_testcase_can_place_calls(exotel: Simulator, posts: Posts) -> None:
+def test_hosts_testcase_can_place_calls(exotel: Simulator, posts: Posts) -> None:
     class HostTest(TestCase):
         def runTest(self) -> None:  # noqa: N802 - unittest's name
             agent = Agent.objects.create(name="Asha", contact_uri="+919000000101")
@@ -218,13 +214,13 @@ def test_a_hosts_own_testcase_can_place_calls(exotel: Simulator, posts: Posts) -
     assert len(posts()) == 1
 
 
-def test_a_commit_whose_answer_is_lost_writes_one_call(
+def test_lost_answer_of_the_commit_writes_one_call(
     host: Any, exotel: Simulator, posts: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, broken = transaction.atomic, iter([True])
 
     class AnswerLost:
-        """The server commits, and the connection breaks before it can say so."""
+        """A commit whose connection breaks after the server has committed."""
 
         def __init__(self, **kwargs: Any) -> None:
             self.block = real(**kwargs)

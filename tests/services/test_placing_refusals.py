@@ -1,4 +1,4 @@
-"""Whatever says no is written down with a reason, announced once, and nothing more is dialled."""
+"""A refusal is recorded with its reason and announced once, and nothing more is dialled."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Connect = Callable[..., None]
 
 @pytest.fixture
 def refused(receivers: Connect) -> list[Any]:
-    """The calls that call_refused was sent for."""
-    heard: list[Any] = []
-    receivers(signals.call_refused, lambda call, **kwargs: heard.append(call))
-    return heard
+    """The calls of each call_refused."""
+    announced: list[Any] = []
+    receivers(signals.call_refused, lambda call, **kwargs: announced.append(call))
+    return announced
 
 
-def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: EventKind, heard: list[Any]) -> None:
+def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: EventKind, announced: list[Any]) -> None:
     refusal = raised.value
     call = CallRecord.objects.get()
     event = call.events.get()
@@ -40,7 +40,7 @@ def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: E
     assert str(refusal) == f"{refusal.advice} [{code}]"
     assert (event.kind, event.verdict, event.reason) == (kind, State.REFUSED, "")
     assert call.next_check_at is None
-    assert heard == [call]
+    assert announced == [call]
     assert [(one.signal, one.state) for one in Announcement.objects.all()] == [("call_refused", "done")]
 
 
@@ -58,7 +58,7 @@ def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: E
         (10724, "Too many calls"),
     ],
 )
-def test_what_exotel_refuses(
+def test_refusals_by_exotel(
     host: Any, exotel: Simulator, posts: Posts, refused: list[Any], code: int, advice: str
 ) -> None:
     exotel.options.refuse_with = code
@@ -74,7 +74,7 @@ def test_what_exotel_refuses(
     assert str(code).encode() in bytes(event.raw)
 
 
-def test_a_body_that_exotel_cannot_read_is_tried_with_the_other_key_once(
+def test_unreadable_body_is_retried_with_the_other_key(
     host: Any, exotel: Simulator, posts: Posts, refused: list[Any]
 ) -> None:
     exotel.options.refuse_with = 10725
@@ -88,7 +88,7 @@ def test_a_body_that_exotel_cannot_read_is_tried_with_the_other_key_once(
 
 
 @pytest.mark.books_differ(reason="the request goes where no Exotel is")
-def test_nothing_listens(host: Any, exotel: Simulator, refused: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_exotel(host: Any, exotel: Simulator, refused: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", "exotel://K:T@127.0.0.1:1/acme1?tls=off")
 
     with pytest.raises(CallRefused, match="could not be reached, so nothing was dialled") as raised:
@@ -132,7 +132,7 @@ def configured(**keys: Any) -> Callable[[Any], dict[str, Any]]:
 
 def without_variable(settings: Any) -> dict[str, Any]:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": {"default": "SALES_URL"}}
-    del os.environ["SALES_URL"]  # the fixture had led it to the simulator
+    del os.environ["SALES_URL"]  # the fixture had set it to the simulator
     return {}
 
 
@@ -146,10 +146,6 @@ def without_exophone(settings: Any) -> dict[str, Any]:
     return {}
 
 
-def bare_base_url(call: Any) -> str:
-    return "crm.example.com"
-
-
 HERE = "tests.services.test_placing_refusals"
 
 
@@ -158,7 +154,6 @@ HERE = "tests.services.test_placing_refusals"
     [
         ("not_configured", "CALLBACK_BASE_URL", configured(CALLBACK_BASE_URL=None), {}, {}),
         ("not_configured", "CALLBACK_BASE_URL", configured(CALLBACK_BASE_URL="http://crm.example.com"), {}, {}),
-        ("not_configured", "CALLBACK_BASE_URL", configured(CALLBACK_BASE_URL=f"{HERE}.bare_base_url"), {}, {}),
         (
             "not_configured",
             "There is no Exotel account 'default'",
@@ -189,10 +184,8 @@ HERE = "tests.services.test_placing_refusals"
             {},
         ),
         ("invalid_number", "country code", dict, {}, {"phone": "ask Ravi"}),
-        ("invalid_number", "country code", lambda _: {"to": "12"}, {}, {}),
         ("invalid_number", "Letters", dict, {}, {"phone": "98765-DUMMY"}),
         ("invalid_number", "Letters", lambda _: {"to": "98XXXXXX10"}, {}, {}),
-        ("invalid_number", "Other words", dict, {}, {"phone": "do not call 90000 01001"}),
         ("invalid_number", "Other words", lambda _: {"to": "90000 01001 (wife)"}, {}, {}),
         ("no_number", "no phone number", dict, {}, {"phone": "  "}),
         ("several_numbers", "several", dict, {}, {"phone": "9000001001 / 9000001002"}),
@@ -206,7 +199,7 @@ HERE = "tests.services.test_placing_refusals"
         ),
     ],
 )
-def test_what_is_refused_before_dialling(  # noqa: PLR0917 - the table
+def test_refusals_before_dialling(  # noqa: PLR0917 - the table
     host: Any,
     exotel: Simulator,
     posts: Posts,
@@ -232,7 +225,7 @@ def test_what_is_refused_before_dialling(  # noqa: PLR0917 - the table
     assert isinstance(raised.value, ExotelCCMError)
 
 
-def test_an_unreadable_account_is_refused_and_not_quoted(
+def test_unreadable_account_is_refused_and_not_quoted(
     host: Any, exotel: Simulator, refused: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXOTEL_URL", "zebra:walrus@mumbai/acme1")
@@ -244,7 +237,7 @@ def test_an_unreadable_account_is_refused_and_not_quoted(
     assert "walrus" not in f"{raised.value!r} {raised.value} {vars(raised.value.call.events.get())}"
 
 
-def test_a_policy_that_fails_lets_nothing_through(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
+def test_failing_policy_stops_the_call(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
     configured(POLICIES=[f"{HERE}.broken_policy"])(settings)
 
     with pytest.raises(LookupError, match="the calendar is gone"):
@@ -254,7 +247,7 @@ def test_a_policy_that_fails_lets_nothing_through(host: Any, exotel: Simulator, 
     assert not CallRecord.objects.exists()
 
 
-def test_a_policy_that_passes_lets_the_call_through(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
+def test_passing_policy_lets_the_call_through(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
     configured(POLICIES=[f"{HERE}.no_objection"])(settings)
 
     place_call(agent=host.agent(), ticket=host.ticket())
@@ -262,7 +255,7 @@ def test_a_policy_that_passes_lets_the_call_through(host: Any, exotel: Simulator
     assert len(posts()) == 1
 
 
-def test_the_base_url_can_be_asked_for_each_call(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
+def test_base_url_of_each_call(host: Any, exotel: Simulator, posts: Posts, settings: Any) -> None:
     configured(CALLBACK_BASE_URL=f"{HERE}.base_url_of_account")(settings)
 
     place_call(agent=host.agent(), ticket=host.ticket())

@@ -1,4 +1,4 @@
-"""How often place_call asks the database: exactly so often."""
+"""The exact SQL statements of place_call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpdesk.models import Ticket
 
 
 def statements(captured: CaptureQueriesContext) -> list[str]:
-    """Each statement as its verb and table."""
+    """Return each statement as its verb and table."""
     found = []
     for query in captured.captured_queries:
         sql = query["sql"]
@@ -47,7 +47,7 @@ def recorded() -> list[str]:
     ]
 
 
-def test_a_call_to_a_number(host: Any, exotel: Simulator) -> None:
+def test_call_to_a_number(host: Any, exotel: Simulator) -> None:
     agent, exophone = host.agent(), host.exophone
 
     with CaptureQueriesContext(connection) as captured:
@@ -56,9 +56,7 @@ def test_a_call_to_a_number(host: Any, exotel: Simulator) -> None:
     assert statements(captured) == [*DIALLED, *recorded()]
 
 
-def test_a_call_about_a_ticket_with_a_key_and_a_receiver(
-    host: Any, exotel: Simulator, receivers: Callable[..., None]
-) -> None:
+def test_call_with_ticket_key_and_receiver(host: Any, exotel: Simulator, receivers: Callable[..., None]) -> None:
     agent, user = host.agent(), host.user("ravi", agent=None)
     ticket = Ticket.objects.get(pk=host.ticket().pk)
     ContentType.objects.get_for_model(Ticket)
@@ -67,7 +65,7 @@ def test_a_call_about_a_ticket_with_a_key_and_a_receiver(
     with CaptureQueriesContext(connection) as captured:
         place_call(agent=agent, ticket=ticket, placed_by=user, request_key="press 1")
 
-    told = ["SAVEPOINT", "SELECT helpdesk_ticket", "RELEASE"]
+    receiver = ["SAVEPOINT", "SELECT helpdesk_ticket", "RELEASE"]
     unit = recorded()
     assert (
         statements(captured)
@@ -77,7 +75,7 @@ def test_a_call_about_a_ticket_with_a_key_and_a_receiver(
             "SELECT callrecord",  # the request key
             *DIALLED,
             *unit[:-2],
-            *told,
+            *receiver,
             *unit[-2:],
         ]
     )

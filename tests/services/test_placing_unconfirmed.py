@@ -1,4 +1,4 @@
-"""What may have rung is never dialled again; what is known is never claimed to be more."""
+"""A call that may have rung is unconfirmed and is never dialled again."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ Posts = Callable[[], list[Any]]
         (answering(http(302, b"", "Location: http://127.0.0.1:1/")), "http_302"),
     ],
 )
-def test_an_answer_that_proves_nothing_leaves_the_call_unconfirmed(
-    host: Any, monkeypatch: pytest.MonkeyPatch, script: Any, code: str
-) -> None:
+def test_inconclusive_answers(host: Any, monkeypatch: pytest.MonkeyPatch, script: Any, code: str) -> None:
     monkeypatch.setattr(placing, "ExotelClient", functools.partial(ExotelClient, read_timeout=0.3))
     with serving(script) as server:
         monkeypatch.setenv("EXOTEL_URL", f"exotel://K:T@127.0.0.1:{server.port}/acme1?tls=off")
@@ -54,7 +52,7 @@ def test_an_answer_that_proves_nothing_leaves_the_call_unconfirmed(
     assert not Announcement.objects.exists()
 
 
-def test_an_internal_error_of_exotel_may_ring(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_internal_error_may_ring(host: Any, exotel: Simulator, posts: Posts) -> None:
     call = place_call(agent=host.agent(), ticket=host.ticket(phone="+919000001101"))
 
     assert call.state == State.UNCONFIRMED
@@ -63,13 +61,13 @@ def test_an_internal_error_of_exotel_may_ring(host: Any, exotel: Simulator, post
     assert len(exotel.book.calls) == 1  # it does ring
 
 
-@pytest.mark.books_differ(reason="the test speaks in the place of Exotel")
-def test_a_callback_settles_an_unconfirmed_call(
+@pytest.mark.books_differ(reason="the test sends the callback instead of Exotel")
+def test_callback_settles_an_unconfirmed_call(
     host: Any, exotel: Simulator, posts: Posts, receivers: Callable[..., None]
 ) -> None:
-    heard: list[str] = []
+    received: list[str] = []
     for name in ("call_accepted", "call_refused", "call_answered", "call_ended"):
-        receivers(getattr(signals, name), lambda name=name, **kwargs: heard.append(name))
+        receivers(getattr(signals, name), lambda name=name, **kwargs: received.append(name))
     exotel.options.refuse_with = 1100
     call = place_call(agent=host.agent(), ticket=host.ticket())
 
@@ -77,10 +75,10 @@ def test_a_callback_settles_an_unconfirmed_call(
 
     call.refresh_from_db()
     assert (call.state, call.call_sid, call.talk_time) == (State.ENDED, "sid1", 42)
-    assert heard == ["call_accepted", "call_ended"]
+    assert received == ["call_accepted", "call_ended"]
 
 
-def test_the_same_press_after_an_unconfirmed_call_dials_nothing(host: Any, exotel: Simulator, posts: Posts) -> None:
+def test_repeated_request_after_unconfirmed_dials_nothing(host: Any, exotel: Simulator, posts: Posts) -> None:
     exotel.options.refuse_with = 1100
     agent, ticket = host.agent(), host.ticket()
     first = place_call(agent=agent, ticket=ticket, request_key="press 1")
@@ -89,23 +87,9 @@ def test_the_same_press_after_an_unconfirmed_call_dials_nothing(host: Any, exote
     assert len(posts()) == 1
 
 
-def test_the_other_key_for_the_customer_is_tried_once_and_remembered(
-    host: Any, exotel: Simulator, posts: Posts
-) -> None:
-    exotel.options.to_key = "customer_contact_uri"
-
-    first = place_call(agent=host.agent(), to="+919000001001")
-    second = place_call(agent=host.agent("Vik", "sip:vik4c1d77e2"), to="+919000001001")
-
-    assert [set(body["to"]) for body in posts()] == [{"number"}, {"customer_contact_uri"}, {"customer_contact_uri"}]
-    assert (first.state, second.state) == (State.ACTIVE, State.ACTIVE)
-    assert (first.events.get().tries, second.events.get().tries) == (2, 1)
-    assert len(exotel.book.calls) == 2
-
-
 @contextmanager
 def database_gone(times: int, error: Exception) -> Iterator[None]:
-    """No event can be stored, ``times`` times."""
+    """Make that many statements about events fail."""
     left = [times]
 
     def fail(execute: Any, sql: str, *arguments: Any) -> Any:
@@ -119,33 +103,33 @@ def database_gone(times: int, error: Exception) -> Iterator[None]:
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Time stands still but for sleeping."""
-    naps: list[float] = []
-    time = SimpleNamespace(monotonic=lambda: 1000.0 + sum(naps), sleep=naps.append)
+def pauses_made(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses made; only these pass time."""
+    pauses: list[float] = []
+    time = SimpleNamespace(monotonic=lambda: 1000.0 + sum(pauses), sleep=pauses.append)
     monkeypatch.setattr(placing, "time", time)
     monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=lambda seconds: None))
-    return naps
+    return pauses
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("connection already closed")])
-def test_an_answer_in_hand_is_tried_to_be_saved(
-    host: Any, exotel: Simulator, posts: Posts, slept: list[float], error: Exception
+def test_saving_the_answer_is_retried(
+    host: Any, exotel: Simulator, posts: Posts, pauses_made: list[float], error: Exception
 ) -> None:
     agent, ticket = host.agent(), host.ticket()
 
     with database_gone(5, error):
         call = place_call(agent=agent, ticket=ticket)
 
-    assert slept == [0.5]  # three times in one unit of work, twice in the next
+    assert pauses_made == [0.5]  # three times in one unit of work, twice in the next
     assert call.state == CallRecord.objects.get().state == State.ACTIVE
     assert CallEvent.objects.count() == 1
     assert len(posts()) == 1
 
 
 @pytest.mark.books_differ(reason="the answer is lost for good")
-def test_an_answer_that_cannot_be_saved_is_logged(
-    host: Any, exotel: Simulator, posts: Posts, slept: list[float], caplog: pytest.LogCaptureFixture
+def test_unsaved_answer_is_logged(
+    host: Any, exotel: Simulator, posts: Posts, pauses_made: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     agent, ticket = host.agent(), host.ticket()
 
@@ -153,7 +137,7 @@ def test_an_answer_that_cannot_be_saved_is_logged(
         call = place_call(agent=agent, ticket=ticket)
 
     [sid] = exotel.book.calls
-    assert sum(slept) == 10.0
+    assert sum(pauses_made) == 10.0
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert str(call.reference) in record.getMessage()
     assert sid in record.getMessage()
@@ -164,9 +148,7 @@ def test_an_answer_that_cannot_be_saved_is_logged(
 
 
 @pytest.mark.books_differ(reason="the answer is lost for good")
-def test_a_refusal_that_cannot_be_saved_is_one_all_the_same(
-    host: Any, exotel: Simulator, posts: Posts, slept: list[float]
-) -> None:
+def test_unsaved_refusal_is_raised(host: Any, exotel: Simulator, posts: Posts, pauses_made: list[float]) -> None:
     exotel.options.refuse_with = 1012
     agent, ticket = host.agent(), host.ticket()
 

@@ -1,4 +1,4 @@
-"""How often Exotel is asked: one budget for all processes, and pauses when Exotel refuses or is away."""
+"""Requests for Call Details: one budget for all processes, and pauses when Exotel refuses or is unreachable."""
 
 from __future__ import annotations
 

