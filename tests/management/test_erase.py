@@ -22,7 +22,7 @@ Run = Callable[..., Printed]
 Complete = Callable[..., CallRecord]
 OTHER = "+919000001002"
 RECORDING = "https://recordings.exotel.com/exotelrecordings/acme/secret.mp3"
-NAMES_THE_CUSTOMER = {
+NAMES_CUSTOMER = {
     "customer_details": {"contact_uri": CUSTOMER},
     "recordings": [RECORDING],
     "custom_field": CUSTOMER,
@@ -147,7 +147,7 @@ def test_reported_call_is_not_checked_any_more(erase: Erase, db: None) -> None:
 
 def test_event_at_another_customers_call_goes_alone(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=OTHER)
-    real_calls.deliver(call, body_of(sid="another", **NAMES_THE_CUSTOMER))
+    real_calls.deliver(call, body_of(sid="another", **NAMES_CUSTOMER))
     before = record(call)
 
     assert erase() == "0 calls, 0 with a recording; 0 events of theirs; 1 other event."

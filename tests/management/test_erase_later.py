@@ -17,7 +17,7 @@ from django_exotel_ccm.services.announcements.dispatch import deliver_pending, r
 from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.factories import Calls, body_of, record_callback
 from tests.management.conftest import CUSTOMER, Erase, assert_nothing_left, record
-from tests.management.test_erase import NAMES_THE_CUSTOMER, RECORDING, Complete, Run, differs, stored
+from tests.management.test_erase import NAMES_CUSTOMER, RECORDING, Complete, Run, differs, stored
 
 
 def test_later_callback_is_stored_without_the_customer(
@@ -30,7 +30,7 @@ def test_later_callback_is_stored_without_the_customer(
     erase()
 
     for _twice in range(2):
-        body = body_of(**NAMES_THE_CUSTOMER, total_talk_time=42, call_status="completed")
+        body = body_of(**NAMES_CUSTOMER, total_talk_time=42, call_status="completed")
         assert real_calls.deliver(call, body).status_code == 200
 
     assert_nothing_left()
@@ -44,10 +44,10 @@ def test_later_callback_is_stored_without_the_customer(
 
 def test_repeated_callback_is_known_after_erasure(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
-    real_calls.deliver(call, body_of(**NAMES_THE_CUSTOMER))
+    real_calls.deliver(call, body_of(**NAMES_CUSTOMER))
     erase()
 
-    assert real_calls.deliver(call, body_of(**NAMES_THE_CUSTOMER)).status_code == 200
+    assert real_calls.deliver(call, body_of(**NAMES_CUSTOMER)).status_code == 200
 
     assert CallEvent.objects.filter(kind="callback").count() == 1
     assert_nothing_left()
@@ -56,7 +56,7 @@ def test_repeated_callback_is_known_after_erasure(real_calls: Calls, erase: Eras
 def test_event_linked_later_is_redacted(real_calls: Calls, run: Run, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
     erase()
-    raw = body_of(**NAMES_THE_CUSTOMER, total_talk_time=42)
+    raw = body_of(**NAMES_CUSTOMER, total_talk_time=42)
     stored(raw, reference=call.reference, event="terminal", reason=EventReason.UNKNOWN_CALL)
 
     run("exotel_replay", "--apply")
