@@ -17,7 +17,7 @@ from django_exotel_ccm.services.announcements.dispatch import deliver_pending, r
 from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 from tests.factories import Calls, body_of, record_callback
 from tests.management.conftest import CUSTOMER, Erase, assert_nothing_left, record
-from tests.management.test_erase import NAMES_CUSTOMER, RECORDING, Complete, Run, differs, stored
+from tests.management.test_erase import ACCOUNT_URL, NAMES_CUSTOMER, RECORDING, Complete, Run, differs, stored
 
 
 def test_later_callback_is_stored_without_the_customer(
