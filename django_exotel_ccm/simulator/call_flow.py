@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from django_exotel_ccm.simulator.clock import Clock, Scheduler
+from django_exotel_ccm.simulator.clock import Clock
 from django_exotel_ccm.simulator.directory import Agent
-from django_exotel_ccm.simulator.scenarios import LONGEST_CALL, RING_TIME_OUT, Action, Script, Step
+from django_exotel_ccm.simulator.scenarios import MAX_DURATION, RING_TIME_OUT, Action, Script, Step
 
 Phase = Literal["agent_ringing", "customer_ringing", "talking", "ended"]
 Leg = Literal["agent", "customer"]
@@ -30,7 +30,10 @@ PRESSES: dict[Phase, frozenset[tuple[Leg, Press]]] = {
 
 @dataclass
 class SimulatedCall:
-    """The truth of a call. Times are aware and UTC, durations seconds; `ended` is a moment of the simulated clock."""
+    """The truth of a call. Times are aware and UTC, durations seconds; `ended` is a moment of the simulated clock.
+
+    Faults by chance are drawn with `fault_key`. The callbacks in `held_back` are sent after that of the end.
+    """
 
     sid: str
     request: dict[str, Any] = field(repr=False)
@@ -39,8 +42,8 @@ class SimulatedCall:
     virtual_number: str
     script: Script
     created_at: datetime
-    draw_key: str = ""
-    elsewhere: bool = False
+    fault_key: str = ""
+    external: bool = False
     phase: Phase = "agent_ringing"
     state: Literal["active", "terminal"] = "active"
     status: str | None = None
@@ -53,7 +56,7 @@ class SimulatedCall:
     recording_url: str | None = None
     talk_time: int | None = None
     total_duration: int | None = None
-    held: list[Any] = field(default_factory=list, repr=False)
+    held_back: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def custom_field(self) -> str | None:
@@ -71,8 +74,7 @@ class SimulatedCall:
         return [entry["url"] for entry in self.request.get("status_callback") or [] if entry["event"] == event]
 
 
-@dataclass(frozen=True)
-class Ending:
+class Outcome(NamedTuple):
     """How a call ends: Exotel's status word, and what became of each leg (None: never dialled)."""
 
     status: str
@@ -80,22 +82,20 @@ class Ending:
     customer_leg: str | None
 
 
-AGENT_ENDINGS: dict[Action, Ending] = {
-    "cannot_dial": Ending("agent_no_dial", "failed", None),
-    "network_failure": Ending("failed", "failed", None),
-    "decline": Ending("agent_unanswered", "no-answer", None),
-    "nothing": Ending("agent_unanswered", "no-answer", None),
+AGENT_OUTCOMES: dict[Action, Outcome] = {
+    "cannot_dial": Outcome("agent_no_dial", "failed", None),
+    "decline": Outcome("agent_unanswered", "no-answer", None),
+    "nothing": Outcome("agent_unanswered", "no-answer", None),
 }
-CUSTOMER_ENDINGS: dict[Action, Ending] = {
-    "cannot_dial": Ending("customer_no_dial", "completed", "failed"),
-    "network_failure": Ending("failed", "failed", "failed"),
-    "busy": Ending("customer_busy", "completed", "busy"),
-    "hang_up": Ending("agent_canceled", "completed", "canceled"),
+CUSTOMER_OUTCOMES: dict[Action, Outcome] = {
+    "cannot_dial": Outcome("customer_no_dial", "completed", "failed"),
+    "network_failure": Outcome("failed", "failed", "failed"),
+    "busy": Outcome("customer_busy", "completed", "busy"),
+    "hang_up": Outcome("agent_canceled", "completed", "canceled"),
     # Exotel reports a rejected call like an unanswered one (docs/exotel.md 3.2).
-    "decline": Ending("customer_unanswered", "completed", "no-answer"),
-    "nothing": Ending("customer_unanswered", "completed", "no-answer"),
+    "decline": Outcome("customer_unanswered", "completed", "no-answer"),
+    "nothing": Outcome("customer_unanswered", "completed", "no-answer"),
 }
-TALKED = Ending("completed", "completed", "completed")
 
 Result = TypeVar("Result")
 Part = Generator[float, Press | None, Result]
@@ -115,14 +115,12 @@ class CallFlow:
         self,
         call: SimulatedCall,
         clock: Clock,
-        scheduler: Scheduler,
         *,
         report: Callable[[SimulatedCall, str], None],
         hung_up: Callable[[SimulatedCall], None],
     ) -> None:
         self.call = call
         self._clock = clock
-        self._scheduler = scheduler
         self._report = report
         self._hung_up = hung_up
         self._moment = self._started = clock.moment()
@@ -131,12 +129,12 @@ class CallFlow:
         self._parts = self._run()
         self._step = 0
 
-    def go_on(self, pressed: Press | None = None) -> None:
+    def advance(self, pressed: Press | None = None) -> None:
         """Do the next step, and plan the one after it."""
         self._step = step = self._step + 1
         with contextlib.suppress(StopIteration):
             until = self._parts.send(pressed)
-            self._scheduler.add(until, lambda: self.go_on() if step == self._step else None)
+            self._clock.plan(until, lambda: self.advance() if step == self._step else None)
         self._clock.changed.notify_all()
 
     def press(self, leg: Leg, press: Press) -> None:
@@ -145,35 +143,35 @@ class CallFlow:
         if (leg, press) not in possible:
             can = ", ".join(f"{b} on the {a}'s phone" for a, b in sorted(possible)) or "nothing"
             raise ValueError(f"The call is {self.call.phase}: one can press {can}; not {press} on the {leg}'s phone")
-        self.go_on(press)
+        self.advance(press)
 
     def _run(self) -> Part[None]:
         call = self.call
-        ending = AGENT_ENDINGS.get((yield from self._ring("agent_ringing", call.script.agent)))
-        if ending is None:
+        outcome = AGENT_OUTCOMES.get((yield from self._ring("agent_ringing", call.script.agent)))
+        if outcome is None:
             call.agent_leg = "in-progress"
-            ending = CUSTOMER_ENDINGS.get((yield from self._ring("customer_ringing", call.script.customer)))
-        yield from self._end(ending or (yield from self._talk()))
+            outcome = CUSTOMER_OUTCOMES.get((yield from self._ring("customer_ringing", call.script.customer)))
+        yield from self._end(outcome or (yield from self._talk()))
 
     def _ring(self, phase: Phase, step: Step) -> Part[Action]:
         limit = self.call.request.get("attempt_time_out") or RING_TIME_OUT
         return (yield from self._phase(phase, step.action, step.after, limit))
 
-    def _talk(self) -> Part[Ending]:
+    def _talk(self) -> Part[Outcome]:
         call = self.call
         call.customer_leg = "in-progress"
         call.answered_at = self._time()
         self._report(call, "answered")
         began = self._moment
-        limit = call.request.get("max_time_limit") or LONGEST_CALL
+        limit = call.request.get("max_time_limit") or MAX_DURATION
         yield from self._phase("talking", "hang_up", call.script.talk, limit)
         call.talk_time = round(self._moment - began)
-        return TALKED
+        return Outcome("completed", "completed", "completed")
 
-    def _end(self, ending: Ending) -> Part[None]:
+    def _end(self, outcome: Outcome) -> Part[None]:
         call = self.call
         call.phase = "ended"
-        call.agent_leg, call.customer_leg = ending.agent_leg, ending.customer_leg
+        call.agent_leg, call.customer_leg = outcome.agent_leg, outcome.customer_leg
         call.talk_time = call.talk_time or 0
         call.total_duration = round(self._moment - self._started)
         call.ended, call.ended_at = self._moment, self._time()
@@ -181,7 +179,7 @@ class CallFlow:
         self._moment += PROCESSING
         yield self._moment
         call.updated_at = self._time()
-        call.status = call.script.reported_status or ending.status
+        call.status = call.script.reported_status or outcome.status
         call.state = "terminal"
         self._report(call, "terminal")
 

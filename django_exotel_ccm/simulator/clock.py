@@ -1,21 +1,15 @@
-"""Simulated time: a clock that can run faster than the machine's, and a thread that does planned work."""
+"""Simulated time: a clock that can run faster than the machine's, and does planned work in a thread of its own."""
 
 from __future__ import annotations
 
-import contextlib
-import heapq
-import itertools
 import logging
-import math
+import sched
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 logger = logging.getLogger("django_exotel_ccm.simulator")
-
-LONGEST_WAIT = 3600.0  # seconds; every system limits how long a thread may wait in one piece
 
 
 class StoppedError(Exception):
@@ -34,6 +28,8 @@ class Clock:
         self._epoch = datetime.now(UTC)
         # A moment, the machine's time then, the speed since: one tuple, because it is read without the lock.
         self._anchor = (0.0, time.monotonic(), checked_speed(speed))
+        self._planned = sched.scheduler(self.moment)
+        self._thread = threading.Thread(target=self._run, name="exotel-simulator", daemon=True)
 
     @property
     def speed(self) -> float:
@@ -59,8 +55,12 @@ class Clock:
         """Wait simulated seconds. Raises StoppedError as soon as the simulator stops."""
         self.wait_until(self.moment() + seconds)
 
-    def wait_until(self, moment: float, unless: Callable[[], bool] = lambda: False) -> bool:
-        """Wait for the moment, or until `unless` returns True: then return True. Raises StoppedError.
+    def wait_real(self, seconds: float) -> None:
+        """Wait real seconds. Raises StoppedError as soon as the simulator stops."""
+        self.wait(seconds * self.speed)
+
+    def wait_until(self, moment: float, unless: Callable[[], bool] = lambda: False) -> None:
+        """Wait for the moment, or until `unless` returns True. Raises StoppedError.
 
         `unless` is called under the lock, each time something changed.
         """
@@ -70,15 +70,36 @@ class Clock:
                 if self.stopped:
                     raise StoppedError
                 if left <= 0:
-                    return False
-                self.changed.wait(min(left, LONGEST_WAIT))
-            return True
+                    return
+                self.changed.wait(min(left, threading.TIMEOUT_MAX))
+
+    def plan(self, moment: float, work: Callable[[], object]) -> None:
+        """Do work at the moment, or at once if it has passed. The work has the lock, so it must not block."""
+        with self.changed:
+            self._planned.enterabs(moment, 0, work)
+            self.changed.notify_all()
+
+    def start(self) -> None:
+        """Begin to do planned work."""
+        self._thread.start()
 
     def stop(self) -> None:
-        """Make every wait raise StoppedError."""
+        """Make every wait raise StoppedError, and end the thread."""
         with self.changed:
             self.stopped = True
             self.changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        with self.changed:
+            while not self.stopped:
+                try:
+                    left = self._planned.run(blocking=False)
+                except Exception:
+                    logger.exception("The simulator failed in planned work")
+                else:
+                    self.changed.wait(left and min(left / self.speed, threading.TIMEOUT_MAX))
 
 
 def checked_speed(speed: float) -> float:
@@ -86,40 +107,3 @@ def checked_speed(speed: float) -> float:
     if not 0.01 <= speed <= 1_000_000:
         raise ValueError(f"speed={speed!r}: write a number from 0.01 to 1000000, 1.0 being real time")
     return speed
-
-
-class Scheduler:
-    """Does work at simulated moments, in one thread and under the simulator's lock, so the work must not block."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._numbers = itertools.count()
-        self._entries: list[tuple[float, int, Callable[[], None]]] = []
-        self._thread = threading.Thread(target=self._run, name="exotel-simulator", daemon=True)
-        self._thread.start()
-
-    def add(self, moment: float, work: Callable[[], None]) -> None:
-        """Do the work at the moment, or at once if it has passed."""
-        with self._clock.changed:
-            heapq.heappush(self._entries, (moment, next(self._numbers), work))
-            self._clock.changed.notify_all()
-
-    def join(self) -> None:
-        """Wait for the thread. The clock must have been stopped before."""
-        self._thread.join(1.0)
-
-    def _run(self) -> None:
-        with contextlib.suppress(StoppedError), self._clock.changed:
-            while True:
-                first = self._entries[0][0] if self._entries else math.inf
-                if not self._clock.wait_until(first, unless=partial(self._has_earlier, first)):
-                    self._do(heapq.heappop(self._entries)[2])
-
-    def _has_earlier(self, moment: float) -> bool:
-        return bool(self._entries) and self._entries[0][0] < moment
-
-    def _do(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception:
-            logger.exception("The simulator failed in planned work")

@@ -1,11 +1,13 @@
-"""Who Exotel knows: the account's agents with their devices, and its ExoPhones."""
+"""Whom Exotel knows: the account, its agents with their devices, and its ExoPhones."""
 
 from __future__ import annotations
 
+import base64
 import threading
 import uuid
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from hmac import compare_digest
+from typing import Any, Literal, get_args
 
 from django_exotel_ccm.simulator.refusals import RefusedError
 
@@ -16,26 +18,39 @@ NAMESPACE = uuid.UUID("6f1d2c3b-4a59-4687-9b1c-0d2e3f405162")
 REFUSED_FOR = {"off": 1012, "unverified": 10705, "busy": 10706}
 
 
+@dataclass(frozen=True)
+class Account:
+    """The simulated account: what the client must know."""
+
+    key: str = "sim-key"
+    token: str = field(default="sim-token", repr=False)
+    sid: str = "simulated1"
+
+    def accepts(self, authorization: str) -> bool:
+        """Return True if this `Authorization` header holds our key and token."""
+        expected = base64.b64encode(f"{self.key}:{self.token}".encode())
+        scheme, _, given = authorization.partition(" ")
+        return scheme.lower() == "basic" and compare_digest(given.encode(), expected)
+
+
 @dataclass
 class Agent:
-    """A co-worker of the account. `device` is the state of the one phone; `call_sid` the call it is in."""
+    """A co-worker of the account. `call_sid` is the call that the agent is in.
+
+    `device` is the switch in Exotel's dashboard: on, off, unverified, or busy with a call of another application.
+    """
 
     uri: str
     user_id: str
     name: str
-    _device: Device = "on"
+    device: Device = "on"
     call_sid: str | None = None
 
-    @property
-    def device(self) -> Device:
-        """The switch in Exotel's dashboard: on, off, unverified, or busy with a call from elsewhere."""
-        return self._device
-
-    @device.setter
-    def device(self, device: Device) -> None:
-        if device not in get_args(Device):
-            raise ValueError(f"device={device!r}: write one of {', '.join(get_args(Device))}")
-        self._device = device
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse an unknown device with ValueError."""
+        if name == "device" and value not in get_args(Device):
+            raise ValueError(f"device={value!r}: write one of {', '.join(get_args(Device))}")
+        super().__setattr__(name, value)
 
 
 class Directory:
@@ -43,7 +58,6 @@ class Directory:
 
     def __init__(self, lock: threading.Condition) -> None:
         self._lock = lock
-        self._by_name: dict[str, Agent] = {}
         self.agents: list[Agent] = []
         self.exophones = ["+918000000700", "+918000000701"]
         self.add_agent(ASHA, user_id="7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", name="Asha")
@@ -53,24 +67,31 @@ class Directory:
 
     def add_agent(self, uri: str, *, user_id: str | None = None, name: str = "", device: Device = "on") -> Agent:
         """Add a co-worker; name and `user_id` come from the uri unless they are given. One twice: ValueError."""
-        agent = Agent(uri, user_id or str(uuid.uuid5(NAMESPACE, uri)), name or uri)
-        agent.device = device
+        agent = Agent(uri, user_id or str(uuid.uuid5(NAMESPACE, uri)), name or uri, device)
         with self._lock:
             if self.find_agent(agent.uri) or self.find_agent(agent.user_id):
                 raise ValueError(f"There is already an agent with {uri} or {agent.user_id}")
             self.agents.append(agent)
-            self._by_name |= {agent.uri: agent, agent.user_id: agent}
         return agent
-
-    def agent(self, uri_or_user_id: str) -> Agent:
-        """Return the agent, whose `device` may be set to on, off, unverified or busy. KeyError if there is none."""
-        with self._lock:
-            return self._by_name[uri_or_user_id]
 
     def find_agent(self, uri_or_user_id: str) -> Agent | None:
         """Return the agent with this uri or user_id."""
+        return next((agent for agent in self.agents if uri_or_user_id in (agent.uri, agent.user_id)), None)
+
+    def agent(self, uri_or_user_id: str) -> Agent:
+        """Return the agent, whose `device` may be set. KeyError if there is none."""
+        agent = self.find_agent(uri_or_user_id)
+        if agent is None:
+            raise KeyError(f"There is no agent {uri_or_user_id!r}")
+        return agent
+
+    def reserve(self, agent: Agent, call_sid: str) -> None:
+        """Mark the agent as being in this call; RefusedError if the agent cannot be called."""
         with self._lock:
-            return self._by_name.get(uri_or_user_id)
+            device = "busy" if agent.call_sid else agent.device
+            if device != "on":
+                raise RefusedError(REFUSED_FOR[device])
+            agent.call_sid = call_sid
 
     def add_exophone(self, number: str) -> str:
         """Add a caller id, unless it is known; return it as E.164. `08000000700` means `+918000000700`."""
@@ -79,19 +100,6 @@ class Directory:
             if e164 not in self.exophones:
                 self.exophones.append(e164)
         return e164
-
-    def find_exophone(self, number: str) -> str | None:
-        """Return the account's ExoPhone with this number, as E.164."""
-        e164 = as_e164(number)
-        return e164 if e164 in self.exophones else None
-
-    def occupy(self, agent: Agent, call_sid: str) -> None:
-        """Mark the agent as being in this call; RefusedError if the agent cannot be called."""
-        with self._lock:
-            device = "busy" if agent.call_sid else agent.device
-            if device != "on":
-                raise RefusedError(REFUSED_FOR[device])
-            agent.call_sid = call_sid
 
 
 def as_e164(number: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.server
 import ipaddress
+import json
 import logging
-import math
 import os
 import socket
 import socketserver
@@ -14,16 +14,69 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.message import Message
+from typing import Any, Literal
 
 from django_exotel_ccm.simulator.clock import StoppedError
-from django_exotel_ccm.simulator.http_types import Request, Response, json_response
 
 logger = logging.getLogger("django_exotel_ccm.simulator")
 
-IDLE = 30.0  # seconds a silent connection is kept
-LONGEST_HANG = 300.0  # seconds for which a waiting client is left without a response
+IDLE_TIMEOUT = 30.0  # seconds for which a silent connection is kept
+MAX_HANG = 300.0  # seconds for which a waiting client is left without a response
+TEXT, HTML = "text/plain; charset=utf-8", "text/html"
+WEB_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+Transmission = Literal["whole", "closed", "reset", "hang"]
+"""How a response is sent. closed: the connection is closed instead. reset: headers and half of the body, then the
+connection is reset. hang: nothing, until the client gives up."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request whose body was read. The path is without the query."""
+
+    method: str
+    path: str
+    headers: Message
+    content: bytes
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def json(self) -> Any:
+        """Return the body's JSON value; ValueError if it is not JSON."""
+        try:
+            return json.loads(self.content)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response, and how it is sent.
+
+    `length` is None if the body never ends. `delay` is real seconds to wait first.
+    """
+
+    status: int
+    content_type: str
+    body: Iterable[bytes]
+    length: int | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    transmission: Transmission = "whole"
+    delay: float = 0.0
+
+
+def response(status: int, content: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response whose body is at hand."""
+    return Response(status, content_type, (content,), len(content), headers or {})
+
+
+def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response whose body is JSON; times are written in ISO 8601."""
+    return response(status, json.dumps(value, default=datetime.isoformat).encode(), "application/json", headers)
 
 
 def loopback_address(host: str) -> str:
@@ -36,45 +89,45 @@ def loopback_address(host: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `respond` in threads of its own; `wait` waits real seconds, or raises StoppedError."""
+    """Takes a port at once; from `start` on it serves `respond` in daemon threads.
 
-    daemon_threads = True
+    `wait` waits real seconds, or raises StoppedError.
+    """
+
     request_queue_size = 128
 
     def __init__(
         self, host: str, port: int, respond: Callable[[Request], Response], wait: Callable[[float], None]
     ) -> None:
         address = loopback_address(host)
-        self.respond = respond
-        self.wait = wait
+        self.respond, self.wait = respond, wait
         self._connections: dict[threading.Thread, socket.socket] = {}
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         super().__init__((address, port), Handler)
-        name = f"[{address}]" if ":" in address else address
-        port = self.server_port
-        self.url = f"http://{name}:{port}"
-        self.known_hosts = {f"{known}:{port}" for known in (name, "127.0.0.1", "localhost", "[::1]")}
-        self._serve()
+        names = (f"[{address}]" if ":" in address else address, "127.0.0.1", "localhost", "[::1]")
+        self.hosts = [f"{name}:{self.server_port}" for name in names]
+        self.url = f"http://{self.hosts[0]}"
 
     def server_bind(self) -> None:
         """Bind without asking the name service for this machine's name, as the base class does."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        self._serving = self._thread(self.serve_forever, 0.02)
+        self._serving.start()
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread that `stop` and `pause` know from its start."""
-        arguments = (request, client_address)
-        thread = threading.Thread(
-            target=self._serve_connection, args=arguments, name="exotel-simulator-http", daemon=True
-        )
+        """Serve a connection in a thread that `stop` knows before it starts."""
+        thread = self._thread(self.process_request_thread, request, client_address)
         self._connections[thread] = request
         thread.start()
 
-    def _serve_connection(self, request: socket.socket, client_address: Any) -> None:
-        try:
-            self.process_request_thread(request, client_address)
-        finally:
-            del self._connections[threading.current_thread()]
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection at the end of its thread."""
+        super().shutdown_request(request)
+        self._connections.pop(threading.current_thread(), None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong; a client that left is no error."""
@@ -82,27 +135,10 @@ class Server(http.server.ThreadingHTTPServer):
         if not isinstance(error, ConnectionError | TimeoutError | StoppedError):
             logger.error("The simulator failed to answer a request", exc_info=error)
 
-    def pause(self) -> None:
-        """Break every connection and refuse new ones until `resume`."""
-        self.shutdown()
-        self.server_close()
-        # The new socket is bound and does not listen: nobody else gets the port, and who connects is refused.
-        self.socket = socket.socket(self.address_family, self.socket_type)
-        self.server_bind()
-        self._break_connections()
-
-    def resume(self) -> None:
-        """Serve again, at the same address."""
-        self.server_activate()
-        self._serve()
-
     def stop(self) -> None:
-        """Close everything and wait for the threads."""
+        """Break every connection, refuse new ones, and wait for the threads."""
         self.shutdown()
         self.server_close()
-        self._break_connections()
-
-    def _break_connections(self) -> None:
         connections = dict(self._connections)
         for connection in connections.values():
             with contextlib.suppress(OSError):  # it may have been closed meanwhile
@@ -111,11 +147,20 @@ class Server(http.server.ThreadingHTTPServer):
         for thread in (self._serving, *connections):
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _serve(self) -> None:
-        self._serving = threading.Thread(
-            target=self.serve_forever, args=(0.02,), name="exotel-simulator-http", daemon=True
-        )
-        self._serving.start()
+    def pause(self) -> None:
+        """Break every connection, and refuse new ones until `resume`."""
+        self.stop()
+        # The new socket is bound and does not listen: nobody else gets the port, and who connects is refused.
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+
+    def resume(self) -> None:
+        """Serve again, at the same address."""
+        self.server_activate()
+        self.start()
+
+    def _thread(self, target: Callable[..., None], *args: Any) -> threading.Thread:
+        return threading.Thread(target=target, args=args, name="exotel-simulator-http", daemon=True)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -125,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "ExotelSimulator"
     sys_version = ""
-    timeout = IDLE
+    timeout = IDLE_TIMEOUT
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -133,14 +178,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Handle a request of any method."""
         if reason := self._refusal():
             self.close_connection = True
-            answer = json_response(403, {"error": reason})
-        else:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            answer = self.server.respond(Request(self.command, self.path, self.headers, content))
+            self._send(json_response(403, {"error": reason}))
+            return
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = self.server.respond(Request(self.command, self.path.partition("?")[0], self.headers, content))
         if answer.delay:
             self.server.wait(answer.delay)
         if answer.transmission == "hang":
-            self.connection.settimeout(LONGEST_HANG)
+            self.connection.settimeout(MAX_HANG)
             while self.connection.recv(1024):
                 pass
         if answer.transmission in ("closed", "hang"):
@@ -153,9 +198,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _refusal(self) -> str | None:
         """Return why the request goes no further; None if it may."""
         host, origin = (self.headers.get("Host") or "").lower(), self.headers.get("Origin")
-        if host not in self.server.known_hosts:
+        if host not in self.server.hosts:
             # A page whose name was made to lead here (DNS rebinding) shows itself by its Host.
-            return f"The Host of the simulator is {self.server.url.removeprefix('http://')}"
+            return f"The Host of the simulator is {self.server.hosts[0]}"
         # A browser names the page that sends something, or at least that it embeds something: a link may lead here.
         is_embedded = self.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
         is_foreign = is_embedded and self.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
@@ -165,23 +210,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, answer: Response) -> None:
         self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
+        headers = {"Content-Type": answer.content_type, **answer.headers}
         if answer.length is not None:
-            self.send_header("Content-Length", str(answer.length))
+            headers["Content-Length"] = str(answer.length)
         if answer.length is None or self.close_connection:
-            self.send_header("Connection", "close")  # closes the connection here too
+            headers["Connection"] = "close"  # closes the connection here too
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self._send_body(answer)
 
     def _send_body(self, answer: Response) -> None:
-        left = (answer.length or 0) // 2 if answer.transmission == "reset" else math.inf
+        left = (answer.length or 0) // 2 if answer.transmission == "reset" else sys.maxsize
         for chunk in answer.body:
-            part = chunk if len(chunk) <= left else chunk[: int(left)]
-            self.wfile.write(part)
-            left -= len(part)
+            self.wfile.write(chunk[:left])
+            left -= len(chunk)
             if left <= 0:
                 break
         if answer.transmission == "reset":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -19,34 +19,49 @@ DetailsFault = Literal["none", "stale", "not_found", "unauthorised", "too_many",
 RecordingFault = Literal["none", "not_found", "unauthorised", "forbidden", "html", "redirect_out", "cut", "endless"]
 
 EVENTS = ("answered", "terminal")
+SYNONYMS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 ABSENT = ("", "none", "null")
-EXCLUSIVE = ("sparse_terminal", "conflicting_finals")  # a report with nothing in it contradicts nothing
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The values of an option: how a text is read, which values are accepted, every text if they are few.
+    """The values of an option: in words, which are accepted, how a text is read, and every text if they are few.
 
-    `takes` says in words what to write. `read` may raise ValueError.
+    `parse` may raise ValueError, or return what is not accepted.
     """
 
-    takes: str
+    expected: str
     accepts: Callable[[Any], bool]
-    read: Callable[[str], Any] = str
-    words: tuple[str, ...] = ()
+    parse: Callable[[str], Any]
+    texts: tuple[str, ...] = ()
 
 
-def _read_flag(text: str) -> Any:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    return words.get(text.lower(), text)
+def one_of(*values: Any, expected: str = "") -> Kind:
+    """Return the kind of an option with a few values."""
+    texts = tuple(map(text_of, values))
+    by_text = dict(zip(map(str.lower, texts), values, strict=True))
+
+    def parse(text: str) -> Any:
+        key = ",".join(sorted(word.strip() for word in text.lower().split(",")))
+        return by_text.get("none" if key in ABSENT else SYNONYMS.get(key, key), text)
+
+    def accepts(value: Any) -> bool:
+        return any(value == one and type(value) is type(one) for one in values)
+
+    return Kind(expected or f"{', '.join(texts[:-1])} or {texts[-1]}", accepts, parse, texts)
 
 
-def _read_events(text: str) -> frozenset[str]:
-    return frozenset(() if text.lower() in ABSENT else (word.strip() for word in text.split(",")))
+def number(least: float, most: float, kind: type[int | float] = float, *, optional: bool = False) -> Kind:
+    """Return the kind of an option with a number."""
 
+    def parse(text: str) -> Any:
+        return None if optional and text.lower() in ABSENT else kind(text)
 
-def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda text: None if text.lower() in ABSENT else read(text)
+    def accepts(value: Any) -> bool:
+        return optional if value is None else type(value) in (int, kind) and least <= value <= most
+
+    bounds = f"a {'whole ' if kind is int else ''}number from {least:.0f} to {most:.0f}"
+    return Kind(f"None or {bounds}" if optional else bounds, accepts, parse)
 
 
 def is_url(value: Any) -> bool:
@@ -58,31 +73,26 @@ def is_url(value: Any) -> bool:
     return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _number(least: float, most: float, *, whole: bool = False, optional: bool = False) -> Kind:
-    def accepts(value: Any) -> bool:
-        if value is None or isinstance(value, bool):
-            return value is None and optional
-        return isinstance(value, int if whole else int | float) and least <= value <= most
+def text_of(value: Any) -> str:
+    """Return an option's value as a text that `Options.set_text` understands."""
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "none" if value is None else str(value)
 
-    bounds = f"a {'whole ' if whole else ''}number from {least:.0f} to {most:.0f}"
-    return Kind(f"None or {bounds}" if optional else bounds, accepts, _optional(int if whole else float))
 
-
-FLAG = Kind("True or False", lambda value: isinstance(value, bool), _read_flag, ("True", "False"))
-CODE = Kind(
-    f"None or one of {', '.join(map(str, REFUSALS))}",
-    lambda value: value is None or value in REFUSALS,
-    _optional(int),
-    ("none", *map(str, REFUSALS)),
+FLAG = one_of(True, False)
+EVENT_SET = one_of(
+    *map(frozenset, ((), EVENTS[:1], EVENTS[1:], EVENTS)),
+    expected="a frozenset of answered and terminal, as a text answered,terminal",
 )
-EVENT_SET = Kind(
-    f"a set of {' and '.join(EVENTS)}, or an empty one",
-    lambda value: isinstance(value, frozenset) and value <= set(EVENTS),
-    _read_events,
-    ("none", *EVENTS, ",".join(EVENTS)),
+URL = Kind(
+    "None or an http or https URL",
+    lambda value: value is None or is_url(value),
+    lambda text: None if text.lower() in ABSENT else text,
 )
-URL = Kind("None or an http or https URL", lambda value: value is None or is_url(value), _optional(str))
-SECONDS, RATE, WHOLE = _number(0, 1e9), _number(0, 1), _number(0, 1e9, whole=True, optional=True)
+SECONDS, RATE = number(0, 1e9), number(0, 1)
 
 
 def _option(default: Any, kind: Kind, text: str, group: str = "") -> Any:
@@ -96,7 +106,7 @@ def _flag(text: str) -> Any:
 
 def _choice(words: Any, text: str, group: str = "") -> Any:
     known = get_args(words)
-    return _option(known[0], Kind(f"one of {', '.join(known)}", known.__contains__, str, known), text, group)
+    return _option(known[0], one_of(*known), text, group)
 
 
 @dataclass
@@ -110,8 +120,12 @@ class Options:
         Shape, "The 200: A as on Exotel's page, B the standard CCM envelope (`data`), C no envelope.", "Make a Call"
     )
     to_key: ToKey = _choice(ToKey, "The key inside `to` that is accepted; the other one is a 400 with code 10725.")
-    refuse_with: int | None = _option(None, CODE, "A code with which every call is refused, for example 10724 or 1010.")
-    retry_after: int | None = _option(None, WHOLE, "Seconds for the `Retry-After` header of a 429; None: no header.")
+    refuse_with: int | None = _option(
+        None, one_of(None, *REFUSALS), "A code with which every call is refused, for example 10724 or 1010."
+    )
+    retry_after: int | None = _option(
+        None, number(0, 1e9, int, optional=True), "Seconds for the `Retry-After` header of a 429; None: no header."
+    )
     answer_fault: AnswerFault = _choice(
         AnswerFault,
         "The call is placed, but its answer is lost: a 502 page, a connection closed (cut) or reset in mid-body, none "
@@ -126,7 +140,7 @@ class Options:
         RecordingsShape, "Recordings: strings, objects with `url`, null until Call Details (late), or null for ever."
     )
     account_callback_url: str | None = _option(
-        None, URL, "The account's own URL: events of every call go there as well, also of calls placed elsewhere."
+        None, URL, "The account's own URL: events of every call go there as well, also of external calls."
     )
     callback_delay: float = _option(0.0, SECONDS, "Simulated seconds from an event to the first try of its callback.")
     early_callbacks: bool = _flag("The answer to Make a Call waits until the call's first callback was tried.")
@@ -134,16 +148,14 @@ class Options:
     answered_last: bool = _flag("`answered` comes after `terminal`.")
     lost_events: frozenset[str] = _option(frozenset(), EVENT_SET, "Events that are never delivered.")
     in_order: bool = _option(True, FLAG, "A call's callbacks wait for each other's first try.")
-    sparse_terminal: bool = _flag("`terminal` says which call is over, and nothing else.")
+    sparse_terminal: bool = _flag("`terminal` names the call that is over, and nothing else.")
     conflicting_finals: bool = _flag("A second `terminal` follows with another status word and longer durations.")
     unknown_status: bool = _flag("Calls end with a status word that no document has, in Call Details too.")
     literal_nulls: bool = _flag('The text "null" stands where null would.')
     epoch_end_time: bool = _flag("The end time of a running call is 1970-01-01 05:30:00+05:30 instead of null.")
     local_numbers: bool = _flag("Indian numbers are written 0XXXXXXXXXX instead of +91XXXXXXXXXX.")
 
-    seed: int = _option(
-        0, _number(0, 1e9, whole=True), "The same seed and the same calls have the same faults.", "Chance"
-    )
+    seed: int = _option(0, number(0, 1e9, int), "The same seed and the same calls have the same faults.", "Chance")
     duplicate_rate: float = _option(0.0, RATE, "The share of callbacks that come twice.")
     reorder_rate: float = _option(0.0, RATE, "The share of `answered` that come after `terminal`.")
     loss_rate: float = _option(0.0, RATE, "The share of callbacks that are never delivered.")
@@ -159,10 +171,7 @@ class Options:
     details_stale_for: float = _option(120.0, SECONDS, "Simulated seconds for which an ended call reads as active.")
 
     recording_delay: float = _option(
-        60.0,
-        SECONDS,
-        "Simulated seconds from a call's end until its recording is there; a 404 till then.",
-        "Recordings",
+        60.0, SECONDS, "Simulated seconds from a call's end until its recording is there.", "Recordings"
     )
     recording_fault: RecordingFault = _choice(
         RecordingFault,
@@ -170,36 +179,26 @@ class Options:
     )
     recording_type: RecordingType = _choice(RecordingType, "The type of recordings of calls that end from now on.")
     big_recording: int | None = _option(
-        None, _number(1024, 1e10, whole=True, optional=True), "Bytes of every recording; None: a few seconds of sound."
+        None, number(1024, 1e10, int, optional=True), "Bytes of every recording; None: a few seconds of sound."
     )
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an option. AttributeError if there is none of this name, ValueError if it cannot hold the value."""
         kind = kind_of(name)
         if not kind.accepts(value):
-            raise ValueError(f"{name}={value!r}: write {kind.takes}")
-        if value and name in EXCLUSIVE and any(getattr(self, other) for other in EXCLUSIVE if other != name):
-            raise ValueError(f"{' and '.join(EXCLUSIVE)} exclude each other: set one of them to False first")
+            raise ValueError(f"{name}={value!r}: write {kind.expected}")
         super().__setattr__(name, value)
 
-    def read(self, name: str, text: str) -> None:
+    def set_text(self, name: str, text: str) -> None:
         """Set an option to what a text means, as a command line or a form has it. AttributeError, ValueError."""
-        kind = kind_of(name)
         try:
-            value = kind.read(text.strip())
+            value = kind_of(name).parse(text.strip())
         except ValueError:
             value = text
-        if not kind.accepts(value):
-            raise ValueError(f"{name}={text!r}: write {kind.takes}")
         setattr(self, name, value)
 
-    def update(self, values: Mapping[str, Any]) -> None:
-        """Set several options."""
-        for name, value in values.items():
-            setattr(self, name, value)
-
     def as_texts(self) -> dict[str, str]:
-        """Return each option as a text that `read` understands."""
+        """Return each option as a text that `set_text` understands."""
         return {name: text_of(getattr(self, name)) for name in FIELDS}
 
 
@@ -212,12 +211,3 @@ def kind_of(name: str) -> Kind:
         raise AttributeError(f"There is no option {name!r}; there are {', '.join(FIELDS)}")
     kind: Kind = FIELDS[name].metadata["kind"]
     return kind
-
-
-def text_of(value: Any) -> str:
-    """Return an option's value as a text that `Options.read` understands."""
-    if isinstance(value, frozenset | set):
-        return ",".join(sorted(value)) or "none"
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return "none" if value is None else str(value)

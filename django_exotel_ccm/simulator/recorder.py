@@ -15,7 +15,7 @@ QUERY = re.compile(r"\?[^\s'\")]+")
 USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 CALL_FIELDS = (
     *("customer_number", "virtual_number", "custom_field", "phase", "state", "status", "created_at", "answered_at"),
-    *("ended_at", "talk_time", "total_duration", "recording_url", "elsewhere"),
+    *("ended_at", "talk_time", "total_duration", "recording_url", "external"),
 )
 
 Destination = Literal["call", "account"]
@@ -28,8 +28,8 @@ def now() -> datetime:
 
 
 @dataclass(frozen=True)
-class SeenRequest:
-    """One HTTP request to the API. `at` is the simulated time, `really_at` the machine's; both aware, UTC.
+class ReceivedRequest:
+    """One HTTP request to the API. `at` is the simulated time, `wall_time` the machine's; both aware, UTC.
 
     `status` is what was answered: None if the connection was cut instead, or nothing was answered.
     """
@@ -40,7 +40,7 @@ class SeenRequest:
     body: Any
     at: datetime
     request_id: str
-    really_at: datetime
+    wall_time: datetime
 
     @property
     def details_of(self) -> str | None:
@@ -67,7 +67,7 @@ class Delivery:
     status: int | None = None
     error: str = ""
     at: datetime = field(default_factory=now)
-    really_at: datetime = field(default_factory=now)
+    wall_time: datetime = field(default_factory=now)
 
     @property
     def succeeded(self) -> bool:
@@ -89,7 +89,7 @@ class Fault:
 class Book:
     """What happened, in its order. It grows while you read: copy a list before you count it."""
 
-    requests: list[SeenRequest] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     calls: dict[str, SimulatedCall] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

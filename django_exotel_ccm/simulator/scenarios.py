@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django_exotel_ccm.simulator.options import EVENTS
+
 Action = Literal["answer", "nothing", "decline", "busy", "cannot_dial", "network_failure", "hang_up"]
 
 RING_TIME_OUT = 30  # seconds a phone rings unless `attempt_time_out` says otherwise
-LONGEST_CALL = 14_400  # seconds a call lasts unless `max_time_limit` says otherwise
+MAX_DURATION = 14_400  # seconds a call lasts unless `max_time_limit` says otherwise
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Script:
     """What happens in a call. `reported_status` replaces the status that Exotel reports in the end."""
 
     title: str
-    number: str = ""
+    number: str
     agent: Step = Step("answer", 3)
     customer: Step = Step("answer", 6)
     talk: float = 42
@@ -45,10 +47,9 @@ class Script:
             seconds += min(step.after, ring_limit)
             if step.action != "answer" or step.after > ring_limit:
                 return seconds
-        return seconds + min(self.talk, request.get("max_time_limit") or LONGEST_CALL)
+        return seconds + min(self.talk, request.get("max_time_limit") or MAX_DURATION)
 
 
-USUAL = Script("completed after 42 s of talk")
 BY_HAND = Script("by hand: rings until you press on the page", "+919000001009", NOTHING, NOTHING, math.inf)
 
 SCRIPTS = (
@@ -70,14 +71,12 @@ SCRIPTS = (
     Script("refused, 1100: internal error, nothing rings", "+919000001100", refusal=1100),
     Script("1100: internal error, yet the phones ring", "+919000001101", refusal=1100, rings_anyway=True),
 )
-"""The magic numbers; in a call to any other number both answer and talk for 42 seconds."""
-
-_BY_NUMBER = {script.number: script for script in SCRIPTS}
+"""The magic numbers. A call to any other number goes like the first one."""
 
 
 def script_for(number: str) -> Script:
     """Return the script of a customer's number."""
-    return _BY_NUMBER.get(number, USUAL)
+    return next((script for script in SCRIPTS if script.number == number), SCRIPTS[0])
 
 
 class Scenario:
@@ -87,17 +86,12 @@ class Scenario:
         self.name, self.title, self.text, self.options = name, title, text, options
 
 
-NO_REPORT = frozenset({"answered", "terminal"})
+ALL, TERMINAL = frozenset(EVENTS), frozenset({"terminal"})
 
 SCENARIOS = (
     Scenario("everything_works", "Everything works", "Exotel answers at once and reports each event once."),
-    Scenario("no_report", "No report arrives", "Only Call Details tell how the call ended.", lost_events=NO_REPORT),
-    Scenario(
-        "no_end",
-        "The end is not reported",
-        "Only the report that somebody answered arrives.",
-        lost_events=frozenset({"terminal"}),
-    ),
+    Scenario("no_report", "No report arrives", "Only Call Details tell how the call ended.", lost_events=ALL),
+    Scenario("no_end", "The end is not reported", "Only the report of the answer arrives.", lost_events=TERMINAL),
     Scenario("twice", "Reports come twice", "Each callback is delivered a second time.", duplicate_callbacks=True),
     Scenario("wrong_order", "Reports in the wrong order", "The answering comes after the end.", answered_last=True),
     Scenario("early_report", "Report before the answer", "It outruns the answer to Make a Call.", early_callbacks=True),
@@ -107,23 +101,17 @@ SCENARIOS = (
     Scenario("too_many", "Too many requests", "Calls are refused with code 10724.", refuse_with=10724, retry_after=30),
     Scenario("wrong_key", "Wrong API key", "Calls are refused with code 1010.", refuse_with=1010),
     Scenario(
-        "silence",
-        "Nothing is known",
-        "No report arrives, and Call Details fail.",
-        lost_events=NO_REPORT,
+        *("silence", "Nothing is known", "No report arrives, and Call Details fail."),
+        lost_events=ALL,
         details_fault="bad_gateway",
     ),
     Scenario(
-        "late_recording",
-        "The recording comes late",
-        "Only Call Details name it, five minutes after the call.",
+        *("late_recording", "The recording comes late", "Only Call Details name it, five minutes after the call."),
         recordings_shape="late",
         recording_delay=300.0,
     ),
     Scenario(
-        "bad_network",
-        "A bad network",
-        "One callback in five is lost, one comes twice, one comes late.",
+        *("bad_network", "A bad network", "One callback in five is lost, one comes twice, one comes late."),
         loss_rate=0.2,
         duplicate_rate=0.2,
         reorder_rate=0.2,

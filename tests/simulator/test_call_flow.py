@@ -172,21 +172,6 @@ def test_limits_of_the_request_end_a_call(exotel: Simulator, place: Place) -> No
     assert exotel.book.calls[slow].status == "customer_unanswered"
 
 
-def test_users_and_exophones_are_listed(exotel: Simulator) -> None:
-    base = f"{exotel.url}/v2/accounts/simulated1/users"
-    page = requests.get(f"{base}?fields=devices,active_call&limit=2&offset=1", auth=AUTH, timeout=5).json()
-    assert page["metadata"] == {"total": 4, "count": 2, "offset": 1, "limit": 2}
-    vik, ola = (row["data"] for row in page["response"])
-    assert (vik["devices"][0]["type"], vik["devices"][0]["status"]) == ("sip", "free")
-    assert (ola["devices"][0]["available"], ola["devices"][0]["verified"]) == (False, True)
-    one = requests.get(f"{base}/{vik['id']}", auth=AUTH, timeout=5).json()["response"]["data"]
-    assert "devices" not in one
-    assert requests.get(f"{base}/none", auth=AUTH, timeout=5).status_code == 404
-    url = f"{exotel.url}/v2_beta/Accounts/simulated1/IncomingPhoneNumbers"
-    numbers = requests.get(url, auth=AUTH, timeout=5).json()["incoming_phone_numbers"]
-    assert [number["phone_number"] for number in numbers] == ["08000000700", "+918000000701"]
-
-
 def test_by_hand_a_call_waits_for_presses(exotel: Simulator, place: Place, application: Application) -> None:
     exotel.options.by_hand = True
     exotel.speed = 1.0

@@ -12,7 +12,7 @@ import requests
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Simulator
-from django_exotel_ccm.simulator.callbacks.http_client import is_loopback
+from django_exotel_ccm.simulator.callbacks.delivery import is_loopback
 from tests.simulator.conftest import Application, Place
 
 

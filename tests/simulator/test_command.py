@@ -91,7 +91,7 @@ def test_options_are_set_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("loss_rate=2", "--set loss_rate=2: loss_rate='2': write a number from 0 to 1"),
+        ("loss_rate=2", "--set loss_rate=2: loss_rate=2.0: write a number from 0 to 1"),
         ("loss_rate", "--set loss_rate: loss_rate='': write a number from 0 to 1"),
         ("colour=red", "--set colour=red: There is no option 'colour'; there are by_hand, "),
         ("by_hand=perhaps", "write True or False"),

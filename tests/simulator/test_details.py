@@ -103,7 +103,7 @@ def test_requests_for_details_are_recorded(exotel: Simulator, place: Place, ende
     assert [seen.status for seen in exotel.details_requests("nobody's")] == [404]
     of_ended = exotel.details_requests(ended)
     assert len(of_ended) == 2
-    assert before <= of_ended[0].really_at < of_ended[1].really_at <= datetime.now(UTC)
-    assert (of_ended[1].at - of_ended[0].at) > 100 * (of_ended[1].really_at - of_ended[0].really_at)
+    assert before <= of_ended[0].wall_time < of_ended[1].wall_time <= datetime.now(UTC)
+    assert (of_ended[1].at - of_ended[0].at) > 100 * (of_ended[1].wall_time - of_ended[0].wall_time)
     book = requests.get(f"{exotel.url}/book.json", timeout=5).json()
     assert [one["details_of"] for one in book["requests"] if one["details_of"]] == [ended, other, ended, "nobody's"]

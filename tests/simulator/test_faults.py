@@ -15,7 +15,7 @@ import requests
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Options, Simulator
-from django_exotel_ccm.simulator.callbacks.faults import draw_faults
+from django_exotel_ccm.simulator.callbacks.notifier import draw_faults
 from django_exotel_ccm.simulator.options import CallbackShape
 from tests.simulator.conftest import AUTH, COMPLETED, Application, Heard, Place
 
@@ -190,6 +190,8 @@ def test_two_ends_may_contradict_each_other(
     assert [one.faults for one in exotel.book.deliveries][-2:] == [(), ("conflicting",)]
     (call,) = exotel.book.calls.values()
     assert (call.status, call.talk_time) == (words[0], talks[0])
+    exotel.options.sparse_terminal = True  # which names no outcome that another could contradict
+    assert len([one for one in hear(exotel, place, application, customer=number) if "terminal" in one.values()]) == 1
 
 
 def test_unknown_status_in_every_shape(exotel: Simulator, place: Place, application: Application) -> None:
@@ -255,13 +257,13 @@ def test_account_url_gets_every_call(exotel: Simulator, place: Place, applicatio
 
 def test_call_placed_elsewhere(exotel: Simulator, application: Application) -> None:
     exotel.options.account_callback_url = f"{application.url}/account"
-    call = exotel.place_elsewhere(COMPLETED, recording=True, custom_field="theirs")
+    call = exotel.place_external_call(COMPLETED, recording=True, custom_field="theirs")
     with pytest.raises(ValueError, match=r"Asha cannot be called: User device busy \(10706\)"):
-        exotel.place_elsewhere(COMPLETED)
+        exotel.place_external_call(COMPLETED)
     with pytest.raises(KeyError):
-        exotel.place_elsewhere(COMPLETED, agent="sip:nobody")
+        exotel.place_external_call(COMPLETED, agent="sip:nobody")
     exotel.wait_until_quiet()
-    assert (call.elsewhere, call.status, call.talk_time) == (True, "completed", 42)
+    assert (call.external, call.status, call.talk_time) == (True, "completed", 42)
     heard = [fields_of(one) for one in application.heard]
     assert [(one["call_sid"], one["event_type"]) for one in heard] == [(call.sid, "answered"), (call.sid, "terminal")]
     assert heard[-1]["custom_field"] == "theirs"
@@ -279,7 +281,7 @@ def test_many_calls_need_few_threads(exotel: Simulator) -> None:
     before = threading.active_count()
     for number in range(200):
         exotel.add_agent(f"sip:agent{number}")
-        exotel.place_elsewhere(COMPLETED, agent=f"sip:agent{number}")
+        exotel.place_external_call(COMPLETED, agent=f"sip:agent{number}")
     assert threading.active_count() <= before + 1
     exotel.speed = 100_000.0
     exotel.wait_until_quiet()
@@ -291,7 +293,7 @@ def test_many_deliveries_go_out_at_once(exotel: Simulator, application: Applicat
     exotel.options.account_callback_url = f"{application.url}/account"
     for number in range(30):
         exotel.add_agent(f"sip:agent{number}")
-        exotel.place_elsewhere(RINGS_OUT, agent=f"sip:agent{number}")
+        exotel.place_external_call(RINGS_OUT, agent=f"sip:agent{number}")
     exotel.clock.wait_until(float("inf"), unless=lambda: len(exotel.book.deliveries) > 0)
     assert len(application.heard) == 30
     application.hang.set()

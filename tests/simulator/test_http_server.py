@@ -44,7 +44,7 @@ def test_foreign_origin_reaches_nothing(exotel: Simulator) -> None:
     paths = ("/v2/accounts/simulated1/calls", "/page/options", "/page/state.json")
     body = {"from": {"user_contact_uri": ASHA}, "to": {"number": BY_HAND}, "virtual_number": "+918000000700"}
     for method, path, origin in itertools.product(methods, paths, origins):
-        headers = {"Origin": origin, "X-Page-Token": exotel._page._token}
+        headers = {"Origin": origin, "X-Page-Token": exotel._page.token}
         answer = requests.request(method, f"{exotel.url}{path}", json=body, headers=headers, auth=AUTH, timeout=5)
         is_shared = "Access-Control-Allow-Origin" in answer.headers
         assert (answer.status_code, is_shared) == (403, False), (method, path, origin)
@@ -55,7 +55,7 @@ def test_foreign_origin_reaches_nothing(exotel: Simulator) -> None:
 def test_foreign_page_embeds_nothing_but_may_link(exotel: Simulator) -> None:
     """A browser sends no Origin with the GET of an image or a link, but says from where it comes."""
     for path, mode, expected in (
-        ("/v2/accounts/simulated1/users", "no-cors", 403),
+        ("/v2/accounts/simulated1/calls/abc", "no-cors", 403),
         ("/page/recordings/abc.wav", "no-cors", 403),
         ("/", "navigate", 200),
     ):
@@ -72,8 +72,8 @@ def test_account_url_can_be_taken_apart() -> None:
         assert urllib.parse.unquote(parts.password or "") == "t@k"
         assert f"http://{parts.hostname}:{parts.port}" == exotel.url
         assert (parts.scheme, parts.path, parts.query) == ("exotel", "/acme1", "tls=off")
-        url = f"{exotel.url}/v2/accounts/acme1/users"
-        assert requests.get(url, auth=("k/e:y", "t@k"), timeout=5).status_code == 200
+        url = f"{exotel.url}/v2/accounts/acme1/calls"
+        assert requests.post(url, auth=("k/e:y", "t@k"), timeout=5).json()["response"]["error_data"]["code"] == 10725
     assert "t@k" not in repr(account)
 
 
@@ -88,7 +88,7 @@ def exchange(exotel: Simulator, head: str) -> bytes:
 
 
 def test_strange_targets_are_answered(exotel: Simulator) -> None:
-    for target in ("//evil", "http://[", "/%00", "/v2/accounts/%2e/users?limit=%ff"):
+    for target in ("//evil", "http://[", "/%00", "/v2/accounts/%2e/calls/%ff?limit=%ff"):
         assert exchange(exotel, f"GET {target} HTTP/1.1\r\nHost: {{host}}") in (b"404", b"401"), target
 
 

@@ -40,7 +40,7 @@ def test_scenario_keeps_how_the_simulator_was_started() -> None:
         assert (options.callback_shape, options.add_unknown, options.by_hand) == ("v3", True, True)
         assert options.account_callback_url == "http://127.0.0.1:1/account/"
         assert exotel.scenario() == next(one for one in SCENARIOS if one.name == "twice")
-    with pytest.raises(ValueError, match="write one of"):
+    with pytest.raises(ValueError, match="write v2, v3"):
         simulator.running(options={"callback_shape": "v9"})
 
 

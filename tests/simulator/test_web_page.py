@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from django_exotel_ccm import simulator
-from django_exotel_ccm.simulator import SCENARIOS, SCRIPTS, Simulator
+from django_exotel_ccm.simulator import SCENARIOS, SCRIPTS, Options, Simulator
 from tests.simulator.conftest import ASHA, BY_HAND, Place
 
 
@@ -32,7 +32,7 @@ def test_page_renders(exotel: Simulator) -> None:
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     assert "{{" not in page.text
     assert [one.number for one in SCRIPTS if one.number not in page.text] == []
-    assert [one.name for one in SCENARIOS if f'data-scenario="{one.name}"' not in page.text] == []
+    assert [one.name for one in SCENARIOS if f'data-name="{one.name}"' not in page.text] == []
     assert "<noscript>" in page.text
     for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
         assert requests.get(f"{exotel.url}/page/{name}", timeout=5).headers["Content-Type"].startswith(kind)
@@ -78,12 +78,12 @@ def test_page_sets_clock_and_devices(exotel: Simulator) -> None:
 
 def test_every_option_is_on_the_page_with_its_text(exotel: Simulator) -> None:
     page = requests.get(exotel.url, timeout=5).text
-    controls = dict(re.findall(r'name="(\w+)" data-first="([^"]*)"', page))
-    first = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()["options"]
-    assert controls == {name: text for name, text in first.items() if name != "by_hand"}
-    assert set(first) == {one.name for one in dataclasses.fields(simulator.Options)}
-    for name in controls:
-        assert re.search(rf'<p id="text-{name}">.{{10,}}?\.</p>', page), name
+    controls = re.findall(r'name="(\w+)" data-post="/page/options"', page)
+    state = requests.get(f"{exotel.url}/page/state.json", timeout=5).json()
+    assert sorted(controls) == sorted(state["options"]) == sorted(one.name for one in dataclasses.fields(Options))
+    assert [name for name in controls if not re.search(rf'<p id="text-{name}">.{{10,}}?\.</p>', page)] == ["by_hand"]
+    exotel.options.loss_rate = 0.5
+    assert requests.get(f"{exotel.url}/page/state.json", timeout=5).json()["changed"] == ["loss_rate"]
 
 
 def test_page_sets_options_and_scenarios(exotel: Simulator) -> None:
@@ -105,15 +105,15 @@ def test_page_sets_options_and_scenarios(exotel: Simulator) -> None:
 
 def test_page_places_calls_elsewhere(exotel: Simulator) -> None:
     body = {"customer_number": "+919000001003", "agent": ASHA, "recording": True}
-    assert post_to_page(exotel, "elsewhere", body).status_code == 200
-    assert [call.elsewhere for call in exotel.book.calls.values()] == [True]
-    assert post_to_page(exotel, "elsewhere", {**body, "agent": "nobody"}).status_code == 400
+    assert post_to_page(exotel, "external-call", body).status_code == 200
+    assert [call.external for call in exotel.book.calls.values()] == [True]
+    assert post_to_page(exotel, "external-call", {**body, "agent": "nobody"}).status_code == 400
 
 
 def test_page_cuts_the_power(exotel: Simulator) -> None:
     for wrong in ({"seconds": -1, "deliveries": "kept"}, {"seconds": 1, "deliveries": "mislaid"}, {"seconds": "nan"}):
         assert post_to_page(exotel, "restart", wrong).status_code == 400
-    assert post_to_page(exotel, "restart", {"seconds": 0.3, "deliveries": "lost"}).status_code == 200
+    assert post_to_page(exotel, "restart", {"seconds": "0.3", "deliveries": "lost"}).status_code == 200
     exotel.clock.wait_until(float("inf"), unless=lambda: "power_cut" in exotel.faults())
     with pytest.raises(requests.ConnectionError):
         requests.get(exotel.url, timeout=1)

@@ -114,7 +114,7 @@ def read_options(texts: list[str]) -> dict[str, Any]:
     for given in texts:
         name, _, text = given.partition("=")
         try:
-            options.read(name.strip(), text)
+            options.set_text(name.strip(), text)
         except (AttributeError, ValueError) as error:
             raise CommandError(f"--set {given}: {error}") from error
     return vars(options)

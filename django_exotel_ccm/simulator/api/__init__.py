@@ -1,1 +1,1 @@
-"""What the application asks of Exotel: Make a Call, Call Details, lists, recordings."""
+"""What the application asks of Exotel: Make a Call, Call Details, recordings."""

@@ -9,11 +9,14 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
-from django_exotel_ccm.simulator.http_types import HTML, TEXT, WEB_PAGE, Request, Response, response
+from django_exotel_ccm.simulator.http_server import HTML, TEXT, WEB_PAGE, Request, Response, response
 from django_exotel_ccm.simulator.refusals import RefusedError
-from django_exotel_ccm.simulator.state import State
+
+if TYPE_CHECKING:
+    from django_exotel_ccm.simulator.simulator import Simulator
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 ELSEWHERE = "https://recordings.example.com/exotelrecordings/"
@@ -26,10 +29,10 @@ INSTEAD = {
 """Faults that send something else instead."""
 
 RATE = 8_000  # samples in a second, as telephones have
-LONGEST = 5  # seconds: a sample is enough to hear that it plays
+MAX_SECONDS = 5  # a sample is enough to hear that it plays
 AGENT_TONE, CUSTOMER_TONE = 440, 660  # Hz
 LOUDNESS = 9_000  # of 32767
-WAV_HEADER = 44  # bytes
+WAV_HEADER = "<4sI4s4sIHHIIHH4sI"
 MP3_FRAME = b"\xff\xfb\x10\xc0" + bytes(100)  # MPEG 1 layer III, 32 kbit/s, 44.1 kHz, mono: 26 ms of silence
 MP3_FRAMES = 38  # in a second
 CHUNK = 64 * 1024  # bytes
@@ -46,10 +49,8 @@ class Sound:
 
     def chunks(self, first: int, end: int) -> Iterator[bytes]:
         """Yield the bytes from `first` up to, and without, `end`."""
-        while first < end:
-            upto = min(end, first + CHUNK)
-            yield self._slice(first, upto)
-            first = upto
+        for begin in range(first, end, CHUNK):
+            yield self._slice(begin, min(end, begin + CHUNK))
 
     def endless(self) -> Iterator[bytes]:
         """Yield the head, and the pattern for ever, slowly enough to leave the machine to others."""
@@ -59,84 +60,81 @@ class Sound:
             time.sleep(0.002)
 
     def _slice(self, first: int, end: int) -> bytes:
+        head = self.head[first:end]
+        left = end - first - len(head)
         begin = max(first - len(self.head), 0) % len(self.pattern)
-        length = end - max(first, len(self.head))
-        repeated = self.pattern * math.ceil((begin + max(length, 0)) / len(self.pattern))
-        return self.head[first:end] + repeated[begin : begin + max(length, 0)]
+        repeated = self.pattern * math.ceil((begin + left) / len(self.pattern))
+        return head + repeated[begin : begin + left]
 
 
-def recording_response(state: State, request: Request, call_sid: str, kind: str) -> Response:
+def recording_response(exotel: Simulator, request: Request, call_sid: str, kind: str) -> Response:
     """Return the recording of a call or the range that is asked for, or 404 while there is none."""
-    call = state.book.calls.get(call_sid)
-    if call is None or not state.recording_ready(call):
+    call = exotel.book.calls.get(call_sid)
+    if call is None or not exotel.recording_ready(call):
         return response(404, b"There is no such recording, or not yet.\n", TEXT)
-    return ranged(sound_of(state, call, kind), request.header("Range"))
+    return ranged(sound_of(call, kind, exotel.options.big_recording), request.headers.get("Range", ""))
 
 
-def faulty_recording_response(state: State, request: Request, call_sid: str, kind: str) -> Response:
+def faulty_recording_response(exotel: Simulator, request: Request, call_sid: str, kind: str) -> Response:
     """Return the recording of a call with the fault that the options ask for. RefusedError for a 401."""
-    answer = recording_response(state, request, call_sid, kind)
-    fault = state.options.recording_fault
+    answer = recording_response(exotel, request, call_sid, kind)
+    fault = exotel.options.recording_fault
     if fault == "none" or answer.status == 404:
         return answer
-    state.notifier.note(f"recording_{fault}", call_sid, request.path)
+    exotel.notifier.record_fault(f"recording_{fault}", call_sid, request.path)
     if fault == "unauthorised":
         raise RefusedError(1010)
     if fault == "redirect_out":
         return response(302, b"", TEXT, {"Location": f"{ELSEWHERE}{call_sid}.{kind}"})
     if fault == "endless":
-        sound = sound_of(state, state.book.calls[call_sid], kind)
+        sound = sound_of(exotel.book.calls[call_sid], kind, None)
         return Response(200, sound.content_type, sound.endless(), None)
     return INSTEAD.get(fault) or replace(answer, transmission="reset")
 
 
-def ranged(sound: Sound, asked: str) -> Response:
+def ranged(sound: Sound, wanted: str) -> Response:
     """Return all of a sound or, if a range of it is asked for, 206 with that, or 416 if there is no such range."""
     size = sound.size
     headers = {"Accept-Ranges": "bytes"}
-    found = RANGE.fullmatch(asked)
+    found = RANGE.fullmatch(wanted)
     if not found or found.groups() == ("", ""):  # several ranges, or none that can be read: all of it
         return Response(200, sound.content_type, sound.chunks(0, size), size, headers)
     if found[1]:
-        first, last = int(found[1]), min(int(found[2] or size), size - 1)
+        first, end = int(found[1]), min(int(found[2] or size) + 1, size)
     else:  # the last so many bytes
-        first, last = max(0, size - int(found[2])), size - 1
-    if first > last or first >= size:
+        first, end = max(0, size - int(found[2])), size
+    if first >= end:
         return response(416, b"", TEXT, {**headers, "Content-Range": f"bytes */{size}"})
-    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    return Response(206, sound.content_type, sound.chunks(first, last + 1), last + 1 - first, headers)
+    headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    return Response(206, sound.content_type, sound.chunks(first, end), end - first, headers)
 
 
-def sound_of(state: State, call: SimulatedCall, kind: str) -> Sound:
-    """Return the recording of a call: at most 5 s, or the size that the options ask for.
+def sound_of(call: SimulatedCall, kind: str, size: int | None) -> Sound:
+    """Return the recording of a call: at most 5 s, or of this size.
 
     A WAV has one channel, or two: agent left, customer right.
     """
-    seconds = max(1, min(call.talk_time or 0, LONGEST))
-    size = state.options.big_recording
+    seconds = max(1, min(call.talk_time or 0, MAX_SECONDS))
     if kind == "mp3":
         return Sound("audio/mpeg", b"", MP3_FRAME, size or len(MP3_FRAME) * MP3_FRAMES * seconds)
     channels = 2 if call.request.get("recording_channels") == "dual" else 1
-    size = size or WAV_HEADER + seconds * RATE * 2 * channels
-    return Sound("audio/wav", _wav_head(size, channels), _tones(channels), size)
-
-
-def _wav_head(size: int, channels: int) -> bytes:
+    header = struct.calcsize(WAV_HEADER)
+    size = size or header + seconds * RATE * 2 * channels
     known = min(size, 2**32 - 1)  # a WAV cannot say more than 4 GiB
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, RATE, RATE * 2 * channels, 2 * channels, 16)
-    return struct.pack("<4sI4s", b"RIFF", known - 8, b"WAVE") + form + struct.pack("<4sI", b"data", known - WAV_HEADER)
+    form = (b"fmt ", 16, 1, channels, RATE, RATE * 2 * channels, 2 * channels, 16)
+    head = struct.pack(WAV_HEADER, b"RIFF", known - 8, b"WAVE", *form, b"data", known - header)
+    return Sound("audio/wav", head, _tones(channels), size)
 
 
 @functools.cache
 def _tones(channels: int) -> bytes:
     """Return a second in which the two take turns, half of it each."""
-    return b"".join(_frame(index, channels) for index in range(RATE))
-
-
-def _frame(index: int, channels: int) -> bytes:
-    agent_speaks = index < RATE // 2
-    tone = AGENT_TONE if agent_speaks else CUSTOMER_TONE
-    sample = int(LOUDNESS * math.sin(2 * math.pi * tone * index / RATE))
-    if channels == 1:
-        return struct.pack("<h", sample)
-    return struct.pack("<hh", sample, 0) if agent_speaks else struct.pack("<hh", 0, sample)
+    silence = [0] * (RATE // 2)
+    agent, customer = (
+        [int(LOUDNESS * math.sin(2 * math.pi * tone * index / RATE)) for index in range(RATE // 2)]
+        for tone in (AGENT_TONE, CUSTOMER_TONE)
+    )
+    samples = agent + customer
+    if channels == 2:
+        samples = [sample for pair in zip(agent + silence, silence + customer, strict=True) for sample in pair]
+    return struct.pack(f"<{len(samples)}h", *samples)

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django_exotel_ccm.simulator.options import EVENTS, ToKey, is_url
+from django_exotel_ccm.simulator.refusals import RefusedError
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 EXOPHONE = re.compile(rf"{E164.pattern}|0[0-9]{{10}}")
 AGENT = re.compile(rf"{E164.pattern}|sip:[^\s@]+(@[^\s@]+)?")
 USER_ID = re.compile(r".+", re.DOTALL)
-
-
-class InvalidBodyError(Exception):
-    """The body is not what the documentation asks for; the text names the field."""
 
 
 class CallRequest(NamedTuple):
@@ -27,12 +24,12 @@ class CallRequest(NamedTuple):
 
 
 def read_call_request(payload: Any, to_key: ToKey) -> CallRequest:
-    """Return what a Make a Call asks for, every field checked; InvalidBodyError otherwise."""
+    """Return what a Make a Call asks for. RefusedError names a field that is not as the documentation says."""
     if not isinstance(payload, dict):
-        raise InvalidBodyError("The body is not a JSON object")
+        raise RefusedError(10725, "The body is not a JSON object")
     for name, is_valid in OPTIONAL.items():
         if payload.get(name) is not None and not is_valid(payload[name]):
-            raise InvalidBodyError(f"{name} is invalid")
+            raise RefusedError(10725, f"{name} is invalid")
     to_keys = ("number", "customer_contact_uri") if to_key == "both" else (to_key,)
     return CallRequest(
         agent=_only_one_of("from", payload.get("from"), {"user_contact_uri": AGENT, "user_id": USER_ID}),
@@ -45,18 +42,18 @@ def read_call_request(payload: Any, to_key: ToKey) -> CallRequest:
 def _only_one_of(name: str, value: Any, patterns: dict[str, re.Pattern[str]]) -> str:
     keys = [key for key in patterns if isinstance(value, dict) and key in value]
     if len(keys) != 1:
-        raise InvalidBodyError(f"{name} is invalid")
+        raise RefusedError(10725, f"{name} is invalid")
     return _matching(name, value[keys[0]], patterns[keys[0]])
 
 
 def _matching(name: str, value: Any, pattern: re.Pattern[str]) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise InvalidBodyError(f"{name} is invalid")
+        raise RefusedError(10725, f"{name} is invalid")
     return value
 
 
 def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return type(value) is int and value > 0
 
 
 def _are_callbacks(value: Any) -> bool:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from typing import NamedTuple
 
 from django_exotel_ccm.simulator.call_flow import UNKNOWN_STATUS, SimulatedCall
 from django_exotel_ccm.simulator.callbacks.delivery import DeliveryQueue, PendingCallback
-from django_exotel_ccm.simulator.callbacks.faults import draw_faults
-from django_exotel_ccm.simulator.callbacks.payloads import callback_body, encoded
 from django_exotel_ccm.simulator.clock import Clock
 from django_exotel_ccm.simulator.options import Options
+from django_exotel_ccm.simulator.payloads import callback_body, encoded
 from django_exotel_ccm.simulator.recorder import Book, Delivery, Destination, Fault
 
 EARLY_WITHIN = 10.0  # real seconds for which an answer waits for its first callback
+
+
+class DrawnFaults(NamedTuple):
+    """What chance does to one callback: is it lost, does it come twice, which copies come after `terminal`."""
+
+    lost: bool
+    twice: bool
+    late: tuple[bool, bool]
+
+
+def draw_faults(options: Options, call_key: str, callback_key: str) -> DrawnFaults:
+    """Draw for a callback. The same seed and keys draw the same, and no rate changes what another draws."""
+    draw = random.Random(f"{options.seed}/{call_key}/{callback_key}").random  # noqa: S311 - nothing here is a secret
+    lost, twice = draw() < options.loss_rate, draw() < options.duplicate_rate
+    return DrawnFaults(lost, twice, (draw() < options.reorder_rate, draw() < options.reorder_rate))
 
 
 class Notifier:
@@ -26,31 +42,38 @@ class Notifier:
 
     def notify(self, call: SimulatedCall, event: str) -> None:
         """Send the callbacks of an event; those that come late wait for the call's `terminal`."""
+        options = self._options
         with self._clock.changed:
             made = self._callbacks(call, event)
-            if event == "terminal" and self._options.conflicting_finals:
-                made += self._callbacks(contradicted(call), event, "conflicting")
             if event == "answered":
-                call.held = [one for one in made if "reordered" in one.delivery.faults]
-                made = [one for one in made if one not in call.held]
-            for pending in made if event == "answered" else made + call.held:
-                self._queue.add(pending, in_order=self._options.in_order, delay=self._options.callback_delay)
+                call.held_back = [one for one in made if "reordered" in one.delivery.faults]
+                made = [one for one in made if one not in call.held_back]
+            else:
+                if options.conflicting_finals and not options.sparse_terminal:  # which would say the same again
+                    made += self._callbacks(contradicted(call), event, "conflicting")
+                made += call.held_back
+            for pending in made:
+                self._queue.add(pending, in_order=options.in_order, delay=options.callback_delay)
 
     def wait_for_first(self, call: SimulatedCall) -> None:
         """Return when a callback of this call was tried, or none will be, or after 10 real seconds."""
-        with self._clock.changed:
-            self._clock.changed.wait_for(lambda: self._clock.stopped or self._is_first_tried(call), EARLY_WITHIN)
-            if call.sid in self._queue.first_tried:
-                self.note("early", call.sid, self._queue.first_tried[call.sid])
 
-    def _is_first_tried(self, call: SimulatedCall) -> bool:
-        is_open = call.state != "terminal" or any(one.delivery.call_sid == call.sid for one in self._queue.open)
-        return call.sid in self._queue.first_tried or not is_open
+        def tried() -> list[str]:
+            return [one.event for one in self._book.deliveries if one.call_sid == call.sid]
 
-    def note(self, fault: str, call_sid: str, what: str) -> None:
-        """Record a fault."""
+        def is_done() -> bool:
+            is_pending = any(one.delivery.call_sid == call.sid for one in self._queue.open)
+            return self._clock.stopped or bool(tried()) or (call.state == "terminal" and not is_pending)
+
         with self._clock.changed:
-            self._book.faults.append(Fault(fault, call_sid, what, self._clock.now()))
+            self._clock.changed.wait_for(is_done, EARLY_WITHIN)
+            if events := tried():
+                self.record_fault("early", call.sid, events[0])
+
+    def record_fault(self, name: str, call_sid: str, what: str) -> None:
+        """Record that something was made to go wrong."""
+        with self._clock.changed:
+            self._book.faults.append(Fault(name, call_sid, what, self._clock.now()))
             self._clock.changed.notify_all()
 
     def _callbacks(self, call: SimulatedCall, event: str, version: str = "") -> list[PendingCallback]:
@@ -69,7 +92,7 @@ class Notifier:
             for drawn in self._copies(call, event, f"{event}{version}/{index}"):
                 faults = tuple(name for name, is_made in {**asked_for, **drawn}.items() if is_made)
                 for fault in faults:
-                    self.note(fault, call.sid, event)
+                    self.record_fault(fault, call.sid, event)
                 delivery = Delivery(call.sid, event, url, content_type, body, destination, faults)
                 made.append(PendingCallback(delivery, content))
         return made
@@ -82,9 +105,9 @@ class Notifier:
     def _copies(self, call: SimulatedCall, event: str, callback_key: str) -> list[dict[str, bool]]:
         """Return what is wrong with each copy of a callback; no copy if it is lost."""
         options = self._options
-        drawn = draw_faults(options, call.draw_key, callback_key)
+        drawn = draw_faults(options, call.fault_key, callback_key)
         if event in options.lost_events or drawn.lost:
-            self.note("lost", call.sid, event)
+            self.record_fault("lost", call.sid, event)
             return []
         can_be_late = event == "answered" and bool(self._destinations(call, "terminal"))
         return [

@@ -1,21 +1,24 @@
-// Keeps the page in step with /page/state.json and sends what is pressed.
+// Keeps the page in step with /page/state.json, and sends what is pressed, set or submitted.
 "use strict";
 
-const token = document.querySelector("meta[name=page-token]").content;
 const $ = (id) => document.getElementById(id);
-const PHASES = {
-  agent_ringing: "the agent’s phone rings", customer_ringing: "the customer’s phone rings",
-  talking: "they talk", ended: "over",
+const token = document.querySelector("meta[name=page-token]").content;
+const PHASES = { // what happens, the state of the agent's phone, and of the customer's
+  agent_ringing: ["the agent’s phone rings", "ringing", "idle"],
+  customer_ringing: ["the customer’s phone rings", "waiting", "ringing"],
+  talking: ["they talk", "talking", "talking"],
+  ended: ["over", "ended", "ended"],
 };
-const LEGS = {
-  agent_ringing: ["ringing", "idle"], customer_ringing: ["talking", "ringing"],
-  talking: ["talking", "talking"], ended: ["ended", "ended"],
+const WORDS = {
+  idle: "Idle", ringing: "Ringing…", waiting: "Waiting for the customer", talking: "On the call", ended: "Call ended",
 };
-const WORDS = { idle: "Idle", ringing: "Ringing…", talking: "On the call", waiting: "Waiting for the customer", ended: "Call ended" };
-const POLL = 500;
-let chosen = null;
+const LABELS = { answer: "Answer", decline: "Decline", hang_up: "Hang up" };
+const GONE = "The simulator does not answer. Has it been stopped?";
+const POLL = 500; // milliseconds
+const LOGGED = 60; // lines at most
+let chosen = null; // the sid of the call whose phones are shown
 let newest = null;
-const drawn = {};
+let drawn = {};
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -29,197 +32,165 @@ function redraw(name, data, draw) {
   const text = JSON.stringify(data);
   if (drawn[name] === text) return;
   drawn[name] = text;
+  const { id } = document.activeElement;
   draw(data);
+  if (id) $(id)?.focus();
 }
 
-function complain(words) {
+function showProblem(words) {
   $("problem").textContent = words;
   $("problem").hidden = !words;
 }
 
 async function send(path, body) {
   try {
-    const answer = await fetch(path, {
-      method: "POST", body: JSON.stringify(body),
-      headers: { "Content-Type": "application/json", "X-Page-Token": token },
-    });
-    complain(answer.ok ? "" : (await answer.json()).error);
+    const headers = { "Content-Type": "application/json", "X-Page-Token": token };
+    const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+    showProblem(answer.ok ? "" : (await answer.json()).error);
+    if (!answer.ok) drawn = {}; // a value that was refused is replaced by the one in force
   } catch {
-    complain("The simulator does not answer. Has it been stopped?");
+    showProblem(GONE);
   }
-  await look();
-}
-
-function badge(call) {
-  if (call.state === "terminal") return [call.status, call.status === "completed" ? "good" : "bad"];
-  return [PHASES[call.phase], "wait"];
+  await refresh();
 }
 
 // An agent of whom the simulator knows the number alone is called by it.
-function nameOf(agent) {
-  return agent.name === agent.uri ? agent.uri : `${agent.name} (${agent.uri})`;
+const nameOf = (agent) => (agent.name === agent.uri ? agent.uri : `${agent.name} (${agent.uri})`);
+
+function badge(call) {
+  if (call.state !== "terminal") return [PHASES[call.phase][0], "wait"];
+  return [call.status, call.status === "completed" ? "good" : "bad"];
 }
 
-function drawPhone(leg, state, who, uri, presses) {
+function drawPhone(leg, state, who, uri, call) {
   const phone = $(`phone-${leg}`);
-  const hadFocus = phone.contains(document.activeElement);
   phone.className = `phone ${state}`;
   phone.querySelector(".who").textContent = who;
   phone.querySelector(".uri").textContent = uri;
-  phone.querySelector(".face").textContent = /^[a-z]/i.test(who) ? who[0].toUpperCase() : leg[0].toUpperCase();
-  const waits = leg === "agent" && state === "talking" && presses.some(([other]) => other === "customer") && presses.some(([, action]) => action === "answer");
-  phone.querySelector(".state").textContent = WORDS[waits ? "waiting" : state];
-  for (const button of phone.querySelectorAll("button"))
-    button.hidden = !presses.some(([of, action]) => of === leg && action === button.dataset.action);
-  if (hadFocus && document.activeElement.hidden !== false) (phone.querySelector("button:not([hidden])") || phone).focus();
+  phone.querySelector(".face").textContent = who[0].toUpperCase();
+  phone.querySelector(".state").textContent = WORDS[state];
+  const buttons = call.presses.filter(([of]) => of === leg).map(([, action]) => make("button", {
+    type: "button", class: action === "answer" ? "answer" : "decline", id: `${leg}-${action}`,
+    "data-post": "/page/press", "data-call_sid": call.call_sid, "data-leg": leg, "data-action": action,
+  }, LABELS[action]));
+  const hadFocus = phone.contains(document.activeElement);
+  phone.querySelector(".buttons").replaceChildren(...buttons);
+  if (hadFocus) (buttons[0] ?? phone).focus();
 }
 
 function drawStage(call) {
   if (!call) return;
-  const [agent, customer] = LEGS[call.phase];
-  drawPhone("agent", agent, call.agent.name === call.agent.uri ? "Agent" : call.agent.name, call.agent.uri, call.presses);
-  drawPhone("customer", customer, "Customer", call.customer_number, call.presses);
-  $("line").className = `line ${call.phase === "talking" ? "live" : ""}`;
+  const { agent } = call;
+  const [, agentState, customerState] = PHASES[call.phase];
+  drawPhone("agent", agentState, agent.name === agent.uri ? "Agent" : agent.name, agent.uri, call);
+  drawPhone("customer", customerState, "Customer", call.customer_number, call);
+  $("line").classList.toggle("live", call.phase === "talking");
   $("let-it-ring").hidden = !call.phase.endsWith("ringing");
   const about = call.custom_field ? `, about ${call.custom_field}` : "";
   const talk = call.state === "terminal" ? `, ${call.talk_time} s of talk` : "";
-  $("call-line").textContent = `${nameOf(call.agent)} to ${call.customer_number}${about}: ${badge(call)[0]}${talk}`;
+  $("call-line").textContent = `${nameOf(agent)} to ${call.customer_number}${about}: ${badge(call)[0]}${talk}`;
   const audio = $("player").querySelector("audio");
   $("player").hidden = !call.player;
   if (call.player && audio.getAttribute("src") !== call.player) audio.src = call.player;
 }
 
 function drawCalls([calls, current]) {
-  const focused = document.activeElement.closest("#calls button")?.dataset.sid;
+  if (!calls.length) return;
   $("calls").replaceChildren(...calls.map((call) => {
     const [words, tone] = badge(call);
-    const button = make("button", { type: "button", "data-sid": call.call_sid, "aria-current": String(call.call_sid === current) },
-      make("span", {}, `${nameOf(call.agent)} → ${call.customer_number}`), make("span", { class: `badge ${tone}` }, words));
-    button.addEventListener("click", () => { chosen = call.call_sid; look(); });
-    return make("li", {}, button);
+    const about = make("span", {}, `${nameOf(call.agent)} → ${call.customer_number}`);
+    const isCurrent = String(call.call_sid === current);
+    const attributes = { type: "button", id: call.call_sid, "data-choose": call.call_sid, "aria-current": isCurrent };
+    return make("li", {}, make("button", attributes, about, make("span", { class: `badge ${tone}` }, words)));
   }));
-  if (focused) $("calls").querySelector(`[data-sid="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function logOf({ requests, deliveries }) {
+  const received = requests.map((one) => ({ ...one, way: `→ ${one.method}`, what: [one.path] }));
+  const sent = deliveries.map((one) => ({
+    ...one, way: `← ${one.event}`,
+    what: [`try ${one.attempt}`, one.url, one.destination === "account" && "the account’s own URL", ...one.faults, one.error],
+  }));
+  return [...received, ...sent].sort((a, b) => b.wall_time.localeCompare(a.wall_time)).slice(0, LOGGED);
 }
 
 function drawLog(entries) {
   if (!entries.length) return;
-  $("log").replaceChildren(...entries.map((entry) => {
-    const good = entry.status >= 200 && entry.status < 300;
-    return make("li", {}, make("time", { datetime: entry.at }, new Date(entry.at).toLocaleTimeString("en-GB")),
-      make("span", { class: "what" }, make("span", { class: "way" }, entry.way), ` ${entry.what}`),
-      make("span", { class: `badge ${good ? "good" : "bad"}` }, entry.status ?? "no answer"));
+  $("log").replaceChildren(...entries.map(({ wall_time: at, way, what, status }) => make("li", {},
+    make("time", { datetime: at }, new Date(at).toLocaleTimeString("en-GB")),
+    make("span", { class: "what" }, make("strong", {}, way), ` ${what.filter(Boolean).join(" · ")}`),
+    make("span", { class: `badge ${status >= 200 && status < 300 ? "good" : "bad"}` }, status ?? "no answer"))));
+}
+
+function drawAgents({ agents, devices }) {
+  $("agents").replaceChildren(...agents.map(({ name, uri, user_id: id, device, call_sid: call }) => {
+    const select = make("select", {
+      id: `device-${id}`, name: "device", "aria-label": `${name}’s device`, "data-post": "/page/device", "data-user_id": id,
+    }, ...devices.map((one) => make("option", {}, one)));
+    select.value = device;
+    const about = make("span", { class: "uri" }, name === uri ? "" : uri);
+    return make("li", {}, make("span", {}, make("strong", {}, name), call ? " · on a call" : "", about),
+      make("label", {}, make("span", {}, "Device"), select));
   }));
+  const { value } = $("external-agent");
+  $("external-agent").replaceChildren(...agents.map(({ name, user_id: id }) => make("option", { value: id }, name)));
+  if (value) $("external-agent").value = value;
 }
 
-function logOf(state) {
-  const received = state.requests.map(({ really_at: at, method, path, status }) => ({ at, status, way: `→ ${method}`, what: path }));
-  const sent = state.deliveries.map((one) => ({
-    at: one.really_at, status: one.status, way: `← ${one.event}`,
-    what: [`try ${one.attempt}, ${one.url}`, one.destination === "account" ? "the account’s own URL" : "", ...one.faults, one.error].filter(Boolean).join(" · "),
-  }));
-  return [...received, ...sent].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 60);
-}
-
-function drawAgents(agents) {
-  const focused = document.activeElement.id;
-  $("agents").replaceChildren(...agents.map((agent) => {
-    const id = `device-${agent.user_id}`;
-    const select = make("select", { id, "aria-label": `${agent.name}’s device` }, ...agent.devices.map((device) => {
-      const option = make("option", { value: device }, device);
-      option.selected = device === agent.device;
-      return option;
-    }));
-    select.addEventListener("change", () => send("/page/device", { user_id: agent.user_id, device: select.value }));
-    const name = make("span", {}, make("strong", {}, agent.name), agent.in_call ? " · on a call" : "", make("span", { class: "uri" }, agent.name === agent.uri ? "" : agent.uri));
-    return make("li", {}, name, make("label", {}, make("span", {}, "Device"), select));
-  }));
-  if (focused.startsWith("device-")) $(focused)?.focus();
-}
-
-function drawElsewhere(agents) {
-  const chosenAgent = $("elsewhere-agent").value;
-  $("elsewhere-agent").replaceChildren(...agents.map(([name, id]) => make("option", { value: id }, name)));
-  if (chosenAgent) $("elsewhere-agent").value = chosenAgent;
-}
-
-function drawControls({ options, speed }) {
-  $("by-hand").checked = options.by_hand === "True";
-  const select = $("speed");
-  if (![...select.options].some((option) => Number(option.value) === speed)) select.append(make("option", { value: speed }, `${speed}×`));
-  select.value = [...select.options].find((option) => Number(option.value) === speed).value;
-}
-
-function drawOptions({ options, scenario }) {
-  for (const control of $("options").elements) {
+function drawOptions({ options, changed, scenario }) {
+  for (const control of document.querySelectorAll("[data-post='/page/options']")) {
     const value = options[control.name];
     if (control.type === "checkbox") control.checked = value === "True";
     else if (control !== document.activeElement) control.value = value;
-    control.closest(".row").classList.toggle("changed", value !== control.dataset.first);
+    control.closest(".row")?.classList.toggle("changed", changed.includes(control.name));
   }
-  for (const group of $("options").querySelectorAll("details")) {
-    const badge = group.querySelector(".badge");
-    const count = group.querySelectorAll(".changed").length;
-    badge.hidden = !count;
-    badge.textContent = `${count} changed`;
-  }
-  for (const button of document.querySelectorAll("[data-scenario]")) button.setAttribute("aria-pressed", button.dataset.scenario === scenario);
-  const title = document.querySelector(`[data-scenario="${scenario}"] strong`)?.textContent;
-  const names = [...$("options").querySelectorAll(".changed [name]")].map((control) => control.name);
-  $("changed").textContent = [title ?? "A mixture of your own", names.length ? `options changed: ${names.join(", ")}` : ""].filter(Boolean).join("; ") + ".";
-}
-
-function drawFaults(faults) {
-  const counts = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
-  $("faults").textContent = counts.length ? `Faults so far: ${counts.join(", ")}.` : "";
+  for (const button of document.querySelectorAll("[data-name]"))
+    button.setAttribute("aria-pressed", button.dataset.name === scenario);
+  const title = document.querySelector(`[data-name="${scenario}"] strong`)?.textContent ?? "A mixture of your own";
+  $("changed").textContent = changed.length ? `${title}; options changed: ${changed.join(", ")}.` : `${title}.`;
 }
 
 function show(state) {
   state.calls.reverse();
   const first = state.calls[0]?.call_sid ?? null;
-  if (first !== newest) { newest = first; chosen = first; }  // a new call comes to the front
-  const call = state.calls.find((one) => one.call_sid === chosen);
-  redraw("stage", call, drawStage);
-  if (state.calls.length) redraw("calls", [state.calls, chosen], drawCalls);
+  if (first !== newest) newest = chosen = first; // a new call comes to the front
+  redraw("stage", state.calls.find((one) => one.call_sid === chosen), drawStage);
+  redraw("calls", [state.calls, chosen], drawCalls);
   redraw("log", logOf(state), drawLog);
-  redraw("agents", state.agents, drawAgents);
-  redraw("elsewhere", state.agents.map(({ name, user_id: id }) => [name, id]), drawElsewhere);
-  redraw("controls", { options: state.options, speed: state.speed }, drawControls);
-  redraw("options", { options: state.options, scenario: state.scenario }, drawOptions);
-  redraw("faults", state.faults, drawFaults);
+  redraw("agents", { agents: state.agents, devices: state.devices }, drawAgents);
+  redraw("options", { options: state.options, changed: state.changed, scenario: state.scenario }, drawOptions);
+  redraw("speed", state.speed, (speed) => { $("speed").value = speed; });
+  const counts = Object.entries(state.faults).map(([name, times]) => `${name} ${times}`);
+  $("faults").textContent = counts.length ? `Faults so far: ${counts.join(", ")}.` : "";
   $("exophones").textContent = state.exophones.join(", ");
 }
 
-async function look() {
+async function refresh() {
   try {
     const answer = await fetch("/page/state.json");
     show(await answer.json());
-    if ($("problem").dataset.gone) { delete $("problem").dataset.gone; complain(""); }
+    if ($("problem").textContent === GONE) showProblem("");
   } catch {
-    $("problem").dataset.gone = "yes";
-    complain("The simulator does not answer. Has it been stopped?");
+    showProblem(GONE);
   }
 }
 
-async function watch() {
-  await look();
-  setTimeout(watch, POLL);
+async function poll() {
+  await refresh();
+  setTimeout(poll, POLL);
 }
 
-for (const button of document.querySelectorAll(".buttons button"))
-  button.addEventListener("click", () => send("/page/press", { call_sid: chosen, leg: button.dataset.leg, action: button.dataset.action }));
-$("by-hand").addEventListener("change", (event) => send("/page/options", { by_hand: String(event.target.checked) }));
-$("speed").addEventListener("change", (event) => send("/page/speed", { speed: Number(event.target.value) }));
-for (const button of document.querySelectorAll("[data-scenario]"))
-  button.addEventListener("click", () => send("/page/scenario", { name: button.dataset.scenario }));
-for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-$("options").addEventListener("change", async ({ target }) => {
-  delete drawn.options;  // a value that was refused is replaced by the one in force
-  await send("/page/options", { [target.name]: target.type === "checkbox" ? String(target.checked) : target.value });
+document.addEventListener("click", ({ target }) => {
+  const { post, choose, ...body } = target.closest("button")?.dataset ?? {};
+  if (post) send(post, body);
+  if (choose) { chosen = choose; refresh(); }
 });
-$("elsewhere").addEventListener("submit", () => send("/page/elsewhere", {
-  agent: $("elsewhere-agent").value, customer_number: $("elsewhere-customer").value, recording: $("elsewhere-recording").checked,
-}));
-$("restart").addEventListener("submit", () => send("/page/restart", {
-  seconds: Number($("restart-seconds").value), deliveries: $("restart-deliveries").value,
-}));
-watch();
+document.addEventListener("change", ({ target }) => {
+  const { post, ...body } = target.dataset;
+  if (post) send(post, { ...body, [target.name]: target.type === "checkbox" ? String(target.checked) : target.value });
+});
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  send(event.target.dataset.post, Object.fromEntries(new FormData(event.target)));
+});
+poll();

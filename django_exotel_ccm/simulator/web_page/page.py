@@ -6,21 +6,20 @@ import importlib.resources
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import Field
 from hmac import compare_digest
 from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
 from django_exotel_ccm.simulator.api.recordings import recording_response
-from django_exotel_ccm.simulator.directory import Agent, Device
-from django_exotel_ccm.simulator.http_types import Request, Response, json_response, response
-from django_exotel_ccm.simulator.options import FIELDS
+from django_exotel_ccm.simulator.directory import Device
+from django_exotel_ccm.simulator.http_server import Request, Response, json_response, response
+from django_exotel_ccm.simulator.options import FIELDS, FLAG
 from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
 
 if TYPE_CHECKING:
     from django_exotel_ccm.simulator.simulator import Simulator
 
-SHOWN = 40  # calls, requests and deliveries at most
+NEWEST = 40  # calls, requests and deliveries at most
 OWN_CONTROL = "by_hand"  # stands at the top of the page
 CODE = re.compile(r"`([^`]+)`")
 HEADERS = {
@@ -36,20 +35,22 @@ class Page:
 
     def __init__(self, exotel: Simulator) -> None:
         self._exotel = exotel
-        self._token = secrets.token_urlsafe(24)
+        self.token = secrets.token_urlsafe(24)
         self._actions: dict[str, Callable[..., object]] = {
             "/page/press": exotel.press,
             "/page/scenario": exotel.use_scenario,
             "/page/options": self._set_options,
-            "/page/speed": self._set_speed,
-            "/page/device": self._set_device,
-            "/page/elsewhere": exotel.place_elsewhere,
-            "/page/restart": exotel.restart_soon,
+            "/page/speed": lambda speed: setattr(exotel, "speed", float(speed)),
+            "/page/device": lambda user_id, device: setattr(exotel.agent(user_id), "device", device),
+            "/page/external-call": lambda recording="", **call: exotel.place_external_call(
+                recording=bool(recording), **call
+            ),
+            "/page/restart": lambda seconds, deliveries: exotel.restart_soon(float(seconds), deliveries),
         }
         self._views: dict[str, Callable[[], Response]] = {
-            "/": lambda: response(200, self._html(), "text/html; charset=utf-8", HEADERS),
-            "/page/page.css": lambda: response(200, read("page.css"), "text/css; charset=utf-8", HEADERS),
-            "/page/page.js": lambda: response(200, read("page.js"), "text/javascript; charset=utf-8", HEADERS),
+            "/": lambda: text_response(self._html(), "text/html"),
+            "/page/page.css": lambda: text_response(read("page.css"), "text/css"),
+            "/page/page.js": lambda: text_response(read("page.js"), "text/javascript"),
             "/page/state.json": lambda: json_response(200, self._state(), HEADERS),
             "/book.json": lambda: json_response(200, exotel.book.as_json(), HEADERS),
         }
@@ -63,113 +64,89 @@ class Page:
             return None
         if path.startswith("/page/recordings/"):
             call_sid, _, kind = path.removeprefix("/page/recordings/").partition(".")
-            return recording_response(self._exotel, request, call_sid, "mp3" if kind == "mp3" else "wav")
+            return recording_response(self._exotel, request, call_sid, kind)
         view = self._views.get(path)
         return view() if view else None
 
-    def _html(self) -> bytes:
-        page = read("page.html").decode()
+    def _html(self) -> str:
+        page = read("page.html")
         filled = {
-            "token": escape(self._token),
+            "token": self.token,
             "account": escape(self._exotel.account.sid),
             "scenarios": "".join(
-                f'<li><button type="button" data-scenario="{one.name}" aria-pressed="false">'
+                f'<li><button type="button" data-post="/page/scenario" data-name="{one.name}" aria-pressed="false">'
                 f"<strong>{escape(one.title)}</strong> <span>{escape(one.text)}</span></button></li>"
                 for one in SCENARIOS
             ),
             "numbers": "".join(
                 f"<tr><td><code>{escape(one.number)}</code></td><td>{escape(one.title)}</td></tr>" for one in SCRIPTS
             ),
-            "options": option_groups(self._exotel.first_options.as_texts()),
+            "options": "".join(option_row(name) for name in FIELDS if name != OWN_CONTROL),
         }
         for name, text in filled.items():
             page = page.replace(f"{{{{ {name} }}}}", text)
-        return page.encode()
+        return page
 
     def _state(self) -> dict[str, Any]:
         exotel = self._exotel
         with exotel.clock.changed:
-            state = exotel.book.as_json(newest=SHOWN)
+            state = exotel.book.as_json(newest=NEWEST)
             for shown in state["calls"]:
                 is_ready = exotel.recording_ready(exotel.book.calls[shown["call_sid"]])
                 shown["player"] = f"/page/recordings/{shown['call_sid']}.wav" if is_ready else None
-            scenario = exotel.scenario()
+            options, initial, scenario = exotel.options.as_texts(), exotel.initial_options.as_texts(), exotel.scenario()
             return {
                 **state,
-                "options": exotel.options.as_texts(),
+                "options": options,
+                "changed": [name for name in FIELDS if name != OWN_CONTROL and options[name] != initial[name]],
                 "scenario": scenario.name if scenario else None,
                 "faults": exotel.faults(),
                 "speed": exotel.speed,
-                "agents": [agent_json(agent) for agent in exotel.directory.agents],
+                "agents": [vars(agent) for agent in exotel.directory.agents],
+                "devices": get_args(Device),
                 "exophones": exotel.directory.exophones,
             }
 
     def _act(self, request: Request, action: Callable[..., object]) -> Response:
-        if not compare_digest(request.header("X-Page-Token").encode(), self._token.encode()):
+        if not compare_digest(request.headers.get("X-Page-Token", "").encode(), self.token.encode()):
             return json_response(403, {"error": "The page is from another run: reload it"}, HEADERS)
-        if not request.header("Origin"):  # the server has refused a foreign one
+        if not request.headers.get("Origin", ""):  # the server has refused a foreign one
             return json_response(403, {"error": "Only the simulator's own page may do this"}, HEADERS)
         try:
             action(**request.json())
-        except KeyError as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             return json_response(400, {"error": str(error.args[0])}, HEADERS)
-        except (TypeError, ValueError, AttributeError) as error:
-            return json_response(400, {"error": str(error)}, HEADERS)
         return json_response(200, {"done": True}, HEADERS)
 
     def _set_options(self, **texts: str) -> None:
         for name, text in texts.items():
-            self._exotel.options.read(name, text)
-
-    def _set_speed(self, speed: float) -> None:
-        self._exotel.speed = speed
-
-    def _set_device(self, user_id: str, device: Device) -> None:
-        self._exotel.agent(user_id).device = device
+            self._exotel.options.set_text(name, text)
 
 
-def agent_json(agent: Agent) -> dict[str, Any]:
-    """Return an agent, for the page."""
-    return {
-        "name": agent.name,
-        "uri": agent.uri,
-        "user_id": agent.user_id,
-        "device": agent.device,
-        "devices": get_args(Device),
-        "in_call": agent.call_sid is not None,
-    }
-
-
-def option_groups(first: dict[str, str]) -> str:
-    """Return the options as HTML, each group to be opened; the script fills in their values."""
-    groups: dict[str, str] = {}
-    heading = "Directory"
-    for name, option in FIELDS.items():
-        heading = option.metadata["group"] or heading
-        if name != OWN_CONTROL:
-            groups[heading] = groups.get(heading, "") + _option_row(option, first[name])
-    badge = '<span class="badge wait" hidden></span>'
-    return "".join(
-        f"<details><summary>{escape(heading)} {badge}</summary>{rows}</details>" for heading, rows in groups.items()
-    )
-
-
-def _option_row(option: Field[Any], first: str) -> str:
-    name, kind = option.name, option.metadata["kind"]
-    about = f'id="option-{name}" name="{name}" data-first="{escape(first)}" aria-describedby="text-{name}"'
-    if isinstance(option.default, bool):
+def option_row(name: str) -> str:
+    """Return an option as HTML, with the heading of its group; the script fills in its value."""
+    option = FIELDS[name]
+    kind, group = option.metadata["kind"], option.metadata["group"]
+    about = f'id="option-{name}" name="{name}" data-post="/page/options" aria-describedby="text-{name}"'
+    if kind is FLAG:
         control = f'<input type="checkbox" {about}>'
-    elif kind.words:
-        control = f"<select {about}>{''.join(f'<option>{word}</option>' for word in kind.words)}</select>"
+    elif kind.texts:
+        control = f"<select {about}>{''.join(f'<option>{text}</option>' for text in kind.texts)}</select>"
     else:
-        control = f'<input type="text" autocomplete="off" spellcheck="false" {about}>'
+        control = f'<input type="text" autocomplete="off" {about}>'
     text = CODE.sub(r"<code>\1</code>", escape(option.metadata["text"], quote=False))
     return (
+        f"{f'<h3>{group}</h3>' if group else ''}"
         f'<div class="row"><label for="option-{name}"><code>{name}</code></label>{control}'
         f'<p id="text-{name}">{text}</p></div>'
     )
 
 
-def read(name: str) -> bytes:
+def read(name: str) -> str:
     """Return a file of the page."""
-    return (importlib.resources.files("django_exotel_ccm.simulator") / "web_page" / name).read_bytes()
+    return importlib.resources.files("django_exotel_ccm.simulator.web_page").joinpath(name).read_text("utf-8")
+
+
+def text_response(text: str, content_type: str) -> Response:
+    """Return a response that no other page can frame."""
+    return response(200, text.encode(), f"{content_type}; charset=utf-8", HEADERS)

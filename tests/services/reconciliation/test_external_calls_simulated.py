@@ -17,7 +17,7 @@ from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcil
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import record_callback
 from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
-from tests.services.reconciliation.unverified_calls import CUSTOMER, make_all_due, place_elsewhere, post_report
+from tests.services.reconciliation.unverified_calls import CUSTOMER, make_all_due, place_external_call, post_report
 
 pytestmark = pytest.mark.books_differ("another system placed a call, or its report came to the account's own URL")
 
@@ -36,7 +36,7 @@ def test_external_call_is_recorded_with_all_facts(
     received: list[Any] = []
     receivers(signals.call_ended, lambda call, ticket, **kwargs: received.append((call.outcome, ticket)))
     exotel.options.details_shape = shape
-    sid = place_elsewhere(exotel, custom_field=f"ticket_{ticket.pk}")
+    sid = place_external_call(exotel, custom_field=f"ticket_{ticket.pk}")
     end_calls(exotel)
     post_report(sid)
     assert reconcile().requests == 0  # two minutes are not over
@@ -56,7 +56,7 @@ def test_external_call_is_recorded_with_all_facts(
 def test_active_external_call_is_followed_to_its_end(host: Any, exotel: Simulator) -> None:
     host.agent()
     exotel.speed = 1.0
-    sid = place_elsewhere(exotel)
+    sid = place_external_call(exotel)
     post_report(sid, "answered")
     verify_reports()
     assert CallRecord.objects.get().state == State.ACTIVE
@@ -129,7 +129,7 @@ def test_call_to_another_customer_is_recorded_at_once(host: Any, exotel: Simulat
     place_call(agent=host.agent(), to=CUSTOMER)
     end_calls(exotel)
     exotel.options.answer_fault = "none"
-    sid = place_elsewhere(exotel, to="+919000021001")
+    sid = place_external_call(exotel, to="+919000021001")
     end_calls(exotel)
     post_report(sid)
 

@@ -20,7 +20,7 @@ from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.services.reconciliation.due_calls import end_calls, make_due, requested_sids
-from tests.services.reconciliation.unverified_calls import make_all_due, place_elsewhere, post_report
+from tests.services.reconciliation.unverified_calls import make_all_due, place_external_call, post_report
 
 pytestmark = pytest.mark.books_differ("another system placed calls, or they were made up")
 
@@ -48,9 +48,9 @@ def limit(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 
 def test_genuine_calls_around_a_flood_are_found_soon(host: Any, exotel: Simulator, limit: Callable[..., None]) -> None:
     limit(requests=8, waiting=10)
-    first = place_elsewhere(exotel)
+    first = place_external_call(exotel)
     end_calls(exotel)
-    last = place_elsewhere(exotel, to="+919000021001")
+    last = place_external_call(exotel, to="+919000021001")
     end_calls(exotel)
     post_report(first)
     report_made_up(30)

@@ -50,7 +50,7 @@ def post_report(sid: str, event: str = "terminal", **details: Any) -> None:
     assert Client().post(url, json.dumps(body), content_type="application/json").status_code == 200
 
 
-def place_elsewhere(exotel: Simulator, to: str = CUSTOMER, **options: Any) -> str:
+def place_external_call(exotel: Simulator, to: str = CUSTOMER, **options: Any) -> str:
     """Place a call as another system with the same account does; return its sid."""
     response = requests.post(
         f"{exotel.url}/v2/accounts/{exotel.account.sid}/calls",
