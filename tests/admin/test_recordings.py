@@ -19,14 +19,14 @@ from tests.admin.pages import SEES_CALLS, Session
 from tests.helpdesk.models import Ticket
 from tests.views.recording_player import facts_of
 
-HEARS = "exotel_ccm.listen_recording"
-SEES = ("helpdesk.view_ticket", SEES_CALLS)
+LISTEN = "exotel_ccm.listen_recording"
+VIEW_TICKET = ("helpdesk.view_ticket", SEES_CALLS)
 ADDRESS = "https://recordings.exotel.com/exotelrecordings/acme1/planted.mp3"
 
 
 @pytest.fixture
 def listener(host: Any) -> Session:
-    return Session(host.user("meera", *SEES, HEARS, agent=None))
+    return Session(host.user("meera", *VIEW_TICKET, LISTEN, agent=None))
 
 
 def recorded(ticket: Any = None, **fields: Any) -> CallRecord:
@@ -106,7 +106,7 @@ def test_each_recording_of_a_call_has_a_player(host: Any, listener: Session) -> 
 def test_without_the_permission_there_is_no_player(host: Any) -> None:
     ticket = host.ticket()
     call = recorded(ticket)
-    session = Session(host.user("meera", *SEES, agent=None))
+    session = Session(host.user("meera", *VIEW_TICKET, agent=None))
 
     for page in (page_of(session, call), session.change_form(ticket)):
         assert session.response.status_code == 200
@@ -117,7 +117,7 @@ def test_without_the_permission_there_is_no_player(host: Any) -> None:
 
 def test_another_team_s_call_has_no_player(host: Any) -> None:
     call = recorded(host.ticket(team="red"))
-    session = Session(host.user("meera", *SEES, HEARS, agent=None, last_name="blue"))
+    session = Session(host.user("meera", *VIEW_TICKET, LISTEN, agent=None, last_name="blue"))
 
     page = page_of(session, call)
 
@@ -168,7 +168,7 @@ def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: S
 
 def test_each_site_s_player_comes_through_its_own_door(host: Any, make_session: Any) -> None:
     session = make_session(Ticket, admin.ModelAdmin, name="back-office")
-    session.user.user_permissions.add(*permissions_of(HEARS))
+    session.user.user_permissions.add(*permissions_of(LISTEN))
     ticket = host.ticket()
     call = recorded(ticket)
 
@@ -220,7 +220,7 @@ def test_the_page_of_a_ticket_whose_model_is_on_another_site_alone_has_no_player
     from django_exotel_ccm.admin.recordings import players
 
     class Request:
-        user = host.user("meera", *SEES, HEARS, agent=None)
+        user = host.user("meera", *VIEW_TICKET, LISTEN, agent=None)
 
     assert players(Request(), AdminAdapter(site), [call]) == {}  # type: ignore[arg-type]
 

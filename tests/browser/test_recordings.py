@@ -21,13 +21,13 @@ from tests.views.recording_player import facts_of
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-HEARS = "exotel_ccm.listen_recording"
+LISTEN = "exotel_ccm.listen_recording"
 PLAYS = "() => { const audio = document.querySelector('audio'); return audio.currentTime > 0.05 && !audio.error; }"
 
 
 @pytest.fixture
 def ticket(host: Any) -> Any:
-    host.user("asha", *AGENT_WORK, SEES_CALLS, HEARS)
+    host.user("asha", *AGENT_WORK, SEES_CALLS, LISTEN)
     return host.ticket("Ceiling fan makes a noise")
 
 

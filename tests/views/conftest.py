@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Session
-from tests.views.recording_player import Playing
+from tests.views.recording_player import RecordingPlayer
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def exotel(exotel: Any) -> Any:
 
 
 @pytest.fixture
-def playing(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
+def player(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingPlayer]:
     """Return what keeps, makes and plays recordings."""
     with ExitStack() as stack:
-        yield Playing(host, monkeypatch, stack)
+        yield RecordingPlayer(host, monkeypatch, stack)

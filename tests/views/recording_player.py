@@ -1,4 +1,4 @@
-"""A call with a recording that a small server of the test keeps, and a listener who plays it."""
+"""A call with a recording on a scripted server, and a user who plays it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.servers.scripted_http import Server, Visit, serving
 if TYPE_CHECKING:
     from django_exotel_ccm.models import CallRecord
 
-HEARS = "exotel_ccm.listen_recording"
-SEES = "helpdesk.view_ticket"
+LISTEN = "exotel_ccm.listen_recording"
+VIEW_TICKET = "helpdesk.view_ticket"
 SOUND = bytes(range(256)) * 100
 TYPE = "Content-Type: audio/wav"
 SECRET = "planted-recording-name"
 
 
-class Playing:
-    """Keeps recordings, makes calls that have them, and listens."""
+class RecordingPlayer:
+    """Serves recordings, makes calls that have them, and logs listeners in."""
 
     def __init__(self, host: Any, monkeypatch: Any, stack: ExitStack) -> None:
         self.host = host
@@ -34,15 +34,15 @@ class Playing:
         self._stack = stack
         self.server: Server
 
-    def keep(self, *scripts: Callable[[Visit], None]) -> Server:
-        """Serve recordings with these scripts, as Exotel of the account."""
+    def serve(self, *scripts: Callable[[Visit], None]) -> Server:
+        """Serve recordings with these scripts, as the account's Exotel."""
         self.server = self._stack.enter_context(serving(*scripts))
         url = f"exotel://planted-key:planted-token@127.0.0.1:{self.server.port}/acme1?tls=off"
         self._monkeypatch.setenv("EXOTEL_URL", url)
         return self.server
 
     def call(self, ticket: Any = None, **fields: Any) -> CallRecord:
-        """Return a call, over for a minute, about ``ticket``, whose recording the server keeps."""
+        """Return a call about ``ticket`` that ended a minute ago, whose recording is on the server."""
         # Models can be imported only once Django is set up.
         from django_exotel_ccm.models import CallRecord
 
@@ -68,8 +68,8 @@ class Playing:
         )
 
     def listener(self, *permissions: str, **fields: Any) -> Client:
-        """Return the browser of somebody with the permissions; by default those that are needed."""
-        user = self.host.user("meera", *(permissions or (HEARS, SEES)), agent=None, **fields)
+        """Return the client of a user with the permissions; by default those that are needed."""
+        user = self.host.user("meera", *(permissions or (LISTEN, VIEW_TICKET)), agent=None, **fields)
         client = Client()
         client.force_login(user)
         return client
@@ -81,7 +81,7 @@ def facts_of(*urls: str) -> dict[str, Any]:
 
 
 def url_of(call: CallRecord, adapter: str = "admin", *, recording: int = 0, page_view: str = "") -> str:
-    """Return our address of a recording of a call; of one that there is not, for a call that has none."""
+    """Return our URL of a recording of a call; an unknown recording's if the call has none."""
     from django_exotel_ccm.services.recordings import recording_urls
 
     ids = [*recording_urls(call)] or ["0" * 16]
@@ -90,8 +90,8 @@ def url_of(call: CallRecord, adapter: str = "admin", *, recording: int = 0, page
     return f"{path}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
-def heard(answer: Any) -> bytes:
-    """Return what a streamed answer plays, and end it."""
+def play(answer: Any) -> bytes:
+    """Return the content of a streamed answer, and close it."""
     sound = b"".join(answer.streaming_content)
     answer.close()
     return sound

@@ -18,7 +18,7 @@ from tests.admin.pages import AGENT_WORK, BY_HAND, Session
 from tests.helpdesk.models import Ticket
 from tests.servers.scripted_http import answering, http
 from tests.views.conftest import orders
-from tests.views.recording_player import HEARS, SOUND, TYPE, Playing, url_of
+from tests.views.recording_player import LISTEN, SOUND, TYPE, RecordingPlayer, url_of
 
 SEEN_BY_NOBODY = {"get_queryset": lambda self, request: Ticket.objects.none()}
 
@@ -51,7 +51,7 @@ def test_site_outside_the_urls_decides_nothing(host: Any, exotel: Any, settings:
     """The host mounts only its restricted site. Django's own exists, unrestricted, and serves no page."""
     restricted = site_of("crm", **SEEN_BY_NOBODY)
     settings.ROOT_URLCONF = urls_of(restricted)
-    user, ticket = host.user("asha", *AGENT_WORK, HEARS), host.ticket(phone=BY_HAND)
+    user, ticket = host.user("asha", *AGENT_WORK, LISTEN), host.ticket(phone=BY_HAND)
 
     assert press_through("admin", user, ticket) == (404, 404, 404)
     assert press_through("crm", user, ticket) == (200, 404, 404)
@@ -61,7 +61,7 @@ def test_site_outside_the_urls_decides_nothing(host: Any, exotel: Any, settings:
 def test_site_of_another_urlconf_decides_nothing(host: Any, exotel: Any, settings: Any) -> None:
     """A tenant whose own URLs have no admin is not served by the admin of the others."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.host_middleware.tenant_middleware"]
-    user, ticket = host.user("asha", *AGENT_WORK, HEARS), host.ticket(phone=BY_HAND)
+    user, ticket = host.user("asha", *AGENT_WORK, LISTEN), host.ticket(phone=BY_HAND)
 
     assert press_through("admin", user, ticket) == (404, 404, 404)
     assert orders(exotel) == []
@@ -121,15 +121,15 @@ class WrappedSite(admin.AdminSite):
 
 @pytest.mark.parametrize(("kind", "status"), [(SecondFactorSite, 403), (WrappedSite, 302)])
 def test_sites_second_factor_holds_for_our_views(
-    host: Any, settings: Any, playing: Playing, kind: Any, status: int
+    host: Any, settings: Any, player: RecordingPlayer, kind: Any, status: int
 ) -> None:
-    """Exotel, of the API and of recordings alike, is the server that ``playing`` keeps: nobody asks it anything."""
+    """A scripted server stands for Exotel; it gets no request."""
     settings.ROOT_URLCONF = urls_of(site_of("crm", kind))
-    server = playing.keep(answering(http(200, SOUND, TYPE)))
+    server = player.serve(answering(http(200, SOUND, TYPE)))
     client, ticket = Client(), host.ticket(phone=BY_HAND)
-    client.force_login(host.user("asha", *AGENT_WORK, HEARS))
+    client.force_login(host.user("asha", *AGENT_WORK, LISTEN))
     press = {"exotel_adapter": "crm", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}
-    call = playing.call(ticket)
+    call = player.call(ticket)
 
     answers = [
         client.get(reverse("exotel_ccm:choose"), press),
