@@ -1,4 +1,4 @@
-"""What each room may know: proven in processes of their own, where nothing is imported yet."""
+"""What each room imports, tested in processes of their own; and that no test reaches a network."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_exotel_and_lifecycle_need_no_settings() -> None:
     assert answer.strip() == "False"
 
 
-def test_the_simulator_and_exotel_import_no_records() -> None:
+def test_simulator_and_exotel_import_no_models() -> None:
     modules = modules_after("import django_exotel_ccm.simulator, django_exotel_ccm.exotel.client")
 
     assert "django_exotel_ccm.exotel.client" in modules
@@ -59,7 +59,7 @@ def test_the_simulator_and_exotel_import_no_records() -> None:
     assert "django_exotel_ccm.conf" not in modules
 
 
-def test_the_pytest_plugin_imports_nothing_of_django_at_load() -> None:
+def test_pytest_plugin_does_not_import_django() -> None:
     (plugin,) = entry_points(group="pytest11", name="exotel_simulator")
 
     modules = modules_after(f"import {plugin.value}")
@@ -68,7 +68,7 @@ def test_the_pytest_plugin_imports_nothing_of_django_at_load() -> None:
     assert not {name for name in modules if name.partition(".")[0] in {"django", "rest_framework", "requests"}}
 
 
-def test_a_host_without_admin_messages_static_files_and_rest_framework_takes_a_call(tmp_path: Path) -> None:
+def test_host_without_optional_apps(tmp_path: Path) -> None:
     report = json.loads(python("-m", "tests.bare_host", str(tmp_path)).splitlines()[-1])
 
     assert report == {
@@ -79,7 +79,7 @@ def test_a_host_without_admin_messages_static_files_and_rest_framework_takes_a_c
     }
 
 
-def test_the_suite_removes_every_exotel_variable() -> None:
+def test_suite_removes_exotel_variables() -> None:
     planted = {"EXOTEL_URL": "exotel://k:t@mumbai/real", "EXOTEL_API_KEY": "real", "EXOTEL_X": "real"}
     statement = "import os, tests.conftest; print([name for name in os.environ if name.startswith('EXOTEL')])"
 
@@ -88,7 +88,7 @@ def test_the_suite_removes_every_exotel_variable() -> None:
     assert answer.strip() == "[]"
 
 
-def test_the_runner_hands_no_exotel_variable_to_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_runner_removes_exotel_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXOTEL_API_TOKEN", "real")
     monkeypatch.setenv("POSTGRES_HOST", "db.example.com")
     monkeypatch.setenv("MYSQL_SOCKET", "/run/mysqld/mysqld.sock")
@@ -100,13 +100,13 @@ def test_the_runner_hands_no_exotel_variable_to_the_tests(monkeypatch: pytest.Mo
     assert not {name for name in environment if name.startswith(("EXOTEL", "POSTGRES", "MYSQL"))}
 
 
-def test_a_socket_that_is_not_loopback_is_refused_before_anything_leaves() -> None:
+def test_sockets_to_other_hosts_are_refused() -> None:
     # The guard warns as it is raised, and warnings are errors: either is a refusal of its own.
     refusals = (SocketConnectBlockedError, UserWarning)
     with socket.socket() as outside, pytest.raises(refusals, match=r"A test tried to use .*192\.0\.2\.1"):
         outside.connect(NOWHERE)
 
 
-def test_a_socket_to_this_machine_is_let_through() -> None:
+def test_sockets_to_loopback_are_allowed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), 5) as inside:
         assert inside.getpeername() == server.getsockname()

@@ -1,4 +1,4 @@
-"""What is in the wheel, what it says of itself, and that it claims nothing that is not tried."""
+"""The files and the metadata of the wheel."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
     return Parser().parsestr(information(wheel, "METADATA"))
 
 
-def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_wheel_has_the_files_of_the_package(wheel: zipfile.ZipFile) -> None:
     ours = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
     ours = {name for name in ours if "__pycache__" not in name}
 
@@ -50,9 +50,8 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: zipfile
     assert packed == ours
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
+def test_files_that_nothing_imports_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    for pattern in (
         r"py\.typed",
         r"migrations/0001_\w+\.py",
         r"templates/exotel_ccm/.+\.html",
@@ -60,30 +59,28 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: zipfile
         r"static/exotel_ccm/.+\.css",
         r"simulator/web_page/.+\.html",
         r"management/commands/exotel_simulator\.py",
-    ],
-)
-def test_what_is_not_imported_is_in_the_wheel(wheel: zipfile.ZipFile, pattern: str) -> None:
-    assert [name for name in wheel.namelist() if re.fullmatch(f"django_exotel_ccm/{pattern}", name)]
+    ):
+        assert [name for name in wheel.namelist() if re.fullmatch(f"django_exotel_ccm/{pattern}", name)], pattern
 
 
-def test_the_licence_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_licence_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     text = information(wheel, "licenses/LICENSE")
 
     assert metadata(wheel)["License-Expression"] == "BSD-3-Clause"
     assert "the django-exotel-ccm contributors" in text
 
 
-def test_the_version_is_the_changelogs_newest(wheel: zipfile.ZipFile) -> None:
+def test_version_is_the_changelogs_newest(wheel: zipfile.ZipFile) -> None:
     headings = re.findall(r"^## \[?(\d+\.\d+\.\d+\w*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
     assert headings[0] == PROJECT["version"] == metadata(wheel)["Version"]
 
 
-def test_the_pytest_plugin_is_declared(wheel: zipfile.ZipFile) -> None:
+def test_pytest_plugin_is_declared(wheel: zipfile.ZipFile) -> None:
     assert "[pytest11]\nexotel_simulator = django_exotel_ccm.pytest_plugin" in information(wheel, "entry_points.txt")
 
 
-def test_the_classifiers_claim_the_pairs_that_the_matrix_runs() -> None:
+def test_classifiers_equal_the_matrix() -> None:
     pairs = next(
         ast.literal_eval(node.value)
         for node in ast.parse((ROOT / "noxfile.py").read_text()).body

@@ -1,4 +1,4 @@
-"""The runner's last lines and its exit status are honest, and it leaves nothing behind."""
+"""``tests/run.py``: its last lines, its exit status, and that it leaves no process or file behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUICK = "tests/exotel/test_values.py"
 
 
 def runner(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the runner; what it keeps for a while lies in the folder."""
+    """Start the runner with ``folder`` for temporary files."""
     kept = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "run.py"), *arguments],
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_the_last_line_counts_what_ran(folder: Path) -> None:
+def test_last_line_counts_the_tests(folder: Path) -> None:
     process = runner("--only", "sqlite", "-q", QUICK, folder=folder)
 
     output, _ = process.communicate(timeout=60)
@@ -55,7 +55,7 @@ def test_the_last_line_counts_what_ran(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_two_parts_at_once_are_told_apart_and_counted_together(folder: Path) -> None:
+def test_two_parts_at_once(folder: Path) -> None:
     (folder / "test_database.py").write_text(
         "import os\n"
         "def test_good(): print('this is', os.environ.get('POSTGRES_HOST', 'a file'))\n"
@@ -75,30 +75,24 @@ def test_two_parts_at_once_are_told_apart_and_counted_together(folder: Path) -> 
     assert lines[-1] == "3 passed, 1 failed, 0 skipped"
 
 
-def test_a_test_that_fails_fails_the_run(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [("def test_good(): pass\ndef test_bad(): assert False\n", 1), ("import nothing_of_this_name\n", 0)],
+    ids=["test", "import"],
+)
+def test_failure_fails_the_run(folder: Path, text: str, passed: int) -> None:
     broken = folder / "test_broken.py"
-    broken.write_text("def test_good(): pass\ndef test_bad(): assert False\n")
-
+    broken.write_text(text)
     process = runner("--only", "sqlite", "-q", str(broken), folder=folder)
+
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert output.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
-
-
-def test_a_file_that_cannot_be_imported_fails_the_run(folder: Path) -> None:
-    broken = folder / "test_broken.py"
-    broken.write_text("import nothing_of_this_name\n")
-
-    process = runner("--only", "sqlite", "-q", str(broken), folder=folder)
-    output, _ = process.communicate(timeout=60)
-
-    assert process.returncode == 1
-    assert output.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
+    assert output.splitlines()[-1] == f"{passed} passed, 1 failed, 0 skipped"
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
-def test_a_skip_is_said_loudly_and_fails_in_ci(folder: Path, ci: str, status: int) -> None:
+def test_skip_is_reported_and_fails_in_ci(folder: Path, ci: str, status: int) -> None:
     (folder / "test_skips.py").write_text(
         "import pytest\ndef test_good(): pass\ndef test_away(): pytest.skip('the moon is away')\n"
     )
@@ -111,9 +105,10 @@ def test_a_skip_is_said_loudly_and_fails_in_ci(folder: Path, ci: str, status: in
     assert "the moon is away" in "\n".join(output.splitlines()[-3:])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("names", [["postgres"], ["postgres", "sqlite", "mariadb"]], ids="+".join)
-def test_a_stopped_run_leaves_no_process_and_no_folder(folder: Path, number: signal.Signals, names: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "names"), [(signal.SIGTERM, ["postgres"]), (signal.SIGINT, ["postgres", "sqlite", "mariadb"])]
+)
+def test_stopped_run_leaves_no_process_or_folder(folder: Path, number: signal.Signals, names: list[str]) -> None:
     (folder / "test_long.py").write_text(
         "import os, pathlib, time\n"
         "def test_long():\n"
@@ -157,9 +152,7 @@ def test_postgresql_runs_from_private_folder(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ["mariadb", "redis"])
-def test_a_server_that_is_not_here_and_cannot_be_installed_is_a_skip_that_says_what_to_type(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_server_is_a_skip_with_advice(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(mariadb, "OUTSIDE_PATH", str(tmp_path))
     suite = Suite(tmp_path, [])
@@ -173,7 +166,7 @@ def test_a_server_that_is_not_here_and_cannot_be_installed_is_a_skip_that_says_w
     assert text.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
 
 
-def test_a_part_that_cannot_run_is_counted_and_named(tmp_path: Path) -> None:
+def test_part_that_cannot_run_is_a_skip(tmp_path: Path) -> None:
     suite = Suite(tmp_path, [])
 
     def away(part: Part) -> None:
@@ -187,25 +180,23 @@ def test_a_part_that_cannot_run_is_counted_and_named(tmp_path: Path) -> None:
     assert text.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
 
 
-@pytest.mark.parametrize(
-    ("marks", "fixtures", "databases"),
-    [
-        ([], ["monkeypatch"], ["sqlite"]),
-        ([], ["host", "transactional_db"], ["sqlite", "postgresql", "mysql"]),
-        (["django_db"], [], ["sqlite", "postgresql", "mysql"]),
-        (["books_differ"], ["live_server"], ["sqlite", "postgresql", "mysql"]),
-        (["not_on_sqlite"], ["db"], ["postgresql", "mysql"]),
-        (["not_on_sqlite"], [], ["postgresql", "mysql"]),
-        (["postgres_only"], [], ["postgresql"]),
-        (["postgres_only", "not_on_sqlite"], ["db"], ["postgresql"]),
-        (["redis"], [], ["sqlite", "postgresql", "mysql"]),
-    ],
-)
-def test_a_test_runs_where_it_has_something_to_show(
-    marks: list[str], fixtures: list[str], databases: list[str]
-) -> None:
-    item: Any = SimpleNamespace(
-        iter_markers=lambda: [SimpleNamespace(name=name) for name in marks], fixturenames=fixtures
-    )
+WHERE_TESTS_RUN: list[tuple[list[str], list[str], list[str]]] = [
+    ([], ["monkeypatch"], ["sqlite"]),
+    ([], ["host", "transactional_db"], ["sqlite", "postgresql", "mysql"]),
+    (["django_db"], [], ["sqlite", "postgresql", "mysql"]),
+    (["books_differ"], ["live_server"], ["sqlite", "postgresql", "mysql"]),
+    (["not_on_sqlite"], ["db"], ["postgresql", "mysql"]),
+    (["not_on_sqlite"], [], ["postgresql", "mysql"]),
+    (["postgres_only"], [], ["postgresql"]),
+    (["postgres_only", "not_on_sqlite"], ["db"], ["postgresql"]),
+    (["redis"], [], ["sqlite", "postgresql", "mysql"]),
+]
 
-    assert [vendor for vendor in ("sqlite", "postgresql", "mysql") if belongs_on(vendor, item)] == databases
+
+def test_databases_of_a_test() -> None:
+    for marks, fixtures, databases in WHERE_TESTS_RUN:
+        item: Any = SimpleNamespace(
+            iter_markers=lambda marks=marks: [SimpleNamespace(name=name) for name in marks], fixturenames=fixtures
+        )
+
+        assert [vendor for vendor in ("sqlite", "postgresql", "mysql") if belongs_on(vendor, item)] == databases

@@ -1,4 +1,4 @@
-"""No key and no token on an error page, in a mail, a log, the admin, the ledger, a repr or a pickle."""
+"""No API key or token is on an error page, in a mail, a log, the admin, the database, a repr or a pickle."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ from tests.exotel.leaks import KEY, TOKEN, assert_interruptions_show_nothing, le
 from tests.urls import urlpatterns as of_the_host
 
 HOLDERS = ("url", "parts", "another variable", "variable of another name", "settings")
-FAILURES = ("view", "client", "placing", "parser")
+#: Where the account is held is independent of what fails: each of both once.
+CASES = [*((holder, "view") for holder in HOLDERS), *(("url", failure) for failure in ("client", "placing", "parser"))]
 
 
 def fail(request: HttpRequest, what: str) -> HttpResponse:
-    """A host's view that fails with accounts in its hands."""
+    """A host's view that fails with accounts among its local variables."""
     account = accounts.get_account() if what != "parser" else None
     if what == "parser":
         accounts.get_account("unreadable")  # without ACCOUNTS there is no such alias: it fails too
@@ -75,7 +76,7 @@ def exotel() -> Iterator[Simulator]:
 
 @pytest.fixture(params=HOLDERS)
 def planted(request: pytest.FixtureRequest, exotel: Simulator, settings: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The planted account where hosts keep theirs, and beside it one that cannot be read."""
+    """The planted account in the place of the parameter, and a second one that cannot be parsed."""
     url = exotel.account_url
     sources = {"unreadable": "UNREADABLE_ACCOUNT"}
     if request.param != "parts":
@@ -112,12 +113,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
 
 @pytest.fixture
 def browser(host: Any, planted: str) -> Client:
-    """A browser before a host with an agent."""
+    """The client of a host with an agent."""
     host.agent()
     return Client(raise_request_exception=False)
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(("planted", "failure"), CASES, indirect=["planted"])
 def test_debug_pages(browser: Client, settings: Any, logged: Callable[[], str], failure: str) -> None:
     settings.DEBUG = True
 
@@ -130,7 +131,11 @@ def test_debug_pages(browser: Client, settings: Any, logged: Callable[[], str], 
     assert found_in(html.content.decode(), text.content.decode(), logged()) == []
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("planted", "failure"),
+    [("url", "view"), ("parts", "client"), ("settings", "placing"), ("another variable", "parser")],
+    indirect=["planted"],
+)
 def test_mails_to_the_admins(
     browser: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str], failure: str
 ) -> None:
@@ -151,15 +156,14 @@ def test_mails_to_the_admins(
     assert found_in(subject, text, html, logged()) == []
 
 
-@pytest.mark.parametrize("failure", ["view", "parser"])
-def test_debug_pages_of_a_server_that_hands_on_its_environment(
-    browser: Client, planted: str, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, failure: str
+def test_debug_pages_with_the_environment(
+    browser: Client, planted: str, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DEBUG = True
     monkeypatch.setattr(BaseHandler, "os_environ", dict(os.environ))  # as if the process had been started with it
 
     with pytest.raises(urllib.error.HTTPError) as raised:
-        urllib.request.urlopen(urllib.request.Request(f"{live_server.url}/fail/{failure}/", headers={"Accept": "*/*"}))
+        urllib.request.urlopen(urllib.request.Request(f"{live_server.url}/fail/view/", headers={"Accept": "*/*"}))
 
     page = raised.value.read().decode()
     raised.value.close()
@@ -168,7 +172,8 @@ def test_debug_pages_of_a_server_that_hands_on_its_environment(
     assert found_in(page.replace(os.environ["PYTEST_CURRENT_TEST"], "")) == []
 
 
-def test_ledger_and_admin_after_a_receiver_and_a_call_have_failed(
+@pytest.mark.parametrize("planted", ["url", "settings"], indirect=True)
+def test_database_and_admin_after_failures(
     host: Any, browser: Client, receivers: Callable[..., None], exotel: Simulator, logged: Callable[[], str]
 ) -> None:
     def failing(**kwargs: Any) -> None:
@@ -229,5 +234,5 @@ def test_repr_and_pickles(browser: Client, planted: str, exotel: Simulator) -> N
 
 
 @pytest.mark.parametrize("planted", ["url", "parts"], indirect=True)
-def test_an_interruption_while_an_account_is_read(browser: Client, planted: str) -> None:
+def test_interruption_while_reading_an_account(browser: Client, planted: str) -> None:
     assert_interruptions_show_nothing(accounts.get_account, "_check", "_chain", skip=__file__)

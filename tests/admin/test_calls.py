@@ -1,4 +1,4 @@
-"""The history's pages: what they tell, what they cost, and that they believe nothing they show."""
+"""The pages of calls and events: what they show, how many queries they need, and that they escape their content."""
 
 from __future__ import annotations
 
@@ -265,14 +265,14 @@ def test_account_filter(reader: Session, settings: Any) -> None:
     assert "1 call" in chosen.text
 
 
-@pytest.mark.parametrize("term", ["abc", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥", "1" * 200])
 @pytest.mark.parametrize("model", ["callrecord", "callevent"])
-def test_odd_searches(reader: Session, model: str, term: str) -> None:
+def test_unusual_searches(reader: Session, model: str) -> None:
     make_calls(1)
 
-    listed(reader, model, f"?q={term}")
+    for term in ("abc", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥", "1" * 200):
+        listed(reader, model, f"?q={term}")
 
-    assert reader.response.status_code == 200
+        assert reader.response.status_code == 200, term
 
 
 def test_events_need_permission(host: Any) -> None:

@@ -1,4 +1,4 @@
-"""Who cannot call reads why on the button, and finds there the page that changes it, if they may use it."""
+"""A disabled button says why the user cannot call, and links to the page that changes it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def views_of(session: Session, ticket: Any) -> dict[str, Any]:
     }
 
 
-def assert_not_callable(pages: dict[str, Any], said: str, short: str) -> None:
+def assert_not_callable(pages: dict[str, Any], message: str, short: str) -> None:
     assert f"Call customer: {short}" in pages["form"].text
-    assert said in pages["form"].html
+    assert message in pages["form"].html
     assert pages["form"].call_buttons == []
     assert f">{short}</span>" in pages["list"].html
     assert pages["list"].row_buttons == []
-    assert said in pages["choose"].text
+    assert message in pages["choose"].text
     assert pages["choose"].of_class("exotel-choose-form") == []
 
 
-def test_user_without_a_phone_reads_it_on_the_button(host: Any) -> None:
+def test_user_without_phone(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, agent=None)
 
     pages = views_of(Session(user), host.ticket(phone=BY_HAND))
@@ -49,7 +49,7 @@ def test_user_without_a_phone_reads_it_on_the_button(host: Any) -> None:
     assert not any("Add an agent" in page.text for page in pages.values())
 
 
-def test_user_who_may_add_agents_finds_the_form_for_one(host: Any) -> None:
+def test_link_to_add_an_agent(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, "exotel_ccm.add_agent", agent=None)
     session, ticket = Session(user), host.ticket(phone=BY_HAND)
 
@@ -72,7 +72,7 @@ def test_user_who_may_add_agents_finds_the_form_for_one(host: Any) -> None:
     assert len(session.change_form(ticket).call_buttons) == 1
 
 
-def test_who_calls_as_others_needs_no_phone_of_their_own(host: Any) -> None:
+def test_caller_for_others_needs_no_phone(host: Any) -> None:
     host.agent()
     user = host.user("uma", *AGENT_WORK, "exotel_ccm.place_call_for_others", agent=None)
 
@@ -83,31 +83,31 @@ def test_who_calls_as_others_needs_no_phone_of_their_own(host: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phone", "said"), [("", "There is no phone number."), ("ask Ravi", "None of its numbers can be dialled.")]
+    ("phone", "message"), [("", "There is no phone number."), ("ask Ravi", "None of its numbers can be dialled.")]
 )
-def test_ticket_without_a_number_says_so_on_the_button(host: Any, phone: str, said: str) -> None:
+def test_ticket_without_number(host: Any, phone: str, message: str) -> None:
     ticket = host.ticket(phone=phone)
     asha, vik = host.user("asha", *AGENT_WORK), host.user("vik", *AGENT_WORK, *CHANGES_CUSTOMERS, agent="sip:vik")
 
     pages = views_of(Session(asha), ticket)
     may_change = views_of(Session(vik), ticket)
 
-    assert_not_callable(pages, said, "no number")
-    assert_not_callable(may_change, said, "no number")
+    assert_not_callable(pages, message, "no number")
+    assert_not_callable(may_change, message, "no number")
     assert "Enter a number" not in pages["form"].text  # only on the ticket's own form, which is this one
     assert {page.links["Enter a number"] for page in may_change.values()} == {
         reverse("admin:helpdesk_customer_change", args=[ticket.customer_id])
     }
 
 
-def test_ticket_without_a_customer_is_mended_on_its_own_form(host: Any) -> None:
+def test_ticket_without_customer_links_to_its_form(host: Any) -> None:
     ticket = Ticket.objects.create(subject="Broken fan")
     page = Session(host.user("asha", *AGENT_WORK)).changelist()
 
     assert page.links["Enter a number"] == reverse("admin:helpdesk_ticket_change", args=[ticket.pk])
 
 
-def test_who_may_dial_any_number_has_the_button(host: Any) -> None:
+def test_dial_any_number_permission(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number")
 
     pages = views_of(Session(user), host.ticket(phone=""))
@@ -115,7 +115,7 @@ def test_who_may_dial_any_number_has_the_button(host: Any) -> None:
     assert len(pages["form"].call_buttons) == len(pages["list"].row_buttons) == 1
 
 
-def lost(lead: Lead) -> str:
+def break_transaction(lead: Lead) -> str:
     """Break the transaction in which the form is shown."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM a_table_that_is_not_there")
@@ -123,7 +123,7 @@ def lost(lead: Lead) -> str:
 
 
 def test_unreadable_numbers_do_not_break_form(host: Any, settings: Any, make_session: Callable[..., Session]) -> None:
-    settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": f"{__name__}.lost"}}}
+    settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": f"{__name__}.break_transaction"}}}
     lead = Lead.objects.create(name="Meera's shop")
 
     page = make_session(Lead, admin.ModelAdmin).change_form(lead)

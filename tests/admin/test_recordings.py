@@ -1,4 +1,4 @@
-"""The player on the admin's pages, for those who may listen, and the book of who listened."""
+"""The player on the admin's pages, and the list of accesses to recordings."""
 
 from __future__ import annotations
 
@@ -127,22 +127,22 @@ def test_another_team_s_call_has_no_player(host: Any) -> None:
     assert "/recording/" not in page.html
 
 
-SAID = [
+MESSAGES = [
     ({"recording_url": ""}, "The recording is not ready yet."),
     ({"erased_at": timezone.now()}, "The recording was erased on request."),
 ]
 NONE = {"recording_url": "", "recording_requested": False}
 
 
-@pytest.mark.parametrize(("fields", "said"), SAID)
+@pytest.mark.parametrize(("fields", "message"), MESSAGES)
 def test_what_there_is_not_is_said_on_both_pages(
-    host: Any, listener: Session, fields: dict[str, Any], said: str
+    host: Any, listener: Session, fields: dict[str, Any], message: str
 ) -> None:
     ticket = host.ticket()
     call = recorded(ticket, **fields)
 
     for page in (page_of(listener, call), listener.change_form(ticket)):
-        assert said in page.text
+        assert message in page.text
         assert "<audio" not in page.html
 
 
@@ -225,7 +225,7 @@ def test_the_page_of_a_ticket_whose_model_is_on_another_site_alone_has_no_player
     assert players(Request(), AdminAdapter(site), [call]) == {}  # type: ignore[arg-type]
 
 
-# The list of who listened.
+# The list of accesses.
 
 
 def accesses(count: int) -> None:
@@ -263,7 +263,7 @@ def test_accesses_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
     assert cost(2) == cost(20)
 
 
-@pytest.mark.parametrize("term", ["uma1", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00", "💥"])
+@pytest.mark.parametrize("term", ["uma1", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00"])
 def test_accesses_are_searched(host: Any, term: str) -> None:
     accesses(2)
     session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))

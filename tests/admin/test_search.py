@@ -147,14 +147,14 @@ HIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("lookup", [*COSTLY, *HIDDEN])
-def test_lookups_that_no_filter_offers_are_refused(host: Any, lookup: str) -> None:
+def test_lookups_that_no_filter_offers_are_refused(host: Any) -> None:
     session = Session(host.user("meera", SEES_CALLS, *LEDGER, "exotel_ccm.view_agent", "exotel_ccm.view_exophone"))
-    name, _question, query = lookup.partition("?")
+    for lookup in (*COSTLY, *HIDDEN):
+        name, _question, query = lookup.partition("?")
 
-    session.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
+        session.get(f"{reverse(f'admin:exotel_ccm_{name}')}?{query}")
 
-    assert session.response.status_code == 400
+        assert session.response.status_code == 400, lookup
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Promise 6: every URL of ours, walked by everybody who might knock."""
+"""Promise 6: who gets which answer at each of our URLs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pages_of(model: Any) -> dict[str, str]:
     }
 
 
-def knock(client: Client, pages: dict[str, str], method: str = "get") -> dict[str, int]:
+def statuses_of(client: Client, pages: dict[str, str], method: str = "get") -> dict[str, int]:
     return {name: getattr(client, method)(url).status_code for name, url in pages.items()}
 
 
@@ -76,12 +76,12 @@ def test_admin_pages_need_permission(host: Any, model: Any) -> None:
     pages = pages_of(model)
 
     # The admin sends strangers to its login page.
-    assert knock(Session(None).client, pages) == all_of(pages, 302)
-    assert knock(Session(customer).client, pages) == all_of(pages, 302)
-    assert knock(Session(gone).client, pages) == all_of(pages, 302)
+    assert statuses_of(Session(None).client, pages) == all_of(pages, 302)
+    assert statuses_of(Session(customer).client, pages) == all_of(pages, 302)
+    assert statuses_of(Session(gone).client, pages) == all_of(pages, 302)
     client = Client()
     client.force_login(staff)
-    assert knock(client, pages) == knock(client, pages, "post") == all_of(pages, 403)
+    assert statuses_of(client, pages) == statuses_of(client, pages, "post") == all_of(pages, 403)
     assert model.objects.count() == 1
 
 
@@ -94,7 +94,7 @@ def test_history_is_read_only(host: Any, model: Any) -> None:
     client = Client()
     client.force_login(user)
 
-    seen = knock(client, pages)
+    seen = statuses_of(client, pages)
     posted = {
         name: client.post(url, {"post": "yes", "action": "delete_selected"}).status_code for name, url in pages.items()
     }
@@ -128,17 +128,17 @@ def test_agents_and_exophones_are_editable(host: Any, model: Any) -> None:
     allow(user, model, "view", "change", "add", "delete")
     pages = pages_of(model)
 
-    assert knock(Session(user).client, pages) == all_of(pages, 200)
+    assert statuses_of(Session(user).client, pages) == all_of(pages, 200)
 
 
 # Our own views.
 
 
-def test_every_url_is_walked() -> None:
+def test_every_url_is_listed() -> None:
     names = {pattern.name for pattern in urls.urlpatterns}
     admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
 
-    # A new view has to be walked here before it is listed here. The callbacks' door is tests/webhooks/, that of
+    # A new view has to be tested here before it is listed here. The callbacks are tested in tests/webhooks/, that of
     # recordings test_recording.py.
     assert names == {"callback", "account-callback", "place", "choose", "recording"}
     assert admin_names == []
@@ -226,14 +226,9 @@ def never(user: Any, ticket: Ticket) -> bool:
     "forged",
     [
         {"adapter": "elsewhere"},
-        {"adapter": ""},
-        {"type": "helpdesk.customer"},
         {"type": "auth.user"},
         {"type": "nonsense"},
-        {"type": "a.b.c"},
-        {"type": ""},
         {"ticket": "0"},
-        {"ticket": ""},
         {"ticket": "abc"},
         {"ticket": "1 OR 1=1"},
         {"ticket": "\0"},

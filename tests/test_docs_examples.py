@@ -1,0 +1,115 @@
+"""The examples in the documentation run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.exotel.account import Secret, account_from_url
+from tests.test_docs import PAGES, ROOT, blocks, file_in, read
+
+
+def test_examples_are_python() -> None:
+    examples = [(path.stem, block) for path in PAGES for block in blocks(path.stem, "python")]
+
+    assert len(examples) > 20
+    for page, block in examples:
+        compile(block, page, "exec")  # raises a SyntaxError that names the page
+
+
+@pytest.mark.parametrize("page", ["index", "tutorial", "settings"])
+def test_settings_in_examples_are_usable(page: str, settings: Any) -> None:
+    examples = [block for block in blocks(page, "python") if "EXOTEL_CCM = {" in block]
+
+    assert examples
+    for example in examples:
+        names: dict[str, Any] = {"INSTALLED_APPS": []}
+        exec(example, names)
+        settings.EXOTEL_CCM = names["EXOTEL_CCM"]
+        assert conf.get_settings().problems == ()
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/tutorial.md"])
+def test_url_examples_import_what_they_use(path: str) -> None:
+    text = (ROOT / path).read_text("utf-8").replace("\n   ", "\n")  # in lists, blocks are indented
+    [example] = [
+        it for it in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if "urlpatterns +=" in it
+    ]
+    names: dict[str, Any] = {"urlpatterns": [], "path": None}
+
+    exec(example, names)
+
+    assert len(names["urlpatterns"]) == 1
+
+
+def test_account_urls_in_examples_are_readable() -> None:
+    shown = re.findall(r"exotel://[^\s'`]+[A-Za-z0-9_]", "".join(map(read, ("settings", "tutorial"))))
+
+    assert len(shown) > 5
+    for url in shown:
+        assert account_from_url(Secret(url), variable="EXOTEL_URL").sid
+
+
+def test_log_filter_masks_callback_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    names: dict[str, Any] = {}
+    exec(file_in("go-live", "crm/logs.py"), names)
+    caplog.handler.addFilter(names["CutCallbackTokens"]())
+    caplog.set_level(logging.INFO, "access")
+
+    for name in ("callback", "account-callback"):
+        path = reverse(f"exotel_ccm:{name}", args=["a-token.of-a.callback"])
+        Client().post(path)
+        logging.getLogger("access").info('"POST %s HTTP/1.1" 403', path)
+    logging.getLogger("host").warning("%s paid %d", "Ravi", 7)
+
+    assert "/exotel/callbacks/…/ HTTP/1.1" in caplog.text
+    assert "/exotel/callbacks/…/account/ HTTP/1.1" in caplog.text
+    assert "a-token" not in caplog.text
+    assert "Ravi paid 7" in caplog.text
+
+
+def test_receivers_and_tests_of_the_examples_run(tmp_path: Path) -> None:
+    host = tmp_path / "helpdesk"
+    host.mkdir()
+    (host / "__init__.py").touch()
+    (host / "models.py").write_text("from tests.helpdesk.models import Customer, Ticket\n")
+    (host / "telephony.py").write_text(file_in("tutorial", "helpdesk/telephony.py"))
+    (host / "mails.py").write_text(file_in("signals", "helpdesk/telephony.py"))
+    (tmp_path / "test_telephony.py").write_text(file_in("testing", "tests/test_telephony.py"))
+    (tmp_path / "test_helpdesk.py").write_text(file_in("testing", "helpdesk/tests.py"))
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture(autouse=True)\n"
+        "def mails(request, settings, mailoutbox):\n"
+        "    from helpdesk import mails, telephony\n"
+        "    settings.MANAGERS = [('Boss', 'boss@example.com')]\n"
+        "    yield\n"
+        "    assert len(mailoutbox) == ('call again' in request.node.name)\n"
+    )
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nDJANGO_SETTINGS_MODULE = tests.settings\naddopts = -p no:cacheprovider\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES", "MYSQL"))}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SQLITE_NAME": str(tmp_path / "db.sqlite3")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
