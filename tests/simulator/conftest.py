@@ -1,4 +1,4 @@
-"""A running simulator, a client that knows its key, and an application that hears the callbacks."""
+"""A running simulator, a client that knows its key, and an application that receives the callbacks."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 
 from django_exotel_ccm import simulator
+from django_exotel_ccm.simulator import Simulator
 
 AUTH = ("sim-key", "sim-token")
 ASHA = "+919000000101"
 COMPLETED = "+919000001001"
+CUSTOMER_UNANSWERED = "+919000001002"
+AGENT_UNANSWERED = "+919000001003"
 BY_HAND = "+919000001009"
+TALKS_20_MINUTES = "+919000001014"
 
 
 @dataclass
-class Heard:
+class Received:
     path: str
     content_type: str
     content: bytes
@@ -32,21 +37,21 @@ class Application:
 
     url: str = ""
     answers: list[int] = field(default_factory=lambda: [200])
-    heard: list[Heard] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     hang: threading.Event | None = None
 
     def entries(self) -> list[dict[str, str]]:
         return [{"event": event, "url": f"{self.url}/{event}"} for event in ("answered", "terminal")]
 
     def paths(self) -> list[str]:
-        return [one.path for one in self.heard]
+        return [one.path for one in self.received]
 
 
 def handler_of(application: Application) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            application.heard.append(Heard(self.path, self.headers["Content-Type"], content))
+            application.received.append(Received(self.path, self.headers["Content-Type"], content))
             if application.hang:
                 application.hang.wait(10)
             status = application.answers[0] if len(application.answers) == 1 else application.answers.pop(0)
@@ -68,40 +73,72 @@ class Receiver(http.server.ThreadingHTTPServer):
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    heard = Application()
-    with Receiver(("127.0.0.1", 0), handler_of(heard)) as server:
-        heard.url = f"http://127.0.0.1:{server.server_address[1]}"
+    receiving = Application()
+    with Receiver(("127.0.0.1", 0), handler_of(receiving)) as server:
+        receiving.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield heard
-        if heard.hang:
-            heard.hang.set()
+        yield receiving
+        if receiving.hang:
+            receiving.hang.set()
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
-def exotel() -> Iterator[simulator.Simulator]:
+def exotel() -> Iterator[Simulator]:
     with simulator.running(speed=1000.0) as running:
         yield running
+
+
+def post_call(exotel: Simulator, customer: str = COMPLETED, timeout: float = 10, **fields: Any) -> requests.Response:
+    """Place a call; keywords replace fields of the body, None takes a field out."""
+    body: dict[str, Any] = {
+        "from": {"user_contact_uri": ASHA},
+        "to": {"number": customer},
+        "virtual_number": "+918000000700",
+        **{("from" if name == "from_" else name): value for name, value in fields.items()},
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    return requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=timeout)
+
+
+def get_details(exotel: Simulator, sid: str, timeout: float = 5) -> requests.Response:
+    """Ask for Call Details."""
+    return requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/{sid}", auth=AUTH, timeout=timeout)
 
 
 Place = Callable[..., requests.Response]
 
 
 @pytest.fixture
-def place(exotel: simulator.Simulator) -> Place:
-    """Place a call; keywords replace fields of the body, None takes a field out."""
+def place(exotel: Simulator) -> Place:
+    return partial(post_call, exotel)
 
-    def _place(customer: str = COMPLETED, timeout: float = 10, **fields: Any) -> requests.Response:
-        body: dict[str, Any] = {
-            "from": {"user_contact_uri": ASHA},
-            "to": {"number": customer},
-            "virtual_number": "+918000000700",
-            **{("from" if name == "from_" else name): value for name, value in fields.items()},
-        }
-        body = {name: value for name, value in body.items() if value is not None}
-        url = f"{exotel.url}/v2/accounts/simulated1/calls"
-        return requests.post(url, json=body, auth=AUTH, timeout=timeout)
 
-    return _place
+def sid_of(answer: requests.Response) -> str:
+    """Return the sid of the call that was placed."""
+    sid: str = answer.json()["response"]["call_sid"]
+    return sid
+
+
+def post_at_once(exotel: Simulator, application: Application, numbers: list[int]) -> None:
+    """Place a call for each number, all at the same time, each of an agent of its own."""
+    agents = {number: exotel.add_agent(f"sip:agent{number}").uri for number in sorted(numbers)}
+    threads = [
+        threading.Thread(
+            target=post_call,
+            args=(exotel,),
+            kwargs={
+                "from_": {"user_contact_uri": agents[number]},
+                "custom_field": f"ticket_{number}",
+                "status_callback": application.entries(),
+            },
+        )
+        for number in numbers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    exotel.wait_until_quiet(timeout=15)

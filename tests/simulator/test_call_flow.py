@@ -11,23 +11,16 @@ import pytest
 import requests
 
 from django_exotel_ccm.simulator import SCRIPTS, Simulator
-from tests.simulator.conftest import ASHA, AUTH, BY_HAND, COMPLETED, Application, Place
-
-
-def details(exotel: Simulator, sid: str) -> dict[str, Any]:
-    """Return the inner part of the answer of Call Details."""
-    answer = requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/{sid}", auth=AUTH, timeout=5)
-    body: dict[str, Any] = answer.json()
-    assert (answer.status_code, body["http_code"], body["method"]) == (200, 200, "GET")
-    inner: dict[str, Any] = body["response"].get("call_details") or body["response"]["data"]
-    return inner
-
-
-def test_magic_numbers_are_valid_and_different() -> None:
-    numbers = [script.number for script in SCRIPTS]
-    assert len(set(numbers)) == len(numbers)
-    assert [one for one in numbers if not phonenumbers.is_valid_number(phonenumbers.parse(one))] == []
-
+from tests.simulator.conftest import (
+    AGENT_UNANSWERED,
+    ASHA,
+    BY_HAND,
+    COMPLETED,
+    TALKS_20_MINUTES,
+    Application,
+    Place,
+    sid_of,
+)
 
 #: number -> status, agent's leg, customer's leg, talk, total, is "answered" reported
 REPORTED = {
@@ -55,15 +48,11 @@ def test_each_magic_number_is_reported(exotel: Simulator, place: Place, applicat
     assert ringing | {"+919876543210"} == set(REPORTED)
     for number in REPORTED:
         exotel.add_agent(f"sip:{number}")
-        place(
-            number,
-            from_={"user_contact_uri": f"sip:{number}"},
-            custom_field=number,
-            status_callback=application.entries(),
-        )
+        agent = {"user_contact_uri": f"sip:{number}"}
+        place(number, from_=agent, custom_field=number, status_callback=application.entries())
     exotel.wait_until_quiet()
 
-    bodies = [json.loads(one.content) for one in application.heard]
+    bodies = [json.loads(one.content) for one in application.received]
     answered = {
         one["call_details"]["custom_field"] for one in bodies if one["event_details"]["event_type"] != "terminal"
     }
@@ -84,16 +73,20 @@ def test_each_magic_number_is_reported(exotel: Simulator, place: Place, applicat
     assert [agent.uri for agent in exotel.directory.agents if agent.call_sid] == []
 
 
+def test_magic_numbers_are_valid_and_unique() -> None:
+    numbers = [script.number for script in SCRIPTS]
+    assert len(set(numbers)) == len(numbers)
+    assert [one for one in numbers if not phonenumbers.is_valid_number(phonenumbers.parse(one))] == []
+
+
 def test_answer_has_the_documented_fields(exotel: Simulator, place: Place) -> None:
     body = place(recording=True).json()
     assert set(body) == {"request_id", "method", "http_code", "response"}
     response = body["response"]
     assert (body["method"], body["http_code"]) == ("POST", 200)
     assert (response["call_state"], response["call_status"]) == ("active", None)
-    assert response["assigned_agent_details"] == {
-        "user_id": "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa",
-        "contact_uri": ASHA,
-    }
+    agent = {"user_id": "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "contact_uri": ASHA}
+    assert response["assigned_agent_details"] == agent
     assert response["customer_details"] == {"number": COMPLETED}
     assert response["virtual_number"] == "+918000000700"
     assert response["recording"] is True
@@ -110,7 +103,7 @@ def test_answer_has_the_documented_fields(exotel: Simulator, place: Place) -> No
     assert place().json()["call_sid"] in exotel.book.calls
 
 
-def test_agent_is_found_by_user_id_and_by_sip(exotel: Simulator, place: Place) -> None:
+def test_agent_is_found_by_user_id_and_sip(exotel: Simulator, place: Place) -> None:
     agent = exotel.add_agent("sip:new", name="New")
     assert place(from_={"user_id": agent.user_id}).status_code == 200
     assert place(from_={"user_contact_uri": "sip:vik4c1d77e2"}).status_code == 200
@@ -121,10 +114,10 @@ def test_agent_is_found_by_user_id_and_by_sip(exotel: Simulator, place: Place) -
 
 
 def test_unknown_agent_and_exophone_can_be_added(exotel: Simulator, place: Place) -> None:
-    strangers: dict[str, Any] = {"from_": {"user_contact_uri": "+919812345678"}, "virtual_number": "08011112222"}
-    assert place(**strangers).status_code == 404
+    unknown: dict[str, Any] = {"from_": {"user_contact_uri": "+919812345678"}, "virtual_number": "08011112222"}
+    assert place(**unknown).status_code == 404
     exotel.options.add_unknown = True
-    answer = place(**strangers)
+    answer = place(**unknown)
     assert answer.status_code == 200
     agent = exotel.agent("+919812345678")
     assert (agent.name, agent.device) == ("+919812345678", "on")
@@ -132,50 +125,22 @@ def test_unknown_agent_and_exophone_can_be_added(exotel: Simulator, place: Place
     assert place(from_={"user_id": "nobody"}).status_code == 404
 
 
-def test_call_details_in_every_shape(exotel: Simulator, place: Place) -> None:
-    exotel.options.recording_delay = 0.0
-    sid = place(recording=True, custom_field="ticket_1").json()["response"]["call_sid"]
-    exotel.wait_until_quiet()
-    one = details(exotel, sid)
-    assert (one["sid"], one["state"], one["status"]) == (sid, "terminal", "completed")
-    assert (one["total_talk_time"], one["total_duration"], one["recording"]["available"]) == (42, 51, True)
-    exotel.options.details_shape = "B"
-    two = details(exotel, sid)
-    assert (two["call_sid"], two["call_status"]) == (sid, "completed")
-    assert two["recordings"][0]["url"] == one["recording"]["url"]
-    exotel.options.details_shape = "C"
-    three = details(exotel, sid)
-    assert (three["call_status"], three["talk_time"], three["duration"]) == ("completed", 42, 51)
-    assert three["end_time"].endswith("+05:30")
-
-
-def test_details_of_a_running_call_say_nothing_final(exotel: Simulator, place: Place) -> None:
-    exotel.speed = 1.0
-    sid = place(BY_HAND).json()["response"]["call_sid"]
-    for shape in ("A", "B", "C"):
-        exotel.options.details_shape = shape  # type: ignore[assignment]
-        inner = details(exotel, sid)
-        assert "active" in inner.values()
-        assert inner["end_time"] is None
-        assert inner.get("total_talk_time", inner.get("talk_time")) is None
-
-
 def test_limits_of_the_request_end_a_call(exotel: Simulator, place: Place) -> None:
-    talked = place("+919000001014", max_time_limit=60).json()["response"]["call_sid"]
+    talked = sid_of(place(TALKS_20_MINUTES, max_time_limit=60))
     exotel.wait_until_quiet()
     assert exotel.book.calls[talked].talk_time == 60
-    rang = place("+919000001003", attempt_time_out=12).json()["response"]["call_sid"]
+    rang = sid_of(place(AGENT_UNANSWERED, attempt_time_out=12))
     exotel.wait_until_quiet()
     assert exotel.book.calls[rang].total_duration == 12
-    slow = place(attempt_time_out=5).json()["response"]["call_sid"]
+    slow = sid_of(place(attempt_time_out=5))
     exotel.wait_until_quiet()
     assert exotel.book.calls[slow].status == "customer_unanswered"
 
 
-def test_by_hand_a_call_waits_for_presses(exotel: Simulator, place: Place, application: Application) -> None:
+def test_by_hand_a_call_waits_for_presses(exotel: Simulator, place: Place) -> None:
     exotel.options.by_hand = True
     exotel.speed = 1.0
-    sid = place(status_callback=application.entries()).json()["response"]["call_sid"]
+    sid = sid_of(place())
     call = exotel.book.calls[sid]
     assert call.phase == "agent_ringing"
     with pytest.raises(ValueError, match="answer on the agent's phone"):
@@ -192,28 +157,24 @@ def test_by_hand_a_call_waits_for_presses(exotel: Simulator, place: Place, appli
         exotel.press(sid, "agent", "answer")
 
 
-@pytest.mark.parametrize(
-    ("presses", "status"),
-    [
-        ([("agent", "decline")], "agent_unanswered"),
-        ([("agent", "answer"), ("agent", "hang_up")], "agent_canceled"),
-        ([("agent", "answer"), ("customer", "decline")], "customer_unanswered"),
-        ([("agent", "answer"), ("customer", "answer"), ("agent", "hang_up")], "completed"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_presses_decide_the_outcome(exotel: Simulator, place: Place, presses: list[Any], status: str) -> None:
-    exotel.speed = 2.0
-    sid = place(BY_HAND).json()["response"]["call_sid"]
-    for leg, action in presses:
-        exotel.press(sid, leg, action)
-    exotel.speed = 1000.0
-    exotel.wait_until_quiet()
-    assert exotel.book.calls[sid].status == status
+def test_presses_decide_the_outcome(exotel: Simulator, place: Place) -> None:
+    for presses, status in (
+        ("agent decline", "agent_unanswered"),
+        ("agent answer, agent hang_up", "agent_canceled"),
+        ("agent answer, customer decline", "customer_unanswered"),
+        ("agent answer, customer answer, agent hang_up", "completed"),
+    ):
+        exotel.speed = 2.0
+        sid = sid_of(place(BY_HAND))
+        for press in presses.split(", "):
+            exotel.press(sid, *press.split())  # type: ignore[arg-type]
+        exotel.speed = 1000.0
+        exotel.wait_until_quiet()
+        assert exotel.book.calls[sid].status == status, presses
 
 
 def test_answered_phone_no_longer_times_out(exotel: Simulator, place: Place) -> None:
-    sid = place(BY_HAND, attempt_time_out=1000).json()["response"]["call_sid"]
+    sid = sid_of(place(BY_HAND, attempt_time_out=1000))
     call = exotel.book.calls[sid]
     exotel.clock.wait(500)
     exotel.press(sid, "agent", "answer")
@@ -224,31 +185,38 @@ def test_answered_phone_no_longer_times_out(exotel: Simulator, place: Place) -> 
 
 
 def test_on_call_gets_the_body_before_anything_rings(exotel: Simulator, place: Place) -> None:
-    seen: list[tuple[dict[str, Any], int]] = []
-    exotel.on_call = lambda payload: seen.append((payload, len(exotel.book.calls)))
+    bodies: list[tuple[dict[str, Any], int]] = []
+    exotel.on_call = lambda body: bodies.append((body, len(exotel.book.calls)))
     place(custom_field="ticket_9")
-    assert [(payload["custom_field"], calls) for payload, calls in seen] == [("ticket_9", 0)]
+    assert [(body["custom_field"], calls) for body, calls in bodies] == [("ticket_9", 0)]
 
 
-@pytest.mark.parametrize("fault", ["bad_gateway", "html", "no_sid", "late", "cut", "reset", "hang"])
-def test_answer_may_be_lost_while_the_phones_ring(exotel: Simulator, place: Place, fault: Any) -> None:
-    exotel.options.answer_fault = fault
+def test_answer_is_lost_while_the_phones_ring(exotel: Simulator, place: Place) -> None:
     exotel.options.answer_delay = 0.1
-    if fault in ("cut", "reset", "hang"):
+    exotel.options.answer_fault = "late"
+    began = time.monotonic()
+    assert sid_of(place()) in exotel.book.calls
+    assert time.monotonic() - began >= 0.1
+    exotel.wait_until_quiet()
+    for fault, status in {"bad_gateway": 502, "html": 200, "no_sid": 200}.items():
+        exotel.options.set_text("answer_fault", fault)
+        answer = place()
+        assert (answer.status_code, list(exotel.book.calls)[-1] in answer.text) == (status, False), fault
+        exotel.wait_until_quiet()
+    for fault, error in {"cut": "ConnectionError", "reset": "ChunkedEncodingError", "hang": "ReadTimeout"}.items():
+        exotel.options.set_text("answer_fault", fault)
         with pytest.raises(requests.RequestException) as raised:
             place(timeout=0.3 if fault == "hang" else 10)
-        errors = {"cut": "ConnectionError", "reset": "ChunkedEncodingError", "hang": "ReadTimeout"}
-        assert type(raised.value).__name__ == errors[fault]
-        assert [seen.status for seen in exotel.book.requests] == [None]
-    else:
-        assert place().status_code == (502 if fault == "bad_gateway" else 200)
-    exotel.wait_until_quiet()
-    assert [call.status for call in exotel.book.calls.values()] == ["completed"]
-    assert exotel.faults() == {f"answer_{fault}": 1}
+        assert type(raised.value).__name__ == error
+        assert exotel.book.requests[-1].status is None
+        exotel.wait_until_quiet()
+    assert [call.status for call in exotel.book.calls.values()] == ["completed"] * 7
+    names = ("late", "bad_gateway", "html", "no_sid", "cut", "reset", "hang")
+    assert exotel.faults() == {f"answer_{fault}": 1 for fault in names}
 
 
 def test_waiting_for_quiet_names_what_goes_on(exotel: Simulator, place: Place) -> None:
     exotel.speed = 1.0
-    sid = place(BY_HAND).json()["response"]["call_sid"]
+    sid = sid_of(place(BY_HAND))
     with pytest.raises(TimeoutError, match=f"call {sid} is agent_ringing"):
         exotel.wait_until_quiet(timeout=0.01)

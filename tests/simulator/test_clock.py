@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import requests
 
 from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.clock import Clock, StoppedError
-from tests.simulator.conftest import AUTH, BY_HAND, COMPLETED, Application, Place
+from tests.simulator.conftest import BY_HAND, COMPLETED, TALKS_20_MINUTES, Application, Place, get_details, sid_of
 
-TALKS_LONG = "+919000001014"  # 20 minutes
 NAMES = ("created_time", "updated_time", "start_time", "end_time")
 
 
@@ -25,21 +23,18 @@ def times_in(body: dict[str, Any]) -> list[datetime]:
     return [datetime.fromisoformat(details[name]) for name in NAMES if details.get(name)]
 
 
-@pytest.mark.parametrize("number", [COMPLETED, TALKS_LONG])
+@pytest.mark.parametrize("number", [COMPLETED, TALKS_20_MINUTES])
 def test_no_time_is_in_the_future(exotel: Simulator, place: Place, application: Application, number: str) -> None:
     exotel.speed = 1e6
     exotel.clock.wait(100_000)  # it is a day ahead by now
     exotel.speed = 1000.0
 
-    answer = place(number, status_callback=application.entries()).json()
-    asked = [answer]
+    answer = place(number, status_callback=application.entries())
     exotel.wait_until_quiet()
-    url = f"{exotel.url}/v2/accounts/simulated1/calls/{answer['response']['call_sid']}"
-    asked.append(requests.get(url, auth=AUTH, timeout=5).json())
 
-    bodies = [json.loads(one.content) for one in application.heard]
+    bodies = [json.loads(one.content) for one in application.received]
     assert len(bodies) == 2
-    for body in [*bodies, *asked]:
+    for body in [*bodies, answer.json(), get_details(exotel, sid_of(answer)).json()]:
         assert max(times_in(body)) <= datetime.now(UTC)
     [call] = exotel.book.calls.values()
     assert call.answered_at
@@ -52,7 +47,7 @@ def test_no_time_is_in_the_future(exotel: Simulator, place: Place, application: 
 
 def test_clock_that_is_made_faster_reports_the_past(exotel: Simulator, place: Place, application: Application) -> None:
     exotel.speed = 1.0
-    sid = place(BY_HAND, status_callback=application.entries()).json()["response"]["call_sid"]
+    sid = sid_of(place(BY_HAND, status_callback=application.entries()))
     exotel.press(sid, "agent", "answer")
     exotel.press(sid, "customer", "answer")
     exotel.speed = 1000.0
@@ -60,7 +55,7 @@ def test_clock_that_is_made_faster_reports_the_past(exotel: Simulator, place: Pl
     exotel.press(sid, "agent", "hang_up")
     exotel.wait_until_quiet()
 
-    ended = json.loads(application.heard[-1].content)
+    ended = json.loads(application.received[-1].content)
     call = exotel.book.calls[sid]
     assert (call.talk_time or 0) >= 200
     assert max(times_in(ended)) <= datetime.now(UTC)
@@ -82,21 +77,18 @@ def test_clock_runs_at_its_speed() -> None:
     assert 0.05 < time.monotonic() - began < 2.0
     assert clock.moment() >= 100
     assert clock.now().utcoffset() is not None
-
-
-def test_speed_may_change_while_somebody_waits() -> None:
-    clock = Clock(speed=1.0)
-    threading.Timer(0.05, lambda: setattr(clock, "speed", 100_000.0)).start()
-    began = time.monotonic()
-    clock.wait(1000)
-    assert time.monotonic() - began < 2.0
     for speed in (0, -1.0, float("nan"), 1e9):
         with pytest.raises(ValueError, match="speed="):
             clock.speed = speed
 
 
-def test_stopped_clock_ends_every_wait() -> None:
+def test_speed_and_stop_reach_who_waits() -> None:
     clock = Clock(speed=1.0)
+    threading.Timer(0.05, lambda: setattr(clock, "speed", 100_000.0)).start()
+    began = time.monotonic()
+    clock.wait(1000)
+    assert time.monotonic() - began < 2.0
+    clock.speed = 1.0
     threading.Timer(0.05, clock.stop).start()
     with pytest.raises(StoppedError):
         clock.wait(1000)

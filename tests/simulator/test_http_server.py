@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import socket
@@ -14,16 +15,26 @@ import requests
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.simulator import Simulator
-from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Application, Place
+from tests.simulator.conftest import AGENT_UNANSWERED, ASHA, AUTH, BY_HAND, Place, post_call
 
 
 def test_it_serves_this_machine_only() -> None:
     for host in ("0.0.0.0", "192.168.0.1", "example.com", "", "::"):
         with pytest.raises(ValueError, match=re.escape("write host='127.0.0.1'")):
             simulator.running(host=host)
-    for host in ("localhost", "127.0.0.1"):
-        with simulator.running(host=host) as exotel:
-            assert requests.get(exotel.url, timeout=5).status_code == 200
+    with simulator.running(host="localhost") as exotel:
+        assert requests.get(exotel.url, timeout=5).status_code == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_it_serves_ipv6_loopback() -> None:
+    try:
+        running = simulator.running(host="::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with running as exotel:
+        assert exotel.url.startswith("http://[::1]:")
+        assert requests.get(exotel.url, timeout=5).status_code == 200
 
 
 def test_another_host_is_refused(exotel: Simulator) -> None:
@@ -72,24 +83,19 @@ def test_account_url_can_be_taken_apart() -> None:
         assert urllib.parse.unquote(parts.password or "") == "t@k"
         assert f"http://{parts.hostname}:{parts.port}" == exotel.url
         assert (parts.scheme, parts.path, parts.query) == ("exotel", "/acme1", "tls=off")
-        url = f"{exotel.url}/v2/accounts/acme1/calls"
-        assert requests.post(url, auth=("k/e:y", "t@k"), timeout=5).json()["response"]["error_data"]["code"] == 10725
+        url = f"{exotel.url}/v2/accounts/acme1/calls/abc"
+        assert requests.get(url, auth=("k/e:y", "t@k"), timeout=5).json()["response"]["error_data"]["code"] == 10744
     assert "t@k" not in repr(account)
 
 
-def exchange(exotel: Simulator, head: str) -> bytes:
-    """Send the head of a request, and no body; return the status."""
+def test_strange_targets_are_answered(exotel: Simulator) -> None:
     host = exotel.url.removeprefix("http://")
     name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), timeout=5) as connection:
-        connection.sendall(f"{head.format(host=host)}\r\n\r\n".encode())
-        connection.shutdown(socket.SHUT_WR)
-        return connection.recv(100).split()[1]
-
-
-def test_strange_targets_are_answered(exotel: Simulator) -> None:
     for target in ("//evil", "http://[", "/%00", "/v2/accounts/%2e/calls/%ff?limit=%ff"):
-        assert exchange(exotel, f"GET {target} HTTP/1.1\r\nHost: {{host}}") in (b"404", b"401"), target
+        with socket.create_connection((name, int(port)), timeout=5) as connection:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(100).split()[1] in (b"404", b"401"), target
 
 
 def test_connection_is_kept(exotel: Simulator) -> None:
@@ -103,91 +109,30 @@ def test_connection_is_kept(exotel: Simulator) -> None:
         assert pool.num_connections == 1
 
 
-def test_stop_is_quick_and_leaves_no_thread() -> None:
+def test_stop_is_quick_and_leaves_no_thread(caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
     exotel = simulator.running(speed=1.0)
+    exotel.options.answer_fault = "late"
+
+    def post() -> None:
+        with contextlib.suppress(requests.ConnectionError):
+            post_call(exotel, BY_HAND)
+            raise AssertionError("the answer came though the simulator was stopped")
+
     with requests.Session() as session:
-        session.get(exotel.url, timeout=5)
+        session.get(exotel.url, timeout=5)  # its connection is kept
+        client = threading.Thread(target=post)
+        client.start()
+        while not exotel.book.requests:
+            time.sleep(0.01)
         began = time.monotonic()
         exotel.stop()
+        client.join()
         assert time.monotonic() - began < 1.0
     assert set(threading.enumerate()) <= before
     with pytest.raises(requests.ConnectionError):
         requests.get(exotel.url, timeout=1)
-
-
-def test_stop_does_not_wait_for_a_late_answer(caplog: pytest.LogCaptureFixture) -> None:
-    exotel = simulator.running(speed=1.0)
-    exotel.options.answer_fault = "late"
-    body = {
-        "from": {"user_contact_uri": ASHA},
-        "to": {"number": BY_HAND},
-        "virtual_number": "+918000000700",
-    }
-    failures = []
-
-    def post() -> None:
-        try:
-            requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=5)
-        except requests.ConnectionError as error:
-            failures.append(error)
-
-    client = threading.Thread(target=post)
-    client.start()
-    while not exotel.book.requests:
-        time.sleep(0.01)
-    began = time.monotonic()
-    exotel.stop()
-    client.join()
-    assert time.monotonic() - began < 1.0
-    assert len(failures) == 1
     assert caplog.text == ""
-
-
-def test_bug_in_the_simulator_is_logged(
-    exotel: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(request: object) -> None:
-        raise RuntimeError("a bug of the page")
-
-    monkeypatch.setattr(exotel._page, "respond", broken)
-    with pytest.raises(requests.ConnectionError):
-        requests.get(exotel.url, timeout=5)
-    assert "a bug of the page" in caplog.text
-
-
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
-def test_it_serves_ipv6_loopback() -> None:
-    try:
-        running = simulator.running(host="::1")
-    except OSError:
-        pytest.skip("no IPv6 loopback here")
-    with running as exotel:
-        assert exotel.url.startswith("http://[::1]:")
-        assert requests.get(exotel.url, timeout=5).status_code == 200
-
-
-def test_many_calls_at_once(exotel: Simulator, application: Application) -> None:
-    agents = [exotel.add_agent(f"sip:agent{number}") for number in range(60)]
-
-    def post(uri: str) -> None:
-        body = {
-            "from": {"user_contact_uri": uri},
-            "to": {"number": "+919000001001"},
-            "virtual_number": "+918000000700",
-            "status_callback": application.entries(),
-        }
-        requests.post(f"{exotel.url}/v2/accounts/simulated1/calls", json=body, auth=AUTH, timeout=10)
-
-    threads = [threading.Thread(target=post, args=(agent.uri,)) for agent in agents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    exotel.wait_until_quiet(timeout=15)
-    assert {(call.status, call.talk_time) for call in exotel.book.calls.values()} == {("completed", 42)}
-    assert len(exotel.book.deliveries) == len(application.heard) == 120
-    assert {delivery.status for delivery in exotel.book.deliveries} == {200}
 
 
 def test_taken_port_leaves_no_thread(exotel: Simulator) -> None:
@@ -198,28 +143,24 @@ def test_taken_port_leaves_no_thread(exotel: Simulator) -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_error_in_on_call_is_an_internal_error(
-    exotel: Simulator, place: Place, caplog: pytest.LogCaptureFixture
+def test_errors_are_logged(
+    exotel: Simulator, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(payload: object) -> None:
-        raise RuntimeError("a bug of the test")
+    def broken(*arguments: object) -> None:
+        raise RuntimeError(f"a bug with {arguments[-1]}")
 
     exotel.on_call = broken
     assert place().status_code == 500
-    assert "a bug of the test" in caplog.text
-
-
-def test_bug_in_the_flow_of_a_call_is_logged(
-    exotel: Simulator, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(call: object, event: str) -> None:
-        raise RuntimeError(f"a bug when {event} is reported")
-
+    exotel.on_call = None
     monkeypatch.setattr(exotel.notifier, "notify", broken)
-    place("+919000001003")
+    place(AGENT_UNANSWERED)
     deadline = time.monotonic() + 5
-    while "a bug when terminal is reported" not in caplog.text and time.monotonic() < deadline:
+    while "a bug with terminal" not in caplog.text and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert "a bug when terminal is reported" in caplog.text
     monkeypatch.undo()
-    assert place("+919000001003").status_code == 200
+    assert place(AGENT_UNANSWERED).status_code == 200
+    monkeypatch.setattr(exotel._page, "respond", broken)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(exotel.url, timeout=5)
+    assert caplog.text.count("RuntimeError: a bug with ") == 3
+    assert "a bug with terminal" in caplog.text

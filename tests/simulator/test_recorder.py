@@ -9,16 +9,14 @@ import requests
 
 from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.recorder import masked_text
-from tests.simulator.conftest import Application, Place
-
-RINGS_OUT = "+919000001002"
+from tests.simulator.conftest import AGENT_UNANSWERED, CUSTOMER_UNANSWERED, Application, Place
 
 
 def test_book_has_the_truth_of_every_call(exotel: Simulator, place: Place, application: Application) -> None:
     exotel.options.loss_rate = 1.0
     place(recording=True, status_callback=application.entries())
     exotel.wait_until_quiet()
-    place(RINGS_OUT, recording=True)
+    place(CUSTOMER_UNANSWERED, recording=True)
     exotel.wait_until_quiet()
     book = requests.get(f"{exotel.url}/book.json", timeout=5).json()
     talked, silent = book["calls"]
@@ -40,7 +38,7 @@ def test_book_has_the_truth_of_every_call(exotel: Simulator, place: Place, appli
 def test_book_is_served_without_secrets(exotel: Simulator, place: Place, application: Application) -> None:
     secret = "a-very-long-secret-token.with-a-signature"
     url = f"{application.url}/exotel/callbacks/{secret}/?key=abc"
-    place("+919000001003", status_callback=[{"event": "terminal", "url": url}])
+    place(AGENT_UNANSWERED, status_callback=[{"event": "terminal", "url": url}])
     exotel.wait_until_quiet()
     text = requests.get(f"{exotel.url}/book.json", timeout=5).text
     assert secret not in text

@@ -5,20 +5,19 @@ from __future__ import annotations
 import io
 import json
 import wave
-from typing import Any
 
 import pytest
 import requests
 
 from django_exotel_ccm.simulator import Simulator
-from tests.simulator.conftest import AUTH, Application, Place
+from tests.simulator.conftest import AUTH, Application, Place, get_details, sid_of
 
 
 @pytest.fixture
 def recorded(exotel: Simulator, place: Place) -> str:
     """The sid of a call whose recording can be fetched."""
     exotel.options.recording_delay = 0
-    sid: str = place(recording=True, recording_channels="dual").json()["response"]["call_sid"]
+    sid = sid_of(place(recording=True, recording_channels="dual"))
     exotel.wait_until_quiet()
     return sid
 
@@ -31,10 +30,9 @@ def fetch(exotel: Simulator, sid: str, **headers: str) -> requests.Response:
 
 def test_recording_needs_the_key_and_time(exotel: Simulator, place: Place, application: Application) -> None:
     exotel.options.recording_delay = 1e9
-    answer = place(recording=True, recording_channels="dual", status_callback=application.entries())
-    sid = answer.json()["response"]["call_sid"]
+    sid = sid_of(place(recording=True, recording_channels="dual", status_callback=application.entries()))
     exotel.wait_until_quiet()
-    (url,) = json.loads(application.heard[-1].content)["call_details"]["recordings"]
+    (url,) = json.loads(application.received[-1].content)["call_details"]["recordings"]
     assert url == f"{exotel.url}/recordings/simulated1/{sid}.wav"
     assert requests.get(url, timeout=5).status_code == 401
     assert requests.get(url, auth=AUTH, timeout=5).status_code == 404
@@ -84,7 +82,7 @@ def test_recording_is_a_wave_file_of_both_speakers(exotel: Simulator, recorded: 
 def test_recording_can_be_mp3(exotel: Simulator, place: Place) -> None:
     exotel.options.recording_delay = 0
     exotel.options.recording_type = "mp3"
-    sid = place(recording=True).json()["response"]["call_sid"]
+    sid = sid_of(place(recording=True))
     exotel.wait_until_quiet()
     answer = fetch(exotel, sid)
     assert exotel.book.calls[sid].recording_url == f"{exotel.url}/recordings/simulated1/{sid}.mp3"
@@ -102,24 +100,19 @@ def test_big_recording_is_not_held_in_memory(exotel: Simulator, recorded: str) -
     assert (part.status_code, len(part.content)) == (206, 10)
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "content_type"),
-    [
+def test_something_else_is_sent_instead(exotel: Simulator, recorded: str) -> None:
+    for fault, status, content_type in (
         ("not_found", 404, "text/plain; charset=utf-8"),
         ("unauthorised", 401, "application/json"),
         ("forbidden", 403, "application/xml"),
         ("html", 200, "text/html"),
         ("redirect_out", 302, "text/plain; charset=utf-8"),
-    ],
-)
-def test_something_else_is_sent_instead(
-    exotel: Simulator, recorded: str, fault: Any, status: int, content_type: str
-) -> None:
-    exotel.options.recording_fault = fault
-    answer = fetch(exotel, recorded)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (status, content_type)
-    assert answer.headers.get("Location", "").startswith("https://recordings.example.com/") is (status == 302)
-    assert exotel.faults() == {f"recording_{fault}": 1}
+    ):
+        exotel.options.set_text("recording_fault", fault)
+        answer = fetch(exotel, recorded)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, content_type)
+        assert answer.headers.get("Location", "").startswith("https://recordings.example.com/") is (status == 302)
+        assert exotel.faults()[f"recording_{fault}"] == 1
     exotel.options.recording_fault = "none"
     assert fetch(exotel, recorded).status_code == 200
 
@@ -137,23 +130,19 @@ def test_recording_can_be_endless(exotel: Simulator, recorded: str) -> None:
     with requests.get(url, auth=AUTH, timeout=5, stream=True) as answer:
         assert "Content-Length" not in answer.headers
         assert sum(len(chunk) for chunk, _ in zip(answer.iter_content(65_536), range(40), strict=False)) > 2_000_000
-    assert fetch_page(exotel, recorded).status_code == 206
-
-
-def fetch_page(exotel: Simulator, sid: str) -> requests.Response:
-    """What the page's player gets: no key, no fault."""
-    return requests.get(f"{exotel.url}/page/recordings/{sid}.wav", headers={"Range": "bytes=0-9"}, timeout=5)
 
 
 def test_player_of_the_page_gets_no_fault(exotel: Simulator, recorded: str) -> None:
     exotel.options.recording_fault = "forbidden"
-    assert (fetch_page(exotel, recorded).status_code, fetch_page(exotel, recorded).content[:4]) == (206, b"RIFF")
+    url = f"{exotel.url}/page/recordings/{recorded}.wav"
+    answer = requests.get(url, headers={"Range": "bytes=0-9"}, timeout=5)
+    assert (answer.status_code, answer.content[:4]) == (206, b"RIFF")
 
 
 def test_recording_can_stay_unreported(exotel: Simulator, place: Place) -> None:
     exotel.options.recordings_shape, exotel.options.recording_delay = "never", 0
-    sid = place(recording=True).json()["response"]["call_sid"]
+    sid = sid_of(place(recording=True))
     exotel.wait_until_quiet()
     assert exotel.book.calls[sid].recording_url is None
-    details = requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/{sid}", auth=AUTH, timeout=5).json()
+    details = get_details(exotel, sid).json()
     assert details["response"]["call_details"]["recording"] == {"available": False, "url": None}

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from django_exotel_ccm.simulator import Simulator
-from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Place
+from tests.simulator.conftest import ASHA, AUTH, BY_HAND, Place, get_details, sid_of
 
 
 def code(answer: requests.Response) -> tuple[int, int]:
@@ -26,9 +26,6 @@ def test_wrong_or_unreadable_credentials_are_1010(exotel: Simulator) -> None:
         assert code(requests.post(url, json={}, auth=auth, timeout=5)) == (401, 1010)
     for header in ("Bearer abc", "Basic !!!", "Basic", "basic c2ltLWtleQ=="):
         assert code(requests.post(url, headers={"Authorization": header}, timeout=5)) == (401, 1010), header
-
-
-def test_another_account_is_1017(exotel: Simulator) -> None:
     url = f"{exotel.url}/v2/accounts/somebody/calls"
     assert code(requests.post(url, json={}, auth=AUTH, timeout=5)) == (404, 1017)
 
@@ -56,7 +53,7 @@ def test_device_can_be_changed(exotel: Simulator, place: Place) -> None:
 
 def test_agent_in_a_call_is_busy_until_it_ends(exotel: Simulator, place: Place) -> None:
     exotel.speed = 1.0
-    sid = place(BY_HAND).json()["response"]["call_sid"]
+    sid = sid_of(place(BY_HAND))
     assert code(place()) == (409, 10706)
     exotel.press(sid, "agent", "decline")
     assert place().status_code == 200
@@ -68,13 +65,10 @@ def test_unknown_exophone_is_10716(exotel: Simulator, place: Place) -> None:
     assert place(virtual_number="08000000799").status_code == 200
 
 
-def test_magic_numbers_that_are_refused_ring_nowhere(exotel: Simulator, place: Place) -> None:
+def test_magic_numbers_are_refused(exotel: Simulator, place: Place) -> None:
     assert code(place("+919000001017")) == (403, 10717)
     assert code(place("+919000001100")) == (500, 1100)
     assert exotel.book.calls == {}
-
-
-def test_internal_error_may_ring_all_the_same(exotel: Simulator, place: Place) -> None:
     assert code(place("+919000001101")) == (500, 1100)
     exotel.wait_until_quiet()
     assert [call.status for call in exotel.book.calls.values()] == ["completed"]
@@ -144,7 +138,7 @@ def test_body_against_the_documentation_is_10725(exotel: Simulator, place: Place
 def test_to_key_decides_which_key_is_accepted(exotel: Simulator, place: Place) -> None:
     keys = ("number", "customer_contact_uri")
     for key, other in (keys, keys[::-1]):
-        exotel.options.to_key = key  # type: ignore[assignment]
+        exotel.options.set_text("to_key", key)
         assert code(place(to={other: "+919000001001"})) == (400, 10725)
         assert place(to={key: "+919000001001"}).status_code == 200
         exotel.wait_until_quiet()
@@ -152,16 +146,10 @@ def test_to_key_decides_which_key_is_accepted(exotel: Simulator, place: Place) -
     assert place(to={"number": "+919000001001"}).status_code == 200
 
 
-def test_unknown_path_or_method_is_404_or_405(exotel: Simulator) -> None:
+def test_unknown_call_path_or_method(exotel: Simulator) -> None:
+    assert code(get_details(exotel, "abc")) == (404, 10744)
     url = f"{exotel.url}/v2/accounts/simulated1/calls"
     assert requests.get(f"{exotel.url}/nowhere", timeout=5).status_code == 404
     assert requests.post(f"{exotel.url}/nowhere", timeout=5).status_code == 404
     assert requests.delete(url, auth=AUTH, timeout=5).status_code == 405
     assert requests.head(exotel.url, timeout=5).content == b""
-
-
-def test_details_of_an_unknown_call_are_10744(exotel: Simulator) -> None:
-    assert code(requests.get(f"{exotel.url}/v2/accounts/simulated1/calls/abc", auth=AUTH, timeout=5)) == (
-        404,
-        10744,
-    )

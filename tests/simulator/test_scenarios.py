@@ -19,7 +19,6 @@ def test_scenarios_can_be_told_apart() -> None:
 
 def test_scenario_sets_its_options_and_resets_others(exotel: Simulator) -> None:
     for scenario in SCENARIOS:
-        exotel.options.conflicting_finals = False
         exotel.options.sparse_terminal = True
         exotel.options.loss_rate = 0.5
         exotel.use_scenario(scenario.name)
