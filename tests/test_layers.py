@@ -45,7 +45,8 @@ def test_exotel_and_lifecycle_need_no_settings() -> None:
     ]
     imports = "\n".join(f"import django_exotel_ccm.{room}" for room in rooms)
 
-    answer = python("-c", f"{imports}\nfrom django.conf import settings; print(settings.configured)")
+    work = "from django_exotel_ccm import lifecycle; lifecycle.project(lifecycle.join({}, {}))"
+    answer = python("-c", f"{imports}\n{work}\nfrom django.conf import settings; print(settings.configured)")
 
     assert len(rooms) > 5
     assert answer.strip() == "False"

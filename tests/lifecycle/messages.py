@@ -1,4 +1,4 @@
-"""Events as a call may bring them, in any order: what the join and its projection are held against."""
+"""Messages of a call for the tests of the join, and strategies that generate them."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ def at(seconds: float) -> datetime.datetime:
 
 def callback(url: str, received: float = 0, /, **facts: Any) -> Message:
     """A callback to the URL of the event ``url``; ``facts`` are its body's."""
-    return _told(EventKind.CALLBACK, received, facts, event=url, url_event=url)
+    return _message(EventKind.CALLBACK, received, facts, event=url, url_event=url)
 
 
 def details(received: float = 0, **facts: Any) -> Message:
     """An answer of Call Details."""
-    return _told(EventKind.DETAILS, received, facts)
+    return _message(EventKind.DETAILS, received, facts)
 
 
 def answer(verdict: State, received: float = 0, *, refusal: str = "", tries: int = 1, **facts: Any) -> Message:
     """The answer to our POST."""
-    return _told(EventKind.ANSWER, received, facts, verdict=verdict.value, refusal=refusal, tries=tries)
+    return _message(EventKind.ANSWER, received, facts, verdict=verdict.value, refusal=refusal, tries=tries)
 
 
 def lease(received: float = 0) -> Message:
-    """Our own note that no answer to the POST was ever written down."""
-    return _told(EventKind.NO_RESPONSE, received, {}, verdict=State.UNCONFIRMED.value)
+    """Our own event that no answer to the POST was recorded."""
+    return _message(EventKind.NO_RESPONSE, received, {}, verdict=State.UNCONFIRMED.value)
 
 
 def policy(received: float = 0, refusal: str = "night") -> Message:
     """A policy's refusal, before anything was sent."""
-    return _told(EventKind.POLICY, received, {}, verdict=State.REFUSED.value, refusal=refusal)
+    return _message(EventKind.POLICY, received, {}, verdict=State.REFUSED.value, refusal=refusal)
 
 
-def _told(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) -> Message:
+def _message(kind: EventKind, received: float, facts: dict[str, Any], **rest: Any) -> Message:
     for name in ("started_at", "ended_at"):
         if name in facts:
             facts[name] = clean_moment(facts[name])
@@ -96,19 +96,19 @@ TERMINAL = callback(
 STALE = details(70, call_sid=SID, state="active", talk_time=0, total_duration=0)
 
 
-def joined(*told: Message) -> Registers:
+def joined(*messages: Message) -> Registers:
     facts: Registers = {}
-    return reduce(join, map(to_registers, told), facts)
+    return reduce(join, map(to_registers, messages), facts)
 
 
-def shown(*told: Message) -> Projection:
-    return project(joined(*told))
+def projected(*messages: Message) -> Projection:
+    return project(joined(*messages))
 
 
 @st.composite
 def facts(draw: st.DrawFn) -> dict[str, Any]:
-    """What a body may say, sense or nonsense."""
-    said: dict[str, Any] = {
+    """The facts of a body, plausible or not."""
+    values: dict[str, Any] = {
         "call_sid": draw(st.sampled_from([None, SID, SID, "another"])),
         "event": draw(st.sampled_from([None, "answered", "terminal"])),
         "event_raw": draw(st.sampled_from([None, "recording_stop_success"])),
@@ -122,30 +122,30 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
         "agent_uri": draw(st.sampled_from([None, "sip:asha", "+919000000101"])),
     }
     if draw(st.booleans()):
-        said["status"] = draw(st.sampled_from(KNOWN_WORDS))
+        values["status"] = draw(st.sampled_from(KNOWN_WORDS))
     elif draw(st.booleans()):
-        said["status_raw"] = draw(st.sampled_from(["missed", "in-progress"]) | st.text(min_size=1, max_size=8))
+        values["status_raw"] = draw(st.sampled_from(["missed", "in-progress"]) | st.text(min_size=1, max_size=8))
     for name in ("started_at", "ended_at"):
         if draw(st.booleans()):
-            said[name] = draw(st.sampled_from(TIMES))
-    return said
+            values[name] = draw(st.sampled_from(TIMES))
+    return values
 
 
 @st.composite
 def events(draw: st.DrawFn) -> Message:
     """One event of any kind, received around the time of the call, or at the ends of the calendar."""
     received = draw(st.integers(0, 600) | st.sampled_from([-1_700_000_000, 250_000_000_000]))
-    said = draw(facts())
+    values = draw(facts())
     kind = draw(st.sampled_from(["callback", "callback", "details", "answer", "policy", "lease"]))
     if kind == "callback":
-        return callback(draw(st.sampled_from(["answered", "terminal"])), received, **said)
+        return callback(draw(st.sampled_from(["answered", "terminal"])), received, **values)
     if kind == "details":
-        return details(received, **said)
+        return details(received, **values)
     if kind == "policy":
         return policy(received)
     if kind == "lease":
         return lease(received)
     verdict = draw(st.sampled_from([State.UNCONFIRMED, State.REFUSED, State.ACTIVE]))
     refusal = draw(st.sampled_from(["10706", "1012"])) if verdict == State.REFUSED else ""
-    accepted = {"call_sid": said["call_sid"]} if verdict == State.ACTIVE else {}
+    accepted = {"call_sid": values["call_sid"]} if verdict == State.ACTIVE else {}
     return answer(verdict, received, refusal=refusal, tries=draw(st.integers(1, 2)), **accepted)

@@ -1,4 +1,4 @@
-"""The rows of the join's table about phase, words and seconds, and what one event amounts to."""
+"""The join's rules about phase, words and seconds, and the registers of single events."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.lifecycle.messages import (
     joined,
     lease,
     policy,
-    shown,
+    projected,
 )
 
 MICROS = int(START.timestamp()) * 1_000_000
 
 
-def test_what_is_stored_of_an_event_that_tells_everything() -> None:
-    told = callback(
+def test_registers_of_a_full_event() -> None:
+    message = callback(
         "terminal",
         60,
         call_sid=SID,
@@ -50,8 +50,8 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
         agent_uri="sip:asha",
     )
 
-    # Facts that an earlier version has stored are joined with those of today: their form is a promise.
-    assert to_registers(told) == {
+    # Stored facts of an earlier version are joined with new ones, so their form must not change.
+    assert to_registers(message) == {
         "phase": [4],
         "status": [1, 2, 4, "Agent-Cancelled"],
         "words": ["Agent-Cancelled"],
@@ -65,7 +65,7 @@ def test_what_is_stored_of_an_event_that_tells_everything() -> None:
         "customer_leg": [0, 2, 1, "in-progress"],
         "agent_id": [2, "7d1f"],
         "agent_uri": [2, "sip:asha"],
-        "call_sids": {SID: [1, MICROS + 60_000_000, told.fingerprint]},
+        "call_sids": {SID: [1, MICROS + 60_000_000, message.fingerprint]},
         "terminal_reports": {
             "status": ["agent_canceled"],
             "talk_time": [42],
@@ -78,7 +78,7 @@ SEEN = [-MICROS]  # received at the start
 
 
 @pytest.mark.parametrize(
-    ("told", "registers"),
+    ("message", "registers"),
     [
         (callback("answered"), {"phase": [3], "answered_seen": SEEN}),
         (callback("terminal"), {"phase": [4], "ended_seen": SEEN}),
@@ -94,8 +94,8 @@ SEEN = [-MICROS]  # received at the start
         (details(status="busy"), {"phase": [4], "status": [1, 3, 1, "busy"], "words": ["busy"], "ended_seen": SEEN}),
     ],
 )  # fmt: skip
-def test_what_is_stored_of_an_event_that_tells_little(told: Message, registers: Registers) -> None:
-    assert to_registers(told) == registers
+def test_registers_of_a_partial_event(message: Message, registers: Registers) -> None:
+    assert to_registers(message) == registers
 
 
 @pytest.mark.parametrize(
@@ -114,29 +114,29 @@ def test_what_is_stored_of_an_event_that_tells_little(told: Message, registers: 
         ({"event_raw": "ringing", "state": "active"}, "answered", "answered"),
     ],
 )
-def test_which_event_a_callback_reports(facts: dict[str, str], vouched: str, event: str) -> None:
-    said = CallFacts(**facts)
+def test_event_of_a_callback(facts: dict[str, str], vouched: str, event: str) -> None:
+    parsed = CallFacts(**facts)
 
-    assert event_of(said, vouched) == event
-    # The ledger keeps what was decided, and a replay decides again.
-    assert event_of(said, event) == event
+    assert event_of(parsed, vouched) == event
+    # The stored event is decided upon again by a replay.
+    assert event_of(parsed, event) == event
     assert ("answered_seen" in to_registers(callback(vouched, **facts))) is (event == "answered")
-    assert shown(callback(vouched, **facts)).state == (
-        State.ENDED if "terminal" in (event, said.state) else State.ACTIVE
+    assert projected(callback(vouched, **facts)).state == (
+        State.ENDED if "terminal" in (event, parsed.state) else State.ACTIVE
     )
 
 
 @pytest.mark.parametrize("refused_first", [False, True])
-def test_every_order_of_a_real_call_with_every_message_twice(refused_first: bool) -> None:
-    story = [ACCEPTED, ANSWERED, TERMINAL, STALE]
+def test_every_order_with_every_message_twice(refused_first: bool) -> None:
+    messages = [ACCEPTED, ANSWERED, TERMINAL, STALE]
     if refused_first:
-        story[0] = answer(State.REFUSED, 1, refusal="10706")
-    whole = shown(*story)
+        messages[0] = answer(State.REFUSED, 1, refusal="10706")
+    whole = projected(*messages)
 
-    for order in itertools.permutations(story):
+    for order in itertools.permutations(messages):
         twice = [*order, *order]
         random.Random(7).shuffle(twice)
-        assert shown(*order) == shown(*twice) == whole
+        assert projected(*order) == projected(*twice) == whole
     assert whole == Projection(
         state="ended",
         outcome="completed",
@@ -156,7 +156,7 @@ def test_every_order_of_a_real_call_with_every_message_twice(refused_first: bool
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("messages", "state"),
     [
         ([], State.REQUESTED),
         ([answer(State.UNCONFIRMED)], State.UNCONFIRMED),
@@ -171,76 +171,79 @@ def test_every_order_of_a_real_call_with_every_message_twice(refused_first: bool
         ([answer(State.REFUSED), callback("answered")], State.ACTIVE),
         ([callback("answered", event="terminal")], State.ENDED),  # the body's event decides
         ([callback("terminal", event="answered")], State.ACTIVE),
-        ([callback("terminal")], State.ENDED),  # the URL's stands in for it
+        ([callback("terminal")], State.ENDED),  # the URL's event is the fallback
         ([callback("answered", state="terminal")], State.ENDED),
         ([callback("answered", status="busy")], State.ENDED),
         ([callback("answered", status_raw="in-progress")], State.ACTIVE),
         ([details(call_sid=SID, state="terminal")], State.ENDED),
         ([details(call_sid=SID, status="failed")], State.ENDED),
-        ([answer(State.ACTIVE, state="terminal", status="failed")], State.ACTIVE),  # 200 is not a ring, nor an end
+        (
+            [answer(State.ACTIVE, state="terminal", status="failed")],
+            State.ACTIVE,
+        ),  # the answer to the POST ends no call
         ([callback("terminal"), STALE, ANSWERED, answer(State.REFUSED)], State.ENDED),
     ],
 )
-def test_phase(told: list[Message], state: State) -> None:
-    assert shown(*told).state == state
+def test_phase(messages: list[Message], state: State) -> None:
+    assert projected(*messages).state == state
 
 
 @pytest.mark.parametrize(("poorer", "richer"), list(itertools.pairwise(OUTCOMES)))
-def test_of_two_final_words_told_by_equals_the_richer_stands(poorer: Outcome, richer: Outcome) -> None:
+def test_richer_word_of_equal_sources_wins(poorer: Outcome, richer: Outcome) -> None:
     one, other = (callback("terminal", status=word.value) for word in (poorer, richer))
 
-    assert shown(one, other).outcome == richer
+    assert projected(one, other).outcome == richer
 
 
-def test_of_two_final_words_the_better_source_stands() -> None:
-    assert shown(TERMINAL, details(90, call_sid=SID, state="terminal", status="failed")).outcome == Outcome.FAILED
-    assert shown(TERMINAL, callback("terminal", status="failed")).outcome == Outcome.COMPLETED
+def test_word_of_the_better_source_wins() -> None:
+    assert projected(TERMINAL, details(90, call_sid=SID, state="terminal", status="failed")).outcome == Outcome.FAILED
+    assert projected(TERMINAL, callback("terminal", status="failed")).outcome == Outcome.COMPLETED
 
 
-def test_an_unknown_word_never_reads_as_completed_and_never_hides_a_known_one() -> None:
+def test_unknown_word_is_never_completed() -> None:
     unknown = details(90, call_sid=SID, state="terminal", status_raw="missed")
 
-    assert shown(unknown).outcome == Outcome.UNKNOWN
-    assert shown(callback("terminal")).outcome == Outcome.UNKNOWN
-    assert shown(unknown, callback("terminal", status="busy")).outcome == Outcome.BUSY
+    assert projected(unknown).outcome == Outcome.UNKNOWN
+    assert projected(callback("terminal")).outcome == Outcome.UNKNOWN
+    assert projected(unknown, callback("terminal", status="busy")).outcome == Outcome.BUSY
     assert status_words(joined(unknown, TERMINAL)) == ["completed", "missed"]
 
 
-def test_of_one_outcome_told_in_two_words_the_same_is_stored_in_any_order() -> None:
+def test_spelling_of_an_outcome_is_order_independent() -> None:
     one, other = (callback("terminal", status="agent_canceled", status_raw=raw) for raw in ("agent-cancelled", "AGENT"))
 
     assert joined(one, other)["status"] == joined(other, one)["status"] == [1, 2, 4, "agent-cancelled"]
 
 
-def test_a_word_that_came_without_its_spelling_is_stored_as_it_reads() -> None:
+def test_word_without_spelling() -> None:
     assert joined(callback("terminal", status="failed", status_raw=None))["status"] == [1, 2, 0, "failed"]
 
 
-def test_an_outcome_shows_only_when_the_call_has_ended() -> None:
-    assert shown(answer(State.ACTIVE, status="completed")).outcome == ""
+def test_outcome_needs_an_end() -> None:
+    assert projected(answer(State.ACTIVE, status="completed")).outcome == ""
 
 
-def test_of_many_words_twenty_are_kept() -> None:
-    told = [callback("answered", status_raw=f"word {index:02}") for index in range(30)]
+def test_twenty_words_are_kept() -> None:
+    messages = [callback("answered", status_raw=f"word {index:02}") for index in range(30)]
 
-    assert status_words(joined(*told)) == [f"word {index:02}" for index in range(20)]
+    assert status_words(joined(*messages)) == [f"word {index:02}" for index in range(20)]
 
 
 @pytest.mark.parametrize(("talk_time", "outcome"), [(42, "completed"), (0, "agent_canceled"), (None, "agent_canceled")])
-def test_an_agent_who_hung_up_after_talking_had_a_conversation(talk_time: int | None, outcome: str) -> None:
-    assert shown(callback("terminal", status="agent_canceled", talk_time=talk_time)).outcome == outcome
+def test_agent_canceled_after_talking_is_completed(talk_time: int | None, outcome: str) -> None:
+    assert projected(callback("terminal", status="agent_canceled", talk_time=talk_time)).outcome == outcome
 
 
-def test_completed_without_talk_stays_completed() -> None:
-    record = shown(callback("terminal", status="completed", talk_time=0))
+def test_completed_without_talk_time() -> None:
+    record = projected(callback("terminal", status="completed", talk_time=0))
 
     assert (record.outcome, record.talk_time, record.answered_at) == ("completed", 0, None)
 
 
 @pytest.mark.parametrize("name", ["talk_time", "total_duration"])
 def test_seconds(name: str) -> None:
-    def seconds(*told: Message) -> int | None:
-        value: int | None = getattr(shown(*told), name)
+    def seconds(*messages: Message) -> int | None:
+        value: int | None = getattr(projected(*messages), name)
         return value
 
     none, zero, some = (callback("terminal", 1, **{name: value}) for value in (None, 0, 42))

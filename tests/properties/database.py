@@ -26,7 +26,7 @@ def in_a_database(*, postgres: bool = False) -> Iterator[str]:
         logging.disable()
         made = setup_databases(verbosity=0, interactive=False)
         try:
-            with taken_back():
+            with rolled_back():
                 yield connection.vendor
         finally:
             teardown_databases(made, verbosity=0)
@@ -34,7 +34,7 @@ def in_a_database(*, postgres: bool = False) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def taken_back() -> Iterator[None]:
+def rolled_back() -> Iterator[None]:
     """Take back all that is written inside, as Django's ``TestCase`` does."""
     from django.db import transaction
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.properties import request_bodies
-from tests.properties.database import in_a_database, taken_back
+from tests.properties.database import in_a_database, rolled_back
 
 SLOW = 3.0  # seconds of work; Exotel waits fifteen
 EVENTS = st.sampled_from(["answered", "terminal"])
@@ -53,7 +53,7 @@ def fuzz_view(tried: Tried, **options: Any) -> Callable[[], None]:
     """Return a test that delivers bodies to the view, each to a call of its own."""
     from django.test import Client
 
-    from tests.properties.invariants import kept_once, takes_more_news
+    from tests.properties.invariants import accepts_later_end, is_stored_once
 
     client = Client()
 
@@ -61,33 +61,33 @@ def fuzz_view(tried: Tried, **options: Any) -> Callable[[], None]:
     @given(body=request_bodies.anything, content_type=request_bodies.content_types.filter(reaches_views), event=EVENTS)
     def fuzz(body: bytes, content_type: str, event: str) -> None:
         account = uuid.uuid4().hex  # or another call would have the sid already
-        call = tried.timed(lambda: kept_once(client, body, content_type, event, account))
+        call = tried.timed(lambda: is_stored_once(client, body, content_type, event, account))
         if call is not None:
-            takes_more_news(client, call)
+            accepts_later_end(client, call)
 
     return fuzz
 
 
 def fuzz_callbacks(tried: Tried, **options: Any) -> Callable[[], None]:
     """Return a test that reads bodies as callbacks."""
-    from tests.properties.invariants import read_as_a_callback
+    from tests.properties.invariants import check_callback
 
     @settings(**options)
     @given(body=request_bodies.anything, content_type=request_bodies.content_types)
     def fuzz(body: bytes, content_type: str) -> None:
-        tried.timed(lambda: read_as_a_callback(body, content_type))
+        tried.timed(lambda: check_callback(body, content_type))
 
     return fuzz
 
 
 def fuzz_answers(tried: Tried, **options: Any) -> Callable[[], None]:
     """Return a test that reads bodies as Exotel's answers."""
-    from tests.properties.invariants import read_as_an_answer
+    from tests.properties.invariants import check_answer
 
     @settings(**options)
     @given(body=request_bodies.anything, status=STATUSES, header=request_bodies.texts, placing=st.booleans())
     def fuzz(body: bytes, status: int, header: str, placing: bool) -> None:
-        tried.timed(lambda: read_as_an_answer(body, status, header, placing=placing))
+        tried.timed(lambda: check_answer(body, status, header, placing=placing))
 
     return fuzz
 
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
         for number in range(options.seed, options.seed + 10**6):
             for one in tried:
                 target = TARGETS[one.name](one, max_examples=200, phases=[Phase.generate, Phase.shrink], **quiet)
-                with taken_back():
+                with rolled_back():
                     seed(number)(target)()
             if time.monotonic() > until:
                 break

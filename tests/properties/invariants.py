@@ -1,4 +1,4 @@
-"""What holds for any body at all, at the view and in the parsers."""
+"""Invariants of the view and the parsers, for any body."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ ACCOUNT = account_from_url(Secret("exotel://a-key-of-ours:a-token-of-ours@mumbai
 LATER = b'{"event_details": {"event_type": "terminal"}, "call_details": {"call_status": "failed"}}'
 
 
-def kept_once(client: Client, body: bytes, content_type: str, event: str, account: str) -> CallRecord | None:
-    """Deliver a body twice to a new call: kept once, applied or with a reason; return the call, None if too large."""
+def is_stored_once(client: Client, body: bytes, content_type: str, event: str, account: str) -> CallRecord | None:
+    """Deliver a body twice to a new call and assert that it is stored once, applied or with a reason.
+
+    Return the call, or None if the body is too large.
+    """
     call = CallRecord.objects.create(account=account, created_at=timezone.now())
     path = url_of(call, event)
     statuses = [client.generic("POST", path, body, content_type).status_code for _twice in range(2)]
@@ -37,26 +40,26 @@ def kept_once(client: Client, body: bytes, content_type: str, event: str, accoun
         assert (statuses, events.count()) == ([413, 413], 0)
         return None
     assert statuses == [200, 200]
-    kept = events.get()
+    stored_event = events.get()
     call.refresh_from_db()
-    assert (raw_of(kept), kept.call_id) == (body, call.pk)
-    assert kept.reason == "" or (not kept.is_readable and kept.facts == {})
-    assert call.facts == to_registers(kept.as_message())
-    assert call.state == record_of([kept.as_message()]).state in (State.ACTIVE, State.ENDED)
-    assert [*unstorable(call), *unstorable(kept)] == []
+    assert (raw_of(stored_event), stored_event.call_id) == (body, call.pk)
+    assert stored_event.reason == "" or (not stored_event.is_readable and stored_event.facts == {})
+    assert call.facts == to_registers(stored_event.as_message())
+    assert call.state == record_of([stored_event.as_message()]).state in (State.ACTIVE, State.ENDED)
+    assert [*unstorable(call), *unstorable(stored_event)] == []
     return call
 
 
-def takes_more_news(client: Client, call: CallRecord) -> None:
-    """Whatever a call was told, it hears of its end."""
+def accepts_later_end(client: Client, call: CallRecord) -> None:
+    """Assert that a later terminal callback still ends the call."""
     assert client.post(url_of(call), LATER, content_type="application/json").status_code == 200
     call.refresh_from_db()
     assert call.state == State.ENDED
     assert unstorable(call) == []
 
 
-def read_as_a_callback(body: bytes, content_type: str) -> None:
-    """Facts or a reason, the same facts when they come back from the ledger, and no error."""
+def check_callback(body: bytes, content_type: str) -> None:
+    """Assert that a body has facts, which survive storage, or a reason."""
     callback = read_callback(body, content_type)
     assert (callback.facts is None) is bool(callback.reason)
     if callback.facts is not None:
@@ -64,25 +67,25 @@ def read_as_a_callback(body: bytes, content_type: str) -> None:
         assert read_callback(callback.canonical, "application/json").canonical == callback.canonical
 
 
-def read_as_an_answer(body: bytes, status: int, header: str, *, placing: bool) -> None:
-    """An acceptance with a sid, or an error with a code; and no error of ours."""
+def check_answer(body: bytes, status: int, header: str, *, placing: bool) -> None:
+    """Assert that an answer is an acceptance with a sid, or an error with a code."""
     client = ExotelClient(ACCOUNT)
     reply = client._reply(status, {"X-Request-Id": header, "Retry-After": header}, body)
-    judged = _outcome_of(reply, placing=placing, tries=1)
+    outcome = _outcome_of(reply, placing=placing, tries=1)
     assert_stored(reply.facts)
     assert len(reply.request_id) <= 64
     assert reply.retry_after is None or 0 <= reply.retry_after <= LARGEST_SECONDS
-    if isinstance(judged, Answer):
-        assert judged.facts.call_sid
+    if isinstance(outcome, Answer):
+        assert outcome.facts.call_sid
         assert 200 <= status < 300
     else:
-        assert isinstance(judged, ExotelError)
-        assert judged.code
-        assert not list(unsendable([str(judged), judged.code]))
+        assert isinstance(outcome, ExotelError)
+        assert outcome.code
+        assert not list(unsendable([str(outcome), outcome.code]))
 
 
 def assert_stored(facts: CallFacts) -> None:
-    """What was read can be stored by any database, and is the same afterwards."""
+    """Assert that any database can store the facts, and returns them unchanged."""
     stored = facts.as_json()
     assert not list(unsendable(stored))
     assert CallFacts.from_json(json.loads(json.dumps(stored))) == facts

@@ -65,7 +65,7 @@ def is_own(event: Message, sid: str | None, taken: str) -> bool:
 
 
 def sid_of(events: list[Message]) -> str | None:
-    """The sid of the answer to our POST, else the one that was told first."""
+    """The sid of the answer to our POST, else the one of the first callback."""
     named = [event for event in events if event.facts.call_sid]
     answered = [event for event in named if event.kind == "answer"]
     first = min(answered or named, key=lambda event: (event.received_at, event.fingerprint), default=None)
@@ -117,12 +117,12 @@ def must_be_verified(pile: Iterable[Message], taken: str = "") -> bool:
     sid = sid_of([event for event in pile if event.facts.call_sid != taken])
     events = [event for event in pile if is_own(event, sid, taken)]
     ends = [event for event in events if event.kind == "callback" and is_final(event)]
-    told = [
+    reports = [
         {event.facts.status or event.facts.status_raw for event in ends},
         {event.facts.talk_time for event in ends},
         {frozenset(map(recording_of, event.facts.recordings)) or None for event in ends},
     ]
-    differ = any(len(values - {None}) > 1 for values in told)
+    differ = any(len(values - {None}) > 1 for values in reports)
     misplaced = any(event.url_event == "answered" for event in ends)
     return (differ or misplaced) and not any(is_settled(event) for event in events)
 
@@ -137,20 +137,20 @@ def outcome(events: list[Message], talk_time: int | None) -> str:
 
 def seconds(events: list[Message], name: str) -> int | None:
     """What settled Details say; else any positive value before any zero, then the more trusted, then the larger."""
-    told = [(getattr(event.facts, name), trust(event)) for event in events]
-    ranked = [(trusted == 4, value > 0, trusted, value) for value, trusted in told if value is not None]
+    reports = [(getattr(event.facts, name), trust(event)) for event in events]
+    ranked = [(trusted == 4, value > 0, trusted, value) for value, trusted in reports if value is not None]
     return max(ranked)[3] if ranked else None
 
 
 def moment(events: list[Message], name: str, *, earliest: bool) -> datetime.datetime | None:
     """A time with its zone before one without, then the more trusted, then the earlier or the later."""
-    told = [(getattr(event.facts, name), trust(event)) for event in events]
-    said = [(one.zoned, trusted, one.at) for one, trusted in told if one is not None]
-    if not said:
+    reports = [(getattr(event.facts, name), trust(event)) for event in events]
+    moments = [(one.zoned, trusted, one.at) for one, trusted in reports if one is not None]
+    if not moments:
         return None
-    best = max(one[:2] for one in said)
+    best = max(one[:2] for one in moments)
     choose: Callable[[Sequence[Any]], Any] = min if earliest else max
-    return choose([at for zoned, trusted, at in said if (zoned, trusted) == best])
+    return choose([at for zoned, trusted, at in moments if (zoned, trusted) == best])
 
 
 def worked_out(started_at: datetime.datetime | None, lasted: int | None) -> datetime.datetime | None:
@@ -171,15 +171,15 @@ def answered_at(
 
 def recording(events: list[Message]) -> str:
     """The URL of the smallest address, as the most trusted sent it, valid for longest; of settled ones, if any."""
-    told = [
+    reports = [
         (recording_of(url), trust(event), expiry_of(url), url) for event in events for url in event.facts.recordings
     ]
-    told = [one for one in told if one[1] == 4] or told
-    first = min((one[0] for one in told), default=None)
-    return max(one for one in told if one[0] == first)[3] if told else ""
+    reports = [one for one in reports if one[1] == 4] or reports
+    first = min((one[0] for one in reports), default=None)
+    return max(one for one in reports if one[0] == first)[3] if reports else ""
 
 
-def taken_back(before: Projection, after: Projection, *, settled: bool) -> list[str]:
+def lost_facts(before: Projection, after: Projection, *, settled: bool) -> list[str]:
     """Return what was known of a call and is known no more; ``settled`` Call Details alone may say that it was zero."""
     durations = [] if settled else ["talk_time", "total_duration"]
     lost = [name for name in durations if getattr(before, name) and not getattr(after, name)]

@@ -1,4 +1,4 @@
-"""Every order of a story's news, with repetitions and losses: the same record, in the join and in the database.
+"""Every order of a scenario's events, with repetitions and losses: the same record, in the join and in the database.
 
 python -m tests.properties.orders [--full] [--postgres]
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from tests.properties.database import in_a_database
 from tests.properties.permutations import Count, walk_join
-from tests.properties.scenarios import BY_OUTCOME, STORIES, Story
+from tests.properties.scenarios import BY_OUTCOME, SCENARIOS, Scenario
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,21 +23,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--full", action="store_true", help="all six events in the database too: about ten minutes")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own instead of SQLite")
     options = parser.parse_args(arguments)
-    report("join", STORIES, walk_join)
+    report("join", SCENARIOS, walk_join)
     with in_a_database(postgres=options.postgres) as vendor:
-        from tests.properties.call_driver import Desk
+        from tests.properties.call_driver import CallDriver
 
-        with Desk() as desk:
-            report(f"{vendor}, four events", [story.first(4) for story in BY_OUTCOME], desk.walk)
+        with CallDriver() as driver:
+            report(f"{vendor}, four events", [scenario.first(4) for scenario in BY_OUTCOME], driver.walk)
             if options.full:
-                report(f"{vendor}, all events", STORIES, lambda story: desk.walk(story, repeated=1))
+                report(f"{vendor}, all events", SCENARIOS, lambda scenario: driver.walk(scenario, repeated=1))
     return 0
 
 
-def report(where: str, stories: Sequence[Story], walk: Callable[[Story], Count]) -> None:
-    """Walk ``stories`` and print what was tried; raises :class:`Differs`."""
+def report(where: str, scenarios: Sequence[Scenario], walk: Callable[[Scenario], Count]) -> None:
+    """Walk ``scenarios`` and print what was tried; raises :class:`Differs`."""
     began = time.monotonic()
-    total = sum(map(walk, stories), Count())
+    total = sum(map(walk, scenarios), Count())
     print(f"{where}: {total}, 0 differ, {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""News: one thing that we are told of a call, as it comes over the wire and as the join takes it."""
+"""Sample events: what we receive about a call, as it comes over HTTP and as the join takes it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SECOND = "https://recordings.exotel.com/acme/2.mp3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """One thing that we are told, received ``seconds`` after the call was placed.
+class SampleEvent:
+    """An event of a call, received ``seconds`` after the call was placed.
 
-    Of a callback, ``body`` is sent to the URL for ``url``; of an answer, ``says`` is the answer's JSON.
+    Of a callback, ``body`` is sent to the URL for ``url``; of an answer, ``answer`` is the answer's JSON.
     """
 
     name: str
@@ -33,7 +33,7 @@ class News:
     url: str = ""
     body: bytes = b""
     content_type: str = JSON
-    says: dict[str, Any] = field(default_factory=dict, hash=False)
+    answer: dict[str, Any] = field(default_factory=dict, hash=False)
     verdict: str = ""
     code: str = ""
     tries: int = 1
@@ -48,13 +48,13 @@ class News:
         return Authentication.OURSELVES if ours else Authentication.CREDENTIALS
 
     def facts(self) -> CallFacts:
-        """What the message says, read by our parsers."""
+        """Return the facts of the message, as our parsers read them."""
         if self.kind != EventKind.CALLBACK:
-            return facts_of_answer(self.says)
+            return facts_of_answer(self.answer)
         return read_callback(self.body, self.content_type).facts or CallFacts()
 
-    def told(self) -> Message:
-        """The same, as the join takes it."""
+    def as_message(self) -> Message:
+        """Return the event as the join takes it."""
         readable = self.kind == EventKind.CALLBACK and not read_callback(self.body, self.content_type).reason
         return Message(
             kind=self.kind.value,
@@ -69,51 +69,51 @@ class News:
         )
 
 
-def v2(name: str, seconds: int, event: str, *, url: str = "", sid: str | None = SID, **details: Any) -> News:
-    """A callback in v2's words, to the URL of its event unless told."""
+def v2(name: str, seconds: int, event: str, *, url: str = "", sid: str | None = SID, **details: Any) -> SampleEvent:
+    """A v2 callback, to the URL of its event by default."""
     body = {"event_details": {"event_type": event}, "call_details": {"call_sid": sid, **details}}
-    return News(name=name, seconds=seconds, url=url or event, body=json.dumps(body).encode())
+    return SampleEvent(name=name, seconds=seconds, url=url or event, body=json.dumps(body).encode())
 
 
-def v1(name: str, seconds: int, url: str, **fields: Any) -> News:
-    """A callback as a form, in v1's words."""
-    return News(name=name, seconds=seconds, url=url, body=urlencode(fields).encode(), content_type=FORM)
+def v1(name: str, seconds: int, url: str, **fields: Any) -> SampleEvent:
+    """A v1 callback as a form."""
+    return SampleEvent(name=name, seconds=seconds, url=url, body=urlencode(fields).encode(), content_type=FORM)
 
 
-def raw(name: str, seconds: int, url: str, body: bytes) -> News:
+def raw(name: str, seconds: int, url: str, body: bytes) -> SampleEvent:
     """A callback of any bytes."""
-    return News(name=name, seconds=seconds, url=url, body=body)
+    return SampleEvent(name=name, seconds=seconds, url=url, body=body)
 
 
-def accepted(seconds: int = 1, sid: str | None = SID) -> News:
-    says = {"response": {"call_sid": sid, "call_state": "active", "call_status": None}}
-    return News(name="accepted", seconds=seconds, kind=EventKind.ANSWER, says=says, verdict=State.ACTIVE)
+def accepted(seconds: int = 1, sid: str | None = SID) -> SampleEvent:
+    body = {"response": {"call_sid": sid, "call_state": "active", "call_status": None}}
+    return SampleEvent(name="accepted", seconds=seconds, kind=EventKind.ANSWER, answer=body, verdict=State.ACTIVE)
 
 
-def refused(code: str, seconds: int = 1, tries: int = 1) -> News:
+def refused(code: str, seconds: int = 1, tries: int = 1) -> SampleEvent:
     name = f"refused {code}"
-    return News(name=name, seconds=seconds, kind=EventKind.ANSWER, verdict=State.REFUSED, code=code, tries=tries)
+    return SampleEvent(name=name, seconds=seconds, kind=EventKind.ANSWER, verdict=State.REFUSED, code=code, tries=tries)
 
 
-def unconfirmed(seconds: int = 1) -> News:
-    return News(name="unconfirmed", seconds=seconds, kind=EventKind.ANSWER, verdict=State.UNCONFIRMED)
+def unconfirmed(seconds: int = 1) -> SampleEvent:
+    return SampleEvent(name="unconfirmed", seconds=seconds, kind=EventKind.ANSWER, verdict=State.UNCONFIRMED)
 
 
-def no_response(seconds: int = 100) -> News:
-    return News(name="no_response", seconds=seconds, kind=EventKind.NO_RESPONSE, verdict=State.UNCONFIRMED)
+def no_response(seconds: int = 100) -> SampleEvent:
+    return SampleEvent(name="no_response", seconds=seconds, kind=EventKind.NO_RESPONSE, verdict=State.UNCONFIRMED)
 
 
-def policy() -> News:
-    return News(name="policy", seconds=0, kind=EventKind.POLICY, verdict=State.REFUSED, code="night")
+def policy() -> SampleEvent:
+    return SampleEvent(name="policy", seconds=0, kind=EventKind.POLICY, verdict=State.REFUSED, code="night")
 
 
-def found(name: str, seconds: int, *, sid: str | None = SID, **call: Any) -> News:
+def found(name: str, seconds: int, *, sid: str | None = SID, **call: Any) -> SampleEvent:
     """An answer of Call Details."""
-    return News(
-        name=name, seconds=seconds, kind=EventKind.DETAILS, says={"response": {"data": {"call_sid": sid, **call}}}
+    return SampleEvent(
+        name=name, seconds=seconds, kind=EventKind.DETAILS, answer={"response": {"data": {"call_sid": sid, **call}}}
     )
 
 
-def not_found(seconds: int = 80) -> News:
+def not_found(seconds: int = 80) -> SampleEvent:
     """Call Details' 404."""
-    return News(name="not found", seconds=seconds, kind=EventKind.DETAILS, code="404")
+    return SampleEvent(name="not found", seconds=seconds, kind=EventKind.DETAILS, code="404")

@@ -1,4 +1,4 @@
-"""Stories: what a call may bring, up to six pieces of news, which agree or disagree, and the record they must make."""
+"""Scenarios: up to six events of one call, which agree or contradict each other, and the record that they make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.properties.sample_events import (
     OTHER,
     RECORDING,
     SECOND,
-    News,
+    SampleEvent,
     accepted,
     found,
     no_response,
@@ -29,16 +29,16 @@ from tests.properties.sample_events import (
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """Up to six pieces of news of one call, and what its record says once all have come."""
+class Scenario:
+    """Up to six events of one call, and the columns of its record after all of them."""
 
     name: str
-    news: tuple[News, ...]
+    events: tuple[SampleEvent, ...]
     ends: dict[str, Any]
 
-    def first(self, count: int) -> Story:
-        """The same story, of which only so much happens; how it ends then is left open."""
-        return dataclasses.replace(self, news=self.news[:count], ends={})
+    def first(self, count: int) -> Scenario:
+        """Return the scenario with the first ``count`` events only, and no expected end."""
+        return dataclasses.replace(self, events=self.events[:count], ends={})
 
 
 TALKED = {"Legs[0][Status]": "completed", "Legs[1][Status]": "canceled"}
@@ -50,20 +50,20 @@ STALE = found(
 FINAL = {"call_state": "terminal", "start_time": STARTED, "end_time": ENDED, "total_duration": 51}
 
 
-def story(name: str, *news: News, **ends: Any) -> Story:
-    assert len(news) <= 6
-    assert len({one.name for one in news}) == len(news)
-    return Story(name, news, ends)
+def scenario(name: str, *events: SampleEvent, **ends: Any) -> Scenario:
+    assert len(events) <= 6
+    assert len({one.name for one in events}) == len(events)
+    return Scenario(name, events, ends)
 
 
-def of_outcome(word: str) -> Story:
-    """A call that ends with ``word``, told of by everybody who can tell."""
+def of_outcome(word: str) -> Scenario:
+    """A call that ends with ``word``, reported by every kind of event."""
     talk = 42 if word == Outcome.COMPLETED else 0
     terminal = v2(
         "terminal", 60, "terminal", call_status=word, total_talk_time=talk, recordings=[RECORDING] * bool(talk), **FINAL
     )
     known = word in [outcome.value for outcome in OUTCOMES]
-    return story(
+    return scenario(
         word,
         accepted(),
         ANSWERED,
@@ -96,12 +96,12 @@ def of_outcome(word: str) -> Story:
 BY_OUTCOME = [of_outcome(word) for word in [*(outcome.value for outcome in OUTCOMES), "missed"]]
 
 
-def terminal(name: str, seconds: int = 60, **call: Any) -> News:
+def terminal(name: str, seconds: int = 60, **call: Any) -> SampleEvent:
     return v2(name, seconds, "terminal", **{"call_state": "terminal", **call})
 
 
 DISAGREEING = [
-    story(
+    scenario(
         "three outcomes",
         accepted(),
         ANSWERED,
@@ -113,8 +113,8 @@ DISAGREEING = [
         outcome="busy",
         talk_time=42,
     ),
-    story(
-        "two outcomes, told by equals",
+    scenario(
+        "two outcomes of equal sources",
         terminal("completed", 70, call_status="completed"),
         terminal("no answer", 60, call_status="customer_unanswered"),
         terminal("canceled", 65, call_status="agent_canceled"),
@@ -128,7 +128,7 @@ DISAGREEING = [
         ended_at=at(60),
         ended_at_approximate=True,
     ),
-    story(
+    scenario(
         "0, null and nothing for the talk",
         terminal("zero", 60, call_status="completed", total_talk_time=0, total_duration=0),
         terminal("null", 61, call_status="completed", total_talk_time=None, total_duration="null"),
@@ -141,7 +141,7 @@ DISAGREEING = [
         talk_time=40,
         total_duration=51,
     ),
-    story(
+    scenario(
         "unknown words only",
         v2("ringing", 5, "ringing", url="terminal", call_state="active", call_status="ringing"),
         terminal("missed", call_status="missed"),
@@ -154,7 +154,7 @@ DISAGREEING = [
         talk_time=None,
         answered_at=at(10),
     ),
-    story(
+    scenario(
         "an agent who hung up after talking",
         terminal("word", call_status="Agent-Cancelled"),
         terminal("talk", 61, total_talk_time=7, end_time=ENDED),
@@ -167,7 +167,7 @@ DISAGREEING = [
         answered_at=at(46),
         ended_at=at(53),
     ),
-    story(
+    scenario(
         "refused, but it rings",
         refused("10725"),
         refused("10706", 2, tries=2),
@@ -179,8 +179,8 @@ DISAGREEING = [
         refusal_code="10706",
         talk_time=42,
     ),
-    story("refused by a policy", policy(), state="refused", refusal_code="night", call_sid=None, outcome=""),
-    story(
+    scenario("refused by a policy", policy(), state="refused", refusal_code="night", call_sid=None, outcome=""),
+    scenario(
         "the answer came after no response was recorded",
         no_response(),
         accepted(101),
@@ -193,7 +193,7 @@ DISAGREEING = [
         answered_at=at(10),
         talk_time=0,
     ),
-    story(
+    scenario(
         "never confirmed",
         no_response(),
         unconfirmed(),
@@ -203,7 +203,7 @@ DISAGREEING = [
         call_sid=None,
         answered_at=None,
     ),
-    story(
+    scenario(
         "two recordings, each signed twice",
         terminal("first", recordings=[{"url": f"{RECORDING}?Expires=99&Signature=z"}], call_status="completed"),
         terminal("first again", 61, recording_url=f"{RECORDING}?Expires=100&Signature=a"),
@@ -215,10 +215,10 @@ DISAGREEING = [
         outcome="completed",
         recording_url=f"{RECORDING}?Expires=50",
     ),
-    story(
-        "a stranger's sid beside the answer's",
-        v2("stranger", 3, "terminal", sid=OTHER, call_status="failed", recordings=[SECOND], call_state="terminal"),
-        v2("stranger answered", 2, "answered", sid=OTHER, call_state="active"),
+    scenario(
+        "a foreign sid beside the answer's",
+        v2("foreign", 3, "terminal", sid=OTHER, call_status="failed", recordings=[SECOND], call_state="terminal"),
+        v2("foreign answered", 2, "answered", sid=OTHER, call_state="active"),
         accepted(4),
         ANSWERED,
         raw("unreadable", 12, "terminal", b"\xff\x00 not a body"),
@@ -230,13 +230,13 @@ DISAGREEING = [
         total_duration=9,
         recording_url="",
     ),
-    story(
-        "strangers and an end",
-        v2("stranger", 50, "terminal", sid=OTHER, call_status="failed", call_state="terminal", total_talk_time=5),
+    scenario(
+        "foreign events and an end",
+        v2("foreign", 50, "terminal", sid=OTHER, call_status="failed", call_state="terminal", total_talk_time=5),
         terminal("terminal", call_status="completed", total_talk_time=42),
         ANSWERED,
         accepted(1),
-        found("stranger's details", 70, sid=OTHER, call_state="terminal", call_status="busy"),
+        found("foreign details", 70, sid=OTHER, call_state="terminal", call_status="busy"),
         v2("no sid", 61, "terminal", sid="null", total_duration=51),
         state="ended",
         outcome="completed",
@@ -244,7 +244,7 @@ DISAGREEING = [
         talk_time=42,
         total_duration=51,
     ),
-    story(
+    scenario(
         "two sids and no answer",
         unconfirmed(),
         v2("a", 20, "answered", sid="a" * 32),
@@ -258,14 +258,14 @@ DISAGREEING = [
         answered_at=at(10),
         talk_time=0,
     ),
-    story(
+    scenario(
         "two sids in one moment",
         unconfirmed(),
         v2("a", 20, "answered", sid="a" * 32),
         v2("b", 20, "terminal", sid="b" * 32),
         no_response(),
     ),
-    story(
+    scenario(
         "bodies that say nothing",
         raw("empty", 10, "terminal", b""),
         raw("broken", 11, "answered", b'{"call_details": {"call_sid": "'),
@@ -278,7 +278,7 @@ DISAGREEING = [
         answered_at=None,
         call_sid=None,
     ),
-    story(
+    scenario(
         "zones and placeholders",
         terminal("naive", start_time="2026-02-11 11:29:00", end_time="2026-02-11 11:33:00", call_status="busy"),
         terminal("zoned", 61, start_time=STARTED, end_time=ENDED),
@@ -292,7 +292,7 @@ DISAGREEING = [
         ended_at=at(59),
         ended_at_approximate=False,
     ),
-    story(
+    scenario(
         "legs and who picked up",
         v1("agent's leg", 60, "terminal", CallSid=SID, Status="no-answer", **{"Legs[0][Status]": "no-answer"}),
         v1("no legs", 61, "terminal", CallSid=SID, Status="no-answer"),
@@ -305,9 +305,9 @@ DISAGREEING = [
     ),
 ]  # fmt: skip
 
-STORIES = [*BY_OUTCOME, *DISAGREEING]
+SCENARIOS = [*BY_OUTCOME, *DISAGREEING]
 
 
-def names(news: Iterable[News]) -> str:
-    """Name an order of news in an error."""
-    return ", then ".join(one.name for one in news) or "nothing"
+def names(events: Iterable[SampleEvent]) -> str:
+    """Return the names of an order of events, for an error."""
+    return ", then ".join(one.name for one in events) or "nothing"

@@ -1,4 +1,4 @@
-"""A short fuzz of the view and the parsers; ``python -m tests.properties.fuzz`` goes on for as long as you like."""
+"""A short fuzz of the view and the parsers; ``python -m tests.properties.fuzz`` runs longer."""
 
 from __future__ import annotations
 
@@ -21,5 +21,6 @@ def test_no_body_breaks_a_parser(target: str) -> None:
 
 def fuzz(target: str, bodies: int) -> None:
     tried = Tried(target)
+    # Each target asserts the invariants of every body.
     TARGETS[target](tried, max_examples=bodies, deadline=None, suppress_health_check=QUIET)()
     assert tried.examples >= bodies

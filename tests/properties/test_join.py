@@ -1,4 +1,4 @@
-"""The join is a join, nothing known is ever lost, and the record is what the table says: for any events at all."""
+"""Properties of the join, for any events: it is a semilattice, loses no fact, and equals the oracle."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.lifecycle import Message, Registers, join, join_events, project, to_registers
 from tests.lifecycle.messages import events, joined
-from tests.properties.oracle import record_of, taken_back
+from tests.properties.oracle import lost_facts, record_of
 
 INDIA = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
 UNIONS = {"words", "recordings", "call_sids", "terminal_reports"}
 
 piles = st.lists(events(), max_size=6)
-registers = st.lists(events(), max_size=3).map(lambda told: joined(*told))
+registers = st.lists(events(), max_size=3).map(lambda messages: joined(*messages))
 
 
 def stored(facts: Registers) -> Registers:
-    """Return facts as the database gives them back."""
+    """Return facts as the database returns them."""
     read: Registers = json.loads(json.dumps(facts))
     return read
 
@@ -37,7 +37,7 @@ def test_join_is_commutative_associative_and_idempotent(a: Registers, b: Registe
 
 
 @given(registers, registers)
-def test_each_register_is_the_larger_of_the_two(a: Registers, b: Registers) -> None:
+def test_each_register_is_the_larger(a: Registers, b: Registers) -> None:
     both = join(a, b)
 
     assert both.keys() == a.keys() | b.keys()
@@ -46,36 +46,36 @@ def test_each_register_is_the_larger_of_the_two(a: Registers, b: Registers) -> N
 
 
 @given(registers, registers)
-def test_facts_read_back_from_the_database_are_the_same_facts(a: Registers, b: Registers) -> None:
+def test_stored_facts_are_equal(a: Registers, b: Registers) -> None:
     assert stored(a) == a
     assert stored(join(stored(a), b)) == join(stored(a), stored(b)) == join(a, b)
     assert project(stored(join(a, b))) == project(join(a, b))
 
 
 @given(events())
-def test_an_event_read_back_from_the_ledger_says_the_same(told: Message) -> None:
-    assert CallFacts.from_json(stored(told.facts.as_json())) == told.facts
+def test_stored_event_is_equal(message: Message) -> None:
+    assert CallFacts.from_json(stored(message.facts.as_json())) == message.facts
 
 
 @given(piles, st.data())
-def test_any_order_and_any_repetition_make_the_same_record(told: list[Message], data: st.DataObject) -> None:
-    again = data.draw(st.permutations(told + told[: len(told) // 2])) if told else []
+def test_any_order_and_repetition_make_one_record(messages: list[Message], data: st.DataObject) -> None:
+    again = data.draw(st.permutations(messages + messages[: len(messages) // 2])) if messages else []
 
-    assert joined(*again) == joined(*told)
-    assert join_events(again) == join_events(told)
+    assert joined(*again) == joined(*messages)
+    assert join_events(again) == join_events(messages)
 
 
 @given(piles)
-def test_the_record_is_what_the_table_says(told: list[Message]) -> None:
-    facts, strangers = join_events(told)
-    record = record_of(told)
+def test_record_equals_the_oracles(messages: list[Message]) -> None:
+    facts, foreign = join_events(messages)
+    record = record_of(messages)
 
     assert project(facts) == record
-    assert strangers == {one.fingerprint for one in told if one.facts.call_sid not in (None, record.call_sid)}
+    assert foreign == {one.fingerprint for one in messages if one.facts.call_sid not in (None, record.call_sid)}
 
 
 @given(registers)
-def test_every_set_of_facts_can_be_shown(facts: Registers) -> None:
+def test_any_facts_have_a_projection(facts: Registers) -> None:
     record = project(facts)
 
     assert record.state in State.values
@@ -85,7 +85,7 @@ def test_every_set_of_facts_can_be_shown(facts: Registers) -> None:
 
 
 @given(registers, events())
-def test_news_never_takes_back_what_was_known(facts: Registers, told: Message) -> None:
-    registers = to_registers(told)
+def test_no_event_removes_a_fact(facts: Registers, message: Message) -> None:
+    registers = to_registers(message)
     settled = "settled" in registers
-    assert taken_back(project(facts), project(join(facts, registers)), settled=settled) == []
+    assert lost_facts(project(facts), project(join(facts, registers)), settled=settled) == []

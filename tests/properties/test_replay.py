@@ -1,4 +1,4 @@
-"""Whatever a call was told, in whatever order and how often: its record is what its events say."""
+"""After any events in any order, a replay finds no difference, and rebuilds a damaged record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.management.conftest import record
 
 _numbers = itertools.count()
 
-#: What calls are told in reality, and what they may be told.
+#: The usual messages of a call.
 LIKELY = st.sampled_from([ACCEPTED, ANSWERED, TERMINAL, STALE, answer(State.UNCONFIRMED, 2)])
 
 
@@ -38,11 +38,11 @@ def event_of(one: Message, call: CallRecord) -> CallEvent:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_replay_differs_after_no_order_of_any_events(data: st.DataObject, db: None) -> None:
+def test_replay_after_any_events(data: st.DataObject, db: None) -> None:
     call = CallRecord.objects.create(account=f"account {next(_numbers)}", created_at=START)
-    heard = data.draw(st.lists(LIKELY | events(), max_size=8))
+    messages = data.draw(st.lists(LIKELY | events(), max_size=8))
 
-    for one in heard:
+    for one in messages:
         record_event(event_of(one, call))
 
     assert [one for _looked, found in replay(CallRecord.objects.filter(pk=call.pk), apply=False) for one in found] == []
