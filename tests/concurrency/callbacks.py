@@ -20,7 +20,7 @@ from tests.services.reconciliation.due_calls import make_due
 TIMES = {"start_time": "2026-02-11 11:12:12+05:30", "end_time": "2026-02-11 11:14:58+05:30"}
 OVER = {"call_state": "terminal", **TIMES}
 #: (event of the URL, what the body says of the call)
-TOLD: list[tuple[str, dict[str, Any]]] = [
+DETAILS: list[tuple[str, dict[str, Any]]] = [
     ("answered", {"call_state": "active"}),
     ("terminal", OVER | {"call_status": "completed", "total_talk_time": 141, "total_duration": 166}),
     ("terminal", OVER | {"call_status": "failed", "total_talk_time": 0}),
@@ -32,18 +32,20 @@ TOLD: list[tuple[str, dict[str, Any]]] = [
 
 def callbacks_of(call: CallRecord, sid: str) -> list[Callback]:
     """Return the six callbacks of a call."""
-    return [callback(call, sid, event, number, said) for number, (event, said) in enumerate(TOLD)]
+    return [callback(call, sid, event, number, details) for number, (event, details) in enumerate(DETAILS)]
 
 
-def callback(call: CallRecord, sid: str, event: str, number: int = 0, said: dict[str, Any] | None = None) -> Callback:
+def callback(
+    call: CallRecord, sid: str, event: str, number: int = 0, details: dict[str, Any] | None = None
+) -> Callback:
     """Return a callback to the call's signed URL for ``event``; ``number`` makes it differ from its like."""
-    details = {"call_sid": sid, "custom_field": f"the {number}. news", **(said or {})}
+    details = {"call_sid": sid, "custom_field": f"callback {number}", **(details or {})}
     body = {"event_details": {"event_type": event}, "call_details": details}
     path = reverse("exotel_ccm:callback", args=[callback_urls.sign(call.reference, event)])
     return Callback(str(call.reference), event, path, json.dumps(body).encode())
 
 
-def tell_the_rest() -> None:
+def deliver_the_rest() -> None:
     """Call the receivers that were left out of a last try to commit; nobody is asked anything."""
     CallRecord.objects.update(details_check_at=None)
     make_due()

@@ -1,4 +1,4 @@
-"""Clients that deliver callbacks as Exotel does, many at once, and write down each answer."""
+"""Concurrent clients that deliver callbacks as Exotel does, and record each status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADERS = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Callback:
-    """One callback: whose it is, the path of its signed URL, its body."""
+    """A callback: its call and event, the path of its signed URL, its body."""
 
     reference: str
     event: str
@@ -29,7 +29,7 @@ class Callback:
 
 @dataclass
 class Statuses:
-    """What each callback was answered, in order; None where the connection broke."""
+    """The statuses of each callback, in order; None where the connection broke."""
 
     of: dict[Callback, list[int | None]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -44,14 +44,14 @@ class Statuses:
         with self.lock:
             return [status for statuses in self.of.values() for status in statuses]
 
-    def kept(self) -> set[Callback]:
-        """Return the callbacks of which we were told that they are kept."""
+    def stored(self) -> set[Callback]:
+        """Return the callbacks that were answered as stored."""
         with self.lock:
-            return {callback for callback, statuses in self.of.items() if any(map(is_kept, statuses))}
+            return {callback for callback, statuses in self.of.items() if any(map(is_stored, statuses))}
 
 
-def is_kept(status: int | None) -> bool:
-    """Say whether an answer means that Exotel forgets the callback."""
+def is_stored(status: int | None) -> bool:
+    """Return True if the status means that Exotel does not send the callback again."""
     return status is not None and 200 <= status < 300
 
 
@@ -73,11 +73,11 @@ class Client:
         return response.status
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
 
-def pour(
+def deliver_all(
     urls: Sequence[str],
     callbacks: Iterable[Callback],
     *,
@@ -104,7 +104,7 @@ def pour(
                 time.sleep(PAUSE * bool(attempt))
                 status = client.deliver(callback)
                 statuses.note(callback, status)
-                if is_kept(status):
+                if is_stored(status):
                     break
 
     at_once([urls[number % len(urls)] for number in range(clients)], work)

@@ -47,7 +47,7 @@ def servers(journal: str) -> Iterator[list[Web]]:
 
 
 @pytest.fixture(autouse=True)
-def host_listens() -> Iterator[None]:
+def connected_receivers() -> Iterator[None]:
     """The host's receiver notes every signal in the ticket."""
     ticket_receivers.listen()
     yield

@@ -28,7 +28,7 @@ def silence() -> None:
         getattr(signals, name).disconnect(dispatch_uid="deadlocking_receivers")
 
 
-def note(signal: Any, call: Any, ticket: Ticket, **news: Any) -> None:
+def note(signal: Any, call: Any, ticket: Ticket, **kwargs: Any) -> None:
     """Write down in the ticket, then in its neighbour, which signal of which call this is."""
     name = next(name for name in SignalName.values if getattr(signals, name) is signal)
     for pk in (ticket.pk, neighbour_of(ticket)):

@@ -69,7 +69,7 @@ class Soak:
 def soak(exotel: Simulator, plan: Plan, say: Callable[[str], None]) -> Soak:
     """Place the calls on the database of the settings, which is empty, let them end, settle them, and compare.
 
-    ``say`` is told of each phase.
+    ``say`` gets a line for each phase.
     """
     result = Soak()
     exotel.speed = SPEED

@@ -1,4 +1,4 @@
-"""A receiver that is really deadlocked against a heavier transaction of the host: nothing acknowledged is lost."""
+"""A receiver that loses a deadlock against a larger transaction of the host: nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django_exotel_ccm.choices import AnnouncementState, State
 from django_exotel_ccm.models import Announcement, CallEvent
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.concurrency.callbacks import accepted, callback
-from tests.concurrency.clients import Client, is_kept
+from tests.concurrency.clients import Client, is_stored
 from tests.crashes import ticket_receivers
 from tests.helpdesk.models import Ticket
 from tests.services.reconciliation.due_calls import make_due
@@ -50,33 +50,33 @@ class Host:
     def __init__(self, first: Ticket, second: Ticket, rows: list[Ticket]) -> None:
         self._first, self._others = first, [second.pk, *(row.pk for row in rows)]
         self.meetings: queue.SimpleQueue[Meeting | None] = queue.SimpleQueue()
-        self.kept = 0
+        self.committed = 0
 
     def run(self) -> None:
-        """Come to each meeting, until told to go home."""
+        """Run a transaction for each meeting, until None is queued."""
         try:
             while meeting := self.meetings.get():
                 self._transaction(meeting)
-                self.kept += 1
+                self.committed += 1
         finally:
             connection.close()
 
     def _transaction(self, meeting: Meeting) -> None:
         with transaction.atomic():
-            Ticket.objects.filter(pk__in=self._others).update(team=f"host {self.kept}")
+            Ticket.objects.filter(pk__in=self._others).update(team=f"host {self.committed}")
             meeting.holds.set()
             assert meeting.wants.wait(20)
             Ticket.objects.filter(pk=self._first.pk).update(team="host")
 
 
 class Receiver:
-    """Writes into both tickets; the first times it meets the host's transaction between them."""
+    """Writes into both tickets; the first ``deadlocks`` times it meets the host's transaction between them."""
 
-    def __init__(self, host: Host, tickets: tuple[Ticket, Ticket], deadlocks: int, manner: str) -> None:
-        self._host, self._tickets, self._left, self._manner = host, tickets, deadlocks, manner
+    def __init__(self, host: Host, tickets: tuple[Ticket, Ticket], deadlocks: int, handling: str) -> None:
+        self._host, self._tickets, self._left, self._handling = host, tickets, deadlocks, handling
         self.errors: list[str] = []
 
-    def __call__(self, **news: Any) -> None:
+    def __call__(self, **kwargs: Any) -> None:
         first, second = self._tickets
         if not self._left:
             note(first)
@@ -89,11 +89,11 @@ class Receiver:
         note(first)
         meeting.wants.set()
         try:
-            with transaction.atomic() if self._manner == "swallows in a block" else nullcontext():
+            with transaction.atomic() if self._handling == "swallows in a block" else nullcontext():
                 write_into_held(second)
         except OperationalError as error:
             self.errors.append(str(error))
-            if self._manner == "raises":
+            if self._handling == "raises":
                 raise
 
 
@@ -102,14 +102,14 @@ def note(ticket: Ticket) -> None:
 
 
 def write_into_held(ticket: Ticket) -> None:
-    """Write into a ticket once the host waits for us. Not through the ORM, which would remember that this failed."""
+    """Write into a ticket once the host waits for us; not through the ORM, which would remember the error."""
     with connection.cursor() as cursor:
         cursor.execute(WAITING[connection.vendor])
         while not cursor.fetchone()[0]:
-            time.sleep(0.15)  # MariaDB counts anew when nobody has asked for a tenth of a second
+            time.sleep(0.15)  # MariaDB caches this view for a tenth of a second
             cursor.execute(WAITING[connection.vendor])
         if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL deadlock_timeout = '10ms'")  # the host has a second: we are the victim
+            cursor.execute("SET LOCAL deadlock_timeout = '10ms'")  # shorter than the host's: this is the victim
         cursor.execute("UPDATE helpdesk_ticket SET notes = 'lost' WHERE id = %s", [ticket.pk])
 
 
@@ -130,36 +130,36 @@ def host(tickets: tuple[Ticket, Ticket]) -> Iterator[Host]:
     assert not thread.is_alive()
 
 
-MANNERS = ["raises", "swallows"]
+HANDLING = ["raises", "swallows"]
 if connection.vendor == "mysql":
     # Elsewhere that block alone is rolled back, and the receiver has dealt with it.
-    MANNERS.append("swallows in a block")
+    HANDLING.append("swallows in a block")
 
 
-@pytest.mark.parametrize(("deadlocks", "manner"), list(itertools.product([1, 3], MANNERS)))
-def test_a_receiver_deadlocked_with_the_host(
+@pytest.mark.parametrize(("deadlocks", "handling"), list(itertools.product([1, 3], HANDLING)))
+def test_receiver_deadlocked_with_the_host(
     deadlocks: int,
-    manner: str,
+    handling: str,
     host: Host,
     tickets: tuple[Ticket, Ticket],
     live_server: Any,
     receivers: Callable[..., None],
 ) -> None:
-    receiver = Receiver(host, tickets, deadlocks, manner)
-    receivers(signals.call_ended, receiver, dispatch_uid="the deadlocked")
-    its_own = Ticket.objects.create(subject="the call's")
-    call = accepted("a-sid", its_own)
-    news = callback(call, "a-sid", "terminal")
+    receiver = Receiver(host, tickets, deadlocks, handling)
+    receivers(signals.call_ended, receiver, dispatch_uid="deadlocked")
+    own_ticket = Ticket.objects.create(subject="the call's")
+    call = accepted("a-sid", own_ticket)
+    message = callback(call, "a-sid", "terminal")
 
     client = Client(live_server.url)
-    status = client.deliver(news)
+    status = client.deliver(message)
     client.close()
 
-    assert is_kept(status)
-    assert [bytes(event.raw) for event in CallEvent.objects.filter(kind="callback")] == [news.body]
+    assert is_stored(status)
+    assert [bytes(event.raw) for event in CallEvent.objects.filter(kind="callback")] == [message.body]
     call.refresh_from_db()
     assert call.state == State.ENDED
-    assert notes(tickets) == (["ended ", "ended "] if is_told() else ["", ""])
+    assert notes(tickets) == (["ended ", "ended "] if is_delivered() else ["", ""])
 
     for _pass in range(PASSES):
         make_due()
@@ -167,13 +167,13 @@ def test_a_receiver_deadlocked_with_the_host(
 
     assert len(receiver.errors) == deadlocks
     assert all("eadlock" in error for error in receiver.errors), receiver.errors
-    assert is_told()
+    assert is_delivered()
     assert notes(tickets) == ["ended ", "ended "]
-    assert ticket_receivers.of(its_own) == ["call_accepted", "call_ended"]  # what the other receiver wrote
-    assert host.kept == deadlocks
+    assert ticket_receivers.of(own_ticket) == ["call_accepted", "call_ended"]  # what the other receiver wrote
+    assert host.committed == deadlocks
 
 
-def is_told() -> bool:
+def is_delivered() -> bool:
     return Announcement.objects.get(signal="call_ended").state == AnnouncementState.DONE
 
 

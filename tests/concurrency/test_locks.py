@@ -1,4 +1,4 @@
-"""A lock that is held for longer than the database waits: an honest 503, and the next try is kept."""
+"""A lock that is held for longer than the database waits: 503, and the next attempt is stored."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SETTINGS = {
 
 
 @pytest.fixture
-def impatient(transactional_db: None) -> Iterator[None]:
-    """Connections that are made from now on wait for a lock for a moment only."""
+def short_lock_timeout(transactional_db: None) -> Iterator[None]:
+    """New connections wait for a lock for a moment only."""
     if connection.vendor == "sqlite":
         options = connection.settings_dict["OPTIONS"]
         usual, options["timeout"] = options["timeout"], 0.1
@@ -51,8 +51,8 @@ def ticket(transactional_db: None) -> Ticket:
 
 
 @pytest.fixture
-def deliver(impatient: None, live_server: Any) -> Iterator[Callable[[Callback], int | None]]:
-    """Deliver to this process's server, whose connections are impatient."""
+def deliver(short_lock_timeout: None, live_server: Any) -> Iterator[Callable[[Callback], int | None]]:
+    """Deliver to this process's server, whose connections have the short timeout."""
     client = Client(live_server.url)
     yield client.deliver
     client.close()
@@ -60,7 +60,7 @@ def deliver(impatient: None, live_server: Any) -> Iterator[Callable[[Callback], 
 
 @contextmanager
 def locked(row: CallRecord | Ticket, column: str) -> Iterator[None]:
-    """The host writes into a column of a row, in a transaction that is as long as the block."""
+    """Hold a lock on the row, in a transaction of the host that lasts as long as the block."""
     holds, leaves = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -80,19 +80,19 @@ def locked(row: CallRecord | Ticket, column: str) -> Iterator[None]:
         thread.join(10)
 
 
-def test_a_call_that_stays_locked_is_a_503(deliver: Callable[[Callback], int | None], ticket: Ticket) -> None:
+def test_locked_call_is_answered_503(deliver: Callable[[Callback], int | None], ticket: Ticket) -> None:
     call = accepted("a-sid", ticket)
-    news = callback(call, "a-sid", "terminal")
+    message = callback(call, "a-sid", "terminal")
 
     with locked(call, "account"):
-        status = deliver(news)
+        status = deliver(message)
         assert status == 503
     call.refresh_from_db()
     assert call.state == State.ACTIVE
     assert not CallEvent.objects.filter(kind=EventKind.CALLBACK).exists()
     assert ticket_receivers.of(ticket) == ["call_accepted"]
 
-    assert deliver(news) == 200
+    assert deliver(message) == 200
     call.refresh_from_db()
     assert call.state == State.ENDED
     assert CallEvent.objects.filter(kind=EventKind.CALLBACK).count() == 1
@@ -100,9 +100,7 @@ def test_a_call_that_stays_locked_is_a_503(deliver: Callable[[Callback], int | N
 
 
 @pytest.mark.not_on_sqlite("there the ticket's lock is the call's, too")
-def test_a_ticket_that_stays_locked_costs_its_receiver_a_try(
-    deliver: Callable[[Callback], int | None], ticket: Ticket
-) -> None:
+def test_locked_ticket_fails_its_receiver(deliver: Callable[[Callback], int | None], ticket: Ticket) -> None:
     call = accepted("a-sid", ticket)
 
     with locked(ticket, "subject"):

@@ -1,4 +1,4 @@
-"""The database is cut off under load, and comes back: what was acknowledged is there, and work goes on by itself."""
+"""The database server is killed under load and restarted: what was acknowledged is stored, and work continues."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.services import place_call, placing
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
-from tests.concurrency.callbacks import callback, tell_the_rest
-from tests.concurrency.clients import Callback, Client, Statuses, pour
+from tests.concurrency.callbacks import callback, deliver_the_rest
+from tests.concurrency.clients import Callback, Client, Statuses, deliver_all
 from tests.concurrency.web_process import Web, web
 from tests.conftest import AGENT, EXOPHONE
 from tests.crashes import ticket_receivers
@@ -42,12 +42,12 @@ CLIENTS = 8
 CALLBACKS = 300
 BEFORE = 100  # callbacks that were acknowledged when the server is cut off
 AWAY_FOR = 1.0  # seconds
-UNTIL_KEPT = 1000  # tries; the outage is shorter
+UNTIL_STORED = 1000  # tries; the outage is shorter
 
 
 @pytest.fixture(scope="module")
 def migrated() -> Iterator[Server]:
-    """A durable server like that of the tests, with our tables."""
+    """A durable server like the tests' own, with our tables."""
     with server(connection.vendor) as running:
         with child("-m", "django", "migrate", "-v0", **running.environment) as process:
             text, _errors = process.communicate(timeout=120)
@@ -62,7 +62,7 @@ def running(migrated: Server, transactional_db: None, caplog: pytest.LogCaptureF
         yield migrated
         if migrated.process.poll() is not None:
             migrated.restore()
-        come_back()
+        reconnect()
         for model in (CallRecord, CallEvent, Agent, ExoPhone, Ticket, Customer):
             model.objects.all().delete()
     # What was logged holds failed connections, and PyMySQL leaves their sockets to the garbage collector.
@@ -78,8 +78,8 @@ def host_server(running: Server, settings: Any) -> Iterator[Web]:
         yield one
 
 
-def come_back() -> None:
-    """Have this process open another connection, as a web server does at its next request."""
+def reconnect() -> None:
+    """Close this process's connection, so that the next query opens a new one."""
     connection.close()
 
 
@@ -94,54 +94,54 @@ def callbacks(host_server: Web) -> list[Callback]:
     return [callback(call, f"sid-{call.pk}", "terminal") for call in calls]
 
 
-def kept() -> Counter[str]:
-    """How often each callback's call is in the ledger."""
-    come_back()
+def stored() -> Counter[str]:
+    """Return how many callbacks of each call are stored."""
+    reconnect()
     return Counter(map(str, CallEvent.objects.filter(kind=EventKind.CALLBACK).values_list("reference", flat=True)))
 
 
 @dataclass
-class UntilTheCut(Statuses):
-    """Cuts the server off as soon as so many callbacks are acknowledged, and has it back a while later."""
+class CutOffServer(Statuses):
+    """Kills the server once ``BEFORE`` callbacks are acknowledged, and restarts it after ``AWAY_FOR`` seconds."""
 
     running: Server | None = None
     acknowledged: set[Callback] = field(default_factory=set)
     survived: Counter[str] = field(default_factory=Counter)
 
     def note(self, callback: Callback, status: int | None) -> None:
-        """Write an answer down; what is written down before the cut has to be there afterwards."""
+        """Record a status; callbacks acknowledged before the cut must be stored after it."""
         super().note(callback, status)
         with self.lock:
-            if self.acknowledged or len(self.kept()) < BEFORE:
+            if self.acknowledged or len(self.stored()) < BEFORE:
                 return
-            self.acknowledged = self.kept()
+            self.acknowledged = self.stored()
         assert self.running is not None
         self.running.cut()
         time.sleep(AWAY_FOR)
         self.running.restore()
-        self.survived = kept()
+        self.survived = stored()
         connection.close()
 
 
-def test_nothing_acknowledged_is_lost(running: Server, host_server: Web, callbacks: list[Callback]) -> None:
-    statuses = UntilTheCut(running=running)
-    pour([host_server.url], callbacks, clients=CLIENTS, tries=UNTIL_KEPT, statuses=statuses)
+def test_no_acknowledged_callback_is_lost(running: Server, host_server: Web, callbacks: list[Callback]) -> None:
+    statuses = CutOffServer(running=running)
+    deliver_all([host_server.url], callbacks, clients=CLIENTS, tries=UNTIL_STORED, statuses=statuses)
 
     assert len(statuses.acknowledged) >= BEFORE
     assert {one.reference for one in statuses.acknowledged} <= set(statuses.survived)
-    assert statuses.kept() == set(callbacks)
-    assert kept() == {one.reference: 1 for one in callbacks}
+    assert statuses.stored() == set(callbacks)
+    assert stored() == {one.reference: 1 for one in callbacks}
     answers = Counter(statuses.all())
     assert set(answers) == {200, 503}
     logger.info("%d acknowledged before the cut; answers: %s", len(statuses.acknowledged), dict(answers))
-    tell_the_rest()
+    deliver_the_rest()
     assert set(CallRecord.objects.values_list("state", flat=True)) == {State.ENDED}
     assert {tuple(ticket_receivers.of(ticket)) for ticket in Ticket.objects.all()} == {("call_accepted", "call_ended")}
     assert host_server.process.poll() is None
 
 
-def test_an_outage_that_nobody_noticed(running: Server, host_server: Web, callbacks: list[Callback]) -> None:
-    """The connection that was open before is dead; the first callback afterwards is kept all the same."""
+def test_first_callback_after_an_outage(running: Server, host_server: Web, callbacks: list[Callback]) -> None:
+    """The open connection is dead; the first callback afterwards is stored all the same."""
     client = Client(host_server.url)
     assert client.deliver(callbacks[0]) == 200
     running.cut()
@@ -150,15 +150,15 @@ def test_an_outage_that_nobody_noticed(running: Server, host_server: Web, callba
     assert client.deliver(callbacks[1]) == 200
     client.close()
 
-    assert kept() == {one.reference: 1 for one in callbacks[:2]}
+    assert stored() == {one.reference: 1 for one in callbacks[:2]}
 
 
 # Placing.
 
 
 @pytest.fixture
-def press(running: Server) -> Callable[[], CallRecord]:
-    """Press the button."""
+def place(running: Server) -> Callable[[], CallRecord]:
+    """Place a call about a ticket."""
     agent = Agent.objects.create(name="Asha", contact_uri=AGENT)
     ExoPhone.objects.create(number=EXOPHONE, is_default=True)
     customer = Customer.objects.create(name="Ravi", phone="+919000001001")
@@ -171,22 +171,22 @@ def posts(exotel: Simulator) -> int:
 
 
 def test_nothing_is_dialled_without_a_record(
-    running: Server, press: Callable[[], CallRecord], exotel_simulator: Simulator
+    running: Server, place: Callable[[], CallRecord], exotel_simulator: Simulator
 ) -> None:
     running.cut()
     with pytest.raises(Error):
-        press()
+        place()
     assert posts(exotel_simulator) == 0
 
     running.restore()
-    come_back()
+    reconnect()
     assert not CallRecord.objects.exists()
-    assert press().state == State.ACTIVE
+    assert place().state == State.ACTIVE
     assert posts(exotel_simulator) == 1
 
 
-def test_an_answer_in_hand_is_saved_when_the_database_is_back(
-    running: Server, press: Callable[[], CallRecord], exotel_simulator: Simulator
+def test_answer_is_saved_after_an_outage(
+    running: Server, place: Callable[[], CallRecord], exotel_simulator: Simulator
 ) -> None:
     back: list[threading.Thread] = []
 
@@ -196,19 +196,19 @@ def test_an_answer_in_hand_is_saved_when_the_database_is_back(
         back[0].start()
 
     exotel_simulator.on_call = cut
-    call = press()
+    call = place()
     back[0].join()
 
-    come_back()
+    reconnect()
     record = CallRecord.objects.get()
     assert (call.state, call.call_sid) == (State.ACTIVE, record.call_sid)
     assert list(exotel_simulator.book.calls) == [record.call_sid]
     assert (record.state, posts(exotel_simulator)) == (State.ACTIVE, 1)
 
 
-def test_an_answer_that_could_not_be_saved_is_mended_by_what_follows(
+def test_unsaved_answer_is_recovered_by_later_events(
     running: Server,
-    press: Callable[[], CallRecord],
+    place: Callable[[], CallRecord],
     host_server: Web,
     exotel_simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
@@ -218,13 +218,13 @@ def test_an_answer_that_could_not_be_saved_is_mended_by_what_follows(
     exotel_simulator.speed = 1.0
     exotel_simulator.on_call = lambda body: running.cut()
 
-    call = press()
+    call = place()
 
     (sid,) = exotel_simulator.book.calls
     assert (call.state, call.call_sid) == (State.ACTIVE, sid)
     assert f"The answer for call {call.reference} (sid {sid}) could not be saved." in caplog.text
     running.restore()
-    come_back()
+    reconnect()
     assert CallRecord.objects.get().state == State.REQUESTED
     make_due()
     reconcile()

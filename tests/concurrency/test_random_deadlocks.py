@@ -1,4 +1,4 @@
-"""Receivers of different calls, and the host, write into the same tickets in opposite order: deadlocks by chance."""
+"""Receivers of different calls, and the host, write into the same tickets in opposite order: random deadlocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.services.replay import replay
 from tests.concurrency import deadlocking_receivers
 from tests.concurrency.callbacks import accepted, callbacks_of
-from tests.concurrency.clients import pour
+from tests.concurrency.clients import deliver_all
 from tests.concurrency.web_process import Web, web
 from tests.helpdesk.models import Ticket
 from tests.services.reconciliation.due_calls import make_due
@@ -33,16 +33,16 @@ PASSES = 6
 
 
 @pytest.fixture(autouse=True)
-def host_listens(transactional_db: None) -> Iterator[None]:
-    """Instead of the usual story."""
+def connected_receivers(transactional_db: None) -> Iterator[None]:
+    """Connect the deadlocking receivers in this process too."""
     deadlocking_receivers.listen()
     yield
     deadlocking_receivers.silence()
 
 
 @pytest.fixture
-def impatient(transactional_db: None) -> Iterator[None]:
-    """PostgreSQL looks for deadlocks after a hundredth of a second, in connections that are made from now on."""
+def short_lock_timeout(transactional_db: None) -> Iterator[None]:
+    """In new connections, PostgreSQL looks for deadlocks after 10 ms."""
     if connection.vendor != "postgresql":
         yield
         return
@@ -55,7 +55,7 @@ def impatient(transactional_db: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def crossing_servers(impatient: None) -> Iterator[list[Web]]:
+def deadlocking_servers(short_lock_timeout: None) -> Iterator[list[Web]]:
     """Two web servers whose receiver writes into two tickets."""
     with ExitStack() as stack:
         yield [
@@ -64,7 +64,7 @@ def crossing_servers(impatient: None) -> Iterator[list[Web]]:
 
 
 @pytest.fixture
-def pair(crossing_servers: list[Web]) -> list[Ticket]:
+def pair(deadlocking_servers: list[Web]) -> list[Ticket]:
     """Two tickets, each of which names the other."""
     pair = [Ticket.objects.create(subject="") for _number in range(2)]
     for ticket, other in (pair, reversed(pair)):
@@ -74,9 +74,9 @@ def pair(crossing_servers: list[Web]) -> list[Ticket]:
 
 @pytest.fixture
 def host_works(pair: list[Ticket]) -> Iterator[list[str]]:
-    """The host writes into both tickets and many others all the time, in either order; yields its own defeats."""
+    """The host writes into both tickets and many others all the time, in either order; yields its failures."""
     rows = [Ticket.objects.create(subject="0").pk for _number in range(40)]
-    stop, defeats = threading.Event(), []
+    stop, failures = threading.Event(), []
 
     def work() -> None:
         for number in itertools.count():
@@ -87,33 +87,33 @@ def host_works(pair: list[Ticket]) -> Iterator[list[str]]:
                     for ticket in order:
                         Ticket.objects.filter(pk=ticket.pk).update(team=f"{number}")
             except OperationalError as error:
-                defeats.append(str(error))
+                failures.append(str(error))
             if stop.wait(0.01):
                 break
         connection.close()
 
     thread = threading.Thread(target=work)
     thread.start()
-    yield defeats
+    yield failures
     stop.set()
     thread.join(20)
     assert not thread.is_alive()
 
 
 def test_tickets_written_in_opposite_order(
-    crossing_servers: list[Web], pair: list[Ticket], host_works: list[str]
+    deadlocking_servers: list[Web], pair: list[Ticket], host_works: list[str]
 ) -> None:
     calls = [accepted(f"sid{number}", pair[number % 2]) for number in range(CALLS)]
     callbacks = list(itertools.chain.from_iterable(callbacks_of(call, f"sid{n}") for n, call in enumerate(calls)))
     before = deadlocking_receivers.deadlocks()
 
-    statuses = pour([one.url for one in crossing_servers], callbacks * 2, clients=CLIENTS)
+    statuses = deliver_all([one.url for one in deadlocking_servers], callbacks * 2, clients=CLIENTS)
 
     assert set(statuses.all()) <= {200, 503}, Counter(statuses.all())
-    kept = Counter(bytes(event.raw) for event in CallEvent.objects.filter(kind=EventKind.CALLBACK))
-    assert {callback.body for callback in statuses.kept()} <= set(kept)
-    assert set(kept.values()) == {1}
-    assert_tickets_are_as_announced(pair)  # also while receivers that failed are still to be called
+    stored = Counter(bytes(event.raw) for event in CallEvent.objects.filter(kind=EventKind.CALLBACK))
+    assert {callback.body for callback in statuses.stored()} <= set(stored)
+    assert set(stored.values()) == {1}
+    assert_tickets_are_as_announced(pair)  # also while failed receivers wait for a retry
     for _pass in range(PASSES):
         make_due()
         reconcile()
@@ -129,9 +129,9 @@ def test_tickets_written_in_opposite_order(
 
 
 def assert_tickets_are_as_announced(pair: list[Ticket]) -> None:
-    """Both tickets say what is marked as told: each news of each call as often as it was announced, once."""
-    told = Announcement.objects.filter(state=AnnouncementState.DONE).select_related("call")
-    marked = Counter(f"{row.call.call_sid}:{row.signal}" for row in told)
+    """Assert that both tickets name each delivered announcement once."""
+    delivered = Announcement.objects.filter(state=AnnouncementState.DONE).select_related("call")
+    marked = Counter(f"{row.call.call_sid}:{row.signal}" for row in delivered)
     for ticket in pair:
         ticket.refresh_from_db()
         assert Counter(ticket.notes.split()) == marked

@@ -1,4 +1,4 @@
-"""Two reconcilers ask about calls whose callbacks pour in all the same: each signal goes out once."""
+"""Two reconcilers check calls while their callbacks come in: each signal is sent once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_exotel_ccm.models import Agent, CallEvent, ExoPhone
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
-from tests.concurrency.clients import Callback, pour
+from tests.concurrency.clients import Callback, deliver_all
 from tests.concurrency.verdict import judge, reference_in
 from tests.concurrency.web_process import Web
 from tests.conftest import EXOPHONE
@@ -34,13 +34,13 @@ CLIENTS = 16
 
 @pytest.fixture
 def exotel(exotel_simulator: Simulator, transactional_db: None) -> Simulator:
-    """A simulated Exotel that reaches nobody, at an address where nobody listens: the clients do."""
+    """A simulated Exotel whose callbacks reach no server; the clients deliver them."""
     return exotel_simulator
 
 
 @pytest.fixture
 def silent(exotel: Simulator) -> None:
-    """Calls that have ended, and of which nobody has told yet; they are due."""
+    """Calls that have ended without a callback so far; they are due."""
     ExoPhone.objects.create(number=EXOPHONE, is_default=True)
     for number in range(CALLS):
         uri = f"+9190010{number:05}"
@@ -53,7 +53,7 @@ def silent(exotel: Simulator) -> None:
 
 
 def callbacks_of(exotel: Simulator) -> list[Callback]:
-    """What Exotel tried to report."""
+    """Return the callbacks that Exotel tried to deliver."""
     tried = [one for one in exotel.book.deliveries if one.attempt == 1]
     return [
         Callback(reference_in(one.url), one.event, urlsplit(one.url).path, json.dumps(one.body).encode())
@@ -61,7 +61,7 @@ def callbacks_of(exotel: Simulator) -> list[Callback]:
     ]
 
 
-def test_reconcilers_while_callbacks_pour_in(journal: str, servers: list[Web], silent: None, exotel: Simulator) -> None:
+def test_reconcilers_beside_callbacks(journal: str, servers: list[Web], silent: None, exotel: Simulator) -> None:
     callbacks = callbacks_of(exotel)
     assert len(callbacks) == 2 * CALLS
 
@@ -69,22 +69,22 @@ def test_reconcilers_while_callbacks_pour_in(journal: str, servers: list[Web], s
         command = ("-m", "tests.crashes.kill_steps", NOWHERE, "reconcile")
         reconcilers = [stack.enter_context(child(*command, TEST_JOURNAL=journal)) for _number in range(2)]
         exotel.clock.wait_until(float("inf"), unless=lambda: bool(requested_sids(exotel)))
-        statuses = pour([one.url for one in servers], callbacks * 2, clients=CLIENTS)
+        statuses = deliver_all([one.url for one in servers], callbacks * 2, clients=CLIENTS)
         texts = [process.communicate(timeout=60)[0] for process in reconcilers]
 
     assert [process.returncode for process in reconcilers] == [0, 0], "".join(texts)
     assert set(statuses.all()) <= {200, 503}, Counter(statuses.all())
-    assert statuses.kept() == set(callbacks)
+    assert statuses.stored() == set(callbacks)
     assert set(Counter(requested_sids(exotel)).values()) == {1}
-    assert they_overlapped()
+    assert times_overlap()
     logger.info(
-        "%d of %d calls were asked about; answers: %s", len(requested_sids(exotel)), CALLS, Counter(statuses.all())
+        "%d of %d calls were fetched; statuses: %s", len(requested_sids(exotel)), CALLS, Counter(statuses.all())
     )
     verdict = judge(exotel, [(one.reference, one.event, json.loads(one.body)) for one in callbacks])
     assert not verdict, verdict
 
 
-def test_a_claim_that_lost_a_deadlock_is_made_again(silent: None, exotel: Simulator) -> None:
+def test_claim_is_repeated_after_a_deadlock(silent: None, exotel: Simulator) -> None:
     """MariaDB may choose a claim, a single statement, as the victim."""
     lost: list[str] = []
 
@@ -100,8 +100,8 @@ def test_a_claim_that_lost_a_deadlock_is_made_again(silent: None, exotel: Simula
     assert (len(lost), report.calls, report.ended, report.errors) == (2, CALLS, CALLS, 0)
 
 
-def they_overlapped() -> bool:
-    """Callbacks came before the last answer to a reconciler, and after the first."""
+def times_overlap() -> bool:
+    """Return True if callbacks came both before the last and after the first Call Details."""
 
     def times(kind: EventKind) -> list[object]:
         return list(CallEvent.objects.filter(kind=kind).order_by("received_at").values_list("received_at", flat=True))

@@ -13,7 +13,7 @@ PLAN = Plan(calls=150, seed=3, within=60, ordinary=0.5, duplicates=0.2, reordere
 logger = logging.getLogger("tests.concurrency")
 
 
-def test_a_small_soak(exotel_simulator: Simulator, transactional_db: None) -> None:
+def test_small_soak(exotel_simulator: Simulator, transactional_db: None) -> None:
     result = soak(exotel_simulator, PLAN, logger.info)
 
     assert not result.complaints

@@ -20,8 +20,8 @@ NOBODY_ANSWERS = "+919000001002"
 
 
 @pytest.fixture
-def story(host: Any, exotel: Simulator) -> Simulator:
-    """Two calls, of which everything was told."""
+def finished_calls(host: Any, exotel: Simulator) -> Simulator:
+    """Two calls with all their callbacks."""
     agent = host.agent()
     for phone in ("+919000001001", NOBODY_ANSWERS):
         place_call(agent=agent, ticket=host.ticket(phone=phone), recording=True)
@@ -29,19 +29,19 @@ def story(host: Any, exotel: Simulator) -> Simulator:
     return exotel
 
 
-def test_nothing_is_wrong(story: Simulator) -> None:
-    assert not judge(story, acknowledged_by(story))
+def test_correct_database_has_no_fault(finished_calls: Simulator) -> None:
+    assert not judge(finished_calls, acknowledged_by(finished_calls))
 
 
 def callbacks() -> Any:
     return CallEvent.objects.filter(kind="callback", event="terminal")
 
 
-def ask_again(exotel: Simulator) -> None:
+def repeat_post(exotel: Simulator) -> None:
     exotel.book.requests.append(next(one for one in exotel.book.requests if one.method == "POST"))
 
 
-WRONG: list[tuple[str, Callable[[Simulator], Any]]] = [
+FAULTS: list[tuple[str, Callable[[Simulator], Any]]] = [
     ("differ", lambda exotel: CallRecord.objects.filter(talk_time__gt=0).update(talk_time=F("talk_time") + 1)),
     ("differ", lambda exotel: CallRecord.objects.filter(customer_number=NOBODY_ANSWERS).update(outcome="completed")),
     ("differ", lambda exotel: CallRecord.objects.update(ended_at=F("created_at"))),
@@ -55,13 +55,13 @@ WRONG: list[tuple[str, Callable[[Simulator], Any]]] = [
     ("wrong", lambda exotel: Announcement.objects.filter(signal="call_ended").update(state="failed")),
     ("wrong", lambda exotel: Ticket.objects.update(notes=Concat("notes", Value("call_ended ")))),
     ("wrong", lambda exotel: Ticket.objects.update(notes="")),
-    ("twice", ask_again),
+    ("twice", repeat_post),
 ]
 
 
 @pytest.mark.books_differ("one of the two is falsified")
-@pytest.mark.parametrize(("which", "falsify"), WRONG)
-def test_what_is_wrong_is_seen(which: str, falsify: Callable[[Simulator], Any], story: Simulator) -> None:
-    falsify(story)
+@pytest.mark.parametrize(("which", "falsify"), FAULTS)
+def test_each_fault_is_found(which: str, falsify: Callable[[Simulator], Any], finished_calls: Simulator) -> None:
+    falsify(finished_calls)
 
-    assert getattr(judge(story, acknowledged_by(story)), which)
+    assert getattr(judge(finished_calls, acknowledged_by(finished_calls)), which)

@@ -20,17 +20,17 @@ from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from tests.comparison import OUTCOMES
 from tests.helpdesk.models import Ticket
 
-SECOND = timedelta(seconds=1)  # callbacks tell whole seconds
+SECOND = timedelta(seconds=1)  # callbacks have whole seconds
 BATCH = 500
 ORDER = [SignalName.CALL_ACCEPTED, SignalName.CALL_ANSWERED, SignalName.CALL_ENDED, SignalName.RECORDING_READY]
 
 #: (a call's reference in hexadecimal, the event, the body)
-Told = tuple[str, str, dict[str, Any]]
+Sent = tuple[str, str, dict[str, Any]]
 
 
 @dataclass
 class Verdict:
-    """What is wrong, each in a line; all four lists are empty when nothing is."""
+    """The faults found, one per line; all four lists are empty if there is none."""
 
     differ: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -56,26 +56,26 @@ def reference_in(url: str) -> str:
     return url.rstrip("/").rpartition("/")[2].partition(".")[0]
 
 
-def acknowledged_by(exotel: Simulator) -> Iterator[Told]:
+def acknowledged_by(exotel: Simulator) -> Iterator[Sent]:
     """Yield each delivery in the book that was answered 2xx."""
     for one in exotel.book.deliveries:
         if one.succeeded:
             yield reference_in(one.url), one.event, one.body
 
 
-def judge(exotel: Simulator, acknowledged: Iterable[Told]) -> Verdict:
+def judge(exotel: Simulator, acknowledged: Iterable[Sent]) -> Verdict:
     """Compare all calls, tickets and events in the database with the book and with what was acknowledged."""
     network, verdict = network_of(exotel), Verdict()
-    told: dict[tuple[str, str], str] = {(reference, event): canonical(body) for reference, event, body in acknowledged}
+    sent: dict[tuple[str, str], str] = {(reference, event): canonical(body) for reference, event, body in acknowledged}
     verdict.twice += [f"{one} was asked for {times} times" for one, times in network.asked.items() if times > 1]
-    verdict.lost += lost(told)
+    verdict.lost += lost(sent)
     announced = announcements()
     for record in CallRecord.objects.order_by("pk").iterator(BATCH):
         where = f"call {record.pk}, {record.customer_number}: "
         verdict.differ += [where + one for one in differences(exotel, network, record)]
-        answered = (record.reference.hex, "answered") in told
+        answered = (record.reference.hex, "answered") in sent
         verdict.wrong += [where + one for one in wrongs(record, announced.get(record.pk, []), answered=answered)]
-    verdict.wrong += mistold(announced)
+    verdict.wrong += wrong_notes(announced)
     for _looked, found in replay(CallRecord.objects.all(), apply=False):
         verdict.differ += [f"{one.reference}: {one.what} is {one.stored}, by its events {one.rebuilt}" for one in found]
     return verdict
@@ -99,15 +99,15 @@ def canonical(body: Any) -> str:
     return json.dumps(body, sort_keys=True)
 
 
-def lost(told: dict[tuple[str, str], str]) -> Iterator[str]:
+def lost(sent: dict[tuple[str, str], str]) -> Iterator[str]:
     """Yield what was acknowledged and is not in the ledger once, as it was sent, and applied."""
-    kept: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    stored: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     callbacks = CallEvent.objects.filter(kind=EventKind.CALLBACK).values_list("reference", "event", "raw", "reason")
     for reference, event, raw, reason in callbacks.iterator(BATCH):
-        kept[reference.hex, event].append((canonical(json.loads(bytes(raw))), reason))
-    for key, body in told.items():
-        if kept[key] != [(body, "")]:
-            yield f"{key[1]} of {key[0]} was acknowledged, and is {len(kept[key])} times in the ledger: {kept[key]}"
+        stored[reference.hex, event].append((canonical(json.loads(bytes(raw))), reason))
+    for key, body in sent.items():
+        if stored[key] != [(body, "")]:
+            yield f"{key[1]} of {key[0]} was acknowledged, and is stored {len(stored[key])} times: {stored[key]}"
 
 
 def differences(exotel: Simulator, network: Network, record: CallRecord) -> Iterator[str]:
@@ -127,7 +127,7 @@ def differences(exotel: Simulator, network: Network, record: CallRecord) -> Iter
 
 
 def state_without_a_call(status: int | None) -> str:
-    """Return what is known when nothing rang, or when nobody ever said so."""
+    """Return the expected facts when nothing rang, or nothing was reported."""
     return State.REFUSED if status is not None and status < 500 else State.UNCONFIRMED
 
 
@@ -190,14 +190,14 @@ def wrongs(record: CallRecord, announced: list[tuple[str, str]], *, answered: bo
             yield f"{signal} is {state}"
 
 
-def mistold(announced: Announced) -> Iterator[str]:
+def wrong_notes(announced: Announced) -> Iterator[str]:
     """Yield the tickets that do not say exactly what was announced of their calls, in the order of things."""
     expected: dict[str, list[str]] = defaultdict(list)
     calls = CallRecord.objects.exclude(ticket_object_id="").values_list("pk", "ticket_object_id")
     for pk, ticket in calls.iterator(BATCH):
         expected[ticket] += [signal for signal, state in announced.get(pk, []) if state == AnnouncementState.DONE]
     for ticket, notes in Ticket.objects.values_list("pk", "notes").iterator(BATCH):
-        said = notes.split()
-        known = [name for name in said if name in ORDER]
-        if Counter(said) != Counter(expected[str(ticket)]) or known != sorted(known, key=ORDER.index):
-            yield f"ticket {ticket} was told {said}, and announced was {expected[str(ticket)]}"
+        received = notes.split()
+        known = [name for name in received if name in ORDER]
+        if Counter(received) != Counter(expected[str(ticket)]) or known != sorted(known, key=ORDER.index):
+            yield f"ticket {ticket} got {received} instead of {expected[str(ticket)]}"

@@ -1,4 +1,4 @@
-"""Killed at any step, the host dials nobody twice, loses nothing it has acknowledged, and tells its ticket once."""
+"""A process killed at any step: no call is dialled twice, no acknowledged event is lost, each signal is sent once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def steps_of(what: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def host_listens() -> Iterator[None]:
+def connected_receivers() -> Iterator[None]:
     ticket_receivers.listen()
     yield
     ticket_receivers.silence()
@@ -55,7 +55,7 @@ def ticket(host: Any) -> Ticket:
 
 
 def killed_at(step: str, *command: str) -> None:
-    """Run the child to its death, and see that it died there."""
+    """Run a process that kills itself at the step, and assert that it did."""
     with child("-m", "tests.crashes.kill_steps", step, *command) as process:
         text, _errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, text
@@ -66,16 +66,16 @@ def posts(exotel: Simulator) -> list[Any]:
     return [one for one in exotel.book.requests if one.method == "POST" and one.path.endswith("/calls")]
 
 
-def press_again(agent: Agent, ticket: Ticket) -> CallRecord:
-    """The agent saw no answer, and presses the same button of the same page."""
-    return place_call(agent=agent, ticket=ticket, recording=True, request_key="the one press")
+def place_again(agent: Agent, ticket: Ticket) -> CallRecord:
+    """Place the same call with the same request_key, as an agent who saw no answer."""
+    return place_call(agent=agent, ticket=ticket, recording=True, request_key="request 1")
 
 
 @pytest.mark.parametrize("step", steps_of("placing"))
 @pytest.mark.books_differ("an answer was lost with its process")
 def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
-    before_the_record = step in {"placing: drafted", "placing: being written down"}
-    before_the_request = before_the_record or step in {"placing: written down", "placing: connected"}
+    before_the_record = step in {"placing: drafted", "placing: record inserted"}
+    before_the_request = before_the_record or step in {"placing: record committed", "placing: connected"}
 
     killed_at(step, "place", str(agent.pk), str(ticket.pk))
     exotel.clock.wait_until(exotel.clock.moment() + 1)  # a request under way arrives
@@ -88,7 +88,7 @@ def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: S
         assert not CallRecord.objects.exists()
         assert ticket_receivers.of(ticket) == []
         return
-    call = press_again(agent, ticket)
+    call = place_again(agent, ticket)
     assert CallRecord.objects.count() == 1
     assert len(posts(exotel)) == (0 if before_the_request else 1)
     assert call.state == (State.UNCONFIRMED if before_the_request else State.ENDED)
@@ -97,7 +97,7 @@ def test_killed_while_placing(step: str, agent: Agent, ticket: Ticket, exotel: S
 
 @pytest.fixture
 def port(settings: Any, exotel: Simulator) -> int:
-    """A port for the host's own server; calls are told to report there."""
+    """A port for the host's own server, which gets the callbacks."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -107,7 +107,7 @@ def port(settings: Any, exotel: Simulator) -> int:
 
 @pytest.fixture
 def serve(port: int) -> Iterator[Callable[[str], Any]]:
-    """Start the host's server, which dies at a step."""
+    """Start the host's server, which kills itself at a step."""
     with ExitStack() as stack:
 
         def serve(step: str) -> Any:
@@ -119,8 +119,8 @@ def serve(port: int) -> Iterator[Callable[[str], Any]]:
         yield serve
 
 
-@pytest.mark.parametrize("step", steps_of("hearing"))
-def test_killed_while_hearing(
+@pytest.mark.parametrize("step", steps_of("callback"))
+def test_killed_during_a_callback(
     step: str, agent: Agent, ticket: Ticket, exotel: Simulator, serve: Callable[[str], Any]
 ) -> None:
     first = serve(step)
@@ -136,13 +136,13 @@ def test_killed_while_hearing(
 
     call.refresh_from_db()
     assert (call.state, call.outcome, call.talk_time) == (State.ENDED, "completed", 42)
-    # "answered", told again after the end, is news to nobody.
+    # An answer that is delivered again after the end is superseded.
     late = Announcement.objects.filter(state=AnnouncementState.SUPERSEDED).values_list("signal", flat=True)
     assert sorted([*ticket_receivers.of(ticket), *late]) == WHOLE
     assert set(late) <= {"call_answered"}
     assert len(posts(exotel)) == 1
-    kept = set(CallEvent.objects.filter(kind="callback").values_list("event", flat=True))
-    assert {one.event for one in exotel.book.deliveries if one.succeeded} <= kept
+    stored = set(CallEvent.objects.filter(kind="callback").values_list("event", flat=True))
+    assert {one.event for one in exotel.book.deliveries if one.succeeded} <= stored
 
 
 @pytest.mark.parametrize("step", steps_of("reconciling"))
@@ -153,7 +153,7 @@ def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exote
     make_due()
 
     killed_at(step, "reconcile")
-    make_due()  # what the dead one had claimed is due again
+    make_due()  # what the killed process had claimed is due again
     reconcile()
 
     call.refresh_from_db()
@@ -163,12 +163,12 @@ def test_killed_while_reconciling(step: str, agent: Agent, ticket: Ticket, exote
 
 
 @pytest.mark.parametrize("step", steps_of("delivering"))
-def test_killed_while_delivering_again(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
+def test_killed_while_retrying_a_delivery(step: str, agent: Agent, ticket: Ticket, exotel: Simulator) -> None:
     ticket_receivers.broken.update({"call_ended", "recording_ready"})
     call = place_call(agent=agent, ticket=ticket, recording=True)
     end_calls(exotel)
     assert ticket_receivers.of(ticket) == ["call_accepted", "call_answered"]
-    ticket_receivers.broken.clear()  # the bug is mended
+    ticket_receivers.broken.clear()  # the bug is fixed
     make_due()
 
     killed_at(step, "reconcile")
@@ -200,20 +200,20 @@ def test_killed_while_playing_a_recording(
         requests.get(url, cookies=cookies, timeout=20)
     assert first.wait(20) == -signal.SIGKILL
     assert first.stdout.read().splitlines()[-1] == step
-    listened = RecordingAccess.objects.count()
+    accesses = RecordingAccess.objects.count()
     serve(NOWHERE)
     response = requests.get(url, cookies=cookies, timeout=20)
 
-    # Whoever heard a piece is in the book; nobody is erased from it, and the recording can be played again.
-    assert listened == (0 if step == "download: recording opened" else 1)
+    # An access row is committed before the first byte, and the recording can be played again.
+    assert accesses == (0 if step == "download: recording opened" else 1)
     assert (response.status_code, response.content[:4]) == (200, b"RIFF")
-    assert RecordingAccess.objects.count() == listened + 1
+    assert RecordingAccess.objects.count() == accesses + 1
     assert sorted(ticket_receivers.of(ticket)) == WHOLE
 
 
-def test_every_step_is_walked_through() -> None:
-    """A step that nobody kills at proves nothing."""
+def test_every_step_is_tested() -> None:
+    """Each step of STEPS has a test that kills there."""
     killed = [
-        step for what in ("placing", "hearing", "delivering", "download", "reconciling") for step in steps_of(what)
+        step for what in ("placing", "callback", "delivering", "download", "reconciling") for step in steps_of(what)
     ]
     assert sorted(killed) == sorted(STEPS)

@@ -1,4 +1,4 @@
-"""What the host does with announcements: each adds its name to the ticket's notes, so that a second one shows."""
+"""The host's receivers: each adds the signal's name to the ticket's notes, so that a repetition shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def silence() -> None:
 
 
 def note(signal: Any, ticket: Ticket | None, **kwargs: Any) -> None:
-    """Write down in the ticket which signal this is."""
+    """Append the signal's name to the ticket's notes."""
     name = next(name for name in SignalName.values if getattr(signals, name) is signal)
     if name in broken:
         raise RuntimeError("a bug of the host")
@@ -38,5 +38,5 @@ def note(signal: Any, ticket: Ticket | None, **kwargs: Any) -> None:
 
 
 def of(ticket: Ticket) -> list[str]:
-    """Return what the ticket was told, in order."""
+    """Return the signals that the ticket got, in order."""
     return Ticket.objects.get(pk=ticket.pk).notes.split()
