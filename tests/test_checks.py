@@ -1,4 +1,4 @@
-"""System checks: each id fires for its cause, and is silent otherwise."""
+"""System checks: each message has its cause, and a correct host has none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def callable_of_a_host(*args: Any) -> None:
     return None
 
 
-def test_a_host_that_is_set_up_draws_no_message() -> None:
+def test_correct_host_has_no_message() -> None:
     output = io.StringIO()
 
     call_command("check", fail_level="WARNING", stdout=output, stderr=output)
@@ -60,7 +60,6 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E005", {"NUMBER_REGION": "India"}),
         ("E006", {"POLICIES": ["crm.nowhere.rule"]}),
         ("E006", {"WORK_CONTEXT": "crm.nowhere.context"}),
-        ("E006", {"AGENT_FOR_USER": "not-a-path"}),
         ("E006", {"CALLBACK_BASE_URL": "crm.nowhere.base_url"}),
         ("E006", {"TICKETS": {"helpdesk.Ticket": {"prefix": "t", "numbers": "crm.nowhere.numbers"}}}),
         ("E006", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "can_call": "crm.nowhere.can_call"}}}),
@@ -72,15 +71,12 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "numbers": f"{HERE}.callable_of_a_host"}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone_path": "x"}}}),
         ("E008", {"TICKETS": {"helpdesk.Tickets": PHONE}}),
-        ("E008", {"TICKETS": {"Ticket": PHONE}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": 5}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "call": {"recording": "yes"}}}}),
-        ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "call": {"max_time_limit": 0}}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "call": {"record": True}}}}),
         ("E008", {"TICKETS": {"helpdesk.Ticket": PHONE, "helpdesk.Lead": {**PHONE, "phone": "name"}}}),
         ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "custmer.phone"}}}),
         ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": ["customer.phone", "customer.fone"]}}}),
-        ("E010", {"TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "urgentticket.customer.fone"}}}),
         ("E010", {"TICKETS": {"helpdesk.UrgentTicket": {**PHONE, "phone": "ticket_ptr.customer.fone"}}}),
         ("E010", {"TICKETS": {"helpdesk.Lead": {**PHONE, "phone": "leadphone"}}}),
         ("W004", {"TICKETS": {"helpdesk.LoudTicket": PHONE}}),
@@ -88,7 +84,7 @@ def test_a_host_that_is_set_up_draws_no_message() -> None:
         ("E015", {"RUNNER": "crm.nowhere.enqueue"}),
     ],
 )
-def test_each_mistake_draws_its_own_message(settings: Any, number: str, keys: dict[str, Any]) -> None:
+def test_each_mistake_has_its_message(settings: Any, number: str, keys: dict[str, Any]) -> None:
     settings.EXOTEL_CCM = {**BASE, **keys}
 
     found = ours()
@@ -96,7 +92,7 @@ def test_each_mistake_draws_its_own_message(settings: Any, number: str, keys: di
     assert list(found) == [number]
     level = checks.ERROR if number.startswith("E") else checks.WARNING
     assert found[number].level == level
-    assert found[number].hint or number == "E008"  # whose texts say themselves what to write
+    assert found[number].hint or number == "E008"  # whose messages contain the advice
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,7 @@ def test_account_must_reach_callback_base_url(
     assert not number or base in found[number].msg
 
 
-def test_what_can_be_used_draws_none(settings: Any) -> None:
+def test_usable_settings_have_no_message(settings: Any) -> None:
     path = f"{HERE}.callable_of_a_host"
     settings.EXOTEL_CCM = {
         "CALLBACK_BASE_URL": path,
@@ -140,7 +136,7 @@ def test_what_can_be_used_draws_none(settings: Any) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "customer.phone.as_e164",  # what a field's value has, only the value knows
+        "customer.phone.as_e164",  # an attribute of the value, which only the value knows
         "urgentticket.customer.phone",
         "customer.get_phone.number",
         "customer_id",
@@ -149,23 +145,21 @@ def test_what_can_be_used_draws_none(settings: Any) -> None:
         "pk",
     ],
 )
-def test_a_path_is_followed_as_far_as_the_models_tell(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_usable_phone_paths(settings: Any, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(Customer, "get_phone", property(lambda customer: None), raising=False)
     settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": path}}}
 
     assert ours() == {}
 
 
-def test_a_model_that_answers_to_any_name_is_believed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_with_getattr(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Customer, "__getattr__", lambda customer, name: None, raising=False)
     settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "customer.fone"}}}
 
     assert ours() == {}
 
 
-def test_a_path_that_leads_nowhere_says_which_model_lacks_what(settings: Any) -> None:
+def test_wrong_path_names_model_and_attribute(settings: Any) -> None:
     settings.EXOTEL_CCM = {**BASE, "TICKETS": {"helpdesk.Ticket": {**PHONE, "phone": "customer.fone"}}}
 
     assert "'customer.fone' of helpdesk.Ticket leads nowhere: helpdesk.Customer has no 'fone'" in ours()["E010"].msg
@@ -180,7 +174,7 @@ def test_no_account_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "EXOTEL_API_KEY, EXOTEL_API_TOKEN, EXOTEL_ACCOUNT_SID, EXOTEL_REGION" in (found["W002"].hint or "")
 
 
-def test_an_unreadable_account_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_account_is_named_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", f"exotel://{KEY}:{TOKEN}@mumbai/acme1")
 
     found = ours()
@@ -190,7 +184,7 @@ def test_an_unreadable_account_is_named_and_not_shown(monkeypatch: pytest.Monkey
     assert leaks_in(str(found["E007"])) == []
 
 
-def test_urls_that_are_not_included(settings: Any) -> None:
+def test_urls_not_included(settings: Any) -> None:
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
     found = [message for message in checks.run_checks(tags=["urls"]) if message.id == "exotel_ccm.E011"]
@@ -201,7 +195,7 @@ def test_urls_that_are_not_included(settings: Any) -> None:
 
 
 @isolate_apps("tests.helpdesk")
-def test_a_composite_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_composite_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Order(models.Model):  # noqa: DJ008
         pk = models.CompositePrimaryKey("shop", "number")
         shop = models.IntegerField()
@@ -223,7 +217,7 @@ def test_a_composite_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("prefix", "fits"), [("order", True), ("orders", False)])
 @pytest.mark.parametrize("label", ["helpdesk.Order", "helpdesk.UrgentOrder"])
 @isolate_apps("tests.helpdesk")
-def test_a_key_must_fit_behind_its_prefix(
+def test_key_must_fit_behind_its_prefix(
     settings: Any, monkeypatch: pytest.MonkeyPatch, label: str, prefix: str, fits: bool
 ) -> None:
     class Order(models.Model):  # noqa: DJ008
@@ -269,7 +263,7 @@ def test_two_receivers_with_one_name(receivers: Any, others: Any) -> None:
     assert "dispatch_uid=" in (found["E014"].hint or "")
 
 
-def test_receivers_of_different_senders_and_signals_may_share_a_name(receivers: Any) -> None:
+def test_same_name_for_other_sender_or_signal(receivers: Any) -> None:
     for signal in (signals.call_ended, signals.call_answered):
         for sender in (Ticket, Customer):
             receivers(signal, Desk().on_end, sender=sender)
@@ -282,7 +276,7 @@ def test_receivers_of_different_senders_and_signals_may_share_a_name(receivers: 
 @pytest.mark.parametrize(
     ("runner", "library", "extra"), [("celery", "celery", "celery"), ("django_tasks", "django.tasks", "tasks")]
 )
-def test_a_runner_whose_library_is_missing(
+def test_missing_library_of_a_runner(
     settings: Any, monkeypatch: pytest.MonkeyPatch, runner: str, library: str, extra: str
 ) -> None:
     if runner == "django_tasks" and django.VERSION < (6, 0):
@@ -311,7 +305,7 @@ def test_celery_needs_an_app_in_this_process(settings: Any, monkeypatch: pytest.
     assert set_up or "from .celery import app as celery_app" in (found["E015"].hint or "")
 
 
-def test_celery_s_own_stand_in_is_no_app() -> None:
+def test_celerys_default_app_is_no_app() -> None:
     program = "import celery; from django_exotel_ccm.background.with_celery import has_app; print(has_app())"
     made = program.replace("celery;", "celery; app = celery.Celery('crm');", 1)
 
@@ -340,7 +334,7 @@ def test_tickets_in_another_database(settings: Any) -> None:
     assert "helpdesk.Ticket is written to the database 'tickets' and calls to 'default'" in found["W006"].msg
 
 
-def test_a_relation_that_would_delete_calls_is_told_what_to_write() -> None:
+def test_relation_that_deletes_calls() -> None:
     field = GenericRelation(CallRecord, "ticket_object_id", "ticket_content_type")
     field.contribute_to_class(Ticket, "old_calls")
     try:

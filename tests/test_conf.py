@@ -1,4 +1,4 @@
-"""EXOTEL_CCM and the environment: what is unusable is named with the line to write, and no value is quoted."""
+"""EXOTEL_CCM and the environment: unusable values are named with the line to write, and never quoted."""
 
 from __future__ import annotations
 
@@ -24,38 +24,30 @@ URL = "exotel://K:T@mumbai/acme1"
     ("keys", "number", "line"),
     [
         ({"ACCOUNTS": ["EXOTEL_URL"]}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
-        ({"ACCOUNTS": {"default": 5}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"ACCOUNTS": {"default": ""}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"ACCOUNTS": {1: "EXOTEL_URL"}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"ACCOUNTS": {"a" * 51: "EXOTEL_URL"}}, "E002", '"ACCOUNTS": {"default": "EXOTEL_URL"}'),
         ({"CALLBACK_BASE_URL": 5}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "crm"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
-        ({"CALLBACK_BASE_URL": "http://crm.example.com"}, "E003", '"CALLBACK_BASE_URL": "https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "https://crm.example.com/?x=1"}, "E003", '"https://crm.example.com"'),
-        ({"CALLBACK_BASE_URL": "https://crm.example.com/#x"}, "E003", '"https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "https://crm example.com"}, "E003", '"https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "https://crm.example.com:port"}, "E003", '"https://crm.example.com"'),
         ({"CALLBACK_BASE_URL": "https://"}, "E003", '"https://crm.example.com"'),
         ({"TICKETS": ["helpdesk.Ticket"]}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
         ({"TICKETS": {"helpdesk.Ticket": "ticket"}}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
         ({"TICKETS": {5: {"prefix": "ticket"}}}, "E004", '"TICKETS": {"helpdesk.Ticket": {"prefix": "ticket"'),
-        ({"NUMBER_REGION": "India"}, "E005", '"NUMBER_REGION": "IN"'),
         ({"NUMBER_REGION": ["IN"]}, "E005", '"NUMBER_REGION": "IN"'),
         ({"RECORDING_RETRY_FOR": 10**12}, "E013", '"RECORDING_RETRY_FOR": 7200'),
         ({"RECORDING_HOSTS": "files.example.com"}, "E016", '"RECORDING_HOSTS": ["recordings.example.com"]'),
         ({"RECORDING_HOSTS": ["https://files.example.com"]}, "E016", '["recordings.example.com"]'),
-        ({"RECORDING_HOSTS": ["files.example.com:443"]}, "E016", '["recordings.example.com"]'),
         ({"RECORDING_HOSTS": ["10.0.0.1"]}, "E016", '["recordings.example.com"]'),
         ({"RECORDING_HOSTS": ["localhost"]}, "E016", '["recordings.example.com"]'),
         ({"AGENT_FOR_USER": "agent_for"}, "E006", '"AGENT_FOR_USER": "crm.telephony.agent_for"'),
         ({"POLICIES": "crm.telephony.office_hours"}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
-        ({"POLICIES": ["office hours"]}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
         ({"WORK_CONTEXT": len}, "E006", '"WORK_CONTEXT": "crm.tenants.work_context"'),
     ],
 )
-def test_an_unusable_value_keeps_its_default_and_says_what_to_write(
-    settings: Any, keys: dict[str, Any], number: str, line: str
-) -> None:
+def test_unusable_value_has_default_and_advice(settings: Any, keys: dict[str, Any], number: str, line: str) -> None:
     settings.EXOTEL_CCM = keys
 
     [(found, problem, hint)] = conf.get_settings().problems
@@ -66,7 +58,7 @@ def test_an_unusable_value_keeps_its_default_and_says_what_to_write(
     assert getattr(conf.get_settings(), name.lower()) == getattr(conf.Settings(), name.lower())
 
 
-def test_an_unknown_key_is_named_beside_the_known_ones(settings: Any) -> None:
+def test_unknown_key(settings: Any) -> None:
     settings.EXOTEL_CCM = {"CALLBACK_URL": "https://crm.example.com"}
 
     [(number, problem, hint)] = conf.get_settings().problems
@@ -75,7 +67,7 @@ def test_an_unknown_key_is_named_beside_the_known_ones(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["https://crm.example.com", ["ACCOUNTS"], 5])
-def test_what_is_no_dict_is_said_to_be_none(settings: Any, value: Any) -> None:
+def test_setting_that_is_no_dict(settings: Any, value: Any) -> None:
     settings.EXOTEL_CCM = value
 
     conf.hide_literal_accounts()
@@ -84,13 +76,13 @@ def test_what_is_no_dict_is_said_to_be_none(settings: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, {}, {"ACCOUNTS": None, "POLICIES": None}])
-def test_nothing_set_is_no_problem(settings: Any, value: Any) -> None:
+def test_empty_settings(settings: Any, value: Any) -> None:
     settings.EXOTEL_CCM = value
 
     assert asdict(conf.get_settings()) == asdict(conf.Settings())
 
 
-def test_settings_that_can_be_used(settings: Any) -> None:
+def test_usable_settings(settings: Any) -> None:
     settings.EXOTEL_CCM = {
         "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "SALES_URL"},
         "CALLBACK_BASE_URL": "https://crm.example.com:8443/crm",
@@ -106,7 +98,7 @@ def test_settings_that_can_be_used(settings: Any) -> None:
     assert (read.number_region, read.callback_base_url) == ("SG", "https://crm.example.com:8443/crm")
 
 
-def test_overridden_settings_are_read_anew() -> None:
+def test_overridden_settings_are_read_again() -> None:
     with override_settings(EXOTEL_CCM={"NUMBER_REGION": "SG"}):
         inside = conf.get_settings().number_region
 
@@ -128,7 +120,7 @@ NOT_CALLABLE = "x"
         ("tests.test_conf.NOT_CALLABLE", "'tests.test_conf.NOT_CALLABLE', which is not callable"),
     ],
 )
-def test_a_dotted_path_that_leads_to_no_callable(path: str, words: str) -> None:
+def test_dotted_path_without_callable(path: str, words: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=words):
         conf.load(path)
 
@@ -136,7 +128,7 @@ def test_a_dotted_path_that_leads_to_no_callable(path: str, words: str) -> None:
 # Accounts.
 
 
-def test_the_default_account_from_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_account_from_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", "exotel://K%2F1:T%40@singapore/acme1")
 
     account = accounts.get_account()
@@ -146,7 +138,7 @@ def test_the_default_account_from_one_variable(monkeypatch: pytest.MonkeyPatch) 
     assert accounts.configured_accounts() == {"default": account}
 
 
-def test_the_default_account_from_variables_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_account_from_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {"API_KEY": "K%2F", "API_TOKEN": "T@:/", "ACCOUNT_SID": "acme1", "REGION": "mumbai", "TO_KEY": "number"}
     for name, value in parts.items():
         monkeypatch.setenv(f"EXOTEL_{name}", value)
@@ -157,7 +149,7 @@ def test_the_default_account_from_variables_of_its_own(monkeypatch: pytest.Monke
     assert account.ccm_url == "https://ccm-api.in.exotel.com"
 
 
-def test_the_url_comes_before_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_wins_over_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", URL)
     monkeypatch.setenv("EXOTEL_API_KEY", "other")
 
@@ -180,12 +172,12 @@ def test_no_account_at_all() -> None:
 
 
 @pytest.mark.parametrize("alias", ["sales", ""])
-def test_an_unknown_alias_says_the_line_to_write(alias: str) -> None:
+def test_unknown_alias(alias: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=rf'"ACCOUNTS": {{"{alias}": "EXOTEL_URL"}}'):
         accounts.get_account(alias)
 
 
-def test_with_accounts_the_default_is_not_read_from_elsewhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_replace_the_environment(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EXOTEL_CCM = {"ACCOUNTS": {"sales": "SALES_URL"}}
     monkeypatch.setenv("EXOTEL_URL", URL)
 
@@ -209,7 +201,7 @@ def test_with_accounts_the_default_is_not_read_from_elsewhere(settings: Any, mon
         ({"EXOTEL_URL": "$OTHER", "OTHER": "$EXOTEL_URL"}, r"EXOTEL_URL starts with \$"),
     ],
 )
-def test_an_unreadable_environment_names_the_variable_and_quotes_nothing(
+def test_unreadable_environment(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variables: dict[str, str], words: str
 ) -> None:
     for name, value in variables.items():
@@ -223,7 +215,7 @@ def test_an_unreadable_environment_names_the_variable_and_quotes_nothing(
     assert leaks_in(caplog.text) == []
 
 
-def test_a_variable_that_names_another_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_that_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOTEL_URL", "$VAULT_URL")
     monkeypatch.setenv("VAULT_URL", URL)
 
@@ -234,7 +226,7 @@ def test_a_variable_that_names_another_is_followed(monkeypatch: pytest.MonkeyPat
 # Credentials in the settings themselves.
 
 
-def test_literal_credentials_are_taken_and_never_print(settings: Any) -> None:
+def test_literal_credentials_are_masked(settings: Any) -> None:
     settings.EXOTEL_CCM = {"ACCOUNTS": {"default": "exotel://planted-zebra:planted-walrus@mumbai/acme1"}}
 
     account = accounts.get_account()
@@ -265,7 +257,7 @@ def test_literal_credentials_are_taken_and_never_print(settings: Any) -> None:
         "exotel://zebra:walrus@mumbai/a",
     ],
 )
-def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value: Any) -> None:
+def test_misplaced_credentials_are_masked(settings: Any, value: Any) -> None:
     settings.EXOTEL_CCM = value
 
     found = conf.get_settings()
@@ -278,7 +270,7 @@ def test_credentials_in_the_wrong_place_never_print_either(settings: Any, value:
 
 
 @pytest.mark.parametrize("outer", [dict, MappingProxyType])
-def test_frozen_settings_are_taken_and_never_print(settings: Any, outer: Any) -> None:
+def test_frozen_settings_are_masked(settings: Any, outer: Any) -> None:
     literal = {"default": "exotel://planted-zebra:planted-walrus@mumbai/acme1"}
     settings.EXOTEL_CCM = outer({"ACCOUNTS": MappingProxyType(literal)})
 
@@ -288,7 +280,7 @@ def test_frozen_settings_are_taken_and_never_print(settings: Any, outer: Any) ->
     assert accounts.get_account().token.reveal() == "planted-walrus"
 
 
-def test_a_secret_may_be_given_as_one(settings: Any) -> None:
+def test_account_as_secret(settings: Any) -> None:
     settings.EXOTEL_CCM = {"ACCOUNTS": {"default": Secret(URL)}}
 
     assert accounts.get_account().sid == "acme1"

@@ -93,7 +93,7 @@ def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
         return database.execute(query).fetchall()
 
 
-def test_once_places_a_call_and_ends_well(demo: Callable[..., Demo], data: Path) -> None:
+def test_once_places_a_call(demo: Callable[..., Demo], data: Path) -> None:
     proxy = {"http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
 
     run = demo("--once", EXOTEL_URL=REAL, EXOTEL_API_TOKEN="never-shown", **proxy)
@@ -155,7 +155,7 @@ def test_seeding_twice_creates_the_simulators_people_once(
     assert sorted(rows(data, "SELECT number FROM exotel_ccm_exophone")) == sorted(exophones)
 
 
-def test_taken_port_is_said_and_ctrl_c_ends_the_open_site(demo: Callable[..., Demo]) -> None:
+def test_taken_port_and_ctrl_c(demo: Callable[..., Demo]) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # taken by somebody else: as good
@@ -223,7 +223,7 @@ def test_demo_ends_with_the_process_that_started_it(demo: Callable[..., Demo]) -
     assert rest.endswith("The demo has ended.\n")
 
 
-def test_unusable_database_is_answered_with_what_to_type(demo: Callable[..., Demo], data: Path) -> None:
+def test_unusable_database(demo: Callable[..., Demo], data: Path) -> None:
     (data / "helpdesk.sqlite3").write_text("no database" * 1000)
 
     run = demo("--once")
@@ -233,7 +233,7 @@ def test_unusable_database_is_answered_with_what_to_type(demo: Callable[..., Dem
     assert "Traceback" not in run.printed
 
 
-def test_impossible_speed_is_answered_with_what_to_type(demo: Callable[..., Demo]) -> None:
+def test_impossible_speed(demo: Callable[..., Demo]) -> None:
     run = demo("--speed=0")
 
     assert run.finish() == 1
@@ -268,7 +268,7 @@ def free_address() -> str:
         (live(), {}, "nothing was dialled."),
     ],
 )
-def test_live_refuses_what_is_not_complete(
+def test_live_needs_all_numbers(
     demo: Callable[..., Demo], exotel_simulator: Any, arguments: list[str], environment: dict[str, str], words: str
 ) -> None:
     complete = {"EXOTEL_URL": exotel_simulator.account_url, "CALLBACK_BASE_URL": free_address()}
@@ -327,7 +327,7 @@ def test_made_up_people_are_never_called_for_real(demo: Callable[..., Demo]) -> 
     ],
     ids=["none", "too old", "without venv"],
 )
-def test_make_says_what_to_type_without_a_fitting_python(tmp_path: Path, interpreter: str, words: str) -> None:
+def test_make_without_a_fitting_python(tmp_path: Path, interpreter: str, words: str) -> None:
     bin_folder = tmp_path / "a bin"
     bin_folder.mkdir()
     shutil.copy(ROOT / "Makefile", tmp_path)

@@ -12,7 +12,7 @@ from tests.comparison import assert_record_equals_book
 from tests.helpdesk.models import Ticket
 
 
-def test_a_call_takes_its_course_and_the_ticket_learns_how_it_ended(host: Any, exotel: Any, receivers: Any) -> None:
+def test_call_from_press_to_end(host: Any, exotel: Any, receivers: Any) -> None:
     agent, ticket = host.agent(), host.ticket()
 
     def note(*, call: CallRecord, ticket: Ticket, **kwargs: Any) -> None:

@@ -102,10 +102,10 @@ def test_mask_with_any_separators(number: str, data: st.DataObject) -> None:
     assert digits_in(mask(written)) <= 2
 
 
-@pytest.mark.parametrize("shortest", ["+491640", "+431110", "+989602", "+3522020"])
-def test_mask_shortest_numbers(shortest: str) -> None:
-    assert parse_number(shortest) == shortest
-    assert digits_in(mask(shortest)) == 2
+def test_mask_shortest_numbers() -> None:
+    for shortest in ("+491640", "+431110", "+989602", "+3522020"):
+        assert parse_number(shortest) == shortest
+        assert digits_in(mask(shortest)) == 2
 
 
 def test_mask_in_texts() -> None:
@@ -269,19 +269,18 @@ def test_parse_number_refuses_with_reason(reason: str) -> None:
         assert raised.value.__cause__ is None
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "\u200b\u00a0\n", None, 0, b"", PhoneNumber()])
-def test_find_numbers_in_empty_values(nothing: Any) -> None:
-    assert find_numbers(nothing) == []
-    with pytest.raises(InvalidNumber, match="There is no phone number"):
-        parse_number(nothing)
+def test_find_numbers_in_empty_values() -> None:
+    nothings: list[Any] = ["", "  ", "\u200b\u00a0\n", None, 0, b"", PhoneNumber()]
+    for nothing in nothings:
+        assert find_numbers(nothing) == []
+        with pytest.raises(InvalidNumber, match="There is no phone number"):
+            parse_number(nothing)
 
 
-@pytest.mark.parametrize(
-    "separator", [" / ", "/", ", ", ";", "\n", "\r\n", "|", " & ", " or ", " - ", " ", " and ", "+91"]
-)
-def test_find_numbers_in_one_text(separator: str) -> None:
-    assert [found.number for found in find_numbers(f"9000001001{separator}9000001002")] == BOTH
-    assert find_numbers(f"90000 01001{separator}90000 01002") == find_numbers("9000001001,9000001002")
+def test_find_numbers_in_one_text() -> None:
+    for separator in (" / ", "/", ", ", ";", "\n", "\r\n", "|", " & ", " or ", " - ", " ", " and ", "+91"):
+        assert [found.number for found in find_numbers(f"9000001001{separator}9000001002")] == BOTH
+        assert find_numbers(f"90000 01001{separator}90000 01002") == find_numbers("9000001001,9000001002")
 
 
 @pytest.mark.parametrize(
@@ -322,45 +321,45 @@ def test_parse_number_prefers_as_e164_to_str() -> None:
     assert parse_number(PhoneNumberOfAHost()) == "+919000001001"
 
 
-@pytest.mark.parametrize("unit", ["9", "9000001001, ", "a", "1/", "x1", "(", "+", "\u200b", "\ufdfa", "- "])
-def test_parse_number_is_fast_for_long_text(unit: str) -> None:
-    began = time.process_time()
+def test_parse_number_is_fast_for_long_text() -> None:
+    for unit in ("9", "9000001001, ", "a", "1/", "x1", "(", "+", "\u200b", "\ufdfa", "- "):
+        began = time.process_time()
 
-    for length in (199, 1_000_000):
-        with pytest.raises(InvalidNumber):
-            parse_number((unit * length)[:length])
+        for length in (199, 1_000_000):
+            with pytest.raises(InvalidNumber):
+                parse_number((unit * length)[:length])
 
-    assert time.process_time() - began < 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "+919000001001",
-        "919000001001",
-        "00919000001001",
-        "09000001001",
-        "9000001001",
-        "+91 90000 01001",
-        "+91 (0) 90000-01001",
-        "(+91) 9000001001",
-        "90000.01001",
-        "+91\u200b9000001001",
-        "sip:919000001001@pbx",
-        "call 9000001001, please",
-        "0091 9000001001",
-        "९०००००१००१",
-        "to=%2B91+90000+01001",
-        "2026-02-11\n9000001001\n--872165",
-    ],
-)
-def test_contains_number_in_any_spelling(text: str) -> None:
-    assert contains_number(text, "+919000001001")
+        assert time.process_time() - began < 1, unit
 
 
-@pytest.mark.parametrize("text", ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"])
-def test_contains_number_tells_numbers_apart(text: str) -> None:
-    assert not contains_number(text, "+919000001001")
+SAME_NUMBER = [
+    "+919000001001",
+    "919000001001",
+    "00919000001001",
+    "09000001001",
+    "9000001001",
+    "+91 90000 01001",
+    "+91 (0) 90000-01001",
+    "(+91) 9000001001",
+    "90000.01001",
+    "+91\u200b9000001001",
+    "sip:919000001001@pbx",
+    "call 9000001001, please",
+    "0091 9000001001",
+    "९०००००१००१",
+    "to=%2B91+90000+01001",
+    "2026-02-11\n9000001001\n--872165",
+]
+
+
+def test_contains_number_in_any_spelling() -> None:
+    assert [text for text in SAME_NUMBER if not contains_number(text, "+919000001001")] == []
+
+
+def test_contains_number_is_not_confused_by_others() -> None:
+    others = ["59000001001", "90000010011", "+929000001002", "900000100", "9-0-0-0-0-0-1-0-0-2"]
+
+    assert [text for text in others if contains_number(text, "+919000001001")] == []
 
 
 def test_contains_number_and_mask_are_fast() -> None:

@@ -201,7 +201,7 @@ def test_django_starts_without_a_configured_celery() -> None:
     assert python(f"import sys; sys.modules['celery'] = None\n{USE_CELERY}{SET_UP}print('started')") == "started"
 
 
-def test_a_celery_worker_knows_the_task() -> None:
+def test_celery_worker_has_the_task() -> None:
     statements = (
         "import tests.background.celery_app as host\nhost.app.loader.import_default_modules()\n"
         "print([name for name in host.app.tasks if 'exotel' in name])"

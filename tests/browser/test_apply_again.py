@@ -32,7 +32,7 @@ def kept(reason: str, reference: uuid.UUID, raw: bytes) -> CallEvent:
 
 
 @pytest.mark.parametrize(("look", "width", "dark"), [("wide", 1280, False), ("narrow_dark", 390, True)])
-def test_from_the_list_and_back(
+def test_apply_again_from_the_list(
     look: str, width: int, dark: bool, host: Any, live_server: Any, open_page: Callable[..., Any]
 ) -> None:
     host.user("meera", SEES_CALLS, "exotel_ccm.change_callevent", *LEDGER, agent=None)

@@ -60,7 +60,7 @@ def listed(site: Any, settings: Any, open_page: Open) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("script", [True, False])
 @pytest.mark.parametrize("model_admin", [ActionsBelow, NoActions])
-def test_enter_in_the_list_dials_nobody(
+def test_enter_in_the_list_places_no_call(
     ticket: Ticket, exotel: Any, listed: Callable[..., Any], model_admin: Any, script: bool
 ) -> None:
     page = listed(model_admin, java_script_enabled=script)
@@ -76,7 +76,7 @@ def test_enter_in_the_list_dials_nobody(
     assert [seen for seen in exotel.book.requests if seen.method == "POST"] == []
 
 
-def test_the_row_s_button_is_reached_and_pressed_with_the_keyboard(ticket: Ticket, listed: Callable[..., Any]) -> None:
+def test_row_button_works_with_the_keyboard(ticket: Ticket, listed: Callable[..., Any]) -> None:
     page = listed(NoActions)
 
     page.focus("button.exotel-call")
@@ -87,7 +87,7 @@ def test_the_row_s_button_is_reached_and_pressed_with_the_keyboard(ticket: Ticke
     assert CallRecord.objects.count() == 1
 
 
-def test_a_double_click_on_a_row_is_one_call(ticket: Ticket, exotel: Any, listed: Callable[..., Any]) -> None:
+def test_double_click_on_a_row_is_one_call(ticket: Ticket, exotel: Any, listed: Callable[..., Any]) -> None:
     page = listed(NoActions)
 
     page.dblclick("button.exotel-call")
@@ -103,9 +103,7 @@ def change_form(page: Any, site: Any, ticket: Ticket) -> Any:
     return page
 
 
-def test_a_press_that_the_host_s_script_holds_back_can_be_pressed_again(
-    ticket: Ticket, site: Any, open_page: Open
-) -> None:
+def test_press_cancelled_by_a_script_can_be_repeated(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = change_form(open_page(), site, ticket)
     page.evaluate(
         "document.addEventListener('click', (event) => event.preventDefault(), { once: true, capture: true })"
@@ -118,7 +116,7 @@ def test_a_press_that_the_host_s_script_holds_back_can_be_pressed_again(
     assert CallRecord.objects.count() == 1
 
 
-def test_a_press_that_was_stopped_can_be_pressed_again(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_stopped_press_can_be_repeated(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = change_form(open_page(), site, ticket)
     stopped: list[str] = []
 

@@ -31,7 +31,7 @@ def answer_and_hang_up(phones: Any) -> None:
     phones.wait_for_selector("#phone-agent [data-action=hang_up]", state="hidden")
 
 
-def test_an_agent_calls_a_customer_and_the_ticket_changes(
+def test_call_from_button_to_ticket(
     host: Any, exotel: Any, site: Any, receivers: Any, open_page: Callable[..., Any]
 ) -> None:
     receivers(call_ended, close_the_ticket, sender=Ticket)

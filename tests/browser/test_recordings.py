@@ -59,7 +59,7 @@ def press_play(page: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["call", "ticket"])
-def test_a_recording_is_pressed_and_heard(call: CallRecord, live_server: Any, open_page: Open, where: str) -> None:
+def test_recording_is_played(call: CallRecord, live_server: Any, open_page: Open, where: str) -> None:
     page = open_page()
     asked_for: list[str] = []
     page.on("request", lambda request: asked_for.append(request.url))
@@ -124,7 +124,7 @@ def kept(call: CallRecord, monkeypatch: pytest.MonkeyPatch, exotel: Any) -> Iter
     CallRecord.objects.update(recording_url=was, facts=call.facts)
 
 
-def test_seeking_asks_for_a_range(
+def test_seeking_requests_a_range(
     call: CallRecord, kept: tuple[Keeper, Server], live_server: Any, open_page: Open
 ) -> None:
     keeper, _server = kept
@@ -143,9 +143,7 @@ def test_seeking_asks_for_a_range(
     assert RecordingAccess.objects.count() == 1
 
 
-def test_a_recording_that_is_not_ready_says_so_and_is_tried_again(
-    call: CallRecord, exotel: Any, live_server: Any, open_page: Open
-) -> None:
+def test_recording_that_is_not_ready(call: CallRecord, exotel: Any, live_server: Any, open_page: Open) -> None:
     page = open_page()
     log_in(page, live_server.url, "asha")
     page.goto(pages_of(live_server, call)["ticket"])
@@ -165,7 +163,7 @@ def test_a_recording_that_is_not_ready_says_so_and_is_tried_again(
     assert RecordingAccess.objects.count() > 0
 
 
-def test_a_session_that_has_expired_says_so(call: CallRecord, live_server: Any, open_page: Open) -> None:
+def test_expired_session(call: CallRecord, live_server: Any, open_page: Open) -> None:
     page = open_page()
     log_in(page, live_server.url, "asha")
     page.goto(pages_of(live_server, call)["call"])
@@ -176,7 +174,7 @@ def test_a_session_that_has_expired_says_so(call: CallRecord, live_server: Any, 
     page.wait_for_selector("text=You are not logged in any more.")
 
 
-def test_without_script_a_link_says_why(call: CallRecord, exotel: Any, live_server: Any, open_page: Open) -> None:
+def test_link_without_script(call: CallRecord, exotel: Any, live_server: Any, open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     log_in(page, live_server.url, "asha")
     page.goto(pages_of(live_server, call)["ticket"])
@@ -189,7 +187,7 @@ def test_without_script_a_link_says_why(call: CallRecord, exotel: Any, live_serv
 
 
 @pytest.mark.parametrize(("look", "width", "dark"), [("dark", 1280, True), ("narrow", 390, False)])
-def test_the_player_suits_the_page(
+def test_player_fits_the_page(
     call: CallRecord, live_server: Any, open_page: Open, look: str, width: int, dark: bool
 ) -> None:
     page = open_page(width, 900, dark=dark)

@@ -78,7 +78,7 @@ def enter(live_server: Any, open_page: Callable[..., Any]) -> Callable[[str, str
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_our_pages_are_readable(
+def test_pages_are_accessible(
     look: str, addresses: dict[str, str], live_server: Any, enter: Callable[[str, str], Any]
 ) -> None:
     found = look_at(enter(look, "asha"), live_server.url, addresses, look)
@@ -113,7 +113,7 @@ def books(host: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("look", ["wide", "narrow_dark"])
-def test_the_books_are_readable_and_neglect_is_told(
+def test_logs_and_warning_are_accessible(
     look: str, books: dict[str, str], live_server: Any, enter: Callable[[str, str], Any]
 ) -> None:
     page = enter(look, "meera")

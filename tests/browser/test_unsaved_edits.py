@@ -47,7 +47,7 @@ def press_in_this_tab(page: Any, selector: str) -> None:
     assert len(page.context.pages) == 1
 
 
-def test_a_clean_form_shows_the_result_in_its_own_tab(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_clean_form_opens_result_in_its_tab(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
 
     press_in_this_tab(page, "text=Call customer")
@@ -55,7 +55,7 @@ def test_a_clean_form_shows_the_result_in_its_own_tab(ticket: Ticket, site: Any,
     assert "Exotel accepted the request" in page.inner_text(".messagelist")
 
 
-def test_unsaved_edits_stay_while_the_result_opens_beside_them(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_unsaved_edits_open_result_in_new_tab(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
     page.fill("#id_notes", "He wants a new fan")
 
@@ -69,7 +69,7 @@ def test_unsaved_edits_stay_while_the_result_opens_beside_them(ticket: Ticket, s
     assert ticket.notes == "He wants a new fan"
 
 
-def test_edits_that_were_sent_back_with_errors_stay_too(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_edits_with_errors_stay(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
     page.fill("#id_notes", "He wants a new fan")
     page.fill("#id_subject", "")
@@ -81,7 +81,7 @@ def test_edits_that_were_sent_back_with_errors_stay_too(ticket: Ticket, site: An
     assert page.input_value("#id_notes") == "He wants a new fan"
 
 
-def test_edits_that_the_browser_brought_back_stay_too(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_edits_restored_by_the_browser_stay(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = open_page()
     # What Firefox does on reload: the field holds what was typed before our script looks.
     page.add_init_script(
@@ -96,7 +96,7 @@ def test_edits_that_the_browser_brought_back_stay_too(ticket: Ticket, site: Any,
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open_page: Open, asked: bool) -> None:
+def test_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open_page: Open, asked: bool) -> None:
     page = form_of(open_page(java_script_enabled=not asked), site, ticket)
     if asked:  # without script, by the page that asks
         page.goto(site.url + page.get_attribute("a.exotel-call", "href"))
@@ -108,7 +108,7 @@ def test_a_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open
     assert len([seen for seen in exotel.book.requests if seen.method == "POST"]) == 1
 
 
-def test_without_script_a_press_on_a_row_asks_on_a_page_of_its_own(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_row_press_without_script_needs_confirmation(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     log_in(page, site.url, "asha")
     page.goto(f"{site.url}/admin/helpdesk/ticket/?status=open")
@@ -122,7 +122,7 @@ def test_without_script_a_press_on_a_row_asks_on_a_page_of_its_own(ticket: Ticke
     assert (before, CallRecord.objects.count()) == (0, 1)
 
 
-def test_back_and_call_once_more_asks_first(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+def test_second_call_after_back_needs_confirmation(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
     press_in_this_tab(page, "text=Call customer")
     [sid] = exotel.book.calls
@@ -153,7 +153,7 @@ def editable_list(settings: Any) -> admin.AdminSite:
     return site
 
 
-def test_edits_in_the_list_stay_while_the_result_opens_beside_them(
+def test_edits_in_the_list_open_result_in_new_tab(
     ticket: Ticket, editable_list: Any, site: Any, open_page: Open
 ) -> None:
     page = open_page()
@@ -169,9 +169,7 @@ def test_edits_in_the_list_stay_while_the_result_opens_beside_them(
     assert ticket.status == "open"
 
 
-def test_a_clean_editable_list_shows_the_result_in_its_own_tab(
-    ticket: Ticket, editable_list: Any, site: Any, open_page: Open
-) -> None:
+def test_clean_list_opens_result_in_its_tab(ticket: Ticket, editable_list: Any, site: Any, open_page: Open) -> None:
     page = open_page()
     log_in(page, site.url, "asha")
     page.goto(f"{site.url}/admin/helpdesk/ticket/")
