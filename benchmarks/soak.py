@@ -117,7 +117,7 @@ def rows(result: Any) -> Iterator[tuple[str, Any]]:
     yield "callbacks", counted(result.callbacks, result.answers)
     for fault in ("duplicate", "reordered", "lost"):
         yield f"  {fault}", result.faults[fault]
-    yield "questions to Exotel", result.asked
+    yield "questions to Exotel", result.fetched
     yield "events", counted(result.events.total(), result.events)
     yield "announcements", counted(result.announcements.total(), result.announcements)
     for name, found in wrong.items():

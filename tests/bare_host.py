@@ -63,7 +63,7 @@ def import_the_core() -> list[str]:
 
 
 def main(folder: Path) -> None:
-    """Check, migrate, place one call, hear its callbacks, and print what became of it."""
+    """Check, migrate, place one call, receive its callbacks, and print the result."""
     with (
         make_server("127.0.0.1", 0, lambda *_: [], handler_class=Quiet) as server,
         simulator.running(speed=500) as exotel,

@@ -142,7 +142,7 @@ def _assert_call(
 
 
 def _details_of(record: CallRecord) -> list[CallEvent]:
-    """Return the answers of Call Details that say how the call ended."""
+    """Return the terminal answers of Call Details."""
     answers = CallEvent.objects.filter(call=record, kind=EventKind.DETAILS)
     return [event for event in answers if event.facts.get("state") == "terminal"]
 
@@ -176,7 +176,7 @@ def _assert_ended(truth: SimulatedCall, record: CallRecord, body: dict[str, Any]
 def _outcome(truth: SimulatedCall, body: dict[str, Any]) -> str:
     details = body.get("call_details", {})
     word: str = details.get("call_status") or details.get("status") or body["Status"]
-    if word == "no-answer":  # v1 says only by the legs who did not answer
+    if word == "no-answer":  # in v1 only the legs show who did not answer
         return "agent_unanswered" if truth.agent_leg == "no-answer" else "customer_unanswered"
     outcome = OUTCOMES[word]
     # An agent who hung up after talking had a conversation.

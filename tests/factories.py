@@ -37,7 +37,7 @@ def record_callback(call: CallRecord, event: str, **facts: Any) -> CallEvent:
 
 
 def raw_of(event: CallEvent) -> bytes:
-    """Return the body as the ledger keeps it."""
+    """Return the stored body."""
     return bytes(event.raw)
 
 
@@ -60,7 +60,7 @@ class Calls:
         self.client = client
 
     def requested(self, **fields: Any) -> CallRecord:
-        """Return a call of which nothing is known but that it was asked for."""
+        """Return a call without events."""
         return CallRecord.objects.create(**{"account": "default", "created_at": timezone.now(), **fields})
 
     def accepted(self, sid: str | None = SID, **fields: Any) -> CallRecord:
@@ -86,7 +86,7 @@ class Calls:
         return record_event(event)
 
     def deliver(self, call: CallRecord, body: bytes | str, event: str = "terminal", **extra: Any) -> Any:
-        """POST a body to the call's URL for ``event``, as JSON unless told."""
+        """POST a body to the call's URL for ``event``, as JSON by default."""
         extra.setdefault("content_type", "application/json")
         return self.client.generic("POST", url_of(call, event), body, **extra)
 

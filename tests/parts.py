@@ -1,4 +1,4 @@
-"""What became of each part of the suite, and the last lines that say so."""
+"""The result of each part of the suite, and the last lines of the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 @dataclass
 class Part:
-    """What became of one part of the suite."""
+    """The result of one part of the suite."""
 
     name: str
     passed: int = 0

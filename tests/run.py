@@ -3,7 +3,7 @@
 python tests/run.py [--only sqlite|postgres|mariadb|redis|browser] [arguments of pytest]
 
 Two parts run at once where there are two cores; each line then begins with the name of its part. A part that cannot
-run is skipped, and said so in the last lines; with CI=true that is a failure.
+run is skipped and named in the last lines; with CI=true that is a failure.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.servers.base import NoServer  # noqa: E402
 from tests.servers.packages import install  # noqa: E402
 from tests.servers.postgresql import running_postgresql  # noqa: E402
 
-AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each keeps a core busy
+AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each uses one core
 PART_WITHIN = 1500  # seconds; a part that hangs is ended, and has failed
 STOPS_WITHIN = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -46,11 +46,11 @@ NO_TESTS = 5  # pytest's exit status when it found none
 
 
 class CannotRun(Exception):
-    """A part has not what it needs; the text says what."""
+    """A part lacks something; the text names it."""
 
 
 class Suite:
-    """One run: its scratch folder, its environment, the arguments for pytest, and what became of each part."""
+    """One run: its scratch folder, its environment, the arguments for pytest, and the result of each part."""
 
     def __init__(self, scratch: Path, arguments: Sequence[str]) -> None:
         self.scratch = scratch
@@ -190,7 +190,7 @@ class Suite:
             _end(process)
 
     def _environment(self) -> dict[str, str]:
-        kept = {
+        environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("EXOTEL_") and name not in NOT_FOR_TESTS
@@ -198,7 +198,7 @@ class Suite:
         temporary = self.scratch / "tmp"
         temporary.mkdir(exist_ok=True)
         colours = {"PY_COLORS": "1"} if sys.stdout.isatty() else {}
-        return kept | colours | {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+        return environment | colours | {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
 
 
 def _repeat(lines: IO[str], name: str) -> None:
@@ -238,7 +238,7 @@ def _stopped(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> int:
-    """Run the parts that are asked for and return the exit status."""
+    """Run the chosen parts and return the exit status."""
     parser = argparse.ArgumentParser(
         allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -309,12 +309,12 @@ def test_celerys_default_app_is_no_app() -> None:
     program = "import celery; from django_exotel_ccm.background.with_celery import has_app; print(has_app())"
     made = program.replace("celery;", "celery; app = celery.Celery('crm');", 1)
 
-    said = [
+    printed = [
         subprocess.run([sys.executable, "-c", one], capture_output=True, text=True, check=True, timeout=60).stdout
         for one in (program, made)
     ]
 
-    assert said == ["False\n", "True\n"]
+    assert printed == ["False\n", "True\n"]
 
 
 class TicketsElsewhere:

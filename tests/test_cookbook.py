@@ -1,4 +1,4 @@
-"""The recipes of docs/cookbook.md do what the page says."""
+"""The recipes of docs/cookbook.md work."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_seeding_twice_creates_the_simulators_people_once(
 def test_taken_port_and_ctrl_c(demo: Callable[..., Demo]) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # taken by somebody else: as good
+        with contextlib.suppress(OSError):  # taken by another process, which serves as well
             taken.bind(("127.0.0.1", 8000))
             taken.listen()
         run = demo()
@@ -218,7 +218,7 @@ def test_demo_ends_with_the_process_that_started_it(demo: Callable[..., Demo]) -
     run.read_until("ringing")
     run.process.kill()
 
-    rest, _ = run.process.communicate(timeout=WITHIN)  # returns when nobody holds the demo's output any more
+    rest, _ = run.process.communicate(timeout=WITHIN)  # returns when no process holds the demo's output any more
 
     assert rest.endswith("The demo has ended.\n")
 

@@ -15,7 +15,7 @@ from pytest_socket import SocketConnectBlockedError
 
 from tests.run import ROOT, Suite
 
-NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: routed by nobody
+NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: never routed
 
 
 def python(*arguments: str, **environment: str) -> str:

@@ -17,8 +17,8 @@ from tests.helpdesk.models import Customer, Lead, Ticket
 
 
 def test_late_callbacks_find_the_new_ticket(host: Any, exotel: Any, receivers: Any) -> None:
-    told: list[Any] = []
-    receivers(signals.call_ended, lambda *, ticket, **rest: told.append(ticket), sender=Ticket)
+    received: list[Any] = []
+    receivers(signals.call_ended, lambda *, ticket, **rest: received.append(ticket), sender=Ticket)
     exotel.speed = 1.0  # phones ring while the tickets are merged
     old, new = host.ticket(), host.ticket("All about the fan")
     call = place_call(agent=host.agent(), ticket=old)
@@ -33,7 +33,7 @@ def test_late_callbacks_find_the_new_ticket(host: Any, exotel: Any, receivers: A
     assert call.state == State.ENDED
     assert (call.ticket, call.ticket_label) == (new, "All about the fan")
     assert call.custom_field != f"ticket_{new.pk}"
-    assert told == [new]
+    assert received == [new]
 
 
 def call_about(ticket: Any, **fields: Any) -> CallRecord:

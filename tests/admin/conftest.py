@@ -48,6 +48,6 @@ def make_session(host: Any, settings: Any) -> Callable[..., Session]:
 
 @pytest.fixture
 def exotel(exotel: Any) -> Any:
-    """The simulated Exotel at the pace of real phones: a call that nobody answers rings longer than a test."""
+    """The simulated Exotel in real time: an unanswered call rings longer than a test lasts."""
     exotel.speed = 1.0
     return exotel

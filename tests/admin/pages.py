@@ -19,7 +19,7 @@ SEES_CALLS = "exotel_ccm.view_callrecord"
 SEES_NUMBERS = "exotel_ccm.view_customer_number"
 LEDGER = ("exotel_ccm.view_callevent", "exotel_ccm.view_announcement")
 BY_HAND = "+919000001009"
-"""The simulator lets this number ring until somebody presses: nothing is reported while a test looks."""
+"""In the simulator this number rings until the test answers it, so nothing is reported meanwhile."""
 OTHER = "+919000001010"
 
 

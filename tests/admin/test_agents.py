@@ -38,7 +38,7 @@ def test_own_fields_have_labels(session: Session, model: str, label: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("90000 00101", "+919000000101"),
         ("+91 (90000) 00101", "+919000000101"),
@@ -46,15 +46,15 @@ def test_own_fields_have_labels(session: Session, model: str, label: str) -> Non
         ("  sip:asha@voip.example  ", "sip:asha@voip.example"),
     ],
 )
-def test_agent_form_normalises_phone(session: Session, written: str, kept: str) -> None:
+def test_agent_form_normalises_phone(session: Session, written: str, stored: str) -> None:
     save_agent(session, name="Asha", contact_uri=written)
 
     agent = Agent.objects.get()
-    assert (agent.contact_uri, agent.exotel_user_id, agent.user) == (kept, None, None)
+    assert (agent.contact_uri, agent.exotel_user_id, agent.user) == (stored, None, None)
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ("12345", "That is not one valid phone number. Write it with its country code, for example +91 98765 43210."),
         ("Asha's phone", "That is not one valid phone number."),
@@ -63,10 +63,10 @@ def test_agent_form_normalises_phone(session: Session, written: str, kept: str) 
         ("", "Give the agent a contact URI or an Exotel user id: one of them is called."),
     ],
 )
-def test_agent_form_refuses_phone(session: Session, written: str, said: str) -> None:
+def test_agent_form_refuses_phone(session: Session, written: str, message: str) -> None:
     page = save_agent(session, name="Asha", contact_uri=written)
 
-    assert said in page.text.replace("&#x27;", "'")
+    assert message in page.text.replace("&#x27;", "'")
     assert Agent.objects.count() == 0
 
 
@@ -120,17 +120,17 @@ def test_exophone_form_normalises_number(session: Session, written: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ("123", "That is not one valid phone number. Write it with its country code, for example +91 98765 43210."),
         ("", "This field is required."),
         ("8" * 70, "That is too long for a phone number."),
     ],
 )
-def test_exophone_form_refuses_number_once(session: Session, written: str, said: str) -> None:
+def test_exophone_form_refuses_number_once(session: Session, written: str, message: str) -> None:
     page = save_exophone(session, number=written)
 
-    assert said in page.text
+    assert message in page.text
     assert page.html.count("errorlist") == 1
     assert ExoPhone.objects.count() == 1
 

@@ -185,12 +185,12 @@ def test_action_asks_first_and_names_what_it_leaves_out(session: Session, mailer
     mailer.broken = False
     done = fail()
 
-    asked = choose(session, [failed, other, done], "?signal__exact=call_ended")
+    question = choose(session, [failed, other, done], "?signal__exact=call_ended")
     before = list(mailer.mailed)
-    page = press(session, asked)
+    page = press(session, question)
 
-    assert "ConnectionError" in asked.text
-    assert f"Left out call ended · {done.call}: delivered" in asked.text
+    assert "ConnectionError" in question.text
+    assert f"Left out call ended · {done.call}: delivered" in question.text
     assert before == [done.call_id]
     assert mailer.mailed[1:] == [failed.call_id, other.call_id]
     assert "2 announcements are done." in page.messages
@@ -243,9 +243,9 @@ def test_whole_search_is_chosen_up_to_a_limit(
         patch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
         refused = choose(session, list(Announcement.objects.all()))
     press(session, choose(session, [first], "?state__exact=failed", select_across="1"))
-    told = len(mailer.mailed)
+    sent = len(mailer.mailed)
 
-    assert told == 3
+    assert sent == 3
     assert "Choose at most 2 announcements at once." in refused.messages
 
 
@@ -311,9 +311,9 @@ def test_transaction_of_a_middleware_is_named(session: Session, mailer: Mailer, 
     mailer.broken = False
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_transaction"]
 
-    told = press(session, session.get(page_of(failed)))
+    answer = press(session, session.get(page_of(failed)))
 
-    assert "A middleware of this site has a transaction open" in told.messages
+    assert "A middleware of this site has a transaction open" in answer.messages
     assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 

@@ -1,4 +1,4 @@
-"""Apply again, in the admin: said before it happens, done by POST alone, and told with its reasons."""
+""" "Apply again" in the admin: it asks first, works by POST only, and reports its reasons."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def known_call(**fields: Any) -> CallRecord:
     return CallRecord.objects.create(**{"account": "default", "created_at": timezone.now(), **fields})
 
 
-def kept(raw: bytes = b"", **fields: Any) -> CallEvent:
+def stored_event(raw: bytes = b"", **fields: Any) -> CallEvent:
     given = {"kind": "callback", "event": "terminal", "authentication": Authentication.SIGNED_URL, **fields}
     given.setdefault("fingerprint", uuid.uuid4().hex)
     return CallEvent.objects.create(raw=raw, received_at=timezone.now(), **given)
@@ -47,7 +47,7 @@ def kept(raw: bytes = b"", **fields: Any) -> CallEvent:
 def unapplied(call: CallRecord | None = None, sid: str = SID, **fields: Any) -> CallEvent:
     """An event from before its call was known."""
     given = {"reference": call.reference if call else uuid.uuid4(), "reason": EventReason.UNKNOWN_CALL, **fields}
-    return kept(body_of(sid=sid, call_status="busy"), **given)
+    return stored_event(body_of(sid=sid, call_status="busy"), **given)
 
 
 def choose(session: Session, *events: CallEvent, query: str = "", **extra: Any) -> Page:
@@ -94,22 +94,22 @@ def test_event_is_applied_from_its_page(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"reason": EventReason.UNREADABLE}, "unreadable body"),
         ({"reason": EventReason.ANOTHER_CALL, "facts": {"call_sid": "x"}, "purged_at": timezone.now()}, "another call"),
     ],
 )
-def test_unapplied_event_says_why(fields: dict[str, Any], said: str, session: Session) -> None:
+def test_unapplied_event_says_why(fields: dict[str, Any], message: str, session: Session) -> None:
     call = known_call(call_sid=SID)
-    kept(kind="answer", verdict="active", facts={"call_sid": SID}, call=call)
-    event = kept(b"" if "purged_at" in fields else b"<html>", call=call, reference=call.reference, **fields)
+    stored_event(kind="answer", verdict="active", facts={"call_sid": SID}, call=call)
+    event = stored_event(b"" if "purged_at" in fields else b"<html>", call=call, reference=call.reference, **fields)
 
     answer = press(session, open_event(session, event))
 
-    assert said in answer.messages
+    assert message in answer.messages
     assert CallEvent.objects.get(pk=event.pk).reason == fields["reason"]
-    assert said in LogEntry.objects.get().change_message
+    assert message in LogEntry.objects.get().change_message
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_unapplied_event_says_why(fields: dict[str, Any], said: str, session: Se
 )
 def test_ineligible_event_has_no_button(fields: dict[str, str], session: Session) -> None:
     call = known_call()
-    event = kept(body_of(), reference=call.reference, **fields)
+    event = stored_event(body_of(), reference=call.reference, **fields)
 
     page = open_event(session, event)
     other = open_event(session, unapplied(call))
@@ -139,18 +139,22 @@ def test_ineligible_event_has_no_button(fields: dict[str, str], session: Session
 
 def test_preview_of_chosen_events(session: Session) -> None:
     call = known_call()
-    known, unknown, unread = unapplied(call), unapplied(sid="x"), kept(b"<", call=call, reason=EventReason.UNREADABLE)
+    known, unknown, unread = (
+        unapplied(call),
+        unapplied(sid="x"),
+        stored_event(b"<", call=call, reason=EventReason.UNREADABLE),
+    )
     unread.reference = call.reference
     unread.save()
-    emptied = kept(call=call, reference=call.reference, reason=EventReason.NO_CALL, purged_at=timezone.now())
-    stranger = kept(call=call, reference=call.reference, reason=EventReason.ANOTHER_CALL)
-    unverified = kept(reason=EventReason.UNVERIFIED, authentication=Authentication.ACCOUNT_URL)
+    emptied = stored_event(call=call, reference=call.reference, reason=EventReason.NO_CALL, purged_at=timezone.now())
+    foreign = stored_event(call=call, reference=call.reference, reason=EventReason.ANOTHER_CALL)
+    unverified = stored_event(reason=EventReason.UNVERIFIED, authentication=Authentication.ACCOUNT_URL)
 
-    page = choose(session, known, unknown, unread, emptied, stranger, unverified, kept())
+    page = choose(session, known, unknown, unread, emptied, foreign, unverified, stored_event())
 
     assert [
-        said in page.text
-        for said in (
+        message in page.text
+        for message in (
             "no such call Its call is known now, so it is linked and applied.",
             "no such call Its call is still not known, so it stays as it is.",
             "unreadable body Its raw body is read again.",
@@ -191,7 +195,7 @@ def test_cancel_leads_back_to_list(session: Session) -> None:
 def test_whole_search_up_to_limit(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confirmed_action, "MAX_AT_ONCE", 3)
     events = [unapplied(known_call(), f"sid{n}") for n in range(3)]
-    applied = [kept() for _n in range(5)]
+    applied = [stored_event() for _n in range(5)]
 
     page = choose(session, applied[0], select_across="1")
     assert "5 events are applied already." in page.text
@@ -209,7 +213,7 @@ def test_whole_search_up_to_limit(session: Session, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_to_apply(session: Session) -> None:
-    page = choose(session, kept())
+    page = choose(session, stored_event())
 
     assert "There is nothing to do for what you chose." in page.text
     assert page.of_class("exotel-confirm") == []
@@ -266,11 +270,11 @@ def test_apply_again_needs_login_and_post(session: Session) -> None:
     event = unapplied(known_call())
     data = {"exotel_row": str(event.pk)}
 
-    stranger = Client().post(target(), data)
+    anonymous = Client().post(target(), data)
     without_token = session.client.post(target(), data)
     linked = session.client.get(target(), data)
 
-    assert (stranger.status_code, "/login/" in stranger["Location"]) == (302, True)
+    assert (anonymous.status_code, "/login/" in anonymous["Location"]) == (302, True)
     assert (without_token.status_code, linked.status_code) == (403, 405)
     assert CallRecord.objects.get().state == "requested"
 

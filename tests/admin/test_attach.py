@@ -73,7 +73,7 @@ def test_concurrent_attach() -> None:
         barrier.wait(10)
         try:
             attach(site)
-        except BaseException as error:  # noqa: BLE001 - the thread has nobody else to tell
+        except BaseException as error:  # noqa: BLE001 - the test raises it in its own thread
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(8)]

@@ -55,7 +55,7 @@ def test_call_page(host: Any, exotel: Any, reader: Session) -> None:
     page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
 
     assert "ended: talked for 42 s." in page.text
-    assert "agent_canceled" in page.text  # Exotel's own word is kept beside ours
+    assert "agent_canceled" in page.text  # Exotel's own word is shown beside ours
     assert "answer to the request" in page.text
     assert "callback from Exotel" in page.text
     assert "call ended" in page.text
@@ -71,7 +71,7 @@ def test_list_shows_outcomes(reader: Session) -> None:
 
     rows = listed(reader, "callrecord").html.partition("<tbody>")[2].partition("</tbody>")[0]
 
-    assert [said in rows for said in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
+    assert [text in rows for text in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
 
 
 def test_refused_call_shows_advice(host: Any, exotel: Any, reader: Session) -> None:

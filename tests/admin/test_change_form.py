@@ -86,7 +86,7 @@ def test_form_with_errors_is_unsaved(host: Any, session: Session) -> None:
 def test_timeline_shows_newest_ten_calls(host: Any, session: Session) -> None:
     ticket, other = host.ticket(), host.ticket("Another")
     calls = [ended_call(ticket) for _ in range(11)]
-    stranger = ended_call(other)
+    hidden = ended_call(other)
 
     page = session.change_form(ticket)
 
@@ -94,7 +94,7 @@ def test_timeline_shows_newest_ten_calls(host: Any, session: Session) -> None:
     assert page.html.count("talked for 42 s") == 10
     assert f"/callrecord/{calls[-1].pk}/" in links
     assert f"/callrecord/{calls[0].pk}/" not in links
-    assert f"/callrecord/{stranger.pk}/" not in links
+    assert f"/callrecord/{hidden.pk}/" not in links
 
 
 def test_empty_timeline(host: Any, session: Session) -> None:

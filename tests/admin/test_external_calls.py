@@ -1,4 +1,4 @@
-"""Unverified calls in the admin: read-only, the newest first, with their status; external calls say so."""
+"""Unverified calls in the admin: read-only, the newest first, with their status; and the mark of external calls."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def story(host: Any, exotel: Any, receivers: Any) -> CallRecord:
 
 
 def pages(session: Session, call: CallRecord) -> dict[str, str]:
-    """Return the source of every page of ours that tells of calls."""
+    """Return the source of every page of ours that shows calls."""
     events, announcements = CallEvent.objects.all(), Announcement.objects.all()
     urls = [
         reverse("admin:exotel_ccm_callrecord_changelist"),

@@ -1,4 +1,4 @@
-"""When calls are due and no process reconciles, the admin and the checks say so."""
+"""The warning of the admin and the checks when calls are due and no process reconciles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise 6 in the search: nobody finds out by searching what the page does not show."""
+"""Promise 6 in the search: it finds nothing that the page does not show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Chromium at a real site: static files served, screenshots and accessibility findings kept in artifacts/."""
+"""A real Chromium at a real site: static files served, screenshots and accessibility findings in artifacts/."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
-# Before 6.1 breadcrumbs and search bar of the stock admin hold links that nothing but their colour tells from text.
+# Before 6.1 breadcrumbs and search bar of the stock admin hold links that differ from text by colour only.
 CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]]} if django.VERSION < (6, 1) else None
 PATIENCE = 15_000  # milliseconds until a page that does not do what it should fails its test
 
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Open a page in a browser of its own, with the cookies of nobody."""
+    """Open a page in a new browser context, without cookies."""
     contexts = []
 
     def open_one(width: int = 1280, height: int = 900, *, dark: bool = False, **options: Any) -> Any:
@@ -61,7 +61,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def site(live_server: Any, exotel: Any) -> Any:
-    """The live site, whose phones ring until somebody presses."""
+    """The live site, whose phones ring until the test answers them."""
     exotel.options.by_hand = True
     exotel.speed = 1.0
     return live_server
@@ -90,7 +90,7 @@ def keep_findings(found: dict[str, list[str]]) -> None:
 
 
 def violations(page: Any) -> list[str]:
-    """Return what axe says is not accessible on the page: rule, and where."""
+    """Return the accessibility violations that axe finds on the page: rule and place."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, context=CONTEXT).response["violations"]

@@ -29,7 +29,7 @@ class Mailer:
 
 @pytest.fixture
 def mailer(host: Any, receivers: Any) -> Mailer:
-    """Three calls whose end could not be mailed, and somebody who may act."""
+    """Three calls whose end could not be mailed, and a user who may retry."""
     made = Mailer()
     receivers(signals.call_ended, made, dispatch_uid="helpdesk.mail_the_manager")
     for _call in range(3):
@@ -59,7 +59,7 @@ def test_failed_announcements_are_tried_now(
     page.select_option("select[name=action]", "try_now")
     page.click("#changelist-form button[name=index]")
     page.wait_for_selector("form.exotel-confirm")
-    look_at("asked")
+    look_at("confirmation")
     page.click("form.exotel-confirm button")
     page.wait_for_selector(".messagelist")
     assert "state__exact=failed" in page.url

@@ -1,4 +1,4 @@
-"""Apply again in a real browser: from the list over the page that asks, and back; nothing that axe minds."""
+""" "Apply again" in a real browser: from the list over the confirmation page and back, without findings of axe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.factories import body_of
 pytestmark = pytest.mark.browser
 
 
-def kept(reason: str, reference: uuid.UUID, raw: bytes) -> CallEvent:
+def stored_event(reason: str, reference: uuid.UUID, raw: bytes) -> CallEvent:
     return CallEvent.objects.create(
         kind="callback",
         event="terminal",
@@ -37,9 +37,9 @@ def test_apply_again_from_the_list(
 ) -> None:
     host.user("meera", SEES_CALLS, "exotel_ccm.change_callevent", *LEDGER, agent=None)
     call = CallRecord.objects.create(account="default", created_at=timezone.now())
-    event = kept(EventReason.UNKNOWN_CALL, call.reference, body_of(call_status="busy"))
-    kept(EventReason.UNKNOWN_CALL, uuid.uuid4(), body_of())
-    kept("", call.reference, b"")
+    event = stored_event(EventReason.UNKNOWN_CALL, call.reference, body_of(call_status="busy"))
+    stored_event(EventReason.UNKNOWN_CALL, uuid.uuid4(), body_of())
+    stored_event("", call.reference, b"")
     page = open_page(width, 900, dark=dark)
     log_in(page, live_server.url, "meera")
     found = {}

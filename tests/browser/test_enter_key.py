@@ -1,4 +1,4 @@
-"""Enter in a field of the host's list dials nobody, and a press that came to nothing can be pressed again."""
+"""Enter in a field of the host's list places no call, and a press that was stopped can be repeated."""
 
 from __future__ import annotations
 

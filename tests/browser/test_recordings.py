@@ -1,4 +1,4 @@
-"""Recordings in a real browser: pressed, heard, sought in; and what is said when there is nothing to hear yet."""
+"""Recordings in a real browser: playing, seeking, and the messages when there is nothing to play."""
 
 from __future__ import annotations
 
@@ -90,44 +90,44 @@ def large_sound(seconds: int = 1200) -> bytes:
     return buffer.getvalue()
 
 
-class Keeper:
+class RecordingHost:
     """Keeps a recording as S3 does: it knows ranges."""
 
     def __init__(self, sound: bytes) -> None:
         self.sound = sound
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def __call__(self, visit: Visit) -> None:
         lines = visit.read_request().decode().split("\r\n")
         header = next((line.partition(": ")[2] for line in lines if line.startswith("Range: ")), "")
-        self.asked.append(header)
+        self.requested.append(header)
         wanted, total = parse_range(header), len(self.sound)
         span = wanted.within(total) if wanted is not None else None
         with suppress(OSError):  # a browser that seeks leaves what it has begun
             if span is None:
                 visit.sock.sendall(http(200, self.sound, "Content-Type: audio/wav"))
             else:
-                told = f"Content-Range: bytes {span.first}-{span.last}/{total}"
-                visit.sock.sendall(http(206, self.sound[span.first : span.last + 1], "Content-Type: audio/wav", told))
+                header = f"Content-Range: bytes {span.first}-{span.last}/{total}"
+                visit.sock.sendall(http(206, self.sound[span.first : span.last + 1], "Content-Type: audio/wav", header))
 
 
 @pytest.fixture
-def kept(call: CallRecord, monkeypatch: pytest.MonkeyPatch, exotel: Any) -> Iterator[tuple[Keeper, Server]]:
+def served(call: CallRecord, monkeypatch: pytest.MonkeyPatch, exotel: Any) -> Iterator[tuple[RecordingHost, Server]]:
     """The call's recording, twenty minutes long, on a server of its own."""
-    keeper = Keeper(large_sound())
+    source = RecordingHost(large_sound())
     was = call.recording_url
-    with serving(keeper) as server:
+    with serving(source) as server:
         monkeypatch.setenv("EXOTEL_URL", f"exotel://k:t@127.0.0.1:{server.port}/acme1?tls=off")
         url = f"http://127.0.0.1:{server.port}/recordings/x.wav"
         CallRecord.objects.update(recording_url=url, facts=call.facts | facts_of(url))
-        yield keeper, server
+        yield source, server
     CallRecord.objects.update(recording_url=was, facts=call.facts)
 
 
 def test_seeking_requests_a_range(
-    call: CallRecord, kept: tuple[Keeper, Server], live_server: Any, open_page: Open
+    call: CallRecord, served: tuple[RecordingHost, Server], live_server: Any, open_page: Open
 ) -> None:
-    keeper, _server = kept
+    source, _server = served
     page = open_page()
     log_in(page, live_server.url, "asha")
     page.goto(pages_of(live_server, call)["ticket"])
@@ -137,9 +137,9 @@ def test_seeking_requests_a_range(
     page.evaluate("document.querySelector('audio').currentTime = 1100")
     page.wait_for_function("() => { const a = document.querySelector('audio'); return a.currentTime > 1100.05; }")
 
-    first = [parse_range(header) for header in keeper.asked]
-    assert any(one is not None and one.first is not None and one.first > 60_000_000 for one in first), keeper.asked
-    assert len(keeper.asked) > 1
+    first = [parse_range(header) for header in source.requested]
+    assert any(one is not None and one.first is not None and one.first > 60_000_000 for one in first), source.requested
+    assert len(source.requested) > 1
     assert RecordingAccess.objects.count() == 1
 
 
@@ -172,6 +172,7 @@ def test_expired_session(call: CallRecord, live_server: Any, open_page: Open) ->
     press_play(page)
 
     page.wait_for_selector("text=You are not logged in any more.")
+    assert RecordingAccess.objects.count() == 0
 
 
 def test_link_without_script(call: CallRecord, exotel: Any, live_server: Any, open_page: Open) -> None:

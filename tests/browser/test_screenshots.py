@@ -88,7 +88,7 @@ def test_pages_are_accessible(
 
 @pytest.fixture
 def books(host: Any) -> dict[str, str]:
-    """The pages of what the app keeps for itself, while calls are due and nobody reconciles."""
+    """The pages of events and accesses, while calls are due and no process reconciles."""
     names = ("callrecord", "unverifiedcall", "accountusage", "recordingaccess")
     host.user("meera", *(f"exotel_ccm.view_{name}" for name in names), agent=None)
     now = timezone.now()

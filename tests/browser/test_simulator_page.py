@@ -1,4 +1,4 @@
-"""The simulator's own page in a real browser: scenarios, options, and what it says without JavaScript."""
+"""The simulator's own page in a real browser: scenarios, options, and its message without JavaScript."""
 
 from __future__ import annotations
 

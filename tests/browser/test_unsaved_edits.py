@@ -95,13 +95,13 @@ def test_edits_restored_by_the_browser_stay(ticket: Ticket, site: Any, open_page
     assert page.input_value("#id_notes") == "typed before"
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open_page: Open, asked: bool) -> None:
-    page = form_of(open_page(java_script_enabled=not asked), site, ticket)
-    if asked:  # without script, by the page that asks
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open_page: Open, is_confirmed: bool) -> None:
+    page = form_of(open_page(java_script_enabled=not is_confirmed), site, ticket)
+    if is_confirmed:  # without script, by the confirmation page
         page.goto(site.url + page.get_attribute("a.exotel-call", "href"))
 
-    page.dblclick("text=Call customer" if not asked else "button.exotel-call")
+    page.dblclick("text=Call customer" if not is_confirmed else "button.exotel-call")
     page.wait_for_selector(".messagelist")
 
     assert CallRecord.objects.count() == 1
@@ -136,8 +136,8 @@ def test_second_call_after_back_needs_confirmation(ticket: Ticket, site: Any, ex
     page.wait_for_selector(".messagelist")
 
     # Browsers show the old page from their cache, or load it again; then it knows of the call.
-    asked = "You have called this number since this page was loaded." in page.inner_text(".messagelist")
-    assert CallRecord.objects.count() == (1 if asked else 2)
+    is_question = "You have called this number since this page was loaded." in page.inner_text(".messagelist")
+    assert CallRecord.objects.count() == (1 if is_question else 2)
 
 
 class EditableList(CallCustomerMixin, admin.ModelAdmin):

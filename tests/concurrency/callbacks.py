@@ -19,7 +19,7 @@ from tests.services.reconciliation.due_calls import make_due
 
 TIMES = {"start_time": "2026-02-11 11:12:12+05:30", "end_time": "2026-02-11 11:14:58+05:30"}
 OVER = {"call_state": "terminal", **TIMES}
-#: (event of the URL, what the body says of the call)
+#: (event of the URL, call_details of the body)
 DETAILS: list[tuple[str, dict[str, Any]]] = [
     ("answered", {"call_state": "active"}),
     ("terminal", OVER | {"call_status": "completed", "total_talk_time": 141, "total_duration": 166}),
@@ -46,7 +46,7 @@ def callback(
 
 
 def deliver_the_rest() -> None:
-    """Call the receivers that were left out of a last try to commit; nobody is asked anything."""
+    """Deliver what a last attempt left pending, without requests to Exotel."""
     CallRecord.objects.update(details_check_at=None)
     make_due()
     reconcile()

@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def journal(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
-    """How SQLite keeps its transactions: "wal" or "delete", in this process and in those that the test starts."""
+    """SQLite's journal mode, "wal" or "delete", in this process and in those that the test starts."""
     mode: str = request.param
     options = connection.settings_dict["OPTIONS"]
     if connection.vendor != "sqlite":

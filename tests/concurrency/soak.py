@@ -58,7 +58,7 @@ class Soak:
     callbacks: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    asked: int = 0
+    fetched: int = 0
     events: Counter[str] = field(default_factory=Counter)
     announcements: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,10 +66,10 @@ class Soak:
     complaints: list[str] = field(default_factory=list)
 
 
-def soak(exotel: Simulator, plan: Plan, say: Callable[[str], None]) -> Soak:
+def soak(exotel: Simulator, plan: Plan, report: Callable[[str], None]) -> Soak:
     """Place the calls on the database of the settings, which is empty, let them end, settle them, and compare.
 
-    ``say`` gets a line for each phase.
+    ``report`` gets a line for each phase.
     """
     result = Soak()
     exotel.speed = SPEED
@@ -80,14 +80,14 @@ def soak(exotel: Simulator, plan: Plan, say: Callable[[str], None]) -> Soak:
     began = time.monotonic()
     with ExitStack() as stack:
         servers = [stack.enter_context(web()) for _number in range(PROCESSES)]
-        place(result, [one.url for one in servers], plan.within, say)
+        place(result, [one.url for one in servers], plan.within, report)
         exotel.wait_until_quiet(WITHIN)
     result.seconds["placing and hearing"] = time.monotonic() - began
     began = time.monotonic()
-    settle(result, say)
+    settle(result, report)
     result.seconds["reconciling"] = time.monotonic() - began
     began = time.monotonic()
-    say("comparing the book with the database")
+    report("comparing the book with the database")
     count(result, exotel)
     result.verdict = judge(exotel, acknowledged_by(exotel))
     result.seconds["comparing"] = time.monotonic() - began
@@ -112,7 +112,7 @@ def populate(exotel: Simulator, plan: Plan) -> None:
     connection.close()
 
 
-def place(result: Soak, urls: list[str], within: float, say: Callable[[str], None]) -> None:
+def place(result: Soak, urls: list[str], within: float, report: Callable[[str], None]) -> None:
     """Have processes press all buttons; each has its calls reported to another server."""
     ends = time.monotonic() + within
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ def place(result: Soak, urls: list[str], within: float, say: Callable[[str], Non
         ]
         logs = [drain(process) for process in placers]
         while any(process.poll() is None for process in placers):
-            say(f"{CallRecord.objects.count()} calls placed")
+            report(f"{CallRecord.objects.count()} calls placed")
             if time.monotonic() > ends:
                 result.complaints.append(f"not all calls were placed within {within:g} s")
                 return
@@ -140,7 +140,7 @@ def _wait(processes: list[subprocess.Popen[str]], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def settle(result: Soak, say: Callable[[str], None]) -> None:
+def settle(result: Soak, report: Callable[[str], None]) -> None:
     """Reconcile, two processes at once, until nothing is planned any more."""
     command = ("-m", "tests.crashes.kill_steps", NOWHERE, "reconcile")
     for number in range(PASSES):
@@ -149,7 +149,7 @@ def settle(result: Soak, say: Callable[[str], None]) -> None:
         connection.close()
         if not due:
             break
-        say(f"{number + 1}. pass of reconciling: {due} calls are due")
+        report(f"{number + 1}. pass of reconciling: {due} calls are due")
         with ExitStack() as stack:
             both = [
                 stack.enter_context(child(*command, TEST_REQUESTS_PER_MINUTE=BUDGET)) for _number in range(PROCESSES)
@@ -168,6 +168,6 @@ def count(result: Soak, exotel: Simulator) -> None:
     result.callbacks = len(exotel.book.deliveries)
     result.answers = Counter(str(one.status or one.error.partition(":")[0]) for one in exotel.book.deliveries)
     result.faults = exotel.faults()
-    result.asked = len(exotel.details_requests())
+    result.fetched = len(exotel.details_requests())
     result.events = Counter(CallEvent.objects.values_list("kind", flat=True))
     result.announcements = Counter(Announcement.objects.values_list("signal", flat=True))

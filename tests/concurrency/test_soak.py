@@ -20,6 +20,6 @@ def test_small_soak(exotel_simulator: Simulator, transactional_db: None) -> None
     assert not result.verdict, result.verdict
     assert result.calls >= PLAN.calls
     assert {"duplicate", "lost", "reordered"} <= set(result.faults)
-    assert result.asked
+    assert result.fetched
     assert {State.ENDED, State.REFUSED, State.UNCONFIRMED} == set(result.states)
     logger.info("%s", result)

@@ -44,9 +44,9 @@ class Verdict:
 
 @dataclass
 class Network:
-    """The book by call: how often each was asked for, what the last answer was, and what became of it."""
+    """The book by call: how often each was posted, its last answer, and its end."""
 
-    asked: Counter[str]
+    posted: Counter[str]
     status: dict[str, int | None]
     truth: dict[str, SimulatedCall]
 
@@ -67,7 +67,7 @@ def judge(exotel: Simulator, acknowledged: Iterable[Sent]) -> Verdict:
     """Compare all calls, tickets and events in the database with the book and with what was acknowledged."""
     network, verdict = network_of(exotel), Verdict()
     sent: dict[tuple[str, str], str] = {(reference, event): canonical(body) for reference, event, body in acknowledged}
-    verdict.twice += [f"{one} was asked for {times} times" for one, times in network.asked.items() if times > 1]
+    verdict.twice += [f"{one} was posted {times} times" for one, times in network.posted.items() if times > 1]
     verdict.lost += lost(sent)
     announced = announcements()
     for record in CallRecord.objects.order_by("pk").iterator(BATCH):
@@ -87,7 +87,7 @@ def network_of(exotel: Simulator) -> Network:
     for request in exotel.book.requests:
         if request.method == "POST" and request.path.endswith("/calls"):
             reference = reference_in(request.body["status_callback"][0]["url"])
-            network.asked[reference] += 1
+            network.posted[reference] += 1
             network.status[reference] = request.status
     for call in exotel.book.calls.values():
         network.truth[reference_in(call.request["status_callback"][0]["url"])] = call
@@ -191,7 +191,7 @@ def wrongs(record: CallRecord, announced: list[tuple[str, str]], *, answered: bo
 
 
 def wrong_notes(announced: Announced) -> Iterator[str]:
-    """Yield the tickets that do not say exactly what was announced of their calls, in the order of things."""
+    """Yield the tickets whose notes differ from the announcements of their calls, or from their order."""
     expected: dict[str, list[str]] = defaultdict(list)
     calls = CallRecord.objects.exclude(ticket_object_id="").values_list("pk", "ticket_object_id")
     for pk, ticket in calls.iterator(BATCH):

@@ -273,9 +273,9 @@ class TestConnections:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
 
         def proxy(visit: Visit) -> None:
-            asked = visit.sock.recv(65536)
-            assert asked.startswith(b"CONNECT localhost:443 ")
-            assert b"Authorization: Basic" not in asked
+            request = visit.sock.recv(65536)
+            assert request.startswith(b"CONNECT localhost:443 ")
+            assert b"Authorization: Basic" not in request
             visit.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             inner = tls.wrap_socket(visit.sock, server_side=True)
             visit.sock = inner

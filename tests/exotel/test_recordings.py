@@ -92,7 +92,7 @@ REFUSED = {
     "an IP address": [f"https://{ip}/a.mp3" for ip in ("127.0.0.1", "[::1]", "169.254.169.254", "2130706433")],
     "too long": [f"https://{GOOD}/{'a' * 8000}"],
     "another account's host": ["https://api.exotel.com/recordings/a.mp3", "https://exotel.acme.example/recordings/a"],
-    "a host nobody allowed": ["https://evil.example/a.mp3", "https://localhost/a.mp3"],
+    "a host that is not allowed": ["https://evil.example/a.mp3", "https://localhost/a.mp3"],
     "another bucket": [f"https://s3.amazonaws.com/exotelrecordings/{NAME}"]
     + [f"https://{host}/exotelrecordings/{NAME}" for host in ("exotelrecordings.s3.amazonaws.com", "s3.example")],
 }

@@ -115,7 +115,7 @@ def test_unusable_moments():
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "is_url"),
     [
         ("https://recordings.exotel.com/a.mp3?X-Amz-Expires=300", True),
         ("http://127.0.0.1:8000/a.mp3", True),
@@ -133,8 +133,8 @@ def test_unusable_moments():
         (["https://x/a"], False),
     ],
 )
-def test_urls(value, kept):
-    assert clean_url(value) == (value.strip() if kept else None)
+def test_urls(value, is_url):
+    assert clean_url(value) == (value.strip() if is_url else None)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def stored(raw: bytes = b"", **fields: Any) -> CallEvent:
 
 
 def quote_all(call: CallRecord, **kwargs: Any) -> None:
-    raise RuntimeError(f"{call.customer_number} cannot hear {call.recording_url}")
+    raise RuntimeError(f"{call.customer_number} cannot play {call.recording_url}")
 
 
 @differs
@@ -67,7 +67,7 @@ def test_number_and_recordings_go_and_calls_still_count(
     assert [row["ticket_object_id"] for row in after] == [str(ticket.pk), ""]
     assert all(row["erased_at"] for row in after)
     assert [record(other), *other.events.order_by("pk").values()] == others
-    assert "cannot hear" in Announcement.objects.filter(state="failed").order_by("pk")[0].receivers[0]["error"]
+    assert "cannot play" in Announcement.objects.filter(state="failed").order_by("pk")[0].receivers[0]["error"]
 
 
 def test_output_names_limits_and_no_number(real_calls: Calls, run: Run) -> None:
@@ -206,7 +206,7 @@ def test_traceback_with_encoded_number_is_masked(real_calls: Calls, erase: Erase
 
 @pytest.mark.parametrize("how", ["reported", "restored", "at another call"])
 def test_event_that_names_an_erased_call(how: str, real_calls: Calls, run: Run) -> None:
-    """Such an event has the way to the recording; the second row names a call of somebody else, and stays."""
+    """The event contains the recording's address; the second row names another customer's call, and stays."""
     raw = json.dumps({"sid": SID, "url": RECORDING}).encode()
     facts, others = ({"call_sid": sid, "recordings": [RECORDING], "talk_time": 5} for sid in (SID, "other"))
     call = real_calls.accepted(customer_number=CUSTOMER)

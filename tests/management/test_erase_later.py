@@ -23,9 +23,9 @@ from tests.management.test_erase import ACCOUNT_URL, NAMES_CUSTOMER, RECORDING, 
 def test_later_callback_is_stored_without_the_customer(
     real_calls: Calls, run: Run, erase: Erase, receivers: Callable[..., None]
 ) -> None:
-    heard: list[str] = []
+    received: list[str] = []
     for name in ("call_ended", "recording_ready"):
-        receivers(getattr(signals, name), lambda name=name, **kwargs: heard.append(name), dispatch_uid=name)
+        receivers(getattr(signals, name), lambda name=name, **kwargs: received.append(name), dispatch_uid=name)
     call = real_calls.accepted(customer_number=CUSTOMER)
     erase()
 
@@ -38,7 +38,7 @@ def test_later_callback_is_stored_without_the_customer(
     after = record(call)
     assert (after["state"], after["outcome"], after["talk_time"]) == ("ended", "completed", 42)
     assert (after["customer_number"], after["recording_url"]) == ("", "")
-    assert heard == ["call_ended"]
+    assert received == ["call_ended"]
     assert run("exotel_replay").status == 0
 
 

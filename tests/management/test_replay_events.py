@@ -62,7 +62,7 @@ def test_unreadable_event_of_an_unknown_call(real_calls: Calls, run: Run) -> Non
 
 
 def test_event_with_foreign_sid_is_linked_not_applied(real_calls: Calls, run: Run) -> None:
-    call = restore_call(real_calls, ("terminal", body_of(sid="stranger")))
+    call = restore_call(real_calls, ("terminal", body_of(sid="foreign")))
     real_calls.answer(call, "active", {"call_sid": SID})
 
     assert "unknown_call -> another_call" in run("exotel_replay").out
@@ -74,8 +74,8 @@ def test_event_with_foreign_sid_is_linked_not_applied(real_calls: Calls, run: Ru
 
 
 def test_event_of_no_call_is_unchanged(real_calls: Calls, run: Run) -> None:
-    stranger = CallRecord(reference=uuid.uuid4(), account="default")
-    real_calls.deliver(stranger, body_of())
+    foreign = CallRecord(reference=uuid.uuid4(), account="default")
+    real_calls.deliver(foreign, body_of())
     real_calls.accepted()
 
     assert run("exotel_replay", "--apply").lines == ["1 call compared with its events: none differs."]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("090000 00101", "+919000000101"),
         ("+919000000101", "+919000000101"),
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.django_db
         (" SIP:vik@acme.example.com ", "SIP:vik@acme.example.com"),
     ],
 )
-def test_contact_uri_is_number_or_sip_address(written: str, kept: str) -> None:
+def test_contact_uri_is_number_or_sip_address(written: str, stored: str) -> None:
     agent = Agent(name="Asha", contact_uri=written)
 
     agent.full_clean()
 
-    assert agent.contact_uri == kept
+    assert agent.contact_uri == stored
 
 
 @pytest.mark.parametrize(

@@ -124,13 +124,13 @@ def test_calls_about_a_child_model(db: None) -> None:
 
 
 def test_newest_call_of_a_user_for_each_ticket(user: Any) -> None:
-    fan, lamp, door = (Ticket.objects.create(subject=subject) for subject in ("Fan", "Lamp", "Door"))
+    fan, lamp, chair = (Ticket.objects.create(subject=subject) for subject in ("Fan", "Lamp", "Chair"))
     a_call(fan, placed_by=user)
     newest = a_call(fan, placed_by=user)
     of_lamp = a_call(lamp, placed_by=user)
     a_call(lamp)
 
-    found = CallRecord.objects.newest_by(user, [fan, lamp, door])
+    found = CallRecord.objects.newest_by(user, [fan, lamp, chair])
 
     assert found == {str(fan.pk): newest, str(lamp.pk): of_lamp}
     assert CallRecord.objects.newest_by(user, []) == {}

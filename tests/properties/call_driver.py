@@ -121,8 +121,8 @@ class CallDriver:
         """Deliver that many random orders of a scenario, with losses and repetitions, each to a new call."""
         count, draw = Count(scenarios=1), random.Random(scenario.name)
         for _order in range(orders):
-            kept = draw.sample(scenario.events, draw.randint(max(1, len(scenario.events) - 2), len(scenario.events)))
-            delivered = [*kept, *draw.choices(kept, k=3)]
+            chosen = draw.sample(scenario.events, draw.randint(max(1, len(scenario.events) - 2), len(scenario.events)))
+            delivered = [*chosen, *draw.choices(chosen, k=3)]
             draw.shuffle(delivered)
             with rolled_back():
                 call = self.call()

@@ -1,4 +1,4 @@
-"""Bodies that nobody should send, at the real view and at every parser: no server error, and nothing dropped.
+"""Invalid bodies at the real view and at every parser: no server error, and nothing dropped.
 
 python -m tests.properties.fuzz [--seconds 60] [--seed 1] [--postgres]
 

@@ -23,7 +23,7 @@ WITHIN = 900  # seconds
 
 
 class MutmutFailed(Exception):
-    """mutmut could not do what was asked; the text is what it printed."""
+    """mutmut failed; the text is its output."""
 
 
 def main() -> int:

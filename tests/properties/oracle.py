@@ -1,7 +1,6 @@
-"""The table "Joining facts" read a second time, straight from a pile of events: what a call's record must say.
+"""A second implementation of the join's rules: the record that a set of events must make.
 
-It joins nothing and stores nothing. Each fact is looked up among all events at once, as a person with the table and the
-ledger would do it.
+It joins and stores nothing: each fact is looked up among all events at once.
 """
 
 from __future__ import annotations
@@ -136,7 +135,7 @@ def outcome(events: list[Message], talk_time: int | None) -> str:
 
 
 def seconds(events: list[Message], name: str) -> int | None:
-    """What settled Details say; else any positive value before any zero, then the more trusted, then the larger."""
+    """The value of settled Call Details; else positive before zero, then the more trusted, then the larger."""
     reports = [(getattr(event.facts, name), trust(event)) for event in events]
     ranked = [(trusted == 4, value > 0, trusted, value) for value, trusted in reports if value is not None]
     return max(ranked)[3] if ranked else None
@@ -180,7 +179,7 @@ def recording(events: list[Message]) -> str:
 
 
 def lost_facts(before: Projection, after: Projection, *, settled: bool) -> list[str]:
-    """Return what was known of a call and is known no more; ``settled`` Call Details alone may say that it was zero."""
+    """Return the facts that were lost; only ``settled`` Call Details may set seconds to zero."""
     durations = [] if settled else ["talk_time", "total_duration"]
     lost = [name for name in durations if getattr(before, name) and not getattr(after, name)]
     names = [field.name for field in dataclasses.fields(Projection) if field.name != "ended_at_approximate"]

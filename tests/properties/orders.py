@@ -18,7 +18,7 @@ from tests.properties.scenarios import BY_OUTCOME, SCENARIOS, Scenario
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Walk the orders that are asked for, print the counts and return the exit status."""
+    """Walk the chosen orders, print the counts and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="all six events in the database too: about ten minutes")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own instead of SQLite")

@@ -1,4 +1,4 @@
-"""Bodies that nobody should send: true ones damaged, lies in every field, and bytes of no kind at all."""
+"""Strategies of request bodies: valid ones, damaged ones, wrong values in every field, and random bytes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ values = st.recursive(
 
 @st.composite
 def lies(draw: st.DrawFn) -> Any:
-    """A true message, some of whose members say, or are, something else."""
+    """A valid message, some of whose members are replaced."""
     message = copy.deepcopy(draw(st.sampled_from(TRUE_BODIES)))
     for _ in range(draw(st.integers(1, 4))):
         holder, name = draw(st.sampled_from(list(_members(message))))

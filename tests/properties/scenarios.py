@@ -266,7 +266,7 @@ DISAGREEING = [
         no_response(),
     ),
     scenario(
-        "bodies that say nothing",
+        "bodies without facts",
         raw("empty", 10, "terminal", b""),
         raw("broken", 11, "answered", b'{"call_details": {"call_sid": "'),
         raw("a list", 12, "terminal", b"[1, 2]"),

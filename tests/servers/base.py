@@ -18,7 +18,7 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 class NoServer(Exception):
-    """There are no binaries for this machine, or they do not start; the text says which."""
+    """There are no binaries for this machine, or they do not start; the text gives the reason."""
 
 
 @contextlib.contextmanager
@@ -55,7 +55,7 @@ def prepare(command: Sequence[str | Path], folder: Path, user: int | None = None
 
 
 def start(command: Sequence[str | Path], folder: Path, user: int | None = None) -> subprocess.Popen[bytes]:
-    """Start a server in ``folder``, where it keeps its ``log``; raises :class:`NoServer`."""
+    """Start a server in ``folder``, where it writes its ``log``; raises :class:`NoServer`."""
     try:
         with (folder / "log").open("wb") as output:
             return subprocess.Popen(

@@ -22,7 +22,7 @@ RELAXED = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--in
 
 
 class NoMariaDB(NoServer):
-    """There are no binaries for this machine, or they do not start; the text says which."""
+    """There are no binaries for this machine, or they do not start; the text gives the reason."""
 
 
 def has_mariadb() -> bool:
@@ -54,7 +54,7 @@ def _start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
     if user is not None:
         os.chown(folder, user, -1)
     data = f"--datadir={folder / 'data'}"
-    # The machine's name need not lead to it: nobody connects from outside.
+    # No host name is needed: all connections use the socket.
     ours = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--force"]
     try:
         prepare([install, "--no-defaults", data, *ours, *options], folder, user)

@@ -1,4 +1,4 @@
-"""A database server that can be cut off in the middle of everything and started again, on the data it had kept."""
+"""A database server that can be killed at any moment and restarted on the same data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STOPS_WITHIN = 20  # seconds
 
 @dataclass
 class Server:
-    """A server of our own; what was committed survives every cut."""
+    """A server of our own; committed data survives every kill."""
 
     environment: dict[str, str]
     address: dict[str, str]
@@ -28,7 +28,7 @@ class Server:
     check: Callable[[subprocess.Popen[bytes], Path], None]
 
     def cut(self) -> None:
-        """End the server at once, as when its machine loses power: nothing is finished, nothing rolled back."""
+        """Kill the server, as when its machine loses power."""
         self.process.send_signal(self.deadly)
         self.process.wait(STOPS_WITHIN)
 

@@ -34,7 +34,7 @@ OPTIONS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_c
 
 
 class NoPostgreSQL(NoServer):
-    """There are no binaries for this machine, or they do not start; the text says which."""
+    """There are no binaries for this machine, or they do not start; the text gives the reason."""
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ MISSING = f"no redis-server on the PATH; as root type: apt-get install {' '.join
 
 
 class NoRedis(NoServer):
-    """There is no redis-server on this machine, or it does not start; the text says which."""
+    """There is no redis-server on this machine, or it does not start; the text gives the reason."""
 
 
 def has_redis() -> bool:

@@ -13,7 +13,7 @@ from tests.services.reconciliation.due_calls import end_calls, make_due
 
 @pytest.fixture
 def exotel(exotel_simulator: Simulator, compare_books: Callable[[Simulator], None]) -> Iterator[Simulator]:
-    """A simulated Exotel that rings phones and tells nobody; afterwards its book is the database."""
+    """A simulated Exotel without callbacks; after the test its book is compared with the database."""
     exotel_simulator.options.lost_events = frozenset({"answered", "terminal"})
     yield exotel_simulator
     compare_books(exotel_simulator)
@@ -27,7 +27,7 @@ def posts(exotel: Simulator) -> Callable[[], list[Any]]:
 
 @pytest.fixture
 def silent(host: Any, exotel: Simulator) -> Callable[[int], list[CallRecord]]:
-    """Make calls that have ended, and of whose end nobody told; they are due."""
+    """Place that many calls that have ended without a callback; they are due."""
     agent = host.agent()
 
     def make(count: int) -> list[CallRecord]:

@@ -1,4 +1,4 @@
-"""The session of somebody who may do all that an agent does."""
+"""The session of an agent, the simulated Exotel, and recordings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def session(host: Any) -> Session:
 
 
 def orders(exotel: Any) -> list[Any]:
-    """Return the calls that Exotel was asked to place."""
+    """Return the calls that Exotel was requested to place."""
     return [seen.body for seen in exotel.book.requests if seen.method == "POST"]
 
 
 @pytest.fixture
 def exotel(exotel: Any) -> Any:
-    """The simulated Exotel at the pace of real phones: a call that nobody answers rings longer than a test."""
+    """The simulated Exotel in real time: an unanswered call rings longer than a test lasts."""
     exotel.speed = 1.0
     return exotel
 
 
 @pytest.fixture
 def player(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingPlayer]:
-    """Return what keeps, makes and plays recordings."""
+    """Serves recordings, makes calls that have them, and logs listeners in."""
     with ExitStack() as stack:
         yield RecordingPlayer(host, monkeypatch, stack)

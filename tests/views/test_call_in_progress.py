@@ -1,4 +1,4 @@
-"""Promise 1 while a call goes on: another press of a newer page calls again only when somebody has said so."""
+"""Promise 1 while a call goes on: another press of a newer page needs a confirmation."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def test_forged_confirmation_is_ignored(host: Any, exotel: Any, session: Session
     earlier_call(session, ticket, state=State.ACTIVE)
     page = session.press_button(ticket)
 
-    told = session.press_choice(page, confirmed=confirmed)
+    back = session.press_choice(page, confirmed=confirmed)
     session.get(f"{session.where}&exotel_confirmed={confirmed}")
 
-    assert STILL in told.messages
+    assert STILL in back.messages
     assert orders(exotel) == []
 
 

@@ -1,4 +1,4 @@
-"""What a press asks of Exotel, and the way to another number or another agent."""
+"""The options of a call from a button, and the link to another number or agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""It asks only what it cannot know: as whom, and to which number."""
+"""The choose page: which agent and which number, if there are several."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_chosen_number_is_called(host: Any, exotel: Any, session: Session) -> No
 
 
 @pytest.mark.parametrize(
-    ("phone", "said"),
+    ("phone", "expected"),
     [
         (f"{OTHER} / Home {BY_HAND}", ["customer phone 1", "customer phone Home"]),
         (f"do not call {BY_HAND}", ["customer phone, do not call"]),
@@ -52,13 +52,13 @@ def test_chosen_number_is_called(host: Any, exotel: Any, session: Session) -> No
     ],
 )
 def test_note_beside_number_is_shown_before_call(
-    host: Any, exotel: Any, session: Session, phone: str, said: list[str]
+    host: Any, exotel: Any, session: Session, phone: str, expected: list[str]
 ) -> None:
     page = session.press_button(host.ticket(phone=phone))
     assert orders(exotel) == []
     session.press_choice(page, number=choices(page)[-1][1])
 
-    assert re.findall(r"\+91\d{10} \((.+?)\)", page.text) == said
+    assert re.findall(r"\+91\d{10} \((.+?)\)", page.text) == expected
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
 
 
@@ -82,22 +82,22 @@ def test_same_number_twice_is_offered_once(host: Any, exotel: Any, session: Sess
 
 
 @pytest.mark.parametrize(
-    ("phone", "said"),
+    ("phone", "expected"),
     [
         ("", "There is no phone number."),
         ("ask Ravi", "That is not one valid phone number."),
         ("98XXXXXX10", "not dialled"),
     ],
 )
-def test_ticket_without_usable_number(host: Any, session: Session, phone: str, said: str) -> None:
+def test_ticket_without_usable_number(host: Any, session: Session, phone: str, expected: str) -> None:
     ticket = host.ticket(phone="90000 01009")
     shown = session.change_form(ticket)
     Customer.objects.update(phone=phone)
 
     page = session.press_button_of(shown)
 
-    assert said in page.text
-    assert said in session.change_form(ticket).html.replace("&#x27;", "'")
+    assert expected in page.text
+    assert expected in session.change_form(ticket).html.replace("&#x27;", "'")
     assert page.of_class("exotel-choose-form") == []
     assert CallRecord.objects.count() == 0
 

@@ -22,10 +22,10 @@ class Seeing:
         return name == "exotel_ccm.view_customer_number"
 
 
-def said(user: Any = None, **fields: Any) -> str:
+def text_of(user: Any = None, **fields: Any) -> str:
     with time_machine.travel(NOON + datetime.timedelta(minutes=1), tick=False):
-        told = {"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON}
-        call = CallRecord(**{**told, **fields})
+        defaults = {"agent_label": "Asha", "customer_number": "+919000001001", "created_at": NOON}
+        call = CallRecord(**{**defaults, **fields})
         return describe_call(call, user or Seeing())
 
 
@@ -70,12 +70,12 @@ def said(user: Any = None, **fields: Any) -> str:
     ],
 )
 def test_description_of_each_state(fields: dict[str, Any], sentence: str) -> None:
-    assert said(**fields) == sentence
+    assert text_of(**fields) == sentence
 
 
 def test_description_of_older_call_has_date() -> None:
     with translation.override("en-gb"):
-        assert said(state="refused", created_at=NOON - datetime.timedelta(days=20)).startswith(
+        assert text_of(state="refused", created_at=NOON - datetime.timedelta(days=20)).startswith(
             "Not called at 12/02/2026 12:00: "
         )
 
@@ -84,13 +84,13 @@ def test_description_uses_local_day() -> None:
     # 00:15 in Kolkata is still yesterday in Greenwich.
     early = datetime.datetime(2026, 3, 3, 18, 45, tzinfo=datetime.UTC)
 
-    assert said(state="refused", created_at=early).startswith("Not called at 00:15: ")
+    assert text_of(state="refused", created_at=early).startswith("Not called at 00:15: ")
 
 
 def test_description_without_use_tz(settings: Any) -> None:
     settings.USE_TZ = False
 
-    assert said(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("Not called at ")
+    assert text_of(state="refused", created_at=timezone.now().replace(hour=9, minute=5)).startswith("Not called at ")
 
 
 def test_description_masks_number() -> None:
@@ -100,4 +100,4 @@ def test_description_masks_number() -> None:
         def has_perm(self, name: str) -> bool:
             return False
 
-    assert said(Blind(), state="refused") == "Not called at 12:00: the call to +••••••••••01 was refused."
+    assert text_of(Blind(), state="refused") == "Not called at 12:00: the call to +••••••••••01 was refused."

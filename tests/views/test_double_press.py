@@ -105,12 +105,12 @@ def test_old_page_of_ended_call_needs_confirmation(host: Any, exotel: Any, sessi
     hang_up(exotel)
 
     page = session.post(form.attributes["action"], form.data)
-    asked = len(orders(exotel))
+    before = len(orders(exotel))
     session.press_choice(page)
 
     assert "You have called this number since this page was loaded." in page.messages
     assert "the agent did not pick up" in page.messages
-    assert (asked, len(orders(exotel))) == (1, 2)
+    assert (before, len(orders(exotel))) == (1, 2)
 
 
 def test_old_page_after_refusal(host: Any, exotel: Any, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""What a host's pages, sessions and code can do to a press: nothing is dialled wrongly, and somebody is told."""
+"""A host's pages, sessions and code around a press: no wrong call is placed, and each failure has a message."""
 
 from __future__ import annotations
 
@@ -157,14 +157,14 @@ def broken_numbers(ticket: Ticket) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"phone": "customer.mobil"}, "leads nowhere: Customer has no attribute"),
         ({"phone": None, "numbers": f"{__name__}.broken_numbers"}, "Its phone numbers could not be read."),
     ],
 )
 def test_unreadable_numbers(  # noqa: PLR0917 - fixtures
-    host: Any, exotel: Any, session: Session, settings: Any, caplog: Any, options: dict[str, Any], said: str
+    host: Any, exotel: Any, session: Session, settings: Any, caplog: Any, options: dict[str, Any], message: str
 ) -> None:
     entry(settings, **options)
     ticket = host.ticket(phone=BY_HAND)
@@ -172,7 +172,7 @@ def test_unreadable_numbers(  # noqa: PLR0917 - fixtures
     page = session.press_button(ticket)
 
     assert session.response.status_code == 200
-    assert said in page.text
+    assert message in page.text
     assert page.of_class("exotel-choose-form") == []
     assert any(record.exc_info for record in caplog.records if record.name == "django_exotel_ccm.services")
     assert orders(exotel) == []
@@ -189,7 +189,7 @@ def test_place_call_value_error_is_a_message(host: Any, exotel: Any, session: Se
     assert orders(exotel) == []
 
 
-# What a policy says.
+# The reason of a policy.
 
 
 def too_often(call: CallRecord) -> str:

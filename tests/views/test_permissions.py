@@ -75,7 +75,7 @@ def test_admin_pages_need_permission(host: Any, model: Any) -> None:
     gone.save()
     pages = pages_of(model)
 
-    # The admin sends strangers to its login page.
+    # The admin redirects anonymous users to its login page.
     assert statuses_of(Session(None).client, pages) == all_of(pages, 302)
     assert statuses_of(Session(customer).client, pages) == all_of(pages, 302)
     assert statuses_of(Session(gone).client, pages) == all_of(pages, 302)
@@ -194,7 +194,7 @@ def test_ticket_of_another_team_is_404(host: Any, exotel: Any) -> None:
     user = host.user("asha", *AGENT_WORK, last_name="north")
     theirs = host.ticket(phone=BY_HAND, team="south")
 
-    # The choose page lists nothing, and does not say what is missing.
+    # The choose page lists nothing, and does not name what is missing.
     assert knock_at_calling(user, theirs) == (200, 404)
     query = f"?exotel_adapter=admin&exotel_type=helpdesk.ticket&exotel_ticket={theirs.pk}"
     assert "Broken fan" not in Session(user).get(reverse("exotel_ccm:choose") + query).html
@@ -267,7 +267,7 @@ def test_forged_number_is_not_called(host: Any, exotel: Any, session: Session) -
 
 @pytest.mark.parametrize("typed", [BY_HAND, OTHER, "nonsense"])
 def test_typed_number_is_refused_uncompared(host: Any, exotel: Any, typed: str) -> None:
-    """Without ``dial_any_number`` the answer must not tell whether a masked number has been guessed."""
+    """Without ``dial_any_number`` the answer must not depend on whether a masked number was guessed."""
     user = host.user("asha", *AGENT_WORK)
 
     _choose, place = knock_at_calling(user, host.ticket(phone=BY_HAND), {"to": typed})

@@ -63,9 +63,9 @@ def test_missing_recording_is_expected_for_the_setting(
     assert answer.get("Retry-After") == ("60" if expected[0] == 503 else None)
 
 
-@pytest.mark.parametrize(("expired", "answer", "asks"), [(True, (503, NOT_READY), True), (False, (404, GONE), False)])
+@pytest.mark.parametrize(("expired", "answer", "due"), [(True, (503, NOT_READY), True), (False, (404, GONE), False)])
 def test_expired_address_is_fetched_again(
-    expired: bool, answer: tuple[int, str], asks: bool, player: RecordingPlayer
+    expired: bool, answer: tuple[int, str], due: bool, player: RecordingPlayer
 ) -> None:
     player.serve(answering(http(403, b"Request has expired")))
     ended = timezone.now() - datetime.timedelta(days=2)
@@ -79,7 +79,7 @@ def test_expired_address_is_fetched_again(
 
     assert (response.status_code, response.content.decode().strip()) == answer
     call.refresh_from_db()
-    assert (call.next_check_at is not None, call.details_check_at is not None) == (asks, asks)
+    assert (call.next_check_at is not None, call.details_check_at is not None) == (due, due)
 
 
 def test_recording_not_ready_logs_no_warning(player: RecordingPlayer, caplog: pytest.LogCaptureFixture) -> None:

@@ -142,7 +142,7 @@ def test_sites_second_factor_holds_for_our_views(
     assert server.requests == []
 
 
-# Nobody is asked for permissions before they are logged in.
+# Permissions are checked only for users who are logged in.
 
 
 class RoleBackend:
@@ -186,8 +186,8 @@ class OpenSite(admin.AdminSite):
 def test_site_open_to_anonymous_users(host: Any, settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.RoleBackend"]
     anybody = dict.fromkeys(["has_view_permission", "has_module_permission"], lambda self, *args: True)
-    nobody = dict.fromkeys([f"has_{name}_permission" for name in ("add", "change", "delete")], lambda *args: False)
-    site = site_of("crm", OpenSite, **anybody, **nobody)
+    denied = dict.fromkeys([f"has_{name}_permission" for name in ("add", "change", "delete")], lambda *args: False)
+    site = site_of("crm", OpenSite, **anybody, **denied)
     settings.ROOT_URLCONF = urls_of(site)
     ticket, visitor = host.ticket("Broken fan"), Session(None, "crm")
 

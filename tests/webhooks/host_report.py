@@ -37,5 +37,7 @@ def report() -> str:
     }
     call.refresh_from_db()
     transactional = client.get("/in-transaction/").json()
-    kept = CallEvent.objects.filter(reason="").count()
-    return json.dumps({**statuses, **transactional, "state": call.state, "ended_at": str(call.ended_at), "kept": kept})
+    stored = CallEvent.objects.filter(reason="").count()
+    return json.dumps(
+        {**statuses, **transactional, "state": call.state, "ended_at": str(call.ended_at), "stored": stored}
+    )

@@ -45,7 +45,7 @@ def stored() -> list[CallEvent]:
 
 
 def columns(call: CallRecord) -> dict[str, Any]:
-    """Return all columns of a call except those that say when it is checked."""
+    """Return all columns of a call except the times of its checks."""
     record = CallRecord.objects.get(pk=call.pk)
     names = {field.attname for field in CallRecord._meta.concrete_fields} - {"details_check_at", "next_check_at"}
     return {name: getattr(record, name) for name in names}
@@ -196,7 +196,7 @@ def test_documented_bodies_are_reports_of_the_call(calls: Calls) -> None:
 
         [event] = stored()
         assert (raw_of(event), event.reason, event.facts["call_sid"]) == (body, EventReason.UNVERIFIED, SID)
-        event.delete()  # two of these bodies say the same
+        event.delete()  # two of these bodies are equal
     assert UnverifiedCall.objects.get().call_sid == SID
 
 

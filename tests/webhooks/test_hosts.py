@@ -201,7 +201,7 @@ def test_other_host_settings(name: str, tmp_path: Path) -> None:
         "answer": {"status": "stored"},
         "state": "ended",
         "ended_at": "2026-02-11 11:30:51" if HOSTS[name].get("USE_TZ") is False else "2026-02-11 06:00:51+00:00",
-        "kept": 3,
+        "stored": 3,
         "in_transaction": name == "atomic requests",
     }
     # The host's own view obeys these settings, so they are in effect.

@@ -10,5 +10,5 @@ from tests.services.reconciliation.unverified_calls import make_due, report
 
 @pytest.fixture
 def unverified() -> UnverifiedCall:
-    """A reported call that nobody here knows, due now."""
+    """A reported call that is not in the records, due now."""
     return make_due(report())

@@ -248,7 +248,7 @@ def test_checks_without_usable_answer_back_off(unverified: UnverifiedCall) -> No
 
 @pytest.mark.parametrize("code", ["http_502", "1017"])
 def test_outage_is_no_reason_to_give_up(code: str, unverified: UnverifiedCall) -> None:
-    make_due(unverified, reported_at=timezone.now() - datetime.timedelta(days=3))  # nobody reconciled for long
+    make_due(unverified, reported_at=timezone.now() - datetime.timedelta(days=3))  # no reconciler ran for long
 
     for _check in range(5):
         verify_due(FakeDetails(code=code))

@@ -165,7 +165,7 @@ def test_number_that_may_be_ours(
     ],
 )
 def test_time_that_may_be_ours(minutes: int, zoned: bool | None, withheld: bool, unverified: UnverifiedCall) -> None:
-    """``minutes``: from the start that Exotel says, or else from the report, to when our call was placed."""
+    """``minutes``: from Exotel's start, or else from the report, to the placing of our call."""
     began = timezone.now() - 30 * MINUTE
     own_call(state=State.UNCONFIRMED, created_at=(began if zoned else timezone.now() - 15 * MINUTE) + minutes * MINUTE)
 

@@ -49,7 +49,7 @@ def call_without_response(host: Any, **fields: Any) -> CallRecord:
     )
 
 
-@pytest.mark.books_differ("the simulator was never asked for the call")
+@pytest.mark.books_differ("the simulator never got the request")
 def test_call_without_response_becomes_unconfirmed(
     host: Any, exotel: Simulator, posts: Callable[[], list[Any]]
 ) -> None:
@@ -65,7 +65,7 @@ def test_call_without_response_becomes_unconfirmed(
     assert (event.kind, event.authentication) == (EventKind.NO_RESPONSE, Authentication.OURSELVES)
 
 
-@pytest.mark.books_differ("the simulator was never asked for the call")
+@pytest.mark.books_differ("the simulator never got the request")
 def test_call_without_sid_is_given_up_after_six_hours(host: Any, exotel: Simulator) -> None:
     call = call_without_response(host, created_at=timezone.now() - datetime.timedelta(hours=5, minutes=59))
     reconcile()
@@ -139,7 +139,7 @@ def test_checks_of_an_active_call_back_off(place: Callable[..., CallRecord], exo
 
     assert waits == [5, 10, 20, 40, 60, 60, 60]
     assert call.state == State.ACTIVE
-    # The same news seven times is one event of the ledger.
+    # Seven equal answers are one event.
     assert call.events.filter(kind=EventKind.DETAILS).count() == 1
     assert len(requested_sids(exotel)) == 7
 
@@ -149,12 +149,12 @@ def test_stale_details_are_fetched_again(place: Callable[..., CallRecord], exote
     exotel.options.by_hand = True
     exotel.speed = 1.0
     call = place()
-    record_callback(call, "terminal", call_sid=call.call_sid)  # sparse: it says no more than that
+    record_callback(call, "terminal", call_sid=call.call_sid)  # without any other fact
     call.refresh_from_db()
     assert (call.state, call.outcome, minutes_until(call.next_check_at)) == (State.ENDED, "unknown", 2)
 
     make_due()
-    reconcile()  # Exotel still says that the call goes on
+    reconcile()  # Exotel still reports an active call
     call.refresh_from_db()
     assert (call.state, call.outcome, minutes_until(call.next_check_at)) == (State.ENDED, "unknown", 5)
     exotel.options.by_hand = False
@@ -291,7 +291,7 @@ def test_expired_recording_address_is_replaced(place: Callable[..., CallRecord],
     record_callback(call, "terminal", call_sid=call.call_sid, status="completed", talk_time=42, recordings=(signed,))
     call.refresh_from_db()
     assert call.recording_url == signed
-    CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())  # somebody wants to listen
+    CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())  # a user wants to play it
 
     assert reconcile().requests == 1
 
@@ -299,7 +299,7 @@ def test_expired_recording_address_is_replaced(place: Callable[..., CallRecord],
     assert (call.recording_url, call.next_check_at) == (fresh, None)
 
 
-@pytest.mark.books_differ("the end that is told here is not the simulator's")
+@pytest.mark.books_differ("the test sends another end than the simulator")
 def test_wrong_end_is_not_checked_for_years(place: Callable[..., CallRecord], exotel: Simulator) -> None:
     call = place(recording=True)
     record_callback(call, "terminal", status="completed", talk_time=42, ended_at=clean_moment("2125-01-01T00:00:00Z"))
