@@ -9,15 +9,10 @@ import pytest
 from django_exotel_ccm.exotel.account import Account, Secret
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
-from django_exotel_ccm.exotel.errors import (
-    ExotelError,
-)
+from django_exotel_ccm.exotel.errors import ExotelError
 from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
 from tests.exotel.samples import AGENT, PLACED
-from tests.servers.scripted_http import (
-    Server,
-    http,
-)
+from tests.servers.scripted_http import Server, http
 
 REQUEST = CallRequest(
     user_id=AGENT,

@@ -7,16 +7,11 @@ import base64
 import pytest
 
 from django_exotel_ccm.exotel.account import Account, Secret
-from django_exotel_ccm.exotel.download import (
-    RecordingStream,
-    open_recording,
-)
+from django_exotel_ccm.exotel.download import RecordingStream, open_recording
 from django_exotel_ccm.exotel.ranges import parse_range
 from django_exotel_ccm.exotel.recordings import RecordingError
 from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception
-from tests.servers.scripted_http import (
-    http,
-)
+from tests.servers.scripted_http import http
 
 OWN = "recordings.exotel.com"
 BUCKET = "s3-ap-southeast-1.amazonaws.com"

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_exotel_ccm.choices import Outcome
-from django_exotel_ccm.exotel.calls import (
-    OUTCOMES,
-    CallFacts,
-    CallRequest,
-    facts_of_answer,
-    facts_of_call,
-    find_call,
-)
+from django_exotel_ccm.exotel.calls import OUTCOMES, CallFacts, CallRequest, facts_of_answer, facts_of_call, find_call
 from django_exotel_ccm.exotel.values import Moment
 from tests.exotel.samples import ACCEPTED, AGENT, DETAILS, ENVELOPE, PLACED, RECORDING, SID, refusal
 from tests.exotel.test_values import anything

@@ -20,23 +20,10 @@ from django_exotel_ccm.exotel.errors import (
     OutcomeUnknown,
     TooManyRequests,
 )
-from tests.exotel.clients import (
-    ACCEPTED,
-    REQUEST,
-    assert_shows_nothing,
-    client_at,
-    error_of,
-    refused_port,
-)
+from tests.exotel.clients import ACCEPTED, REQUEST, assert_shows_nothing, client_at, error_of, refused_port
 from tests.exotel.leaks import KEY, TOKEN, leaks_in
 from tests.exotel.samples import DETAILS, PLACED, SID, refusal
-from tests.servers.scripted_http import (
-    Server,
-    Visit,
-    answering,
-    http,
-    serving,
-)
+from tests.servers.scripted_http import Server, Visit, answering, http, serving
 
 
 class TestRequests:

@@ -15,10 +15,7 @@ from django_exotel_ccm.exotel import client as client_module
 from django_exotel_ccm.exotel import transport
 from django_exotel_ccm.exotel.account import Account, Secret
 from django_exotel_ccm.exotel.client import ExotelClient
-from django_exotel_ccm.exotel.errors import (
-    OutcomeUnknown,
-    Unreachable,
-)
+from django_exotel_ccm.exotel.errors import OutcomeUnknown, Unreachable
 from tests.exotel.clients import (
     ACCEPTED,
     CHUNKED,

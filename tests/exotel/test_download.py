@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_exotel_ccm.exotel.download import (
-    Unfetchable,
-    open_recording,
-)
+from django_exotel_ccm.exotel.download import Unfetchable, open_recording
 from django_exotel_ccm.exotel.ranges import parse_range
 from django_exotel_ccm.exotel.recordings import AddressRefused
 from tests.exotel.recordings import (
@@ -30,14 +27,7 @@ from tests.exotel.recordings import (
     moved,
     read_all,
 )
-from tests.servers.scripted_http import (
-    Proxy,
-    answering,
-    context_of,
-    http,
-    serving,
-    silent,
-)
+from tests.servers.scripted_http import Proxy, answering, context_of, http, serving, silent
 
 # Hosts and credentials.
 

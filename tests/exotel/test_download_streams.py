@@ -12,37 +12,12 @@ from typing import Any
 import pytest
 
 from django_exotel_ccm.exotel import download
-from django_exotel_ccm.exotel.download import (
-    CredentialsRefused,
-    NotThere,
-    RecordingBroken,
-    Unfetchable,
-    open_recording,
-)
+from django_exotel_ccm.exotel.download import CredentialsRefused, NotThere, RecordingBroken, Unfetchable, open_recording
 from django_exotel_ccm.exotel.ranges import Span, parse_range
 from django_exotel_ccm.exotel.recordings import RecordingError
 from tests.exotel.leaks import leaks_in, text_of_exception
-from tests.exotel.recordings import (
-    MUMBAI,
-    OWN,
-    RECORDING,
-    SOUND,
-    TYPE,
-    account_at,
-    error_of,
-    moved,
-    read_all,
-)
-from tests.servers.scripted_http import (
-    Proxy,
-    Visit,
-    answering,
-    dripping,
-    http,
-    reset_after_request,
-    serving,
-    silent,
-)
+from tests.exotel.recordings import MUMBAI, OWN, RECORDING, SOUND, TYPE, account_at, error_of, moved, read_all
+from tests.servers.scripted_http import Proxy, Visit, answering, dripping, http, reset_after_request, serving, silent
 
 
 @pytest.mark.parametrize(

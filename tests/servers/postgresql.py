@@ -16,16 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers.base import (
-    STARTS_WITHIN,
-    NoServer,
-    another_user,
-    last_words,
-    prepare,
-    short_folder,
-    start,
-    stop,
-)
+from tests.servers.base import STARTS_WITHIN, NoServer, another_user, last_words, prepare, short_folder, start, stop
 
 SOCKET = ".s.PGSQL.5432"
 INSTALLED = "pginstall18"  # the folder of PostgreSQL in the wheel's package

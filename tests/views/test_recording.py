@@ -9,15 +9,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import RecordingAccess
 from tests.servers.scripted_http import Visit, answering, http
-from tests.views.recording_player import (
-    SECRET,
-    SOUND,
-    TYPE,
-    RecordingPlayer,
-    facts_of,
-    play,
-    url_of,
-)
+from tests.views.recording_player import SECRET, SOUND, TYPE, RecordingPlayer, facts_of, play, url_of
 
 NOISY = (
     "Set-Cookie: exotel=1",

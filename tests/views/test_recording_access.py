@@ -18,15 +18,7 @@ from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services import recordings
 from django_exotel_ccm.services.recordings import new_page_view, record_access
 from tests.servers.scripted_http import answering, silent
-from tests.views.recording_player import (
-    LISTEN,
-    SOUND,
-    VIEW_TICKET,
-    RecordingPlayer,
-    facts_of,
-    play,
-    url_of,
-)
+from tests.views.recording_player import LISTEN, SOUND, VIEW_TICKET, RecordingPlayer, facts_of, play, url_of
 from tests.views.test_recording import WHOLE, assert_hides_the_address, rows
 
 

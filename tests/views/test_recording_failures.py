@@ -15,14 +15,7 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import recordings
 from django_exotel_ccm.services.transactions import open_transaction
 from tests.servers.scripted_http import answering, http, silent
-from tests.views.recording_player import (
-    SECRET,
-    SOUND,
-    RecordingPlayer,
-    facts_of,
-    play,
-    url_of,
-)
+from tests.views.recording_player import SECRET, SOUND, RecordingPlayer, facts_of, play, url_of
 from tests.views.test_recording import NOISY, WHOLE, assert_hides_the_address, rows
 
 
