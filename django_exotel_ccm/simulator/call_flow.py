@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from django_exotel_ccm.simulator.clock import Clock
 from django_exotel_ccm.simulator.directory import Agent
@@ -96,10 +95,7 @@ CUSTOMER_OUTCOMES: dict[Action, Outcome] = {
     "decline": Outcome("customer_unanswered", "completed", "no-answer"),
     "nothing": Outcome("customer_unanswered", "completed", "no-answer"),
 }
-
-Result = TypeVar("Result")
-Part = Generator[float, Press | None, Result]
-"""Part of a call: yields until which moment nothing happens unless somebody presses; is sent what was pressed."""
+TALKED = Outcome("completed", "completed", "completed")
 
 
 class CallFlow:
@@ -120,22 +116,12 @@ class CallFlow:
         hung_up: Callable[[SimulatedCall], None],
     ) -> None:
         self.call = call
-        self._clock = clock
-        self._report = report
-        self._hung_up = hung_up
-        self._moment = self._started = clock.moment()
+        self._clock, self._report, self._hung_up = clock, report, hung_up
+        self._ring_limit = call.request.get("attempt_time_out") or RING_TIME_OUT
+        self._started = self._moment = self._answered = clock.moment()
         if clock.speed > 1:
             call.created_at -= timedelta(seconds=call.script.length(call.request) + PROCESSING)
-        self._parts = self._run()
-        self._step = 0
-
-    def advance(self, pressed: Press | None = None) -> None:
-        """Do the next step, and plan the one after it."""
-        self._step = step = self._step + 1
-        with contextlib.suppress(StopIteration):
-            until = self._parts.send(pressed)
-            self._clock.plan(until, lambda: self.advance() if step == self._step else None)
-        self._clock.changed.notify_all()
+        self._enter("agent_ringing", call.script.agent, self._ring_limit, self._agent_rang)
 
     def press(self, leg: Leg, press: Press) -> None:
         """Do on a phone what a person would. ValueError if it cannot be done now."""
@@ -143,32 +129,46 @@ class CallFlow:
         if (leg, press) not in possible:
             can = ", ".join(f"{b} on the {a}'s phone" for a, b in sorted(possible)) or "nothing"
             raise ValueError(f"The call is {self.call.phase}: one can press {can}; not {press} on the {leg}'s phone")
-        self.advance(press)
+        self._moment = min(max(self._moment, self._clock.moment()), self._until)
+        self._leave(press)
 
-    def _run(self) -> Part[None]:
-        call = self.call
-        outcome = AGENT_OUTCOMES.get((yield from self._ring("agent_ringing", call.script.agent)))
-        if outcome is None:
-            call.agent_leg = "in-progress"
-            outcome = CUSTOMER_OUTCOMES.get((yield from self._ring("customer_ringing", call.script.customer)))
-        yield from self._end(outcome or (yield from self._talk()))
+    def _enter(self, phase: Phase, step: Step, limit: float, leave: Callable[[Action], None]) -> None:
+        """Stay in a phase until somebody presses, the script acts, or the limit is reached; then `leave` it."""
+        self.call.phase = phase
+        self._leave = leave
+        self._until = until = self._moment + min(step.after, limit)
 
-    def _ring(self, phase: Phase, step: Step) -> Part[Action]:
-        limit = self.call.request.get("attempt_time_out") or RING_TIME_OUT
-        return (yield from self._phase(phase, step.action, step.after, limit))
+        def act() -> None:
+            if self.call.phase == phase:  # nobody pressed meanwhile
+                self._moment = until
+                leave(step.action if step.after <= limit else "nothing")
 
-    def _talk(self) -> Part[Outcome]:
+        self._clock.plan(until, act)
+
+    def _agent_rang(self, action: Action) -> None:
+        if outcome := AGENT_OUTCOMES.get(action):
+            self._end(outcome)
+            return
+        self.call.agent_leg = "in-progress"
+        self._enter("customer_ringing", self.call.script.customer, self._ring_limit, self._customer_rang)
+
+    def _customer_rang(self, action: Action) -> None:
+        if outcome := CUSTOMER_OUTCOMES.get(action):
+            self._end(outcome)
+            return
         call = self.call
         call.customer_leg = "in-progress"
         call.answered_at = self._time()
-        self._report(call, "answered")
-        began = self._moment
+        self._answered = self._moment
         limit = call.request.get("max_time_limit") or MAX_DURATION
-        yield from self._phase("talking", "hang_up", call.script.talk, limit)
-        call.talk_time = round(self._moment - began)
-        return Outcome("completed", "completed", "completed")
+        self._enter("talking", Step("hang_up", call.script.talk), limit, self._talked)
+        self._report(call, "answered")
 
-    def _end(self, outcome: Outcome) -> Part[None]:
+    def _talked(self, _action: Action) -> None:
+        self.call.talk_time = round(self._moment - self._answered)
+        self._end(TALKED)
+
+    def _end(self, outcome: Outcome) -> None:
         call = self.call
         call.phase = "ended"
         call.agent_leg, call.customer_leg = outcome.agent_leg, outcome.customer_leg
@@ -177,10 +177,12 @@ class CallFlow:
         call.ended, call.ended_at = self._moment, self._time()
         self._hung_up(call)
         self._moment += PROCESSING
-        yield self._moment
+        self._clock.plan(self._moment, lambda: self._finish(call.script.reported_status or outcome.status))
+
+    def _finish(self, status: str) -> None:
+        call = self.call
         call.updated_at = self._time()
-        call.status = call.script.reported_status or outcome.status
-        call.state = "terminal"
+        call.state, call.status = "terminal", status
         self._report(call, "terminal")
 
     def _time(self) -> datetime:
@@ -192,14 +194,3 @@ class CallFlow:
         call.answered_at = call.answered_at and call.answered_at - ahead
         call.ended_at = call.ended_at and call.ended_at - ahead
         return time - ahead
-
-    def _phase(self, phase: Phase, action: Action, after: float, limit: float) -> Part[Action]:
-        """Stay in a phase until somebody presses, the script acts, or the limit is reached. Return what ended it."""
-        self.call.phase = phase
-        until = self._moment + min(after, limit)
-        pressed = yield until
-        if pressed:
-            self._moment = min(max(self._moment, self._clock.moment()), until)
-            return pressed
-        self._moment = until
-        return action if after <= limit else "nothing"

@@ -98,8 +98,9 @@ class Clock:
                     left = self._planned.run(blocking=False)
                 except Exception:
                     logger.exception("The simulator failed in planned work")
-                else:
-                    self.changed.wait(left and min(left / self.speed, threading.TIMEOUT_MAX))
+                    continue
+                self.changed.notify_all()  # of what the work changed
+                self.changed.wait(left and min(left / self.speed, threading.TIMEOUT_MAX))
 
 
 def checked_speed(speed: float) -> float:

@@ -79,13 +79,11 @@ def json_response(status: int, value: Any, headers: Mapping[str, str] | None = N
     return response(status, json.dumps(value, default=datetime.isoformat).encode(), "application/json", headers)
 
 
-def loopback_address(host: str) -> str:
-    """Return the address to bind; ValueError unless it is this machine only."""
-    address = "127.0.0.1" if host == "localhost" else host
+def is_loopback(host: str) -> bool:
+    """Return True if the name or address is this machine's own."""
     with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(address).is_loopback:
-            return address
-    raise ValueError(f"The simulator serves this machine only: write host='127.0.0.1', not {host!r}")
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -99,7 +97,9 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(
         self, host: str, port: int, respond: Callable[[Request], Response], wait: Callable[[float], None]
     ) -> None:
-        address = loopback_address(host)
+        if not is_loopback(host):
+            raise ValueError(f"The simulator serves this machine only: write host='127.0.0.1', not {host!r}")
+        address = "127.0.0.1" if host == "localhost" else host
         self.respond, self.wait = respond, wait
         self._connections: dict[threading.Thread, socket.socket] = {}
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -236,4 +236,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os.close(self.connection.detach())
 
     def log_message(self, *_args: Any) -> None:
-        """Print nothing: the simulator records what was asked."""
+        """Print nothing: the simulator records each request."""

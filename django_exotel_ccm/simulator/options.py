@@ -92,21 +92,22 @@ URL = Kind(
     lambda value: value is None or is_url(value),
     lambda text: None if text.lower() in ABSENT else text,
 )
+CODE = one_of(None, *REFUSALS)
+COUNT, BYTES = number(0, 1e9, int, optional=True), number(1024, 1e10, int, optional=True)
 SECONDS, RATE = number(0, 1e9), number(0, 1)
 
 
-def _option(default: Any, kind: Kind, text: str, group: str = "") -> Any:
-    """Return a field; `group` is the heading of the options from here on."""
-    return field(default=default, metadata={"kind": kind, "text": text, "group": group})
+def _option(default: Any, kind: Kind, text: str) -> Any:
+    return field(default=default, metadata={"kind": kind, "text": text})
 
 
 def _flag(text: str) -> Any:
     return _option(default=False, kind=FLAG, text=text)
 
 
-def _choice(words: Any, text: str, group: str = "") -> Any:
+def _choice(words: Any, text: str) -> Any:
     known = get_args(words)
-    return _option(known[0], one_of(*known), text, group)
+    return _option(known[0], one_of(*known), text)
 
 
 @dataclass
@@ -117,15 +118,11 @@ class Options:
     add_unknown: bool = _flag("An agent or ExoPhone that is not in the directory is added to it instead of refused.")
 
     answer_shape: Shape = _choice(
-        Shape, "The 200: A as on Exotel's page, B the standard CCM envelope (`data`), C no envelope.", "Make a Call"
+        Shape, "The 200: A as on Exotel's page, B in the standard envelope (`data`), C in none."
     )
     to_key: ToKey = _choice(ToKey, "The key inside `to` that is accepted; the other one is a 400 with code 10725.")
-    refuse_with: int | None = _option(
-        None, one_of(None, *REFUSALS), "A code with which every call is refused, for example 10724 or 1010."
-    )
-    retry_after: int | None = _option(
-        None, number(0, 1e9, int, optional=True), "Seconds for the `Retry-After` header of a 429; None: no header."
-    )
+    refuse_with: int | None = _option(None, CODE, "A code with which every call is refused, such as 10724 or 1010.")
+    retry_after: int | None = _option(None, COUNT, "Seconds in the `Retry-After` header of a 429; none: no header.")
     answer_fault: AnswerFault = _choice(
         AnswerFault,
         "The call is placed, but its answer is lost: a 502 page, a connection closed (cut) or reset in mid-body, none "
@@ -133,15 +130,11 @@ class Options:
     )
     answer_delay: float = _option(5.0, SECONDS, "Real seconds before an answer that is late.")
 
-    callback_shape: CallbackShape = _choice(
-        CallbackShape, "The body: nested JSON of v2 or v3, or v1's flat fields as JSON, form or multipart.", "Callbacks"
-    )
+    callback_shape: CallbackShape = _choice(CallbackShape, "The body: nested in v2 and v3, flat in v1.")
     recordings_shape: RecordingsShape = _choice(
         RecordingsShape, "Recordings: strings, objects with `url`, null until Call Details (late), or null for ever."
     )
-    account_callback_url: str | None = _option(
-        None, URL, "The account's own URL: events of every call go there as well, also of external calls."
-    )
+    account_callback_url: str | None = _option(None, URL, "The account's own URL: each event of each call goes there.")
     callback_delay: float = _option(0.0, SECONDS, "Simulated seconds from an event to the first try of its callback.")
     early_callbacks: bool = _flag("The answer to Make a Call waits until the call's first callback was tried.")
     duplicate_callbacks: bool = _flag("Every callback comes twice.")
@@ -155,14 +148,12 @@ class Options:
     epoch_end_time: bool = _flag("The end time of a running call is 1970-01-01 05:30:00+05:30 instead of null.")
     local_numbers: bool = _flag("Indian numbers are written 0XXXXXXXXXX instead of +91XXXXXXXXXX.")
 
-    seed: int = _option(0, number(0, 1e9, int), "The same seed and the same calls have the same faults.", "Chance")
+    seed: int = _option(0, number(0, 1e9, int), "The same seed and the same calls have the same faults.")
     duplicate_rate: float = _option(0.0, RATE, "The share of callbacks that come twice.")
     reorder_rate: float = _option(0.0, RATE, "The share of `answered` that come after `terminal`.")
     loss_rate: float = _option(0.0, RATE, "The share of callbacks that are never delivered.")
 
-    details_shape: Shape = _choice(
-        Shape, "A `response.call_details`, B `response.data` in v2's words, C the contact-center's.", "Call Details"
-    )
+    details_shape: Shape = _choice(Shape, "A with the documented names, B with v2's in `data`, C the contact-center's.")
     details_fault: DetailsFault = _choice(
         DetailsFault,
         "A finished call reads as active (stale), or the answer is a 404, 401, 429 (too_many), a 502 page, none until "
@@ -170,17 +161,13 @@ class Options:
     )
     details_stale_for: float = _option(120.0, SECONDS, "Simulated seconds for which an ended call reads as active.")
 
-    recording_delay: float = _option(
-        60.0, SECONDS, "Simulated seconds from a call's end until its recording is there.", "Recordings"
-    )
+    recording_delay: float = _option(60.0, SECONDS, "Simulated seconds from a call's end until its recording is there.")
     recording_fault: RecordingFault = _choice(
         RecordingFault,
-        "A 404 for ever, 401, 403, a web page, a redirect out, a reset in mid-body (cut), or endless sound.",
+        "A 404 for ever, 401, 403, a web page, a redirect out, a reset in mid-body (cut), endless sound.",
     )
     recording_type: RecordingType = _choice(RecordingType, "The type of recordings of calls that end from now on.")
-    big_recording: int | None = _option(
-        None, number(1024, 1e10, int, optional=True), "Bytes of every recording; None: a few seconds of sound."
-    )
+    big_recording: int | None = _option(None, BYTES, "Bytes of every recording; none: a few seconds of sound.")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an option. AttributeError if there is none of this name, ValueError if it cannot hold the value."""
@@ -203,6 +190,14 @@ class Options:
 
 
 FIELDS = {one.name: one for one in fields(Options)}
+GROUPS = {
+    "answer_shape": "Make a Call",
+    "callback_shape": "Callbacks",
+    "seed": "Chance",
+    "details_shape": "Call Details",
+    "recording_delay": "Recordings",
+}
+"""The first option of each group -> its heading."""
 
 
 def kind_of(name: str) -> Kind:

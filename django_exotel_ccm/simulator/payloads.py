@@ -127,7 +127,7 @@ def details_contact_center(call: SimulatedCall, recording: str | None) -> dict[s
 
 
 def as_reported(call: SimulatedCall) -> SimulatedCall:
-    """Return the call without what Exotel tells only once it is terminal."""
+    """Return the call without what Exotel sends only once it is terminal."""
     return call if call.state == "terminal" else replace(call, ended_at=None, talk_time=None, total_duration=None)
 
 

@@ -44,7 +44,7 @@ class ReceivedRequest:
 
     @property
     def details_of(self) -> str | None:
-        """The sid of the call whose Call Details this asks for; None if it is another request."""
+        """The sid of the call whose Call Details this requests; None if it is another request."""
         found = CALL_DETAILS.fullmatch(self.path) if self.method == "GET" else None
         return found[1] if found else None
 

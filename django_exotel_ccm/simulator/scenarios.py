@@ -90,7 +90,7 @@ ALL, TERMINAL = frozenset(EVENTS), frozenset({"terminal"})
 
 SCENARIOS = (
     Scenario("everything_works", "Everything works", "Exotel answers at once and reports each event once."),
-    Scenario("no_report", "No report arrives", "Only Call Details tell how the call ended.", lost_events=ALL),
+    Scenario("no_report", "No report arrives", "Only Call Details show how the call ended.", lost_events=ALL),
     Scenario("no_end", "The end is not reported", "Only the report of the answer arrives.", lost_events=TERMINAL),
     Scenario("twice", "Reports come twice", "Each callback is delivered a second time.", duplicate_callbacks=True),
     Scenario("wrong_order", "Reports in the wrong order", "The answering comes after the end.", answered_last=True),

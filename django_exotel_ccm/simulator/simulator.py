@@ -105,9 +105,7 @@ class Simulator:
             self.directory.reserve(agent, call.sid)
             call.fault_key = self._fault_key(call)
             self.book.calls[call.sid] = call
-            flow = CallFlow(call, self.clock, report=self._report, hung_up=self._hung_up)
-            self._flows[call.sid] = flow
-            flow.advance()
+            self._flows[call.sid] = CallFlow(call, self.clock, report=self._report, hung_up=self._hung_up)
         return call
 
     def place_external_call(
@@ -212,7 +210,7 @@ class Simulator:
             self.clock.wait_real(seconds)
 
     def restart_soon(self, seconds: float, deliveries: Pending) -> None:
-        """Restart in a thread of its own, so that the request that asks for it can still be answered."""
+        """Restart in a thread of its own, so that the request for it can still be answered."""
         _check_power_cut(seconds, deliveries)
 
         def restart() -> None:

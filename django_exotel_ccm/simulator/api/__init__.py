@@ -1,1 +1,1 @@
-"""What the application asks of Exotel: Make a Call, Call Details, recordings."""
+"""What the application requests of Exotel: Make a Call, Call Details, recordings."""

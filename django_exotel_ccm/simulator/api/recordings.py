@@ -68,7 +68,7 @@ class Sound:
 
 
 def recording_response(exotel: Simulator, request: Request, call_sid: str, kind: str) -> Response:
-    """Return the recording of a call or the range that is asked for, or 404 while there is none."""
+    """Return the recording of a call or the range that is requested, or 404 while there is none."""
     call = exotel.book.calls.get(call_sid)
     if call is None or not exotel.recording_ready(call):
         return response(404, b"There is no such recording, or not yet.\n", TEXT)
@@ -76,7 +76,7 @@ def recording_response(exotel: Simulator, request: Request, call_sid: str, kind:
 
 
 def faulty_recording_response(exotel: Simulator, request: Request, call_sid: str, kind: str) -> Response:
-    """Return the recording of a call with the fault that the options ask for. RefusedError for a 401."""
+    """Return the recording of a call with the fault that the options set. RefusedError for a 401."""
     answer = recording_response(exotel, request, call_sid, kind)
     fault = exotel.options.recording_fault
     if fault == "none" or answer.status == 404:
@@ -93,7 +93,7 @@ def faulty_recording_response(exotel: Simulator, request: Request, call_sid: str
 
 
 def ranged(sound: Sound, wanted: str) -> Response:
-    """Return all of a sound or, if a range of it is asked for, 206 with that, or 416 if there is no such range."""
+    """Return all of a sound or, if a range of it is requested, 206 with that, or 416 if there is no such range."""
     size = sound.size
     headers = {"Accept-Ranges": "bytes"}
     found = RANGE.fullmatch(wanted)
@@ -120,7 +120,7 @@ def sound_of(call: SimulatedCall, kind: str, size: int | None) -> Sound:
     channels = 2 if call.request.get("recording_channels") == "dual" else 1
     header = struct.calcsize(WAV_HEADER)
     size = size or header + seconds * RATE * 2 * channels
-    known = min(size, 2**32 - 1)  # a WAV cannot say more than 4 GiB
+    known = min(size, 2**32 - 1)  # a WAV cannot name more than 4 GiB
     form = (b"fmt ", 16, 1, channels, RATE, RATE * 2 * channels, 2 * channels, 16)
     head = struct.pack(WAV_HEADER, b"RIFF", known - 8, b"WAVE", *form, b"data", known - header)
     return Sound("audio/wav", head, _tones(channels), size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import logging
 import socket
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from django_exotel_ccm.simulator.clock import Clock
+from django_exotel_ccm.simulator.http_server import is_loopback
 from django_exotel_ccm.simulator.recorder import Book, Delivery, Destination
 
 logger = logging.getLogger("django_exotel_ccm.simulator")
@@ -136,12 +136,13 @@ class DeliveryQueue:
     def _post(self, delivery: Delivery, content: bytes) -> tuple[int | None, str]:
         """Return the status, or None and the reason. A redirect is not followed."""
         try:
-            if not (self._deliver_anywhere or is_loopback(delivery.url)):
-                return None, NOT_SENT
             parts = urlsplit(delivery.url)
+            host = parts.hostname or ""
+            if not (self._deliver_anywhere or is_loopback(host)):
+                return None, NOT_SENT
             kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
             timeout = max(MIN_TIMEOUT, TIMEOUT / self._clock.speed)
-            connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+            connection = kind(host, parts.port, timeout=timeout)
             with contextlib.closing(connection), self._watched(connection):
                 target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
                 headers = {"Content-Type": delivery.content_type, "User-Agent": "exotel-simulator"}
@@ -177,13 +178,3 @@ class DeliveryQueue:
         self.open.discard(pending)
         if self._last.get(pending.key) is pending:
             del self._last[pending.key]
-
-
-def is_loopback(url: str) -> bool:
-    """Return True if the URL leads to this machine. ValueError if it is no URL."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False

@@ -1,4 +1,4 @@
-"""Makes the callbacks of an event, with the faults that the options ask for."""
+"""Makes the callbacks of an event, with the faults that the options set."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Notifier:
                 call.held_back = [one for one in made if "reordered" in one.delivery.faults]
                 made = [one for one in made if one not in call.held_back]
             else:
-                if options.conflicting_finals and not options.sparse_terminal:  # which would say the same again
+                if options.conflicting_finals and not options.sparse_terminal:  # which would send the same again
                     made += self._callbacks(contradicted(call), event, "conflicting")
                 made += call.held_back
             for pending in made:
@@ -81,7 +81,7 @@ class Notifier:
         options = self._options
         body = callback_body(call, event, options)
         content_type, content = encoded(body, options.callback_shape)
-        asked_for = {
+        set_on_purpose = {
             version: bool(version),
             "delayed": options.callback_delay > 0,
             "sparse": options.sparse_terminal and event == "terminal",
@@ -90,7 +90,7 @@ class Notifier:
         made = []
         for index, (destination, url) in enumerate(self._destinations(call, event)):
             for drawn in self._copies(call, event, f"{event}{version}/{index}"):
-                faults = tuple(name for name, is_made in {**asked_for, **drawn}.items() if is_made)
+                faults = tuple(name for name, is_made in {**set_on_purpose, **drawn}.items() if is_made)
                 for fault in faults:
                     self.record_fault(fault, call.sid, event)
                 delivery = Delivery(call.sid, event, url, content_type, body, destination, faults)

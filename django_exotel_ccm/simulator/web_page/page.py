@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from django_exotel_ccm.simulator.api.recordings import recording_response
 from django_exotel_ccm.simulator.directory import Device
 from django_exotel_ccm.simulator.http_server import Request, Response, json_response, response
-from django_exotel_ccm.simulator.options import FIELDS, FLAG
+from django_exotel_ccm.simulator.options import FIELDS, FLAG, GROUPS
 from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Page:
 def option_row(name: str) -> str:
     """Return an option as HTML, with the heading of its group; the script fills in its value."""
     option = FIELDS[name]
-    kind, group = option.metadata["kind"], option.metadata["group"]
+    kind, group = option.metadata["kind"], GROUPS.get(name)
     about = f'id="option-{name}" name="{name}" data-post="/page/options" aria-describedby="text-{name}"'
     if kind is FLAG:
         control = f'<input type="checkbox" {about}>'
