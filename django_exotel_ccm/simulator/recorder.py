@@ -115,8 +115,6 @@ def call_json(call: SimulatedCall) -> dict[str, Any]:
         "call_sid": call.sid,
         "agent": {"name": call.agent.name, "uri": call.agent.uri},
         **{name: getattr(call, name) for name in CALL_FIELDS},
-        "answered": call.answered_at is not None,
-        "recording": call.recorded,
         "presses": sorted(PRESSES[call.phase]),
     }
 

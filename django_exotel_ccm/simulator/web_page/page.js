@@ -67,7 +67,6 @@ function drawPhone(leg, state, who, uri, call) {
   phone.className = `phone ${state}`;
   phone.querySelector(".who").textContent = who;
   phone.querySelector(".uri").textContent = uri;
-  phone.querySelector(".face").textContent = who[0].toUpperCase();
   phone.querySelector(".state").textContent = WORDS[state];
   const buttons = call.presses.filter(([of]) => of === leg).map(([, action]) => make("button", {
     type: "button", class: action === "answer" ? "answer" : "decline", id: `${leg}-${action}`,
@@ -84,7 +83,6 @@ function drawStage(call) {
   const [, agentState, customerState] = PHASES[call.phase];
   drawPhone("agent", agentState, agent.name === agent.uri ? "Agent" : agent.name, agent.uri, call);
   drawPhone("customer", customerState, "Customer", call.customer_number, call);
-  $("line").classList.toggle("live", call.phase === "talking");
   $("let-it-ring").hidden = !call.phase.endsWith("ringing");
   const about = call.custom_field ? `, about ${call.custom_field}` : "";
   const talk = call.state === "terminal" ? `, ${call.talk_time} s of talk` : "";
