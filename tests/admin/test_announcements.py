@@ -180,7 +180,7 @@ def test_get_and_forged_post_are_refused(session: Session, mailer: Mailer, fail:
 # From the list.
 
 
-def test_action_asks_first_and_names_what_it_leaves_out(session: Session, mailer: Mailer, fail: Any) -> None:
+def test_action_needs_confirmation(session: Session, mailer: Mailer, fail: Any) -> None:
     failed, other = fail(), fail()
     mailer.broken = False
     done = fail()
@@ -231,9 +231,7 @@ def test_second_press_delivers_nothing(session: Session, mailer: Mailer, fail: A
     assert "They had been delivered already." in second.messages
 
 
-def test_whole_search_is_chosen_up_to_a_limit(
-    session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whole_search_up_to_limit(session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for _announcement in range(3):
         fail()
     mailer.broken = False
@@ -258,7 +256,7 @@ def test_many_failures_are_summarised(session: Session, fail: Any) -> None:
     assert "And 2 more." in page.messages
 
 
-def test_rest_is_left_to_the_reconciler_after_the_time_limit(
+def test_time_limit_leaves_the_rest_to_the_reconciler(
     session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(announcements, "TIME_LIMIT", -1.0)

@@ -100,7 +100,7 @@ def test_unverified_calls_need_a_permission(host: Any) -> None:
     assert session.response.status_code == 403
 
 
-def test_list_needs_the_same_queries_for_any_length(reader: Session) -> None:
+def test_list_queries_do_not_grow(reader: Session) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
             changelist(reader)
@@ -125,7 +125,7 @@ def test_external_call_says_so(reader: Session) -> None:
     assert ["It was placed elsewhere, not from here." in page for page in pages] == [True, False]
 
 
-def test_event_shows_the_account_whose_url_it_came_to(reader: Session) -> None:
+def test_event_shows_its_account(reader: Session) -> None:
     event = CallEvent.objects.create(
         kind="callback",
         authentication="account_url",

@@ -65,7 +65,7 @@ def page_of(session: Session, call: CallRecord) -> Any:
     return session.get(session.url("exotel_ccm_callrecord_change", call.pk))
 
 
-def test_a_call_s_page_plays_its_recording(host: Any, listener: Session) -> None:
+def test_call_page_has_a_player(host: Any, listener: Session) -> None:
     call = recorded(host.ticket())
 
     page = page_of(listener, call)
@@ -77,7 +77,7 @@ def test_a_call_s_page_plays_its_recording(host: Any, listener: Session) -> None
     assert "planted" not in page.html
 
 
-def test_a_ticket_s_page_plays_the_recordings_of_its_calls(host: Any, listener: Session) -> None:
+def test_ticket_page_has_players(host: Any, listener: Session) -> None:
     ticket = host.ticket()
     calls = [recorded(ticket), recorded(ticket)]
     recorded(ticket, recording_url="", recording_requested=False)
@@ -103,7 +103,7 @@ def test_each_recording_of_a_call_has_a_player(host: Any, listener: Session) -> 
         assert ["Recording 1 of 2" in page.text, "Recording 2 of 2" in page.text] == [True, True]
 
 
-def test_without_the_permission_there_is_no_player(host: Any) -> None:
+def test_player_needs_permission(host: Any) -> None:
     ticket = host.ticket()
     call = recorded(ticket)
     session = Session(host.user("meera", *VIEW_TICKET, agent=None))
@@ -115,7 +115,7 @@ def test_without_the_permission_there_is_no_player(host: Any) -> None:
     assert "recording.js" not in session.change_form(ticket).html
 
 
-def test_another_team_s_call_has_no_player(host: Any) -> None:
+def test_hidden_call_has_no_player(host: Any) -> None:
     call = recorded(host.ticket(team="red"))
     session = Session(host.user("meera", *VIEW_TICKET, LISTEN, agent=None, last_name="blue"))
 
@@ -135,9 +135,7 @@ NONE = {"recording_url": "", "recording_requested": False}
 
 
 @pytest.mark.parametrize(("fields", "message"), MESSAGES)
-def test_what_there_is_not_is_said_on_both_pages(
-    host: Any, listener: Session, fields: dict[str, Any], message: str
-) -> None:
+def test_message_instead_of_a_player(host: Any, listener: Session, fields: dict[str, Any], message: str) -> None:
     ticket = host.ticket()
     call = recorded(ticket, **fields)
 
@@ -146,9 +144,7 @@ def test_what_there_is_not_is_said_on_both_pages(
         assert "<audio" not in page.html
 
 
-def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_nothing(
-    host: Any, listener: Session
-) -> None:
+def test_no_recording_is_shown_on_the_call_page_only(host: Any, listener: Session) -> None:
     ticket = host.ticket()
     call = recorded(ticket, **NONE)
 
@@ -157,7 +153,7 @@ def test_a_call_s_page_says_that_there_is_no_recording_and_the_ticket_s_says_not
 
 
 @pytest.mark.parametrize("state", ["requested", "unconfirmed", "active"])
-def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: Session, state: str) -> None:
+def test_active_call_shows_no_message(host: Any, listener: Session, state: str) -> None:
     ticket = host.ticket()
     call = recorded(ticket, state=state, outcome="", talk_time=None, ended_at=None, recording_url="")
 
@@ -166,7 +162,7 @@ def test_while_a_call_goes_on_nobody_is_told_to_try_again(host: Any, listener: S
         assert "not ready" not in page.text
 
 
-def test_each_site_s_player_comes_through_its_own_door(host: Any, make_session: Any) -> None:
+def test_player_uses_its_own_site(host: Any, make_session: Any) -> None:
     session = make_session(Ticket, admin.ModelAdmin, name="back-office")
     session.user.user_permissions.add(*permissions_of(LISTEN))
     ticket = host.ticket()
@@ -182,7 +178,7 @@ def permissions_of(*names: str) -> list[Any]:
     return list(Permission.objects.filter(codename__in=[name.partition(".")[2] for name in names]))
 
 
-def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener: Session, settings: Any) -> None:
+def test_no_player_without_our_urls(host: Any, listener: Session, settings: Any) -> None:
     from django.urls import path
 
     class URLs:
@@ -197,7 +193,7 @@ def test_a_host_without_our_urls_has_pages_without_a_player(host: Any, listener:
     assert "<audio" not in listener.change_form(ticket).html
 
 
-def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any, listener: Session) -> None:
+def test_ticket_page_queries_do_not_grow(host: Any, listener: Session) -> None:
     ticket = host.ticket()
 
     def cost(calls: int) -> int:
@@ -213,7 +209,7 @@ def test_the_ticket_s_page_asks_once_whose_tickets_the_calls_are_about(host: Any
     assert cost(0) == cost(1) == cost(20)
 
 
-def test_the_page_of_a_ticket_whose_model_is_on_another_site_alone_has_no_player(host: Any) -> None:
+def test_no_player_if_ticket_is_on_no_site(host: Any) -> None:
     call = recorded(host.ticket())
     site = OwnSite(name="empty")
     from django_exotel_ccm.admin.adapter import AdminAdapter
@@ -236,7 +232,7 @@ def accesses(count: int) -> None:
         )
 
 
-def test_accesses_are_listed_for_those_with_the_permission(host: Any) -> None:
+def test_access_list_needs_permission(host: Any) -> None:
     accesses(2)
     session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 
@@ -249,7 +245,7 @@ def test_accesses_are_listed_for_those_with_the_permission(host: Any) -> None:
     assert "Delete" not in one.text
 
 
-def test_accesses_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
+def test_access_list_queries_do_not_grow(host: Any) -> None:
     session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 
     def cost(rows: int) -> int:
@@ -264,7 +260,7 @@ def test_accesses_cost_the_same_queries_for_few_and_for_many(host: Any) -> None:
 
 
 @pytest.mark.parametrize("term", ["uma1", "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa", "%00"])
-def test_accesses_are_searched(host: Any, term: str) -> None:
+def test_access_list_search(host: Any, term: str) -> None:
     accesses(2)
     session = Session(host.user("meera", "exotel_ccm.view_recordingaccess", agent=None))
 

@@ -83,7 +83,7 @@ def test_output_names_limits_and_no_number(real_calls: Calls, run: Run) -> None:
     assert_nothing_left()
 
 
-def test_invalid_number_is_answered_with_what_to_type(run: Run, db: None) -> None:
+def test_invalid_number(run: Run, db: None) -> None:
     printed = run("exotel_erase", "Ravi")
 
     assert (printed.status, "with its country code" in printed.err) == (1, True)

@@ -67,7 +67,7 @@ def test_site_of_another_urlconf_decides_nothing(host: Any, exotel: Any, setting
     assert orders(exotel) == []
 
 
-def test_namesake_of_djangos_site_works_below_a_script_prefix(host: Any, exotel: Any, settings: Any) -> None:
+def test_site_named_admin_below_a_script_prefix(host: Any, exotel: Any, settings: Any) -> None:
     settings.ROOT_URLCONF = urls_of(site_of("admin"))
     client, ticket = Client(), host.ticket(phone=BY_HAND)
     client.force_login(host.user("asha", *AGENT_WORK))
@@ -80,7 +80,7 @@ def test_namesake_of_djangos_site_works_below_a_script_prefix(host: Any, exotel:
     assert len(orders(exotel)) == 1
 
 
-def test_page_of_the_host_at_the_admins_index_closes_no_site(host: Any, exotel: Any, settings: Any) -> None:
+def test_hosts_page_at_the_admins_index(host: Any, exotel: Any, settings: Any) -> None:
     """Hosts put a dashboard of their own in front of the admin's first page."""
     site = site_of("admin")
 
@@ -161,7 +161,7 @@ class RoleBackend:
 
 
 @pytest.mark.parametrize("site", ["admin", "elsewhere", ""])
-def test_no_permission_is_asked_of_who_is_not_logged_in(host: Any, settings: Any, site: str) -> None:
+def test_anonymous_user_is_not_checked_for_permissions(host: Any, settings: Any, site: str) -> None:
     settings.AUTHENTICATION_BACKENDS = [f"{__name__}.RoleBackend"]
     client, ticket = Client(), host.ticket(phone=BY_HAND)
     press = {"exotel_adapter": site, "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk, "exotel_after": 0}

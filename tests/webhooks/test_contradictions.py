@@ -15,7 +15,7 @@ from tests.factories import SID, Calls, body_of
     ("body", "reason", "event"),
     [(b"", "empty", "terminal"), (b"\xff\x00", "unreadable", "answered"), (b"[1]", "not_an_object", "terminal")],
 )
-def test_unreadable_body_proves_that_the_call_exists(calls: Calls, body: bytes, reason: str, event: str) -> None:
+def test_unreadable_body_proves_the_call(calls: Calls, body: bytes, reason: str, event: str) -> None:
     call = calls.requested()
     calls.answer(call, State.UNCONFIRMED, {})
 

@@ -102,7 +102,7 @@ def test_all_failed_receivers_are_retried_in_one_run(recorder: Any, call: CallRe
     assert report == Report(delivered=1, failed=1, pending=1)
 
 
-def test_one_transaction_for_each_receiver_and_one_for_the_plan(recorder: Any, call: CallRecord, clock: Any) -> None:
+def test_one_transaction_per_receiver_and_plan(recorder: Any, call: CallRecord, clock: Any) -> None:
     broken = [recorder(uid, "call_ended") for uid in ("one", "other")]
     for receiver in broken:
         receiver.broken = True
@@ -121,7 +121,7 @@ def test_one_transaction_for_each_receiver_and_one_for_the_plan(recorder: Any, c
 # In order.
 
 
-def test_later_announcements_wait_for_the_failed_receiver_only(recorder: Any, call: CallRecord, clock: Any) -> None:
+def test_later_announcements_wait_per_receiver(recorder: Any, call: CallRecord, clock: Any) -> None:
     bad, good = recorder("bad"), recorder("good")
     bad.broken = True
     record_callback(call, "terminal", status="failed")

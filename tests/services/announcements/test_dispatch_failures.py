@@ -82,7 +82,7 @@ def break_the_connection(ticket: Ticket, **kwargs: Any) -> None:
     connection.close()
 
 
-def test_receiver_that_closes_the_connection_fails_alone(
+def test_closed_connection_fails_its_receiver_only(
     receivers: Connect, recorder: Any, call: CallRecord, clock: Any
 ) -> None:
     before = recorder("before", "call_ended")
@@ -107,7 +107,7 @@ def test_receiver_that_closes_the_connection_fails_alone(
     assert before.called[-1] == after.called[-1] == "call_ended"
 
 
-def test_receiver_whose_write_the_commit_refuses_fails_alone(
+def test_refused_commit_fails_its_receiver_only(
     receivers: Connect, recorder: Any, call: CallRecord, clock: Any
 ) -> None:
     def point_nowhere(ticket: Ticket, **kwargs: Any) -> None:

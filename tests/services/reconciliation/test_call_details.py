@@ -145,7 +145,7 @@ def test_outage_pauses_the_account_after_three_failures(fault: str, silent: Sile
     assert not CallRecord.objects.filter(next_check_at=None).exists()
 
 
-def test_call_of_a_paused_account_is_given_up_and_checked_later(silent: Silent, exotel: Simulator) -> None:
+def test_paused_account_and_calls_given_up(silent: Silent, exotel: Simulator) -> None:
     (call,) = silent(1)
     exotel.options.details_fault = "unauthorised"
     make_due(created_at=timezone.now() - datetime.timedelta(hours=24))
