@@ -1,3 +1,5 @@
+"""Accounts from URLs and parts, and secrets that never print."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Parsing of callbacks in every documented shape, and of broken and hostile bodies."""
+
 from __future__ import annotations
 
 import json

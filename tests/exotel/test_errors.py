@@ -1,3 +1,5 @@
+"""Exotel's error codes and statuses, and which of them prove that nothing was placed."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Cleaning of single values: texts, seconds, moments, URLs and JSON."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
