@@ -212,7 +212,7 @@ def test_killed_while_playing_a_recording(
 
 
 def test_every_step_is_tested() -> None:
-    """Each step of STEPS has a test that kills there."""
+    """Each step of STEPS is used by one of the tests above."""
     killed = [
         step for what in ("placing", "callback", "delivering", "download", "reconciling") for step in steps_of(what)
     ]
