@@ -67,7 +67,8 @@ class Simulator:
         self._requested: Counter[str] = Counter()
         self._flows: dict[str, CallFlow] = {}
         self._api, self._page = Api(self), Page(self)
-        self._server = Server(host, port, self._respond, self.clock.wait_real)  # takes the port: if it cannot, nothing has begun
+        # It takes the port. If it cannot, nothing has begun that would have to be stopped.
+        self._server = Server(host, port, self._respond, self.clock.wait_real)
         self.url = self._server.url
         self._queue = DeliveryQueue(self.clock, self.book, deliver_anywhere=deliver_anywhere)
         self.notifier = Notifier(self.clock, self.book, self.options, self._queue)
