@@ -1,4 +1,4 @@
-"""Announcements in the admin: failed ones are found, and delivered by "Try now" for those who may."""
+"""Announcements in the admin: the list of failed ones, and "Try now", whose confirmation test_apply_again.py tests."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.admin import announcements, confirmed_action
+from django_exotel_ccm.admin import announcements
 from django_exotel_ccm.models import Announcement, CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.pages import Page, Session
@@ -157,26 +156,6 @@ def test_permissions_are_required(host: Any, mailer: Mailer, fail: Any, permissi
     assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 
-def test_login_is_required(fail: Any, mailer: Mailer) -> None:
-    failed = fail()
-    mailer.broken = False
-
-    response = Client().post(TRY_NOW, {"exotel_row": failed.pk})
-
-    assert (response.status_code, response.url.partition("?")[0]) == (302, "/admin/login/")
-    assert mailer.mailed == []
-
-
-def test_get_and_forged_post_are_refused(session: Session, mailer: Mailer, fail: Any) -> None:
-    failed = fail()
-    mailer.broken = False
-
-    followed = session.client.get(TRY_NOW, {"exotel_row": failed.pk})
-    forged = session.client.post(TRY_NOW, {"exotel_row": failed.pk})
-
-    assert (followed.status_code, forged.status_code, mailer.mailed) == (405, 403, [])
-
-
 # From the list.
 
 
@@ -198,27 +177,6 @@ def test_action_needs_confirmation(session: Session, mailer: Mailer, fail: Any) 
     assert LogEntry.objects.count() == 2
 
 
-def test_cancelling_changes_nothing(session: Session, mailer: Mailer, fail: Any) -> None:
-    failed = fail()
-    mailer.broken = False
-
-    page = choose(session, [failed], "?state__exact=failed")
-    session.get(page.links["No, take me back"].replace("&amp;", "&"))
-
-    assert session.where == f"{LIST}?state__exact=failed"
-    assert mailer.mailed == []
-
-
-def test_delivered_announcements_have_no_button(session: Session, mailer: Mailer, fail: Any) -> None:
-    mailer.broken = False
-    done = fail()
-
-    page = choose(session, [done])
-
-    assert page.of_class("exotel-confirm") == []
-    assert ": delivered" in page.text
-
-
 def test_second_press_delivers_nothing(session: Session, mailer: Mailer, fail: Any) -> None:
     failed = fail()
     mailer.broken = False
@@ -229,22 +187,6 @@ def test_second_press_delivers_nothing(session: Session, mailer: Mailer, fail: A
 
     assert mailer.mailed == [failed.call_id]
     assert "They had been delivered already." in second.messages
-
-
-def test_whole_search_up_to_limit(session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _announcement in range(3):
-        fail()
-    mailer.broken = False
-    first = Announcement.objects.filter(state="failed").first()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(confirmed_action, "MAX_AT_ONCE", 2)
-        refused = choose(session, list(Announcement.objects.all()))
-    press(session, choose(session, [first], "?state__exact=failed", select_across="1"))
-    sent = len(mailer.mailed)
-
-    assert sent == 3
-    assert "Choose at most 2 announcements at once." in refused.messages
 
 
 def test_many_failures_are_summarised(session: Session, fail: Any) -> None:
@@ -269,50 +211,6 @@ def test_time_limit_leaves_the_rest_to_the_reconciler(
     assert mailer.mailed == []
     assert again(failed).next_try_at <= timezone.now()
     assert failed.call.next_check_at <= timezone.now()
-
-
-def test_invalid_keys_and_foreign_addresses_are_ignored(session: Session, fail: Any) -> None:
-    [form] = session.get(page_of(fail())).of_class("exotel-confirm")
-    keys = ["", "x", "-1", "9" * 40, "٣", "0"]
-
-    page = session.post(TRY_NOW, form.data | {"exotel_row": keys, "exotel_back": "https://evil.example/"})
-
-    assert session.where == LIST
-    assert "They had been delivered already." in page.messages
-
-
-# Transactions around the request.
-
-
-def test_atomic_requests(session: Session, mailer: Mailer, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    failed = fail()
-    mailer.broken = False
-
-    press(session, session.get(page_of(failed)))
-
-    assert again(failed).state == "done"
-
-
-def in_a_transaction(get_response: Any) -> Any:
-    """A host's middleware."""
-
-    def middleware(request: Any) -> Any:
-        with transaction.atomic():
-            return get_response(request)
-
-    return middleware
-
-
-def test_transaction_of_a_middleware_is_named(session: Session, mailer: Mailer, fail: Any, settings: Any) -> None:
-    failed = fail()
-    mailer.broken = False
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.in_a_transaction"]
-
-    answer = press(session, session.get(page_of(failed)))
-
-    assert "A middleware of this site has a transaction open" in answer.messages
-    assert (again(failed).state, mailer.mailed) == ("failed", [])
 
 
 def test_filter_by_next_try(session: Session, fail: Any) -> None:

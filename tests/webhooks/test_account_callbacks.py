@@ -224,11 +224,3 @@ def test_incomplete_and_large_bodies_are_refused(calls: Calls) -> None:
     assert report(calls, CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked").status_code == 411
     assert report(calls, body_of().ljust(MAX_BODY_BYTES + 1)).status_code == 413
     assert stored() == []
-
-
-def test_largest_and_chunked_bodies_are_accepted(calls: Calls) -> None:
-    chunked: dict[str, Any] = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
-
-    assert report(calls, body_of("answered").ljust(MAX_BODY_BYTES)).status_code == 200
-    assert report(calls, **{**chunked, "wsgi.input": io.BytesIO(body_of())}).status_code == 200
-    assert raw_of(stored()[-1]) == body_of()

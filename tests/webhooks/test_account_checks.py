@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import EventReason, State, UnverifiedReason
 from django_exotel_ccm.models import Announcement, CallRecord, UnverifiedCall
-from django_exotel_ccm.services.transactions import MAX_ATTEMPTS
 from tests.factories import SID, Calls, body_of, raw_of
 from tests.webhooks.test_account_callbacks import SECOND, TWO_MINUTES, account_url, columns, report, stored
 from tests.webhooks.test_not_committed import failing
@@ -139,14 +138,6 @@ def test_concurrent_reports_are_one_unverified_call(live_server: Any, real_calls
     assert statuses == [200] * 16
     assert len(stored()) == 8
     assert UnverifiedCall.objects.get().call_sid == SID
-
-
-def test_passing_failure_is_retried(real_calls: Calls) -> None:
-    with failing(OperationalError("database is locked"), MAX_ATTEMPTS - 1):
-        response = report(real_calls)
-
-    assert response.status_code == 200
-    assert (len(stored()), UnverifiedCall.objects.count()) == (1, 1)
 
 
 def test_lasting_failure_is_answered_503(real_calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
