@@ -22,17 +22,18 @@ from django_exotel_ccm.exotel.errors import (
 from tests.exotel.samples import ACCEPTED, PLACED, refusal
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ExotelError)]
+#: Code: the error's class, and words of its advice.
 CODES = {
-    "1010": "AuthenticationFailed",
-    "10731": "AgentNotFound",
-    "1012": "AgentDeviceOff",
-    "10705": "AgentDeviceUnverified",
-    "10706": "AgentDeviceBusy",
-    "10716": "ExoPhoneNotFound",
-    "1017": "AccountNotFound",
-    "10717": "CustomerBlocked",
-    "10724": "TooManyRequests",
-    "10725": "InvalidRequest",
+    "1010": ("AuthenticationFailed", "does not accept this system's API key"),
+    "10731": ("AgentNotFound", "Exotel does not know you"),
+    "1012": ("AgentDeviceOff", "Your phone is switched off in Exotel. Turn the device on, then call again."),
+    "10705": ("AgentDeviceUnverified", "Your phone is not verified"),
+    "10706": ("AgentDeviceBusy", "Your phone is busy"),
+    "10716": ("ExoPhoneNotFound", "does not know the ExoPhone"),
+    "1017": ("AccountNotFound", "does not know this account"),
+    "10717": ("CustomerBlocked", "do-not-disturb"),
+    "10724": ("TooManyRequests", "Too many calls"),
+    "10725": ("InvalidRequest", "could not read"),
 }
 REFUSING = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429)
 
@@ -43,9 +44,11 @@ def reply(http_status: int, payload: object = None, raw: bytes = b"") -> Reply:
 
 @pytest.mark.parametrize("code", CODES)
 def test_refusal_codes_refuse_under_any_status(code):
+    name, advice = CODES[code]
     for http_status, written in ((200, code), (302, code), (409, int(code)), (503, code)):
         error = error_from_answer(reply(http_status, refusal(http_status, written)))
-        assert type(error).__name__ == CODES[code]
+        assert type(error).__name__ == name
+        assert advice in str(error.advice)
         assert isinstance(error, NotPlaced)
         assert error.code == code
         assert error.text == "No.: because"
