@@ -1,8 +1,12 @@
-"""The supported pairs of Python and Django. `make matrix` runs all; `.ci/run` runs the lowest and the newest."""
+"""The supported pairs of Python and Django, and the admin themes.
+
+`make matrix` tries all pairs, `.ci/run` the lowest and the newest; `make themes` and `.ci/run` try every theme.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -16,6 +20,17 @@ PAIRS = [
     ("3.13", "6.0"),
     ("3.13", "6.1"),
 ]
+# Each theme with the newest Django that it names; semantic-admin and simpleui name none. simpleui's lists fail on 6.1.
+THEMES = {
+    "jazzmin": ("django-jazzmin==3.0.5", "6.0"),
+    "unfold": ("django-unfold==0.110.0", "6.1"),
+    "grappelli": ("django-grappelli==5.0.1", "6.1"),
+    "admin-interface": ("django-admin-interface==0.32.0", "6.0"),
+    "simpleui": ("django-simpleui==2026.1.13", "6.0"),
+    "semantic-admin": ("django-semantic-admin==0.7.0", "6.1"),
+}
+THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUP = nox.project.dependency_groups(PROJECT, "test")
 
@@ -60,3 +75,26 @@ def lowest(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Run the suite with the newest Python and Django."""
     _suite(session, "django~=6.1.0")
+
+
+@nox.session(python="3.13", reuse_venv=True)
+@nox.parametrize("theme", [nox.param(name, id=name) for name in THEMES])
+def themes(session: nox.Session, theme: str) -> None:
+    """Press the button under an admin theme, and look at our pages, in a browser."""
+    if not any(map(shutil.which, BROWSERS)):
+        session.error(f"No browser is on the PATH: {', '.join(BROWSERS)}.")
+    requirement, django = THEMES[theme]
+    # The package itself is not built, six times, but found in this folder, like its pytest plugin.
+    needed = (*PROJECT["project"]["dependencies"], *nox.project.dependency_groups(PROJECT, "themes"))
+    try:
+        session.install("--quiet", *needed, requirement, f"django~={django}.0")
+    except nox.command.CommandFailed:
+        session.error(f"{requirement} could not be installed with Django {django}.")
+    session.run(
+        *("python", "-m", "pytest", "tests/themes", "--ds", "tests.themes.settings", "-q"),
+        *("-p", "django_exotel_ccm.pytest_plugin"),
+        *("-W", "default"),  # what a theme is warned of is not ours to mend
+        *("-o", f"faulthandler_timeout={THEME_TEST_WITHIN}", "-o", "faulthandler_exit_on_timeout=true"),
+        *session.posargs,
+        env={"ADMIN_THEME": theme},
+    )

@@ -229,6 +229,14 @@ def exotel_sections() -> set[str]:
     return set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", read("exotel"), re.MULTILINE))
 
 
+def test_themes_are_those_that_are_tried() -> None:
+    tried = re.findall(r'"(django-[a-z-]+)==([\d.]+)", "([\d.]+)"', (ROOT / "noxfile.py").read_text("utf-8"))
+
+    assert [list(one) for one in tried] == [
+        [name.strip("`"), *rest] for name, *rest in rows(section("admin", "Themes"))
+    ]
+
+
 def test_sections_of_exotel_page_exist() -> None:
     """Each "docs/exotel.md 4.1 to 4.4" in code or tests names sections that the page has."""
     sources = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
