@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import wsgiref.handlers
 from collections.abc import Mapping
-from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -123,12 +123,10 @@ def _named_variables() -> set[str]:
     return {*named, URL_VARIABLE, *PARTS}
 
 
-def hide_credentials(sender: object, environ: dict[str, Any] | None = None, **kwargs: object) -> None:
-    """Remove the credentials from a request's environ.
+def hide_credentials() -> None:
+    """Remove the credentials from the copy of the environment that wsgiref makes for its requests.
 
-    wsgiref copies the whole process environment into it, and Django's debug page prints it. Other servers do not, so
-    their requests cost one look at the names.
+    ``runserver`` is such a server, and Django's debug page prints a request's environment. Other servers pass none on.
     """
-    if environ and not _named_variables().isdisjoint(environ):
-        for name in credential_variables():
-            environ.pop(name, None)
+    for name in credential_variables():
+        wsgiref.handlers.BaseHandler.os_environ.pop(name, None)

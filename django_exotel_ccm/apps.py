@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig, apps
-from django.core.signals import request_started
 from django.utils.translation import gettext_lazy as _
 
 
@@ -20,7 +19,7 @@ class ExotelCCMConfig(AppConfig):
         from django_exotel_ccm import accounts, checks, conf, tasks  # noqa: PLC0415 - the app registry is ready now
 
         conf.hide_literal_accounts()
-        request_started.connect(accounts.hide_credentials, dispatch_uid="django_exotel_ccm.hide_credentials")
+        accounts.hide_credentials()
         checks.register_all()
         tasks.register_all()
         if apps.is_installed("django.contrib.admin"):

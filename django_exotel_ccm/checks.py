@@ -21,7 +21,7 @@ from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.account import is_loopback_host
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services.announcements.receivers import duplicate_identities
+from django_exotel_ccm.services.announcements.deliveries import duplicate_identities
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 
 

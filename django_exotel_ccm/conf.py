@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
     """``EXOTEL_CCM`` as read. ``problems`` holds (check id, what is wrong, the line to write) of what is not usable."""
 
@@ -44,6 +45,11 @@ class Settings:
     runner: str = "inline"
     work_context: str = ""
     problems: tuple[tuple[str, str, str], ...] = ()
+
+    @functools.cached_property
+    def work_context_for(self) -> Callable[[Any], AbstractContextManager[Any]]:
+        """``WORK_CONTEXT``: what takes a call and returns the context to work in (a tenant, row-level security)."""
+        return load(self.work_context) if self.work_context else nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +206,15 @@ def user_model() -> str:
 
 def as_column(value: Any) -> Any:
     """Return a value as the host's columns hold it: without ``USE_TZ``, times are local and have no zone."""
-    if isinstance(value, datetime.datetime) and not settings.USE_TZ:
+    if isinstance(value, datetime.datetime) and not uses_time_zones():
         return timezone.make_naive(value, timezone.get_default_timezone())
     return value
 
 
-def as_columns(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values by column as :func:`as_column` does each."""
-    return values if settings.USE_TZ else {name: as_column(value) for name, value in values.items()}
+@functools.cache
+def uses_time_zones() -> bool:
+    """Return ``USE_TZ``."""
+    return settings.USE_TZ
 
 
 def has_literal_account() -> bool:
@@ -248,6 +255,8 @@ def _hidden(value: Any, is_secret: Callable[[str], bool]) -> Any:
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "EXOTEL_CCM":
         get_settings.cache_clear()
+    elif setting == "USE_TZ":
+        uses_time_zones.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="django_exotel_ccm.conf")

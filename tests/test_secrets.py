@@ -161,6 +161,7 @@ def test_debug_pages_with_the_environment(
 ) -> None:
     settings.DEBUG = True
     monkeypatch.setattr(BaseHandler, "os_environ", dict(os.environ))  # as if the process had been started with it
+    accounts.hide_credentials()
 
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(urllib.request.Request(f"{live_server.url}/fail/view/", headers={"Accept": "*/*"}))

@@ -1,4 +1,4 @@
-"""Work outside of the host's own requests: ``WORK_CONTEXT``, and the jobs that ``RUNNER`` gets.
+"""Work outside of the host's own requests: the jobs that ``RUNNER`` gets.
 
 A job is a name and JSON arguments. A queue may lose it, because ``exotel_reconcile`` finds the work in the database.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -16,15 +15,6 @@ from django_exotel_ccm import conf
 logger = logging.getLogger("django_exotel_ccm.background")
 
 _jobs: dict[str, Callable[..., object]] = {}
-
-
-def work_context(call: Any) -> AbstractContextManager[Any]:
-    """Return the host's ``WORK_CONTEXT`` for a call (a tenant, row-level security), else a null context."""
-    path = conf.get_settings().work_context
-    if not path:
-        return nullcontext()
-    context: AbstractContextManager[Any] = conf.load(path)(call)
-    return context
 
 
 def register(name: str, function: Callable[..., object]) -> None:
@@ -37,11 +27,6 @@ def run_job(name: str, arguments: Mapping[str, Any]) -> None:
     if name not in _jobs:
         raise LookupError(f"There is no job {name!r}. Jobs: {', '.join(sorted(_jobs))}.")
     _jobs[name](**arguments)
-
-
-def is_inline() -> bool:
-    """Return True if receivers run in the process that records the event, while the request waits."""
-    return conf.get_settings().runner == "inline"
 
 
 def enqueue(name: str, **arguments: Any) -> bool:

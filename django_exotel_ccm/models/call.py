@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
-from django.db.models import F, Model, Q
+from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +28,16 @@ def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
     model, key = link_of(ticket)
     # A declared proxy is a kind of ticket of its own.
     return ContentType.objects.get_for_model(model, for_concrete_model=False), key
+
+
+def lock_database(using: str) -> None:
+    """Take the write lock of a database without row locks, before anything is read: SQLite cannot upgrade a read lock.
+
+    SQLite takes it as soon as an UPDATE begins, also if no row matches.
+    """
+    table = connections[using].ops.quote_name(CallRecord._meta.db_table)
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET account = account WHERE 1 = 0")  # noqa: S608 - names
 
 
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
@@ -48,15 +58,12 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
 
     def first_for_update(self) -> CallRecord | None:
-        """Return the only call of the query, locked for this transaction before anything is read, or None.
-
-        SQLite has no row locks. There the UPDATE takes the write lock of the database, also when it finds no row.
-        """
+        """Return the only call of the query, locked for this transaction before anything is read, or None."""
         rows = self.order_by()
         if connections[self.db].features.has_select_for_update:
             rows = rows.select_for_update()
         else:
-            self.update(account=F("account"))
+            lock_database(self.db)
         # Not first(): it would sort one row by its key.
         return next(iter(rows), None)
 
@@ -303,10 +310,14 @@ class CallRecord(models.Model):
 
     def apply_projection(self, projection: Projection) -> list[str]:
         """Set the columns that show the facts; return the names of those that changed."""
-        shown = conf.as_columns({name: getattr(projection, name) for name in _FACT_COLUMNS})
-        changed = [name for name in _FACT_COLUMNS if getattr(self, name) != shown[name]]
-        for name in changed:
-            setattr(self, name, shown[name])
+        changed = []
+        for name in _FACT_COLUMNS:
+            value = getattr(projection, name)
+            if not conf.uses_time_zones():
+                value = conf.as_column(value)
+            if getattr(self, name) != value:
+                setattr(self, name, value)
+                changed.append(name)
         return changed
 
 

@@ -17,13 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
-from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
+from django_exotel_ccm.models.statements import insert
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_ticket_and_customer, build_record
@@ -94,7 +94,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
 
 def _place(request: PlaceCallRequest) -> CallRecord:
     call = build_record(request)
-    with work_context(call):
+    with conf.get_settings().work_context_for(call):
         refusal = add_ticket_and_customer(call, request) or first_refusal(call)
         to_send = refusal or _to_exotel(call, request)
 
@@ -153,7 +153,7 @@ def _write(call: CallRecord) -> CallRecord:
         found = placed.first() if next(attempts) else None
         if found is None:
             call.pk = None
-            call.save(using=using, force_insert=True)
+            insert([call], using)
         return found or call
 
     written = earlier or run_durably(work, using=using)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, JsonResponse
 from django.utils import timezone
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -19,19 +23,57 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from django_exotel_ccm import lifecycle
+from django_exotel_ccm import accounts, callback_urls, lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import CallEvent
 from django_exotel_ccm.services import record_event
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
-from django_exotel_ccm.webhooks.authentication import AccountURL, CallbackClaim, SignedURL
 
 logger = logging.getLogger("django_exotel_ccm.webhooks")
 
 MAX_BODY_BYTES = 64 * 1024  # a callback has about 1 KiB; twenty signed addresses of recordings have 40
 MAX_LENGTH_DIGITS = 20  # of a Content-Length; int() refuses a number of thousands of digits
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackClaim:
+    """What a URL proves: one ``event`` of one call, or the ``account`` whose own URL it is."""
+
+    reference: UUID | None = None
+    event: str = ""
+    account: str = ""
+
+    def __str__(self) -> str:
+        return f"call {self.reference}" if self.reference else f"account {self.account!r}"
+
+
+class SignedURL(BaseAuthentication):
+    """Accepts a request to the signed URL of one event of a call, for seven days."""
+
+    def authenticate(self, request: Request) -> tuple[Any, CallbackClaim]:
+        """Return (anonymous user, claim); raises ``PermissionDenied`` for any other URL."""
+        signed = callback_urls.verify(request.parser_context["kwargs"]["token"])
+        if signed is None:
+            logger.warning("A callback was refused: its URL is not signed by us, or is more than seven days old.")
+            raise PermissionDenied
+        return AnonymousUser(), CallbackClaim(*signed)
+
+
+class AccountURL(BaseAuthentication):
+    """Accepts a request to the own URL of a configured account."""
+
+    def authenticate(self, request: Request) -> tuple[Any, CallbackClaim]:
+        """Return (anonymous user, claim); raises ``PermissionDenied`` for any other URL."""
+        alias = callback_urls.verify_account(request.parser_context["kwargs"]["token"])
+        if alias is None:
+            logger.warning("A callback to an account's own URL was refused: the URL is not signed by us.")
+            raise PermissionDenied
+        if alias not in accounts.aliases():
+            logger.warning("A callback to the own URL of account %r was refused: the settings have none.", alias)
+            raise PermissionDenied
+        return AnonymousUser(), CallbackClaim(account=alias)
 
 
 class TooLarge(APIException):

@@ -5,25 +5,21 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
 
-from django_exotel_ccm import background
+from django_exotel_ccm import background, conf
 from django_exotel_ccm.choices import AnnouncementState, SignalName, State
 from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.lifecycle import PHASES, Registers
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.announcements.deliveries import EarlierPending, new_delivery, update_status
-from django_exotel_ccm.services.announcements.receivers import Dispatcher
-
-logger = logging.getLogger("django_exotel_ccm.services")
+from django_exotel_ccm.models.statements import insert
+from django_exotel_ccm.services.announcements.deliveries import deliver_now
 
 WORKER_GRACE = datetime.timedelta(minutes=1)  # the job of a queue is faster, unless it is lost
-SLOW_SECONDS = 1.0
 
 _ACCEPTED, _REFUSED, _ENDED = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
 
@@ -54,7 +50,7 @@ def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
     for row in rows:
         row.call, row.event, row.created_at = call, event, timezone.now()
     pending = _pending(rows)
-    if pending and not background.is_inline():
+    if pending and conf.get_settings().runner != "inline":
         _postpone(call, pending, timezone.now() + WORKER_GRACE)
         transaction.on_commit(partial(background.enqueue, "announce", call=call.pk), using=using, robust=True)
     elif not deliver:
@@ -68,10 +64,10 @@ def send_announcements(call: CallRecord, event: CallEvent | None, rows: list[Ann
         return
     pending = [row for row in _pending(rows) if row.next_try_at is None]
     if pending:
-        _deliver(pending, call, event, using)
+        deliver_now(pending, call, event, using)
         if _update_plan(call, pending):
             call.save(using=using, update_fields=["announce_at", "next_check_at"])
-    Announcement.objects.using(using).bulk_create(rows)
+    insert(rows, using)
 
 
 def _changes(before: Registers, after: Registers, changed: list[str]) -> Iterator[Announcement]:
@@ -134,37 +130,6 @@ def _postpone(call: CallRecord, rows: list[Announcement], until: datetime.dateti
     for row in rows:
         row.next_try_at = until
     _update_plan(call, rows)
-
-
-def _deliver(rows: list[Announcement], call: CallRecord, event: CallEvent | None, using: str) -> None:
-    """Call every receiver that has no pending delivery of an earlier announcement."""
-    dispatcher = Dispatcher(call, event, using)
-    earlier = EarlierPending()
-    if call.announce_at is not None:
-        pending = Announcement.objects.using(using).filter(call=call, next_try_at__isnull=False)
-        if call.state == State.ENDED:
-            # The end supersedes call_answered, so nobody waits for it.
-            pending = pending.exclude(signal=SignalName.CALL_ANSWERED)
-        earlier = EarlierPending(pending.order_by("pk"), until=call.announce_at)
-    for row in rows:
-        for identity, receiver in dispatcher.receivers(row).items():
-            delivery = new_delivery(identity)
-            row.receivers.append(delivery)
-            if earlier.blocked_until(delivery) is None:
-                _warn_if_slow(row, identity, dispatcher.deliver(row, delivery, receiver))
-        update_status(row, earlier, timezone.now())
-        earlier.add(row)
-
-
-def _warn_if_slow(row: Announcement, identity: str, seconds: float) -> None:
-    if seconds > SLOW_SECONDS:
-        logger.warning(
-            "Receiver %s of %s took %.1f s, and Exotel waits. Write "
-            '"RUNNER": "django_tasks" or "celery" in EXOTEL_CCM, and a worker calls it.',
-            identity,
-            row.signal,
-            seconds,
-        )
 
 
 def _update_plan(call: CallRecord, rows: list[Announcement]) -> bool:

@@ -24,13 +24,15 @@ from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.models.announcement import Delivery
 from django_exotel_ccm.services.announcements.deliveries import (
     UPDATED_FIELDS,
+    Dispatcher,
     EarlierPending,
+    Receiver,
     is_pending,
     new_delivery,
+    record_failure,
     schedule_retry,
     update_status,
 )
-from django_exotel_ccm.services.announcements.receivers import Dispatcher, Receiver, record_failure
 from django_exotel_ccm.services.transactions import run_durably
 
 

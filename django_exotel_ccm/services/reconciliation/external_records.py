@@ -9,7 +9,6 @@ from django.db import Error as DatabaseError
 from django.db.models import Q
 
 from django_exotel_ccm import conf, tickets
-from django_exotel_ccm.background import work_context
 from django_exotel_ccm.choices import Origin, State
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import CallFacts
@@ -42,7 +41,7 @@ def build_external_record(unverified: UnverifiedCall, facts: CallFacts) -> CallR
         created_at=_placed_at(unverified, facts),
     )
     try:
-        with work_context(call):
+        with conf.get_settings().work_context_for(call):
             ticket = tickets.find(call.custom_field)
             if ticket is not None:
                 link_ticket(call, ticket)
