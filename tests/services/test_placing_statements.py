@@ -21,8 +21,8 @@ def statements(captured: CaptureQueriesContext) -> list[str]:
     found = []
     for query in captured.captured_queries:
         sql = query["sql"]
-        table = re.search(r'(?:FROM|INTO|UPDATE) ["`](\w+)["`]', sql)
-        found.append(" ".join(filter(None, [sql.split()[0], table and table[1].removeprefix("exotel_ccm_")])))
+        tables = re.findall(r'(?:FROM|INTO|UPDATE) ["`](\w+)["`]', sql)[-1:]  # before the last are those of subqueries
+        found.append(" ".join([sql.split()[0], *(table.removeprefix("exotel_ccm_") for table in tables)]))
     return found
 
 
@@ -38,7 +38,6 @@ def recorded() -> list[str]:
     return [
         "BEGIN",
         *LOCK[connection.vendor],
-        "SELECT callevent",
         "SELECT callrecord",  # whether the sid, new to us, is another call's
         "INSERT callevent",
         "UPDATE callrecord",

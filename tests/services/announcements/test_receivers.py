@@ -81,7 +81,7 @@ def test_duplicates_are_retried_apart(receivers: Connect, call: CallRecord) -> N
 def test_slow_receiver_is_logged_with_the_remedy(
     receivers: Connect, call: CallRecord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("django_exotel_ccm.services.announcements.announce.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("django_exotel_ccm.services.announcements.deliveries.SLOW_SECONDS", 0.0)
     receivers(signals.call_ended, Desk().on_end, dispatch_uid="slow")
 
     record_callback(call, "terminal", status="completed")

@@ -22,7 +22,6 @@ ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
 STORED = [
     "BEGIN",
     *LOCK[connection.vendor],
-    "SELECT callevent",
     "INSERT callevent",
     "UPDATE callrecord",
     "INSERT announcement",
