@@ -1,4 +1,4 @@
-"""Which files of the package one callback with one receiver passes, and one ``place_call``.
+"""Which files of the package one callback with one receiver passes, and one ``place_call``, both about a ticket.
 
 python benchmarks/trace.py [--paths]
 
@@ -86,6 +86,7 @@ def measure() -> dict[str, Trace]:
     from django_exotel_ccm import callback_urls, signals, simulator  # noqa: PLC0415
     from django_exotel_ccm.models import Agent, ExoPhone  # noqa: PLC0415
     from django_exotel_ccm.services import place_call  # noqa: PLC0415
+    from tests.helpdesk.models import Ticket  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     signals.call_ended.connect(_receiver)
@@ -95,9 +96,12 @@ def measure() -> dict[str, Trace]:
         exotel.speed = 20_000.0
         exophone = ExoPhone.objects.create(number="+918000000700", is_default=True)
         agent = Agent.objects.create(name="Asha", contact_uri="+919000000101", exophone=exophone)
+        ticket = Ticket.objects.create(subject="Broken fan")
         traces: dict[str, Trace] = {}
         for _time in range(2):
-            call: Any = traced(traces, "place_call", partial(place_call, agent=agent, to="+919000001001"))
+            call: Any = traced(
+                traces, "place_call", partial(place_call, agent=agent, to="+919000001001", ticket=ticket)
+            )
             body = {"event_details": {"event_type": "terminal"}, "call_details": {"call_sid": call.call_sid}}
             url = callback_urls.callback_urls(call)["terminal"].partition("/exotel/")[2]
             exotel.wait_until_quiet(timeout=60)

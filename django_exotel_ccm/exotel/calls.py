@@ -125,6 +125,14 @@ class CallFacts:
     customer_number: str | None = None
     custom_field: str | None = None
 
+    def reported_event(self, url_event: str) -> str:
+        """Return the event that a callback reports: the one its body names, else the one its URL is signed for.
+
+        A body that names an unknown event and says that the call goes on does not report the end.
+        """
+        goes_on = self.event_raw is not None and self.state == "active"
+        return self.event or ("" if goes_on and url_event == "terminal" else url_event)
+
     def as_json(self) -> dict[str, Any]:
         """Return what the message says, and nothing else, as JSON values."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

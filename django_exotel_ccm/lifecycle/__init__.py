@@ -25,7 +25,6 @@ from django_exotel_ccm.lifecycle.registers import (
     Message,
     Registers,
     Source,
-    event_of,
     to_registers,
 )
 
@@ -38,7 +37,6 @@ __all__ = [
     "Registers",
     "Source",
     "chosen_sid",
-    "event_of",
     "is_settled",
     "join",
     "join_events",

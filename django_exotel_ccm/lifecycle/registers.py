@@ -52,9 +52,9 @@ class Source(IntEnum):
 class Message:
     """One event of a call, as the join reads it.
 
-    ``facts`` are what its body says, ``event`` what it reports (see :func:`event_of`), and ``url_event`` the event that
-    its URL was signed for. ``verdict`` is the state that an answer to our POST or a policy proves, ``refusal`` its
-    code, and ``tries`` the number of requests it took.
+    ``facts`` are what its body says, ``event`` is what it reports (:meth:`~.CallFacts.reported_event`), and
+    ``url_event`` the event that its URL was signed for. ``verdict`` is the state that an answer to our POST or a policy
+    proves, ``refusal`` its code, and ``tries`` the number of requests it took.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Message:
 def to_registers(message: Message) -> Registers:
     """Return the registers of one event."""
     facts = message.facts
-    event = event_of(facts, message.event)
+    event = facts.reported_event(message.event)
     ended = _says_ended(message, event)
     source = _source(message, ended=ended)
     registers: Registers = {
@@ -170,15 +170,6 @@ def _terminal_report(message: Message) -> dict[str, list[Any]]:
 
 def _digest(texts: list[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-
-
-def event_of(facts: CallFacts, url_event: str) -> str:
-    """Return the event that a callback reports: the one its body names, else the one its URL is signed for.
-
-    A body that names an unknown event and says that the call goes on does not report the end.
-    """
-    goes_on = facts.event_raw is not None and facts.state == "active"
-    return facts.event or ("" if goes_on and url_event == "terminal" else url_event)
 
 
 def micros(at: datetime.datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections, models
+from django.db import models
 from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -30,16 +30,6 @@ def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
     return ContentType.objects.get_for_model(model, for_concrete_model=False), key
 
 
-def lock_database(using: str) -> None:
-    """Take the write lock of a database without row locks, before anything is read: SQLite cannot upgrade a read lock.
-
-    SQLite takes it as soon as an UPDATE begins, also if no row matches.
-    """
-    table = connections[using].ops.quote_name(CallRecord._meta.db_table)
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET account = account WHERE 1 = 0")  # noqa: S608 - names
-
-
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
     """Which calls there are."""
 
@@ -58,14 +48,9 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
 
     def first_for_update(self) -> CallRecord | None:
-        """Return the only call of the query, locked for this transaction before anything is read, or None."""
-        rows = self.order_by()
-        if connections[self.db].features.has_select_for_update:
-            rows = rows.select_for_update()
-        else:
-            lock_database(self.db)
+        """Return the only call of the query, locked for this transaction (``run_durably``), or None."""
         # Not first(): it would sort one row by its key.
-        return next(iter(rows), None)
+        return next(iter(self.select_for_update().order_by()), None)
 
     def newest_first(self) -> CallRecordQuerySet:
         """Return the calls, the newest first."""

@@ -19,12 +19,10 @@ from django_exotel_ccm import lifecycle
 from django_exotel_ccm.choices import EventKind, EventReason
 from django_exotel_ccm.lifecycle import Registers
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.models.call import lock_database
-from django_exotel_ccm.models.statements import insert, update
 from django_exotel_ccm.services.announcements.announce import plan_announcements, send_announcements
 from django_exotel_ccm.services.scheduling import COLUMNS as PLAN
 from django_exotel_ccm.services.scheduling import reschedule
-from django_exotel_ccm.services.transactions import run_durably
+from django_exotel_ccm.services.transactions import insert, run_durably, update
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -100,10 +98,7 @@ def _lock(event: CallEvent, using: str) -> Any:
     """
     if event.reference is None:
         return None
-    connection = connections[using]
-    if not connection.features.has_select_for_update:
-        lock_database(using)
-    reference = CallRecord._meta.get_field("reference").get_db_prep_value(event.reference, connection)
+    reference = CallRecord._meta.get_field("reference").get_db_prep_value(event.reference, connections[using])
     return next(iter(CallRecord.objects.using(using).raw(_locking_select(using), [event.fingerprint, reference])), None)
 
 
@@ -112,9 +107,7 @@ def _locking_select(using: str) -> str:
     """Return the SQL of :func:`_lock`, compiled once: compiling 45 columns takes longer than reading them."""
     stored = CallEvent.objects.filter(fingerprint="").values("pk")
     rows = CallRecord.objects.using(using).filter(reference=UUID(int=0)).annotate(stored_event=Subquery(stored))
-    if connections[using].features.has_select_for_update:
-        rows = rows.select_for_update()
-    sql: str = rows.order_by().query.get_compiler(using).as_sql()[0]
+    sql: str = rows.select_for_update().order_by().query.get_compiler(using).as_sql()[0]
     return sql
 
 

@@ -23,12 +23,11 @@ from django_exotel_ccm.exotel.calls import CallRequest
 from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
-from django_exotel_ccm.models.statements import insert
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_ticket_and_customer, build_record
 from django_exotel_ccm.services.events import record_event
-from django_exotel_ccm.services.transactions import open_transaction, reset_connection, run_durably
+from django_exotel_ccm.services.transactions import insert, open_transaction, reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 

@@ -201,5 +201,5 @@ def _reread(event: CallEvent) -> str:
         return "" if event.facts else unread
     callback = read_callback(bytes(event.raw), event.content_type)
     facts = callback.facts or CallFacts()
-    event.parsed, event.event = facts, lifecycle.event_of(facts, event.url_event or event.event)
+    event.parsed, event.event = facts, facts.reported_event(event.url_event or event.event)
     return callback.reason

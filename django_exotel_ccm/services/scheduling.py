@@ -39,7 +39,9 @@ def is_incomplete(call: CallRecord) -> bool:
 
 def needs_verification(call: CallRecord) -> bool:
     """Return True if only settled Call Details can tell what is true: reports differ, or too many came."""
-    return lifecycle.needs_verification(call.facts) or (call.is_flooded and not lifecycle.is_settled(call.facts))
+    return lifecycle.needs_verification(call.facts) or (
+        call.events_not_stored > 0 and call.is_flooded and not lifecycle.is_settled(call.facts)
+    )
 
 
 def lacks_recording(call: CallRecord) -> bool:

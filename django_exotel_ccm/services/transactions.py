@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db.models import Model
+from django.db.models.signals import post_save, pre_save
+
+from django_exotel_ccm.models import CallRecord
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -64,6 +68,7 @@ def run_durably(work: Callable[[], T], *, using: str, last_attempt: Callable[[],
         try:
             with transaction.atomic(using=using, durable=True):
                 transaction.on_commit(partial(committed.append, True), using=using, robust=True)
+                _lock_database(using)
                 result = last_attempt() if is_last and last_attempt else work()
         except (OperationalError, InterfaceError, IntegrityError) as error:
             if committed:
@@ -83,3 +88,71 @@ def run_durably(work: Callable[[], T], *, using: str, last_attempt: Callable[[],
         if committed or connections[using].in_atomic_block:
             return result
     raise NotCommitted("The database dropped the transaction without an error.")
+
+
+def _lock_database(using: str) -> None:
+    """Take the write lock of a database without row locks, before anything is read: SQLite cannot upgrade a read lock.
+
+    SQLite takes it as soon as an UPDATE begins, also if no row matches.
+    """
+    connection = connections[using]
+    if not connection.features.has_select_for_update:
+        table = connection.ops.quote_name(CallRecord._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {table} SET account = account WHERE 1 = 0")  # noqa: S608 - names
+
+
+def insert(rows: Sequence[Model], using: str) -> None:
+    """Insert unsaved rows of one model into database ``using`` with one statement, and set their keys.
+
+    For each row, ``Model.save`` looks at all columns of the model and makes the SQL anew. For calls and events that
+    takes several times as long as the database needs. Here the SQL is made once, and the signals are sent as usual.
+    """
+    connection, model = connections[using], type(rows[0])
+    if not connection.features.can_return_columns_from_insert:  # SQLite before 3.35
+        for row in rows:
+            row.save(using=using, force_insert=True)
+        return
+    for row in rows:
+        pre_save.send(model, instance=row, raw=False, using=using, update_fields=None)
+    sql, fields = _insert_sql(model, len(rows), using)
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        keys = cursor.fetchall()
+    for row, (key,) in zip(rows, keys, strict=True):
+        row.pk, row._state.db, row._state.adding = key, using, False  # noqa: SLF001 - documented under "Model instances"
+        post_save.send(model, instance=row, created=True, raw=False, using=using, update_fields=None)
+
+
+def update(row: Model, names: Collection[str], using: str) -> None:
+    """Save the columns ``names`` of a row that is stored in database ``using``, as :func:`insert` does."""
+    connection, model, columns = connections[using], type(row), frozenset(names)
+    pre_save.send(model, instance=row, raw=False, using=using, update_fields=columns)
+    sql, fields = _update_sql(model, columns, using)
+    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, row.pk])
+    post_save.send(model, instance=row, created=False, raw=False, using=using, update_fields=columns)
+
+
+@cache
+def _insert_sql(model: type[Model], count: int, using: str) -> tuple[str, list[Any]]:
+    quote, meta = connections[using].ops.quote_name, _meta(model)
+    fields = [field for field in meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(quote(field.column) for field in fields)
+    row = f"({', '.join(['%s'] * len(fields))})"
+    rows, key = ", ".join([row] * count), quote(meta.pk.column)
+    return f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES {rows} RETURNING {key}", fields  # noqa: S608 - names
+
+
+@cache
+def _update_sql(model: type[Model], names: frozenset[str], using: str) -> tuple[str, list[Any]]:
+    quote, meta = connections[using].ops.quote_name, _meta(model)
+    fields = [meta.get_field(name) for name in sorted(names)]
+    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    return f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {quote(meta.pk.column)} = %s", fields  # noqa: S608 - names
+
+
+def _meta(model: type[Model]) -> Any:
+    return model._meta

@@ -23,7 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from django_exotel_ccm import accounts, callback_urls, lifecycle
+from django_exotel_ccm import accounts, callback_urls
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
@@ -177,7 +177,7 @@ class BaseCallbackView(APIView):
             received_at=timezone.now(),
         )
         event.parsed = facts = callback.facts or CallFacts()
-        event.event = lifecycle.event_of(facts, claim.event)
+        event.event = facts.reported_event(claim.event)
         try:
             self.record(event, canonical=callback.canonical)
         except DatabaseError:

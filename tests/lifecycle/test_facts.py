@@ -10,7 +10,7 @@ import pytest
 
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.exotel.calls import CallFacts
-from django_exotel_ccm.lifecycle import OUTCOMES, Message, Projection, Registers, event_of, status_words, to_registers
+from django_exotel_ccm.lifecycle import OUTCOMES, Message, Projection, Registers, status_words, to_registers
 from tests.lifecycle.messages import (
     ACCEPTED,
     ANSWERED,
@@ -117,9 +117,9 @@ def test_registers_of_a_partial_event(message: Message, registers: Registers) ->
 def test_event_of_a_callback(facts: dict[str, str], vouched: str, event: str) -> None:
     parsed = CallFacts(**facts)
 
-    assert event_of(parsed, vouched) == event
+    assert parsed.reported_event(vouched) == event
     # The stored event is decided upon again by a replay.
-    assert event_of(parsed, event) == event
+    assert parsed.reported_event(event) == event
     assert ("answered_seen" in to_registers(callback(vouched, **facts))) is (event == "answered")
     assert projected(callback(vouched, **facts)).state == (
         State.ENDED if "terminal" in (event, parsed.state) else State.ACTIVE

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts, facts_of_answer
-from django_exotel_ccm.lifecycle import Message, event_of
+from django_exotel_ccm.lifecycle import Message
 from tests.lifecycle.messages import SID, at
 
 OTHER = "b" * 32
@@ -61,7 +61,7 @@ class SampleEvent:
             facts=self.facts(),
             received_at=self.received_at,
             fingerprint=self.name,
-            event=event_of(self.facts(), self.url) if readable else "",
+            event=self.facts().reported_event(self.url) if readable else "",
             url_event=self.url,
             verdict=self.verdict,
             refusal=self.code if self.verdict == State.REFUSED else "",

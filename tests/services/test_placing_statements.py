@@ -26,18 +26,15 @@ def statements(captured: CaptureQueriesContext) -> list[str]:
     return found
 
 
-LOCK = {
-    "sqlite": ["UPDATE callrecord", "SELECT callrecord"],
-    "postgresql": ["SELECT callrecord"],
-    "mysql": ["SELECT callrecord"],
-}
-DIALLED = ["BEGIN", "INSERT callrecord", "COMMIT"]
+#: Where rows cannot be locked, an UPDATE that finds no row locks the database.
+BEGIN = ["BEGIN"] if connection.features.has_select_for_update else ["BEGIN", "UPDATE callrecord"]
+DIALLED = [*BEGIN, "INSERT callrecord", "COMMIT"]
 
 
 def recorded() -> list[str]:
     return [
-        "BEGIN",
-        *LOCK[connection.vendor],
+        *BEGIN,
+        "SELECT callrecord",
         "SELECT callrecord",  # whether the sid, new to us, is another call's
         "INSERT callevent",
         "UPDATE callrecord",

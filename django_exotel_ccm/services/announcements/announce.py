@@ -16,8 +16,8 @@ from django_exotel_ccm.choices import AnnouncementState, SignalName, State
 from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.lifecycle import PHASES, Registers
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.models.statements import insert
 from django_exotel_ccm.services.announcements.deliveries import deliver_now
+from django_exotel_ccm.services.transactions import insert
 
 WORKER_GRACE = datetime.timedelta(minutes=1)  # the job of a queue is faster, unless it is lost
 

@@ -15,7 +15,7 @@ from functools import partial
 
 from django.db import Error as DatabaseFailure
 from django.db import connections, router
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -88,11 +88,9 @@ def _pending(call_pk: int, using: str) -> Iterator[int]:
 
 
 def _lock(rows: QuerySet[Announcement]) -> QuerySet[Announcement]:
-    """Lock the rows for this transaction before anything is read, and return those that nobody else has locked."""
-    features = connections[rows.db].features
-    if not features.has_select_for_update:
-        rows.update(key=F("key"))
-    return rows.select_for_update(skip_locked=features.has_select_for_update_skip_locked).order_by("pk")
+    """Lock the rows for this transaction, and return those that nobody else has locked."""
+    skip_locked = connections[rows.db].features.has_select_for_update_skip_locked
+    return rows.select_for_update(skip_locked=skip_locked).order_by("pk")
 
 
 class _DeliveryRun:

@@ -13,15 +13,15 @@ from django.utils import timezone
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from tests.services.reconciliation.due_calls import make_due
-from tests.services.test_placing_statements import LOCK, statements
+from tests.services.test_placing_statements import BEGIN, statements
 
 HEARTBEAT = ["UPDATE accountusage"]
-CLAIM = ["BEGIN", "UPDATE callrecord", "COMMIT"]
+CLAIM = [*BEGIN, "UPDATE callrecord", "COMMIT"]
 BUDGET = ["UPDATE accountusage"]
 ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
 STORED = [
-    "BEGIN",
-    *LOCK[connection.vendor],
+    *BEGIN,
+    "SELECT callrecord",
     "INSERT callevent",
     "UPDATE callrecord",
     "INSERT announcement",
