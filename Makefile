@@ -54,7 +54,7 @@ lint: .venv/lint.stamp
 docs: .venv/docs.stamp
 	$(PYTHON) -m sphinx -W docs docs/_build
 
-benchmark: .venv/test.stamp
+benchmark: .venv/test.stamp .venv/benchmark.stamp
 	@env $(UTF8) $(PYTHON) benchmarks/callbacks.py $(ARGS)
 	@env $(UTF8) $(PYTHON) benchmarks/presses.py $(ARGS)
 	@exec env $(UTF8) $(PYTHON) benchmarks/trace.py
@@ -82,7 +82,7 @@ clean:
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@touch $@
 
-.venv/test.stamp .venv/lint.stamp .venv/docs.stamp .venv/matrix.stamp .venv/mutants.stamp: .venv/%.stamp: pyproject.toml | .venv/pip.stamp
+.venv/test.stamp .venv/lint.stamp .venv/docs.stamp .venv/matrix.stamp .venv/mutants.stamp .venv/benchmark.stamp: .venv/%.stamp: pyproject.toml | .venv/pip.stamp
 	@echo 'Installing what "$*" needs into .venv …'
 	@$(PIP) install --editable . --group $*
 	@touch $@ .venv/package.stamp

@@ -1,15 +1,14 @@
 """`place_call`, beside the least that is safe: INSERT, commit, POST, UPDATE, commit.
 
-python benchmarks/presses.py [--calls N] [--rounds N] [--only sqlite|postgres]
+python benchmarks/presses.py [--calls N] [--rounds N] [--sizes N N] [--only sqlite|postgres]
 
 Both sides send their POST to the same small HTTP server on this machine, in a process of its own, over a connection
-that stays open. They take turns in rounds, so that a slower minute of the machine hits both; the ratio is the time of
-one `place_call` in units of the other side's.
+that stays open.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.callbacks import ENOUGH, WARM_UP, in_a_process, options_of, prepare, row
+from benchmarks.measuring import Side, measure_rounds, prepare, run
 
 CUSTOMER, EXOPHONE = "+919000001001", "+918000000700"
 SERVER = """
@@ -49,35 +48,14 @@ server.serve_forever()
 """
 
 
-def main() -> int:
-    """Measure each database in a process of its own and print the table."""
-    options = options_of(__doc__, calls=200)
-    if options.here:
-        print(json.dumps(measure(options.calls, options.rounds)))
-        return 0
-    print(f"{'':<24}{'place_call/s':>12}{'least/s':>12}{'ratio':>8}  smallest to largest of the rounds")
-    for name in options.only:
-        print(row(in_a_process(name, options, __file__)), flush=True)
-    return 0
-
-
-def measure(calls: int, rounds: int) -> dict[str, Any]:
-    """Return the seconds of a `place_call` and of the least in each round, on the database of the environment."""
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the seconds of a `place_call` and of the least in each round."""
     database = prepare()
-    timed: list[tuple[float, float]] = []
-    began = time.monotonic()
     with accepting_server() as port:
-        sides = (placing(port), least(port))
-        for side in sides:
-            run(side, WARM_UP)
-        for number in range(rounds):
-            order = (0, 1) if number % 2 else (1, 0)
-            seconds = {index: run(sides[index], calls) for index in order}
-            timed.append((seconds[0], seconds[1]))
-            if time.monotonic() - began > ENOUGH:
-                break
-    prove(WARM_UP + calls * len(timed))
-    return {"database": database, "rounds": timed}
+        sides = {"place_call": timed(placing(port)), "the least that is safe": timed(least(port))}
+        sizes = measure_rounds(sides, options)
+    prove(20 * len(sizes) + options.calls * sum(map(len, sizes.values())))
+    return {"database": database, "sizes": sizes}
 
 
 @contextmanager
@@ -128,12 +106,16 @@ def least(port: int) -> Callable[[], None]:
     return press
 
 
-def run(press: Callable[[], None], times: int) -> float:
-    """Return the seconds that one press takes."""
-    began = time.perf_counter()
-    for _time in range(times):
-        press()
-    return (time.perf_counter() - began) / times
+def timed(press: Callable[[], None]) -> Side:
+    """Return what presses so many times, and returns the seconds that one press takes."""
+
+    def side(times: int) -> float:
+        began = time.perf_counter()
+        for _time in range(times):
+            press()
+        return (time.perf_counter() - began) / times
+
+    return side
 
 
 def prove(calls: int) -> None:
@@ -146,4 +128,4 @@ def prove(calls: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__file__, __doc__, measure))
