@@ -20,7 +20,7 @@ NOWHERE = "nowhere"
 #: Step: the function that is replaced, and whether the process is killed before or after it.
 STEPS = {
     "placing: drafted": ("services.placing:_write", "before"),
-    "placing: record inserted": ("models:CallRecord.save", "after"),
+    "placing: record inserted": ("services.placing:insert", "after"),
     "placing: record committed": ("services.placing:_write", "after"),
     "placing: connected": ("exotel.client:ExotelClient._send", "before"),
     "placing: request sent": ("exotel.transport:WatchedConnection.getresponse", "before"),
@@ -30,7 +30,7 @@ STEPS = {
     "placing: receivers called": ("services.events:send_announcements", "after"),
     "placing: committed": ("services.placing:_record", "after"),
     "callback: body read": ("webhooks.views:read_callback", "before"),
-    "callback: call locked": ("services.events:lock", "after"),
+    "callback: call locked": ("services.events:_lock", "after"),
     "callback: event inserted": ("services.events:_apply", "before"),
     "callback: call saved": ("services.events:send_announcements", "before"),
     "callback: receivers called": ("services.events:send_announcements", "after"),
