@@ -302,11 +302,11 @@ def test_live_calls_after_a_typed_yes(demo: Callable[..., Demo], exotel_simulato
 
 def test_made_up_people_are_never_called_for_real(demo: Callable[..., Demo]) -> None:
     ask = (
-        "import os\nfrom django_exotel_ccm.models import CallRecord\nfrom helpdesk.policies import no_stranger\n"
+        "import os\nfrom django_exotel_ccm.models import CallRecord\nfrom helpdesk.policies import no_made_up_numbers\n"
         f"for account in ({REAL!r}, 'exotel://k:t@127.0.0.1:1/acme1?tls=off'):\n"
         "    for number in ('+919000001001', '+919812345678'):\n"
         "        os.environ['EXOTEL_URL'] = account\n"
-        "        print(bool(no_stranger(CallRecord(account='default', customer_number=number))))"
+        "        print(bool(no_made_up_numbers(CallRecord(account='default', customer_number=number))))"
     )
 
     run = demo(command=(sys.executable, "manage.py", "shell", "--no-imports", "-c", ask), EXOTEL_URL=REAL)

@@ -129,7 +129,7 @@ def record_access(call: CallRecord, recording: str, user: Any, page_view: str) -
     played.
     """
     using = router.db_for_write(RecordingAccess)
-    key = _listening_key(call, recording, user, page_view)
+    key = _access_key(call, recording, user, page_view)
 
     def record() -> None:
         accesses = RecordingAccess.objects.using(using)
@@ -146,7 +146,7 @@ def record_access(call: CallRecord, recording: str, user: Any, page_view: str) -
     run_durably(record, using=using)
 
 
-def _listening_key(call: CallRecord, recording: str, user: Any, page_view: str) -> str | None:
+def _access_key(call: CallRecord, recording: str, user: Any, page_view: str) -> str | None:
     match = _PAGE_VIEW.fullmatch(page_view)
     if match is None:
         return None

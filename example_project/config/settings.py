@@ -26,7 +26,7 @@ EXOTEL_CCM = {
             "call": {"recording": True},
         }
     },
-    "POLICIES": ["helpdesk.policies.no_stranger"],
+    "POLICIES": ["helpdesk.policies.no_made_up_numbers"],
 }
 
 # --- Django -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django_exotel_ccm.models import CallRecord
 from helpdesk.seeding import AGENTS, CUSTOMERS
 
 
-def no_stranger(call: CallRecord) -> str | None:
+def no_made_up_numbers(call: CallRecord) -> str | None:
     """Refuse to ring the made-up numbers of the demo through a real account: they may be somebody's."""
     if get_account(call.account).is_loopback:
         return None
