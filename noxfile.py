@@ -20,13 +20,13 @@ PAIRS = [
     ("3.13", "6.0"),
     ("3.13", "6.1"),
 ]
-# Each theme with the newest Django that it names; semantic-admin and simpleui name none. simpleui's lists fail on 6.1.
+# Each theme with the newest Django that it names; semantic-admin and simpleui name none.
 THEMES = {
     "jazzmin": ("django-jazzmin==3.0.5", "6.0"),
     "unfold": ("django-unfold==0.110.0", "6.1"),
     "grappelli": ("django-grappelli==5.0.1", "6.1"),
     "admin-interface": ("django-admin-interface==0.32.0", "6.0"),
-    "simpleui": ("django-simpleui==2026.1.13", "6.0"),
+    "simpleui": ("django-simpleui==2026.1.13", "6.1"),
     "semantic-admin": ("django-semantic-admin==0.7.0", "6.1"),
 }
 THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run

@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from django_exotel_ccm.admin.confirmed_action import MAX_AT_ONCE, TIME_LIMIT, ConfirmedActionMixin
+from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import AnnouncementState, Permission
 from django_exotel_ccm.models import Announcement
@@ -80,7 +81,7 @@ class AnnouncementAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         """The number of calls of the receiver that was called most often."""
         return max((delivery["attempts"] for delivery in announcement.receivers), default=0)
 
-    @admin.action(description=_("Try now"), permissions=["confirmed"])
+    @action(_("Try now"), "confirmed")
     def try_now(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Ask for a confirmation. Calls no receiver."""
         return self.ask_to_confirm(request, queryset)

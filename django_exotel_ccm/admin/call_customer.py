@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
 from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_call
@@ -92,7 +93,7 @@ class CallCustomerMixin(_Base):
 
     # The list.
 
-    @admin.action(description=gettext_lazy("Call customer"), permissions=["call_customer"])
+    @action(gettext_lazy("Call customer"), "call_customer")
     def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Redirect one chosen ticket to the place view, several to the choose page. Places no call."""
         keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MAX_TICKETS + 1]]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.confirmed_action import TIME_LIMIT, ConfirmedActionMixin
-from django_exotel_ccm.admin.lists import COUNTED
+from django_exotel_ccm.admin.lists import COUNTED, action
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, masked_column
 from django_exotel_ccm.choices import EventReason, Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
@@ -63,7 +63,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         """Every field shown is read-only, ours included."""
         return [field for _title, options in self.get_fieldsets(request, obj) for field in options["fields"]]
 
-    @admin.action(description=_("Apply again"), permissions=["confirmed"])
+    @action(_("Apply again"), "confirmed")
     def apply_again(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Ask for a confirmation. Changes nothing."""
         return self.ask_to_confirm(request, queryset)
