@@ -29,6 +29,7 @@ class Announcement(models.Model):
     call = models.ForeignKey(
         CallRecord,
         models.CASCADE,
+        db_index=False,  # the unique index of call and key begins with it
         related_name="announcements",
         verbose_name=_("call"),
         help_text=_("The call it is about."),
@@ -50,7 +51,6 @@ class Announcement(models.Model):
         max_length=12,
         choices=AnnouncementState,
         default=AnnouncementState.DONE,
-        db_index=True,
         help_text=_("Whether it was delivered to every receiver."),
     )
     changed = models.JSONField(_("changed"), default=list, help_text=_("The fields that changed, for call_updated."))
@@ -69,6 +69,8 @@ class Announcement(models.Model):
         verbose_name = _("announcement")
         verbose_name_plural = _("announcements")
         constraints = [models.UniqueConstraint(fields=["call", "key"], name="exotel_ccm_announced_once")]
+        # Not db_index=True: for text, PostgreSQL would get a second index.
+        indexes = [models.Index(fields=["state"], name="exotel_ccm_announced_state")]
 
     def __str__(self) -> str:
         return f"{self.signal} {self.pk}"

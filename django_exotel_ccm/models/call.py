@@ -112,6 +112,7 @@ class CallRecord(models.Model):
         ContentType,
         models.SET_NULL,
         null=True,
+        db_index=False,  # the index of both columns begins with it
         related_name="+",
         verbose_name=_("kind of ticket"),
         help_text=_("The model of the ticket."),
@@ -147,7 +148,6 @@ class CallRecord(models.Model):
         _("request key"),
         max_length=64,
         null=True,
-        unique=True,
         help_text=_("A digest of what makes this press the same press: a double click finds the call it placed."),
     )
     call_sid = models.CharField(
@@ -250,7 +250,11 @@ class CallRecord(models.Model):
             ("view_customer_number", _("Can see customers' numbers")),
             ("view_all_calls", _("Can see the calls of all tickets")),
         ]
-        constraints = [models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_call_sid")]
+        # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.
+        constraints = [
+            models.UniqueConstraint(fields=["account", "call_sid"], name="exotel_ccm_call_sid"),
+            models.UniqueConstraint(fields=["request_key"], name="exotel_ccm_request_key"),
+        ]
         indexes = [
             models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_call_ticket"),
             models.Index(fields=["state", "created_at"], name="exotel_ccm_call_state"),

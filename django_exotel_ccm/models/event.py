@@ -84,7 +84,6 @@ class CallEvent(models.Model):
     fingerprint = models.CharField(
         _("fingerprint"),
         max_length=64,
-        unique=True,
         help_text=_("The same news told twice has the same fingerprint."),
     )
     received_at = models.DateTimeField(_("received"), db_index=True, help_text=_("When we were told."))
@@ -95,6 +94,8 @@ class CallEvent(models.Model):
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
+        # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.
+        constraints = [models.UniqueConstraint(fields=["fingerprint"], name="exotel_ccm_fingerprint")]
         indexes = [models.Index(fields=["reason", "received_at"], name="exotel_ccm_event_reason")]
 
     def __str__(self) -> str:
