@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,14 +29,16 @@ from django_exotel_ccm.services.transactions import insert, run_durably, update
 logger = logging.getLogger("django_exotel_ccm.services")
 
 NOT_JOINED = frozenset({EventReason.UNKNOWN_CALL, EventReason.UNVERIFIED})
+NOTHING_STORED = "events_stored = 0 AND events_not_stored = 0 AND erased_at IS NULL"
 QUOTA = 1_000
 """How many events of one call are stored whatever they say; beyond, only those that change a fact."""
 
 
-def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEvent:
+def record_event(event: CallEvent, *, canonical: bytes | None = None, placed: CallRecord | None = None) -> CallEvent:
     """Store ``event`` (unsaved), apply it to the call that its ``reference`` names, and return it.
 
     ``canonical`` is the parsed body in canonical form: when the same message comes twice, the first event is returned.
+    ``placed`` is the call as it was committed before its request; if this is its first event, it is not read again.
     An event that names no known call, or another call's sid, is stored with the reason and changes nothing. In a flood
     (see :data:`QUOTA`) an event is counted on its call instead of stored, and returned without a primary key. When this
     returns, the transaction is committed. Raises a ``DatabaseError`` when it could not be, ``RuntimeError`` inside
@@ -42,9 +46,19 @@ def record_event(event: CallEvent, *, canonical: bytes | None = None) -> CallEve
     """
     using = router.db_for_write(CallRecord)
     event.fingerprint = fingerprint_of(event, bytes(event.raw) if canonical is None else canonical)
-    attempt = partial(store, event, event.reason, using)
+    work = partial(store, event, event.reason, using)
     # On the last attempt no receiver runs, because a receiver may be what breaks the transaction.
-    return run_durably(attempt, using=using, last_attempt=partial(attempt, deliver=False))
+    last = partial(work, deliver=False)
+    if placed is None:
+        return run_durably(work, using=using, last_attempt=last)
+    attempts = itertools.count()
+
+    def try_first() -> CallEvent:
+        # On a second attempt another call has the sid, or the first commit succeeded and its answer was lost.
+        is_stored = next(attempts) == 0 and _store_first(event, copy.copy(placed), using)
+        return event if is_stored else work()
+
+    return run_durably(try_first, using=using, last_attempt=last)
 
 
 def fingerprint_of(event: CallEvent, canonical: bytes) -> str:
@@ -83,6 +97,25 @@ def store(event: CallEvent, unreadable: str, using: str, *, deliver: bool = True
     else:
         _apply(call, event, facts, using, deliver=deliver)
     return event
+
+
+def _store_first(event: CallEvent, call: CallRecord, using: str) -> bool:
+    """Store the first event of a call that was placed here, without reading the call; return False if it is not first.
+
+    ``call`` is as it was committed.
+    """
+    event.pk, event.call = None, call
+    call.facts = lifecycle.join({}, lifecycle.to_registers(event.as_message()))
+    changed = call.apply_projection(lifecycle.project(call.facts))
+    call.events_stored, call.updated_at = 1, timezone.now()
+    announcements = plan_announcements(call, before={}, changed=changed, using=using, rebuilt=False, deliver=True)
+    reschedule(call, moved=True)
+    columns = [*changed, *PLAN, "facts", "events_stored", "updated_at"]
+    if not update(call, columns, using, only_if=NOTHING_STORED):
+        return False
+    insert([event], using)
+    send_announcements(call, event, announcements, using)
+    return True
 
 
 def lock(reference: UUID | None, using: str) -> CallRecord | None:
@@ -190,7 +223,7 @@ def _apply(
         return []
     call.updated_at = timezone.now()
     announcements = plan_announcements(
-        call, event, before=before, changed=changed, using=using, rebuilt=rebuilt, deliver=deliver
+        call, before=before, changed=changed, using=using, rebuilt=rebuilt, deliver=deliver
     )
     reschedule(call, moved=not {"state", "call_sid"}.isdisjoint(changed))
     planned = [name for name, earlier in zip(PLAN, plan, strict=True) if getattr(call, name) != earlier]

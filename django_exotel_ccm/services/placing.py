@@ -225,7 +225,7 @@ def _record(call: CallRecord, event: CallEvent) -> None:
     until = time.monotonic() + SAVE_FOR
     while True:
         try:
-            saved = record_event(event)
+            saved = record_event(event, placed=call)
         except DatabaseFailure:
             reset_connection(router.db_for_write(CallRecord))
             if time.monotonic() < until:

@@ -125,15 +125,22 @@ def insert(rows: Sequence[Model], using: str) -> None:
         post_save.send(model, instance=row, created=True, raw=False, using=using, update_fields=None)
 
 
-def update(row: Model, names: Collection[str], using: str) -> None:
-    """Save the columns ``names`` of a row that is stored in database ``using``, as :func:`insert` does."""
+def update(row: Model, names: Collection[str], using: str, *, only_if: str = "") -> bool:
+    """Save the columns ``names`` of a row that is stored in database ``using``, as :func:`insert` does.
+
+    ``only_if`` is an SQL condition on the stored row. Return False, and change nothing, if the row does not meet it.
+    """
     connection, model, columns = connections[using], type(row), frozenset(names)
     pre_save.send(model, instance=row, raw=False, using=using, update_fields=columns)
     sql, fields = _update_sql(model, columns, using)
+    condition = f" AND {only_if}" if only_if else ""
     values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, row.pk])
-    post_save.send(model, instance=row, created=False, raw=False, using=using, update_fields=columns)
+        cursor.execute(sql + condition, [*values, row.pk])
+        is_saved: bool = cursor.rowcount > 0
+    if is_saved:
+        post_save.send(model, instance=row, created=False, raw=False, using=using, update_fields=columns)
+    return is_saved
 
 
 @cache

@@ -34,10 +34,8 @@ DIALLED = [*BEGIN, "INSERT callrecord", "COMMIT"]
 def recorded() -> list[str]:
     return [
         *BEGIN,
-        "SELECT callrecord",
-        "SELECT callrecord",  # whether the sid, new to us, is another call's
-        "INSERT callevent",
         "UPDATE callrecord",
+        "INSERT callevent",
         "INSERT announcement",
         "COMMIT",
     ]

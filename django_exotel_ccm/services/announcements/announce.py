@@ -24,9 +24,8 @@ WORKER_GRACE = datetime.timedelta(minutes=1)  # the job of a queue is faster, un
 _ACCEPTED, _REFUSED, _ENDED = (PHASES.index(state) for state in (State.ACTIVE, State.REFUSED, State.ENDED))
 
 
-def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
+def plan_announcements(
     call: CallRecord,
-    event: CallEvent | None,
     *,
     before: Registers,
     changed: list[str],
@@ -36,9 +35,9 @@ def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
 ) -> list[Announcement]:
     """Return an unsaved announcement for each signal that a change of ``call.facts`` causes, in order.
 
-    Runs inside the transaction that changes the call, before the call is saved. ``event`` caused the change, None in a
-    replay; ``before`` are the facts before it, ``changed`` the names of the changed columns. If the call is ``rebuilt``
-    from its events, or was earlier, what was announced before is looked up and left out.
+    Runs inside the transaction that changes the call, before the call is saved. ``before`` are the facts before the
+    change, ``changed`` the names of the changed columns. If the call is ``rebuilt`` from its events, or was earlier,
+    what was announced before is looked up and left out.
 
     With a ``RUNNER`` a worker calls the receivers after the commit, and without ``deliver`` ``exotel_reconcile`` does:
     then ``call.announce_at`` is set. Else :func:`send_announcements` calls them.
@@ -48,7 +47,7 @@ def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
         sent = set(call.announcements.using(using).values_list("key", flat=True))
         rows = list(_not_sent(rows, sent, call, changed))
     for row in rows:
-        row.call, row.event, row.created_at = call, event, timezone.now()
+        row.call, row.created_at = call, timezone.now()
     pending = _pending(rows)
     if pending and conf.get_settings().runner != "inline":
         _postpone(call, pending, timezone.now() + WORKER_GRACE)
@@ -59,9 +58,14 @@ def plan_announcements(  # noqa: PLR0913 - what the announcements depend on
 
 
 def send_announcements(call: CallRecord, event: CallEvent | None, rows: list[Announcement], using: str) -> None:
-    """Call the receivers of what :func:`plan_announcements` has returned, and save it. The call is saved already."""
+    """Call the receivers of what :func:`plan_announcements` has returned, and save it. The call is saved already.
+
+    ``event`` caused the change, and is saved; None in a replay.
+    """
     if not rows:
         return
+    for row in rows:
+        row.event = event
     pending = [row for row in _pending(rows) if row.next_try_at is None]
     if pending:
         deliver_now(pending, call, event, using)
