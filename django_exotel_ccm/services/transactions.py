@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
@@ -143,7 +143,7 @@ def update(row: Model, names: Collection[str], using: str, *, only_if: str = "")
     return is_saved
 
 
-@cache
+@lru_cache(maxsize=500)
 def _insert_sql(model: type[Model], count: int, using: str) -> tuple[str, list[Any]]:
     quote, meta = connections[using].ops.quote_name, _meta(model)
     fields = [field for field in meta.concrete_fields if not field.primary_key]
@@ -153,7 +153,7 @@ def _insert_sql(model: type[Model], count: int, using: str) -> tuple[str, list[A
     return f"INSERT INTO {quote(meta.db_table)} ({columns}) VALUES {rows} RETURNING {key}", fields  # noqa: S608 - names
 
 
-@cache
+@lru_cache(maxsize=500)
 def _update_sql(model: type[Model], names: frozenset[str], using: str) -> tuple[str, list[Any]]:
     quote, meta = connections[using].ops.quote_name, _meta(model)
     fields = [meta.get_field(name) for name in sorted(names)]
