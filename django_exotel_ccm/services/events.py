@@ -17,7 +17,7 @@ from django.db import connections, router
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from django_exotel_ccm import lifecycle
+from django_exotel_ccm import conf, lifecycle
 from django_exotel_ccm.choices import EventKind, EventReason
 from django_exotel_ccm.lifecycle import Registers
 from django_exotel_ccm.models import CallEvent, CallRecord
@@ -131,7 +131,7 @@ def _lock(event: CallEvent, using: str) -> Any:
     """
     if event.reference is None:
         return None
-    connection, reader = connections[using], _call_reader(using)
+    connection, reader = connections[using], _call_reader(using, conf.uses_time_zones())
     reference = CallRecord._meta.get_field("reference").get_db_prep_value(event.reference, connection)
     with connection.cursor() as cursor:
         cursor.execute(reader.sql, [event.fingerprint, reference])
@@ -154,8 +154,11 @@ class _CallReader(NamedTuple):
 
 
 @cache
-def _call_reader(using: str) -> _CallReader:
-    """Return the SELECT, made once: making it of 45 columns takes Django several times as long as reading them."""
+def _call_reader(using: str, use_tz: bool) -> _CallReader:
+    """Return the SELECT, made once: making it of 45 columns takes Django several times as long as reading them.
+
+    The converters depend on ``use_tz``.
+    """
     quote, fields = connections[using].ops.quote_name, CallRecord._meta.concrete_fields
     stored = f"SELECT id FROM {quote(CallEvent._meta.db_table)} WHERE fingerprint = %s"  # noqa: S608 - names
     columns = ", ".join(quote(str(field.column)) for field in fields)

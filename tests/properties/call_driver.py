@@ -30,10 +30,13 @@ ONCE = (SignalName.CALL_ACCEPTED, SignalName.CALL_REFUSED, SignalName.CALL_ANSWE
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seen:
-    """The database's state of a call: its record and facts, its events, and why events were not applied."""
+    """The database's state of a call: its record and facts, its events, and why events were not applied.
+
+    ``was_rebuilt`` is not compared: it says what may have been announced, and that depends on the order.
+    """
 
     record: Projection
-    was_rebuilt: bool
+    was_rebuilt: bool = dataclasses.field(compare=False)
     facts: Registers
     events: list[Message]
     reasons: list[str]
