@@ -101,7 +101,15 @@ def number_obstacle(
     adapter: TicketAdapter, request: HttpRequest, ticket: Model, numbers: Sequence[TicketNumber]
 ) -> Obstacle | None:
     """Return the obstacle of a ticket without a number that can be called; None when the user can call one."""
-    if any(one.number for one in numbers) or Permission.ANY_NUMBER.granted_to(request.user):
+    may_type = Permission.ANY_NUMBER.granted_to(request.user)
+    return None if may_type else missing_number(adapter, request, ticket, numbers)
+
+
+def missing_number(
+    adapter: TicketAdapter, request: HttpRequest, ticket: Model, numbers: Sequence[TicketNumber]
+) -> Obstacle | None:
+    """Return why a ticket has no number that can be called; None when it has one."""
+    if any(one.number for one in numbers):
         return None
     reasons = [f"{capfirst(one.label)}: {one.problem}" if one.label else one.problem for one in numbers]
     text = " ".join([_("None of its numbers can be dialled."), *reasons]) if numbers else _("There is no phone number.")

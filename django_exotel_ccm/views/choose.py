@@ -22,6 +22,7 @@ from django_exotel_ccm.services.readiness import (
     agent_obstacle,
     callable_agents,
     load_related,
+    missing_number,
     number_obstacle,
     read_numbers,
 )
@@ -95,6 +96,7 @@ def _row(
             for one in numbers
             if one.number
         ],
+        "missing": missing_number(target.adapter, request, ticket, numbers),
         "problems": [one for one in numbers if one.problem] if any(one.number for one in numbers) else [],
         "obstacle": Obstacle("", unreadable) if unreadable else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),

@@ -102,6 +102,18 @@ def test_ticket_without_usable_number(host: Any, session: Session, phone: str, e
     assert CallRecord.objects.count() == 0
 
 
+def test_page_says_why_a_number_must_be_typed(host: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number", "helpdesk.change_customer"))
+    ticket = host.ticket(phone="98765XXXXX")
+
+    page = session.press_button(ticket)
+
+    assert "None of its numbers can be dialled." in page.text
+    assert "Letters and signs among the digits are not dialled." in page.text
+    assert "Enter a number" in page.text
+    assert len(page.of_class("exotel-choose-form")) == 1
+
+
 def test_typed_number_needs_permission(host: Any, exotel: Any) -> None:
     session = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.dial_any_number", SEES_NUMBERS))
 
