@@ -77,7 +77,10 @@ def _read_account(source: str | Secret) -> Account:
         return account_from_url(url or Secret(""), variable=source)
     parts = {part: _environment(name) or Secret("") for part, name in PARTS._asdict().items()}
     if not any(parts.values()):
-        return account_from_url(Secret(""), variable=source)
+        raise AccountUnreadable(
+            f"No Exotel account is configured. Set {_wanted(source)}, and start the site again. "
+            f"Write: {URL_VARIABLE}={EXAMPLE}"
+        )
     return account_from_parts(
         key=parts["key"],
         token=parts["token"],

@@ -188,7 +188,10 @@ def test_accounts_replace_the_environment(settings: Any, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({}, "EXOTEL_URL is empty. Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"),
+        (
+            {},
+            "No Exotel account is configured. Set EXOTEL_API_KEY, EXOTEL_API_TOKEN, EXOTEL_ACCOUNT_SID, EXOTEL_REGION",
+        ),
         ({"EXOTEL_URL": f"{KEY}:{TOKEN}@mumbai/a"}, "EXOTEL_URL does not begin with exotel://. Write: EXOTEL_URL="),
         ({"EXOTEL_API_KEY": KEY}, "EXOTEL_API_TOKEN lacks the API token. Write: EXOTEL_API_TOKEN=TOKEN"),
         ({"EXOTEL_API_KEY": KEY, "EXOTEL_API_TOKEN": TOKEN}, "EXOTEL_ACCOUNT_SID lacks the account SID"),

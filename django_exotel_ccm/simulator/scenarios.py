@@ -50,7 +50,9 @@ class Script:
         return seconds + min(self.talk, request.get("max_time_limit") or MAX_DURATION)
 
 
-BY_HAND = Script("by hand: rings until you press on the page", "+919000001009", NOTHING, NOTHING, math.inf)
+BY_HAND = Script(
+    "by hand: rings half a minute, or until you press on the page", "+919000001009", NOTHING, NOTHING, math.inf
+)
 
 SCRIPTS = (
     Script("completed after 42 s of talk", "+919000001001"),

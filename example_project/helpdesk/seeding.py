@@ -71,7 +71,7 @@ TICKETS = (
         "Meera Nair",
         Priority.HIGH,
         "asha",
-        "Her phone rings until you answer it yourself, on the simulator's page.",
+        "Answer her phone yourself, on the simulator's page: it rings for half a minute.",
     ),
     SeededTicket("Delivery came without screws", "Farid Khan", Priority.NORMAL, "asha", "He does not pick up."),
     SeededTicket("Wants to change to the yearly plan", "Lakshmi Rao", Priority.NORMAL, "vik", "Her line is busy."),
