@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+REASON_LENGTH = 500  # characters of a failed test's message in the last lines
+
 
 @dataclass
 class Part:
@@ -20,27 +22,30 @@ class Part:
     remarks: list[str] = field(default_factory=list)
 
     def skip(self, reason: str) -> None:
-        """Count the whole part as skipped."""
+        """Count a test, or the whole part, as skipped."""
         self.skipped += 1
         self.remarks.append(f"SKIPPED {self.name}: {reason}")
 
     def fail(self, reason: str) -> None:
-        """Count a failure that no test stands for."""
+        """Count a failure of a test, or one that no test stands for."""
         self.failed += 1
         self.remarks.append(f"FAILED {self.name}: {reason}")
 
     def read(self, report: Path) -> None:
-        """Count the tests of pytest's report."""
+        """Count the tests of pytest's report; each that did not pass is named with its reason."""
         for case in ElementTree.parse(report).iter("testcase"):
-            skipped = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
-                self.failed += 1
-            elif skipped is not None:
-                self.skipped += 1
-                name = f"{case.get('classname')}.{case.get('name')}"
-                self.remarks.append(f"SKIPPED {self.name}: {name}: {skipped.get('message')}")
+            name = f"{case.get('classname')}.{case.get('name')}"
+            if (wrong := next(case.iterfind("failure"), next(case.iterfind("error"), None))) is not None:
+                self.fail(f"{name}: {_short(wrong.get('message'))}")
+            elif (skipped := case.find("skipped")) is not None:
+                self.skip(f"{name}: {skipped.get('message')}")
             else:
                 self.passed += 1
+
+
+def _short(message: str | None) -> str:
+    text = " ".join((message or "no reason").split())
+    return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]}…"
 
 
 def summary(parts: Sequence[Part], *, skip_is_failure: bool) -> tuple[str, int]:

@@ -71,16 +71,25 @@ def test_two_parts_at_once(folder: Path) -> None:
     assert process.returncode == 1
     assert any(line.startswith(begins["sqlite"]) and "this is a file" in line for line in lines)
     assert any(line.startswith(begins["postgres"]) and "this is /" in line for line in lines)
-    assert [line.split()[:4] for line in lines[-3:-1]] == [["sqlite", "2", "0", "0"], ["postgres", "1", "1", "0"]]
+    assert [line.split()[:4] for line in lines[-4:-2]] == [["sqlite", "2", "0", "0"], ["postgres", "1", "1", "0"]]
+    assert lines[-2].startswith("FAILED postgres: ")
+    assert lines[-2].partition("test_database.")[2].startswith("test_bad: AssertionError: ")
     assert lines[-1] == "3 passed, 1 failed, 0 skipped"
 
 
 @pytest.mark.parametrize(
-    ("text", "passed"),
-    [("def test_good(): pass\ndef test_bad(): assert False\n", 1), ("import nothing_of_this_name\n", 0)],
+    ("text", "passed", "reason"),
+    [
+        (
+            "def test_good(): pass\ndef test_bad(): assert False, 'x' * 999\n",
+            1,
+            f"test_bad: AssertionError: {'x' * 450}",
+        ),
+        ("import nothing_of_this_name\n", 0, "test_broken: collection failure"),
+    ],
     ids=["test", "import"],
 )
-def test_failure_fails_the_run(folder: Path, text: str, passed: int) -> None:
+def test_failure_fails_the_run(folder: Path, text: str, passed: int, reason: str) -> None:
     broken = folder / "test_broken.py"
     broken.write_text(text)
     process = runner("--only", "sqlite", "-q", str(broken), folder=folder)
@@ -88,6 +97,9 @@ def test_failure_fails_the_run(folder: Path, text: str, passed: int) -> None:
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
+    (line,) = [line for line in output.splitlines() if line.startswith("FAILED sqlite: ")]
+    assert reason in line
+    assert len(line) < 700
     assert output.splitlines()[-1] == f"{passed} passed, 1 failed, 0 skipped"
 
 
