@@ -111,12 +111,12 @@ class CutOffServer(Statuses):
     def note(self, callback: Callback, status: int | None) -> None:
         """Record a status; callbacks acknowledged before the cut must be stored after it."""
         super().note(callback, status)
+        assert self.running is not None
         with self.lock:
             if self.acknowledged or len(self.stored()) < BEFORE:
                 return
             self.acknowledged = self.stored()
-        assert self.running is not None
-        self.running.cut()
+            self.running.cut()  # no client begins another callback before the server is gone
         time.sleep(AWAY_FOR)
         self.running.restore()
         self.survived = stored()
