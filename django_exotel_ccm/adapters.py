@@ -62,6 +62,12 @@ class TicketAdapter(Protocol):
     def edit_number_url(self, request: HttpRequest, ticket: Model) -> str:
         """Return the page on which the ticket's number is entered; "" if this user may not."""
 
+    def correction_url(self, request: HttpRequest, call: CallRecord, code: str) -> str:
+        """Return the page on which the reason of a refusal is corrected; "" if there is none or this user may not.
+
+        ``code`` is the name of one of our own rules, or any other code.
+        """
+
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the call's page; "" if this user may not see it."""
 

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.tickets import TicketType, number_holder
 
 
@@ -109,18 +109,31 @@ class AdminAdapter:
 
     def add_agent_url(self, request: HttpRequest) -> str:
         """Return the form for an agent of this user; "" without the permission, or if this site has no such form."""
-        url = self._page(Agent, "add")
-        if not url or not self.site.get_model_admin(Agent).has_add_permission(request):
-            return ""
-        return f"{url}?{urlencode({'user': request.user.pk})}"
+        url = self._add_form(request, Agent)
+        return f"{url}?{urlencode({'user': request.user.pk})}" if url else ""
 
     def edit_number_url(self, request: HttpRequest, ticket: Model) -> str:
         """Return the form of the row that has the number, else the ticket's; "" if this user may change neither."""
-        for row in (number_holder(ticket), ticket):
-            url = self._page(type(row), "change", row.pk)
-            if url and self.site.get_model_admin(type(row)).has_change_permission(request, row):
-                return url
+        return self._form(request, number_holder(ticket)) or self._form(request, ticket)
+
+    def correction_url(self, request: HttpRequest, call: CallRecord, code: str) -> str:
+        """Return the form of the agent or ExoPhone for which a call was refused; "" if this user may not change it."""
+        match code:
+            case "agent_inactive" | "agent_without_device" | "agent_phone_invalid":
+                return self._form(request, call.agent) if call.agent else ""
+            case "no_exophone" | "exophone_of_another_account" | "exophone_invalid":
+                return self._form(request, call.exophone) if call.exophone else self._add_form(request, ExoPhone)
         return ""
+
+    def _add_form(self, request: HttpRequest, model: type[Model]) -> str:
+        url = self._page(model, "add")
+        may_add = url and self.site.get_model_admin(model).has_add_permission(request)
+        return url if may_add else ""
+
+    def _form(self, request: HttpRequest, row: Model) -> str:
+        url = self._page(type(row), "change", row.pk)
+        may_change = url and self.site.get_model_admin(type(row)).has_change_permission(request, row)
+        return url if may_change else ""
 
     def _page(self, model: type[Model], page: str, *keys: Any) -> str:
         if not self.site.is_registered(model):

@@ -98,7 +98,12 @@ SCENARIOS = (
     Scenario("wrong_order", "Reports in the wrong order", "The answering comes after the end.", answered_last=True),
     Scenario("early_report", "Report before the answer", "It outruns the answer to Make a Call.", early_callbacks=True),
     Scenario("late_reports", "Reports come late", "Each comes two minutes after the event.", callback_delay=120.0),
-    Scenario("contradiction", "Two different ends", "A second report names another outcome.", conflicting_finals=True),
+    Scenario(
+        "contradiction",
+        "Two different ends",
+        "A second report names another outcome; Call Details decide.",
+        conflicting_finals=True,
+    ),
     Scenario("lost_answer", "The answer is lost", "The call is placed; the connection breaks.", answer_fault="reset"),
     Scenario("too_many", "Too many requests", "Calls are refused with code 10724.", refuse_with=10724, retry_after=30),
     Scenario("wrong_key", "Wrong API key", "Calls are refused with code 1010.", refuse_with=1010),

@@ -126,7 +126,10 @@ def _place(
         )
     except CallRefused as refused:
         call = refused.call
-        _add_message(request, adapter, call, "error", visible_to(refused.advice, request.user))
+        text = visible_to(refused.advice, request.user)
+        if correction := adapter.correction_url(request, call, refused.code):
+            text = format_html('{} <a href="{}">{}</a>', text, correction, _("Correct it"))
+        _add_message(request, adapter, call, "error", text)
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
         _add_message(request, adapter, reused.call, "warning", text)

@@ -43,6 +43,7 @@ def ring_simulated_phones(*, once: bool, speed: float) -> int:
     with ExitStack() as stack:
         try:
             exotel = on_free_port(lambda port: simulator.running(port=port, speed=speed), 8900, "the simulated Exotel")
+            exotel.options.recording_delay = 5.0  # seconds; Exotel's own take about a minute, and a newcomer waits here
         except ValueError as error:
             stop(f"{error}. Type: make demo SPEED=1")
         stack.enter_context(exotel)

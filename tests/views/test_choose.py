@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
-from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session
+from tests.conftest import EXOPHONE
 from tests.helpdesk.models import Customer, Ticket
 from tests.views.conftest import orders
 
@@ -188,6 +191,52 @@ def test_refusal_shows_advice(host: Any, exotel: Any, session: Session) -> None:
 
     assert "Your phone is switched off in Exotel. Turn the device on, then call again." in page.messages
     assert page.links["See the call"] == session.url("exotel_ccm_callrecord_change", CallRecord.objects.get().pk)
+
+
+@pytest.mark.parametrize(
+    ("model", "broken", "corrected"),
+    [
+        (Agent, {"contact_uri": ""}, {"contact_uri": "+919000000101"}),
+        (ExoPhone, {"number": "12"}, {"number": EXOPHONE}),
+    ],
+    ids=["agent without device", "wrong number"],
+)
+def test_refusal_links_to_what_corrects_it(
+    host: Any, exotel: Any, model: type[Model], broken: dict[str, Any], corrected: dict[str, Any]
+) -> None:
+    name = model._meta.model_name
+    session = Session(host.user("lead", *AGENT_WORK, f"exotel_ccm.view_{name}", f"exotel_ccm.change_{name}"))
+    ticket = host.ticket(phone=BY_HAND)
+    model._default_manager.update(**broken)
+
+    link = session.press_button(ticket).links["Correct it"]
+    given = {"name": "Lead", "user": session.user.pk, "account": "default", "is_active": "on", "is_default": "on"}
+    session.post(link, session.get(link).of_id(f"{name}_form").data | given | corrected)
+    session.press_button(ticket)
+
+    assert link == session.url(f"exotel_ccm_{name}_change", model._default_manager.get().pk)
+    assert len(orders(exotel)) == 1
+
+
+@pytest.mark.parametrize("exophone", ["none", "idle"])
+def test_refusal_shows_no_link_without_permission(host: Any, exotel: Any, session: Session, exophone: str) -> None:
+    if exophone == "none":
+        ExoPhone.objects.all().delete()
+    ExoPhone.objects.update(is_active=False)
+
+    page = session.press_button(host.ticket(phone=BY_HAND))
+
+    assert "There is no ExoPhone to call from. An administrator can add one." in page.messages
+    assert "Correct it" not in page.links
+
+
+def test_refusal_links_to_add_an_exophone(host: Any, exotel: Any) -> None:
+    ExoPhone.objects.all().delete()
+    session = Session(host.user("lead", *AGENT_WORK, "exotel_ccm.add_exophone"))
+
+    page = session.press_button(host.ticket(phone=BY_HAND))
+
+    assert page.links["Correct it"] == reverse("admin:exotel_ccm_exophone_add")
 
 
 def test_unclear_answer_is_shown_as_unknown(host: Any, exotel: Any, session: Session) -> None:
