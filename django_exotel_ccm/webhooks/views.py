@@ -156,7 +156,7 @@ class BaseCallbackView(APIView):
         """Keep our status codes: a host's handler may answer 200 to everything."""
         return exception_handler
 
-    def post(self, request: Request, token: str) -> Response:
+    def post(self, request: Request, token: str) -> HttpResponseBase:
         """Store the callback, and answer 200 once it is committed."""
         claim: CallbackClaim = request.auth  # type: ignore[assignment]  # of our authentication classes
         try:
@@ -183,7 +183,7 @@ class BaseCallbackView(APIView):
         except DatabaseError:
             logger.exception("A callback for %s was not stored; Exotel will send it again.", claim)
             raise NotStored from None
-        return Response({"status": "stored"})
+        return JsonResponse({"status": "stored"})
 
 
 class CallbackView(BaseCallbackView):
