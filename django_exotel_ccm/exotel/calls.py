@@ -135,7 +135,7 @@ class CallFacts:
 
     def as_json(self) -> dict[str, Any]:
         """Return what the message says, and nothing else, as JSON values."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {name: getattr(self, name) for name in _STORED}
         return {name: _plain(value) for name, value in values.items() if value is not None and value != ()}
 
     @classmethod
@@ -155,8 +155,13 @@ def facts_of_answer(payload: object) -> CallFacts:
 
 def find_call(payload: object) -> Call | None:
     """Return the object that describes the call, inside any documented wrapper; None if there is none."""
-    found = [candidate for candidate in _candidates(payload) if _MARKS & candidate.keys()]
-    return next((call for call in found if _first(call, _SIDS, _sid)), found[0] if found else None)
+    unnamed: Call | None = None
+    for candidate in _candidates(payload):
+        if not _MARKS.isdisjoint(candidate):
+            if _first(candidate, _SIDS, _sid):
+                return candidate
+            unnamed = unnamed or candidate
+    return unnamed
 
 
 def _candidates(payload: object) -> Iterator[Call]:

@@ -168,6 +168,8 @@ def expiry_of(url: str) -> int:
     """Return when a signed address expires, in seconds since 1970; 0 if it does not say."""
     query = parse_qs(urlsplit(url).query)
     expires, signed, lasts = (query.get(name, [""])[0] for name in ("Expires", "X-Amz-Date", "X-Amz-Expires"))
+    if not signed:
+        return _digits(expires)
     try:
         signed_at = datetime.strptime(signed, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:

@@ -147,8 +147,8 @@ def _leg(word: str | None, source: int) -> list[Any] | None:
 
 
 def _recordings(urls: Iterable[str], source: int) -> dict[str, list[Any]]:
-    longest_last = sorted(urls, key=lambda url: (expiry_of(url), url))
-    return {recording_of(url): [source, expiry_of(url), url] for url in longest_last}
+    longest_last = sorted((expiry_of(url), url) for url in urls)
+    return {recording_of(url): [source, expiry, url] for expiry, url in longest_last}
 
 
 def sid_rank(message: Message) -> list[Any]:

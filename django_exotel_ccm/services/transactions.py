@@ -116,7 +116,7 @@ def insert(rows: Sequence[Model], using: str) -> None:
     for row in rows:
         pre_save.send(model, instance=row, raw=False, using=using, update_fields=None)
     sql, fields = _insert_sql(model, len(rows), using)
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    values = [_value(field, row, connection, is_new=True) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         keys = cursor.fetchall()
@@ -134,7 +134,7 @@ def update(row: Model, names: Collection[str], using: str, *, only_if: str = "")
     pre_save.send(model, instance=row, raw=False, using=using, update_fields=columns)
     sql, fields = _update_sql(model, columns, using)
     condition = f" AND {only_if}" if only_if else ""
-    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]
+    values = [_value(field, row, connection, is_new=False) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql + condition, [*values, row.pk])
         is_saved: bool = cursor.rowcount > 0
@@ -159,6 +159,11 @@ def _update_sql(model: type[Model], names: frozenset[str], using: str) -> tuple[
     fields = [meta.get_field(name) for name in sorted(names)]
     columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
     return f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {quote(meta.pk.column)} = %s", fields  # noqa: S608 - names
+
+
+def _value(field: Any, row: Model, connection: Any, *, is_new: bool) -> Any:
+    value = field.pre_save(row, is_new)
+    return None if value is None else field.get_db_prep_save(value, connection)
 
 
 def _meta(model: type[Model]) -> Any:
