@@ -34,7 +34,7 @@ STEPS = {
     "callback: event inserted": ("services.events:_apply", "before"),
     "callback: call saved": ("services.events:send_announcements", "before"),
     "callback: receivers called": ("services.events:send_announcements", "after"),
-    "callback: committed": ("webhooks.views:Response", "before"),
+    "callback: committed": ("webhooks.views:JsonResponse", "before"),
     "delivering: announcement locked": ("services.announcements.dispatch:_DeliveryRun._locked", "after"),
     "delivering: receiver called": ("services.announcements.dispatch:Dispatcher.deliver", "after"),
     "delivering: marked": ("models:Announcement.save", "after"),
