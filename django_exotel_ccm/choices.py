@@ -30,6 +30,18 @@ class Permission(StrEnum):
         return bool(user.is_authenticated and user.has_perm(self))
 
 
+class Step(StrEnum):
+    """Where a call stands, for the person who looks at a page."""
+
+    REQUESTED = "requested"
+    ACCEPTED = "accepted"
+    ANSWERED = "answered"
+    ENDED = "ended"
+    REFUSED = "refused"
+    UNCONFIRMED = "unconfirmed"
+    NEVER_CONFIRMED = "never_confirmed"
+
+
 class State(TextChoices):
     """How far a call has come. Later states are never left for earlier ones."""
 

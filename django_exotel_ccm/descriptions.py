@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -10,7 +11,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_exotel_ccm.choices import Outcome, State
+from django_exotel_ccm.choices import Outcome, State, Step
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 
@@ -25,6 +26,118 @@ WITHOUT_CONVERSATION = {
     Outcome.BUSY: gettext_lazy("busy"),
     Outcome.UNKNOWN: gettext_lazy("Exotel did not say how"),
 }
+
+WITHOUT_ANSWER = {
+    Outcome.COMPLETED: gettext_lazy("Ended: nobody talked"),
+    Outcome.AGENT_UNANSWERED: gettext_lazy("%(agent)s did not pick up"),
+    Outcome.CUSTOMER_UNANSWERED: gettext_lazy("No answer"),
+    Outcome.AGENT_CANCELED: gettext_lazy("%(agent)s hung up first"),
+    Outcome.CUSTOMER_NO_DIAL: gettext_lazy("%(customer)s could not be reached"),
+    Outcome.AGENT_NO_DIAL: gettext_lazy("%(agent)s's phone could not be reached"),
+    Outcome.FAILED: gettext_lazy("The call failed"),
+    Outcome.BUSY: gettext_lazy("Busy"),
+    Outcome.UNKNOWN: gettext_lazy("Ended; Exotel did not say how"),
+}
+OWN_WITHOUT_ANSWER = {
+    Outcome.AGENT_UNANSWERED: gettext_lazy("You did not pick up"),
+    Outcome.AGENT_CANCELED: gettext_lazy("You hung up first"),
+    Outcome.AGENT_NO_DIAL: gettext_lazy("Your phone could not be reached"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatus:
+    """Where a call stands and what to do now, for the person who looks at a page; ``since`` is when the step began."""
+
+    step: Step
+    headline: str
+    hint: str
+    since: datetime.datetime
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further step is expected."""
+        return self.step in (Step.ENDED, Step.REFUSED, Step.NEVER_CONFIRMED)
+
+
+def describe_status(call: CallRecord, user: Any, *, advice: str = "") -> CallStatus:
+    """Return where ``call`` stands. ``advice`` is what the agent was told when it was refused.
+
+    Numbers are masked unless ``user`` may see them. The owner of the phone that rings first is spoken to as "you".
+    """
+    is_own = call.agent is not None and call.agent.user_id is not None and call.agent.user_id == user.pk
+    words = {
+        "agent": call.agent_label or _("The agent"),
+        "customer": visible_to(call.customer_label or call.customer_number, user) or _("the customer"),
+        "ticket": visible_to(call.ticket_label, user),
+        "time": _time(call.created_at),
+        "advice": visible_to(advice, user),
+    }
+    step = step_of(call)
+    headline, hint = _phrases(call, step, is_own=is_own)
+    since = {Step.ANSWERED: call.answered_at, Step.ENDED: call.ended_at, Step.NEVER_CONFIRMED: call.gave_up_at}
+    return CallStatus(step, headline % words, hint % words, since.get(step) or call.created_at)
+
+
+def step_of(call: CallRecord) -> Step:
+    """Return where the call stands."""
+    match call.state:
+        case State.ENDED:
+            return Step.ENDED
+        case State.REFUSED:
+            return Step.REFUSED
+        case _ if call.gave_up_at is not None:
+            return Step.NEVER_CONFIRMED
+        case State.ACTIVE:
+            return Step.ACCEPTED if call.answered_at is None else Step.ANSWERED
+        case State.UNCONFIRMED:
+            return Step.UNCONFIRMED
+        case _state:
+            return Step.REQUESTED
+
+
+def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
+    """Return headline and hint, whose words are still to be put in."""
+    about = _("About %(ticket)s") if call.ticket_label else ""
+    match step:
+        case Step.REQUESTED | Step.ACCEPTED:
+            own, other = (
+                _("Calling %(customer)s. Your phone rings first: pick up."),
+                _("Calling %(customer)s. First %(agent)s's phone rings."),
+            )
+            phrases = own if is_own else other, _("Then we dial the customer.")
+        case Step.ANSWERED:
+            phrases = _("In progress with %(customer)s: a phone was picked up"), about
+        case Step.REFUSED:
+            phrases = _("Not called: %(customer)s"), "%(advice)s"
+        case Step.UNCONFIRMED:
+            own, other = (
+                _("If your phone does not ring within a minute, call again."),
+                _("If %(agent)s's phone does not ring within a minute, call again."),
+            )
+            phrases = _("We don't know whether this call went out (%(time)s)"), own if is_own else other
+        case Step.NEVER_CONFIRMED:
+            silent = _("Exotel has told nothing since %(time)s.")
+            phrases = _("We don't know how the call to %(customer)s ended"), silent
+        case Step.ENDED:
+            phrases = _ended_headline(call, is_own=is_own), about
+    return phrases
+
+
+def _ended_headline(call: CallRecord, *, is_own: bool) -> str:
+    if call.is_conversation:
+        # A percent sign of a translation would be read as a word to put in.
+        return _("Talked with %%(customer)s for %(length)s") % {"length": describe_length(call.talk_time or 0)}
+    outcome = Outcome(call.outcome or Outcome.UNKNOWN)
+    own = OWN_WITHOUT_ANSWER.get(outcome) if is_own else None
+    return str(own or WITHOUT_ANSWER[outcome])
+
+
+def describe_length(seconds: int) -> str:
+    """Return a duration in minutes and seconds."""
+    minutes, rest = divmod(seconds, 60)
+    text = _("%(minutes)d min %(seconds)d s") if minutes else _("%(seconds)d s")
+    return text % {"minutes": minutes, "seconds": rest}
 
 
 def describe_call(call: CallRecord, user: Any) -> str:

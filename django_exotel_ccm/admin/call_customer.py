@@ -31,6 +31,7 @@ from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.readiness import (
     Obstacle,
     agent_obstacle,
@@ -126,6 +127,15 @@ class CallCustomerMixin(_Base):
                 column.prepare(changelist)
         return changelist
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the user's call in progress above the host's own list, whatever its template is."""
+        response = super().changelist_view(request, extra_context)
+        changelist = getattr(response, "context_data", None) or {}
+        for column in getattr(changelist.get("cl"), "list_display", ()):
+            if isinstance(column, _CallColumn) and column.in_progress is not None:
+                self._extend(response, "change_list.html", self._panel(request, column.in_progress))
+        return response
+
     # The form.
 
     def render_change_form(
@@ -139,15 +149,23 @@ class CallCustomerMixin(_Base):
     ) -> HttpResponse:
         """Add the button and the calls so far to the host's own change form, whatever its template is."""
         response = super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
-        if obj is None or add or context.get("is_popup") or not isinstance(response, TemplateResponse):
+        if obj is None or add or context.get("is_popup"):
             return response
         shown = self._on_form(request, obj)
-        if shown and response.context_data is not None:
-            template = response.template_name
-            names: Any = [template] if isinstance(template, str) else template
-            response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
-            response.template_name = "exotel_ccm/admin/change_form.html"
+        if shown:
+            self._extend(response, "change_form.html", shown)
         return response
+
+    def _extend(self, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:
+        """Have a template of ours, which shows ``shown``, extend the one of the host's page."""
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            parent = response.template_name
+            names: Any = [parent] if isinstance(parent, str) else parent
+            response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
+            response.template_name = f"exotel_ccm/admin/{template}"
+
+    def _panel(self, request: HttpRequest, call: CallRecord) -> dict[str, Any]:
+        return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site))}
 
     def _on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
         adapter = AdminAdapter(self.admin_site)
@@ -155,7 +173,10 @@ class CallCustomerMixin(_Base):
         shown: dict[str, Any] = {}
         if may_call and self.get_ticket_type().allows(request.user, ticket):
             shown["obstacle"] = _obstacle_on_form(adapter, request, ticket)
-            newest = CallRecord.objects.newest_by(request.user, [ticket]).get(tickets.link_of(ticket)[1])
+            own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
+            newest = own.get(tickets.link_of(ticket)[1])
+            if (call := call_to_show(newest, in_progress)) is not None:
+                shown |= self._panel(request, call)
             key = str(ticket.pk)
             press = self._query([key], request, after=str(newest.pk if newest else 0))
             shown |= {
@@ -229,6 +250,7 @@ class _CallColumn:
         self._model_admin = model_admin
         self._request = request
         self._ticket_type = model_admin.get_ticket_type()
+        self.in_progress: CallRecord | None = None
         self._newest: dict[str, str] = {}
         self._first = ""
         self._attributes = ""
@@ -237,7 +259,7 @@ class _CallColumn:
     def prepare(self, changelist: ChangeList) -> None:
         """Load this user's newest call about each row, and find out which rows cannot be called."""
         rows = list(changelist.result_list)
-        newest = CallRecord.objects.newest_by(self._request.user, rows)
+        newest, self.in_progress = CallRecord.objects.newest_and_in_progress(self._request.user, rows)
         linked = {str(ticket.pk): newest.get(tickets.link_of(ticket)[1]) for ticket in rows}
         self._newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
         self._first = next(iter(linked), "")

@@ -181,7 +181,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return column
 
     def _customer(self, request: HttpRequest) -> Callable[[Any], str]:
-        return self._column(request, "customer", _("customer"), _number)
+        return self._column(request, "customer", _("customer"), _customer)
 
     def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
         """Return the column with the ticket's name; ``link`` adds a link to its page."""
@@ -230,9 +230,13 @@ class CallRecordAdmin(ReadOnlyAdmin):
 def _private_fields(request: HttpRequest, term: str) -> list[str]:
     """Return the fields to search in calls whose ticket the user may see. All of them can hold a number."""
     if Permission.VIEW_NUMBER.granted_to(request.user):
-        return ["custom_field", "ticket_label", "customer_number"]
+        return ["custom_field", "ticket_label", "customer_label", "customer_number"]
     # Digits find only a whole custom field, such as ticket_42. Parts would reveal a number digit by digit.
-    return ["custom_field__iexact"] if any(map(str.isnumeric, term)) else ["custom_field", "ticket_label"]
+    return (
+        ["custom_field__iexact"]
+        if any(map(str.isnumeric, term))
+        else ["custom_field", "ticket_label", "customer_label"]
+    )
 
 
 def _has_words(term: str, fields: Sequence[str]) -> Q:
@@ -253,8 +257,10 @@ def _has_number(term: str) -> Q:
     return condition
 
 
-def _number(call: CallRecord, user: Any) -> str:
-    return str(_("erased on request")) if call.erased_at is not None else visible_to(call.customer_number, user)
+def _customer(call: CallRecord, user: Any) -> str:
+    if call.erased_at is not None:
+        return str(_("erased on request"))
+    return visible_to(", ".join(filter(None, (call.customer_label, call.customer_number))), user)
 
 
 def _refusal(call: CallRecord, user: Any) -> str:

@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('agent_label', models.CharField(blank=True, help_text="The agent's name when the call was placed.", max_length=200, verbose_name="agent's name")),
                 ('exophone_number', models.CharField(blank=True, help_text='The ExoPhone when the call was placed.', max_length=16, verbose_name="ExoPhone's number")),
                 ('customer_number', models.CharField(blank=True, help_text='Rings second. Blank when there was no valid number.', max_length=16, verbose_name='customer')),
+                ('customer_label', models.CharField(blank=True, help_text="The customer's name when the call was placed; blank when the ticket itself has the number.", max_length=200, verbose_name="customer's name")),
                 ('ticket_object_id', models.CharField(blank=True, help_text='The primary key of the ticket, as text.', max_length=128, verbose_name="ticket's key")),
                 ('ticket_label', models.CharField(blank=True, help_text='What the ticket was called when the call was placed.', max_length=200, verbose_name='ticket')),
                 ('custom_field', models.CharField(blank=True, help_text="What Exotel sends back: the ticket's name.", max_length=128, verbose_name='custom field')),

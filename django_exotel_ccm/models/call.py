@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,12 +23,20 @@ from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.tickets import link_of
 
+LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
+
 
 def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
     """Return ``ticket_content_type`` and ``ticket_object_id`` of the calls about ``ticket``."""
     model, key = link_of(ticket)
     # A declared proxy is a kind of ticket of its own.
     return ContentType.objects.get_for_model(model, for_concrete_model=False), key
+
+
+def _in_progress(user: Any) -> Q:
+    """Return the condition of :attr:`CallRecord.is_in_progress`, for calls that ``user`` placed."""
+    going_on = Q(state__in=[State.REQUESTED, State.UNCONFIRMED, State.ACTIVE], gave_up_at=None)
+    return going_on & Q(placed_by_id=user.pk, created_at__gt=timezone.now() - LONGEST_CALL)
 
 
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
@@ -43,9 +52,25 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 
     def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
         """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
+        return self.newest_and_in_progress(user, tickets)[0]
+
+    def newest_and_in_progress(
+        self, user: Any, tickets: Sequence[Model]
+    ) -> tuple[dict[str, CallRecord], CallRecord | None]:
+        """Return what :meth:`newest_by` returns, and the user's newest call in progress. Takes two statements."""
         about = self.about(*tickets).filter(placed_by_id=user.pk)
-        newest = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
-        return {call.ticket_object_id: call for call in self.filter(pk__in=[row["newest"] for row in newest])}
+        rows = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
+        keys = [row["newest"] for row in rows]
+        found = self.filter(Q(pk__in=keys) | _in_progress(user)).select_related("agent").with_advice().newest_first()
+        calls = list(found)
+        newest = {call.ticket_object_id: call for call in calls if call.pk in keys}
+        return newest, next((call for call in calls if call.is_in_progress), None)
+
+    def with_advice(self) -> CallRecordQuerySet:
+        """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""
+        events: Any = self.model._meta.get_field("events").related_model
+        refusals = events.objects.filter(call=models.OuterRef("pk"), verdict=State.REFUSED)
+        return self.annotate(advice=models.Subquery(refusals.order_by("-pk").values("advice")[:1]))
 
     def first_for_update(self) -> CallRecord | None:
         """Return the only call of the query, locked for this transaction (``run_durably``), or None."""
@@ -60,7 +85,14 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 class CallRecord(models.Model):
     """A call: who asked for it, whom it was to reach, and what is known of it."""
 
-    REDACTED: ClassVar = ("customer_number", "ticket_label", "ticket_object_id", "custom_field", "erased_at")
+    REDACTED: ClassVar = (
+        "customer_number",
+        "customer_label",
+        "ticket_label",
+        "ticket_object_id",
+        "custom_field",
+        "erased_at",
+    )
     """The columns that :meth:`redact` changes."""
 
     reference = models.UUIDField(
@@ -107,6 +139,12 @@ class CallRecord(models.Model):
         max_length=16,
         blank=True,
         help_text=_("Rings second. Blank when there was no valid number."),
+    )
+    customer_label = models.CharField(
+        _("customer's name"),
+        max_length=200,
+        blank=True,
+        help_text=_("The customer's name when the call was placed; blank when the ticket itself has the number."),
     )
     ticket_content_type = models.ForeignKey(
         ContentType,
@@ -274,6 +312,11 @@ class CallRecord(models.Model):
         return self.state in (State.ENDED, State.REFUSED)
 
     @property
+    def is_in_progress(self) -> bool:
+        """Whether a phone may ring, or somebody talk."""
+        return not self.is_over and self.gave_up_at is None and self.created_at > timezone.now() - LONGEST_CALL
+
+    @property
     def is_flooded(self) -> bool:
         """Whether so many callbacks came that none is stored any more: Call Details decide what is true."""
         return self.events_stored >= self.MAX_EVENTS
@@ -290,7 +333,7 @@ class CallRecord(models.Model):
 
     def redact(self, number: str) -> None:
         """Remove the customer with ``number`` (E.164) from the columns that the host filled. Saves nothing."""
-        self.customer_number, self.ticket_label = "", ""
+        self.customer_number, self.customer_label, self.ticket_label = "", "", ""
         # A host may have numbers for keys. Masked, not blank: more users see a call about no ticket.
         for name in ("custom_field", "ticket_object_id"):
             text = getattr(self, name)

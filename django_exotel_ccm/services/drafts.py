@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import ticket_columns
 from django_exotel_ccm.phone_numbers import PhoneNumber, is_phone_number, parse_number
 from django_exotel_ccm.policies import Refusal
+
+logger = logging.getLogger("django_exotel_ccm.services")
 
 LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
 
@@ -113,7 +116,20 @@ def add_ticket_and_customer(call: CallRecord, request: PlaceCallRequest) -> Refu
     if isinstance(number, Refusal):
         return number
     call.customer_number = number
+    if ticket is not None:
+        call.customer_label = customer_name(ticket, number)
     return None
+
+
+def customer_name(ticket: models.Model, number: str) -> str:
+    """Return the name of the row that has the number, such as the ticket's customer; "" if the ticket itself has it."""
+    try:
+        holder = tickets.number_holder(ticket)
+        is_theirs = holder is not ticket and any(one.number == number for one in tickets.numbers_of(ticket))
+        return label_of(holder) if is_theirs else ""
+    except Exception:
+        logger.exception("The name of the customer of %s could not be read.", ticket._meta.label)
+        return ""  # a call without a name is better than none
 
 
 def link_ticket(call: CallRecord, ticket: models.Model) -> None:

@@ -106,7 +106,7 @@ class _Erasure:
         """Return True if the event, or what the host wrote into its call, has the number in a readable spelling."""
         facts, body = as_object(event.facts), bytes(event.raw).decode("utf-8", "replace")
         texts = [event.advice, body, *(str(facts.get(name, "")) for name in ("customer_number", "custom_field"))]
-        texts += [call.ticket_label, call.ticket_object_id, call.custom_field] if call else []
+        texts += [call.customer_label, call.ticket_label, call.ticket_object_id, call.custom_field] if call else []
         return any(contains_number(text, self.number) for text in (*texts, unquote_plus(body)))
 
     def erase_call(self, call: CallRecord) -> None:

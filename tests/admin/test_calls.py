@@ -74,6 +74,17 @@ def test_list_shows_outcomes(reader: Session) -> None:
     assert [text in rows for text in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
 
 
+def test_list_shows_the_customers_name(host: Any, reader: Session) -> None:
+    make_calls(1, customer_number="+919000001001", customer_label="Meera Nair")
+    make_calls(1, customer_label="Erased", erased_at="2026-01-02T00:00Z")
+
+    page = listed(reader, "callrecord")
+
+    assert "Meera Nair, +919000001001" in page.text
+    assert "Erased" not in page.text
+    assert "erased on request" in page.text
+
+
 def test_refused_call_shows_advice(host: Any, exotel: Any, reader: Session) -> None:
     exotel.agent("+919000000101").device = "off"
     Session(host.user("asha", "helpdesk.view_ticket", "exotel_ccm.place_call")).press_row(host.ticket(phone=BY_HAND))

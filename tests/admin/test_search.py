@@ -71,7 +71,7 @@ def test_calls_about_visible_tickets_are_found(host: Any, found: Any) -> None:
     assert [found(user, typed) for typed in ("Blue elsewhere", '"matter Blue"', "98766")] == [0] * 3
 
 
-@pytest.mark.parametrize("field", ["customer_number", "ticket_label", "custom_field"])
+@pytest.mark.parametrize("field", ["customer_number", "customer_label", "ticket_label", "custom_field"])
 def test_masked_numbers_are_not_found_digit_by_digit(host: Any, field: str) -> None:
     found = in_list
     call_about(**{"custom_field": "ticket_42"} | {field: NUMBER if field == "customer_number" else f"Lead {NUMBER}"})

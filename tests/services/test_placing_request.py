@@ -135,6 +135,7 @@ def test_record_of_a_placed_call(host: Any, exotel: Simulator, posts: Posts) -> 
     assert call.call_sid in exotel.book.calls
     assert call.ticket == ticket
     assert (call.ticket_label, call.agent_label, call.placed_by_label) == ("Broken fan", "Asha", "asha")
+    assert call.customer_label == "Ravi"
     assert call.customer_number == "+919000001001"
     assert call.custom_field == posts()[0]["custom_field"] == f"ticket_{ticket.pk}"
     assert call.request_key is not None
@@ -258,3 +259,50 @@ def test_custom_field_that_no_database_stores(host: Any, posts: Any, text: str) 
         place_call(agent=host.agent(), to="+919000001001", custom_field=text)
 
     assert posts() == []
+
+
+# The customer's name.
+
+
+@pytest.fixture
+def declare(settings: Any) -> Callable[..., None]:
+    """Declare how a ticket's number is found."""
+
+    def declare(**options: Any) -> None:
+        settings.EXOTEL_CCM = {
+            **settings.EXOTEL_CCM,
+            "TICKETS": {"helpdesk.Ticket": {"prefix": "ticket", **options}},
+        }
+
+    return declare
+
+
+@pytest.mark.parametrize(
+    ("ticket_type", "to", "name"),
+    [
+        ({"phone": "customer.phone"}, None, "Ravi"),
+        ({"phone": "customer.phone"}, "+919000001001", "Ravi"),
+        ({"phone": "customer.phone"}, "+919000001002", ""),
+        ({"numbers": lambda ticket: ticket.customer.phone}, None, ""),
+    ],
+    ids=["its number", "its number, given", "another number", "numbers by a callable"],
+)
+def test_name_of_the_row_with_the_number(
+    host: Any, exotel: Simulator, declare: Any, ticket_type: dict[str, Any], to: str | None, name: str
+) -> None:
+    declare(**ticket_type)
+
+    place_call(agent=host.agent(), ticket=host.ticket(), to=to)
+
+    assert CallRecord.objects.get().customer_label == name
+
+
+def test_unreadable_name_stops_no_call(
+    host: Any, exotel: Simulator, declare: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    declare(phone="customer.no_such_field")
+
+    call = place_call(agent=host.agent(), ticket=host.ticket(), to="+919000001001")
+
+    assert (call.state, call.customer_label) == (State.ACTIVE, "")
+    assert "The name of the customer of helpdesk.Ticket could not be read." in caplog.text

@@ -27,7 +27,7 @@ UNUSABLE = """ours => ours.flatMap((one) => {
 TOO_WIDE = """ours => ours
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => `too wide: ${one.outerHTML}`)"""
-SECTIONS = ".exotel-choose, .exotel-calls, .exotel-readonly"
+SECTIONS = ".exotel-panel, .exotel-choose, .exotel-calls, .exotel-readonly"
 #: Says so when our section moves the ticket's Save to the side.
 SAVE_MOVED = """() => {
   const [save, calls] = ["[name=_save]", ".exotel-calls"].map((one) => document.querySelector(one));
@@ -38,7 +38,14 @@ SAVE_MOVED = """() => {
   calls.style.display = "";
   return Math.abs(shown - hidden) > 20 ? [`Save moved from ${hidden} to ${shown}`] : [];
 }"""
-READ = (".exotel-choose", ".exotel-calls", ".exotel-tool", "#result_list .exotel-call", ".exotel-readonly")
+READ = (
+    ".exotel-panel",
+    ".exotel-choose",
+    ".exotel-calls",
+    ".exotel-tool",
+    "#result_list .exotel-call",
+    ".exotel-readonly",
+)
 RULES = ["color-contrast", "label", "select-name", "button-name", "link-name"]
 CONTRAST = 2.4
 """Below this nobody can read it. The themes' own headings and links have 2.5 and more, and ours look like theirs."""

@@ -99,7 +99,7 @@ def fail(**kwargs: Any) -> None:
 
 @pytest.fixture
 def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[str, str]:
-    """The pages to look at, about a call that was recorded and whose end could not be mailed."""
+    """The pages to look at, about a call that was recorded and whose end could not be mailed; another one goes on."""
     tickets = [
         host.ticket("Ceiling fan in the meeting room makes a noise since Monday"),
         host.ticket("Wet carpet", phone="+919000001002", other="+919000001010"),
@@ -109,8 +109,12 @@ def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[st
     exotel.options.by_hand = False
     exotel.options.recording_delay = 0.0
     exotel.speed = 500.0
-    call = place_call(agent=Agent.objects.get(name="Asha"), ticket=tickets[0], recording=True)
+    asha = Agent.objects.get(name="Asha")
+    call = place_call(agent=asha, ticket=tickets[0], recording=True, placed_by=asha.user)
     exotel.wait_until_quiet(timeout=20)
+    exotel.options.by_hand = True
+    exotel.speed = 1.0
+    place_call(agent=asha, ticket=tickets[1], to="+919000001002", placed_by=asha.user)
     failed = Announcement.objects.get(signal="call_ended")
     chosen = "&".join(f"exotel_ticket={ticket.pk}" for ticket in tickets)
     return {

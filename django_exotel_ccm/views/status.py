@@ -1,0 +1,57 @@
+"""Where a call stands, as JSON: what the panel on the pages asks again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import quote_etag
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from django_exotel_ccm.adapters import TicketAdapter, get_adapter
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.panel import status_of
+
+
+@require_safe
+@login_not_required  # who is not logged in is told so; a redirect to a login page would be no JSON
+def status(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+    """Return where a call stands: 304 when nothing has changed, 401 for who is not logged in, else 404 for strangers.
+
+    The user who placed the call may see it, and whoever may see the call and its ticket through the adapter that
+    ``exotel_adapter`` names.
+    """
+    if not request.user.is_authenticated:
+        advice = _("You are logged out. The call goes on. Log in again to see it.")
+        return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
+    adapter = get_adapter(request.GET.get("exotel_adapter", ""))
+    if adapter is None or not adapter.has_access(request):
+        return _answer(request, reference, None)
+    return adapter.guard(lambda _request: _answer(request, reference, adapter))(request)
+
+
+def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None) -> HttpResponse:
+    # Not first(), which would sort one row.
+    call = next(iter(CallRecord.objects.select_related("agent").with_advice().filter(reference=reference)), None)
+    if call is None or not _may_see(request, call, adapter):
+        raise Http404
+    told = status_of(call, request.user)
+    etag = quote_etag(hashlib.sha256(json.dumps({**told, "seconds": 0}).encode()).hexdigest()[:32])
+    response: HttpResponse = get_conditional_response(request, etag=etag) or JsonResponse(told)
+    response["ETag"] = etag
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+def _may_see(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
+    if call.placed_by_id == request.user.pk:
+        return True
+    if adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
+        return False
+    return call.pk in adapter.visible_calls(request, [call])
