@@ -38,6 +38,15 @@ SAVE_MOVED = """() => {
   calls.style.display = "";
   return Math.abs(shown - hidden) > 20 ? [`Save moved from ${hidden} to ${shown}`] : [];
 }"""
+#: Says so when a host's button lies on our panel.
+PANEL_COVERED = """() => {
+  const panel = document.querySelector(".exotel-panel")?.getBoundingClientRect();
+  return [...document.querySelectorAll(".object-tools :is(a, button)")].filter((one) => {
+    const box = one.getBoundingClientRect();
+    return panel && box.width && box.left < panel.right && box.right > panel.left && box.top < panel.bottom
+      && box.bottom > panel.top;
+  }).map((one) => `lies on the panel: ${one.outerHTML}`);
+}"""
 READ = (
     ".exotel-panel",
     ".exotel-choose",
@@ -58,6 +67,7 @@ def look_at(page: Any, name: str) -> list[str]:
         menu.click()
     keep_picture(page, f"theme_{settings.THEME_NAME}_{name}")
     problems: list[str] = page.eval_on_selector_all(SECTIONS, TOO_WIDE) + page.evaluate(SAVE_MOVED)
+    problems += page.evaluate(PANEL_COVERED)
     problems += page.eval_on_selector_all(OURS, UNUSABLE)
     read = [[one] for one in READ if page.locator(one).count()]
     if read:
