@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -28,7 +29,7 @@ WITHOUT_CONVERSATION = {
 }
 
 WITHOUT_ANSWER = {
-    Outcome.COMPLETED: gettext_lazy("Ended: nobody talked"),
+    Outcome.COMPLETED: gettext_lazy("Ended"),
     Outcome.AGENT_UNANSWERED: gettext_lazy("%(agent)s did not pick up"),
     Outcome.CUSTOMER_UNANSWERED: gettext_lazy("No answer"),
     Outcome.AGENT_CANCELED: gettext_lazy("%(agent)s hung up first"),
@@ -67,16 +68,17 @@ def describe_status(call: CallRecord, user: Any, *, advice: str = "") -> CallSta
     """
     is_own = call.agent is not None and call.agent.user_id is not None and call.agent.user_id == user.pk
     words = {
-        "agent": call.agent_label or _("The agent"),
+        "agent": call.agent_label or _("the agent"),
         "customer": visible_to(call.customer_label or call.customer_number, user) or _("the customer"),
         "ticket": visible_to(call.ticket_label, user),
         "time": _time(call.created_at),
         "advice": visible_to(advice, user),
+        "gave_up": _time(call.gave_up_at) if call.gave_up_at is not None else "",
     }
     step = step_of(call)
     headline, hint = _phrases(call, step, is_own=is_own)
     since = {Step.ANSWERED: call.answered_at, Step.ENDED: call.ended_at, Step.NEVER_CONFIRMED: call.gave_up_at}
-    return CallStatus(step, headline % words, hint % words, since.get(step) or call.created_at)
+    return CallStatus(step, capfirst(headline % words), capfirst(hint % words), since.get(step) or call.created_at)
 
 
 def step_of(call: CallRecord) -> Step:
@@ -98,14 +100,17 @@ def step_of(call: CallRecord) -> Step:
 
 def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
     """Return headline and hint, whose words are still to be put in."""
-    about = _("About %(ticket)s") if call.ticket_label else ""
+    about = _("About %(ticket)s") if _is_about_first_ticket(call) else ""
     match step:
+        case Step.ACCEPTED if call.is_external:
+            phrases = _("Exotel knows of a call of %(agent)s to %(customer)s"), about
         case Step.REQUESTED | Step.ACCEPTED:
             own, other = (
                 _("Calling %(customer)s. Your phone rings first: pick up."),
                 _("Calling %(customer)s. First %(agent)s's phone rings."),
             )
-            phrases = own if is_own else other, _("Then we dial the customer.")
+            then = _("About %(ticket)s. Then we dial the customer.") if about else _("Then we dial the customer.")
+            phrases = own if is_own else other, then
         case Step.ANSWERED:
             phrases = _("In progress with %(customer)s: a phone was picked up"), about
         case Step.REFUSED:
@@ -117,11 +122,16 @@ def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
             )
             phrases = _("We don't know whether this call went out (%(time)s)"), own if is_own else other
         case Step.NEVER_CONFIRMED:
-            silent = _("Exotel has told nothing since %(time)s.")
+            silent = _("Exotel did not say how it ended. We stopped asking at %(gave_up)s.")
             phrases = _("We don't know how the call to %(customer)s ended"), silent
         case Step.ENDED:
             phrases = _ended_headline(call, is_own=is_own), about
     return phrases
+
+
+def _is_about_first_ticket(call: CallRecord) -> bool:
+    """Return whether the caller has seen the ticket: a call that was moved is about one that they may not see."""
+    return bool(call.ticket_label) and call.custom_field.endswith(f"_{call.ticket_object_id}")
 
 
 def _ended_headline(call: CallRecord, *, is_own: bool) -> str:
@@ -129,6 +139,8 @@ def _ended_headline(call: CallRecord, *, is_own: bool) -> str:
         # A percent sign of a translation would be read as a word to put in.
         return _("Talked with %%(customer)s for %(length)s") % {"length": describe_length(call.talk_time or 0)}
     outcome = Outcome(call.outcome or Outcome.UNKNOWN)
+    if outcome == Outcome.COMPLETED and call.talk_time == 0:
+        return _("Ended: nobody talked")
     own = OWN_WITHOUT_ANSWER.get(outcome) if is_own else None
     return str(own or WITHOUT_ANSWER[outcome])
 

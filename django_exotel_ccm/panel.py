@@ -10,12 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.adapters import TicketAdapter
-from django_exotel_ccm.choices import Step
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.models import CallRecord
 
 YOUNG, OLD = 60, 3600  # seconds since the press
-POLL_YOUNG, POLL, POLL_OLD = 1, 3, 10  # seconds between two questions
+POLL_YOUNG, POLL, POLL_OLD = 1, 2, 10  # seconds between two questions
 SHOWN_AFTER_THE_END = datetime.timedelta(minutes=2)
 
 
@@ -34,28 +33,32 @@ def status_of(call: CallRecord, user: Any) -> dict[str, Any]:
         "outcome": call.outcome,
         "talk_time": call.talk_time,
         "seconds": max(0, int((timezone.now() - told.since).total_seconds())),
-        "poll_after": None if told.is_over else _poll_after(call, told.step),
+        "poll_after": None if told.is_over else _poll_after(call),
     }
 
 
-def _poll_after(call: CallRecord, step: Step) -> int:
+def _poll_after(call: CallRecord) -> int:
     """Return the seconds until the next question: nobody waits long for news, and few ask about an old call."""
     age = (timezone.now() - call.created_at).total_seconds()
     if age < YOUNG:
         return POLL_YOUNG
-    return POLL if age < OLD and step != Step.UNCONFIRMED else POLL_OLD
+    return POLL if age < OLD else POLL_OLD
 
 
 def call_to_show(newest: CallRecord | None, in_progress: CallRecord | None) -> CallRecord | None:
-    """Return the call that a ticket's page follows: the user's ``newest`` about it, else their call in progress.
+    """Return the call that a ticket's page shows: the user's ``newest`` about it while it is in progress.
 
-    A call is shown until two minutes after its end.
+    Else any other that is; else the newest until two minutes after its end.
     """
-    return newest if newest is not None and _is_shown(newest) else in_progress
+    if newest is not None and newest.is_in_progress:
+        return newest
+    return in_progress or (newest if newest is not None and _has_just_ended(newest) else None)
 
 
-def _is_shown(call: CallRecord) -> bool:
-    return not call.is_over or timezone.now() - (call.ended_at or call.created_at) < SHOWN_AFTER_THE_END
+def _has_just_ended(call: CallRecord) -> bool:
+    is_over = call.is_over or call.gave_up_at is not None
+    ended_at = call.ended_at or call.gave_up_at or call.updated_at
+    return is_over and timezone.now() - ended_at < SHOWN_AFTER_THE_END
 
 
 def panel_of(call: CallRecord, user: Any, adapter: TicketAdapter | None = None) -> dict[str, Any]:

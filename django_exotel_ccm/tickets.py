@@ -276,6 +276,18 @@ def number_holder(ticket: Model) -> Model:
     return holder if isinstance(holder, Model) else ticket
 
 
+def customer_of(ticket: Model, number: str) -> Model | None:
+    """Return the row, other than the ticket, that has the number (E.164) at a phone path; None if there is none."""
+    for path in type_of(ticket).phone:
+        relations = path.rpartition(".")[0]
+        holder = _follow(ticket, relations) if relations else None
+        if isinstance(holder, Model):
+            values = islice(_spread("", _follow(ticket, path)), MAX_VALUES)
+            if any(one.number == number for label, value in values for one in _read_numbers(label, value)):
+                return holder
+    return None
+
+
 def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
     if ticket_type.numbers is None:
         for path in ticket_type.phone:

@@ -260,7 +260,8 @@ def _has_number(term: str) -> Q:
 def _customer(call: CallRecord, user: Any) -> str:
     if call.erased_at is not None:
         return str(_("erased on request"))
-    return visible_to(", ".join(filter(None, (call.customer_label, call.customer_number))), user)
+    name = call.customer_label if user is not None else ""  # without a user, the ticket is not theirs to see
+    return visible_to(", ".join(filter(None, (name, call.customer_number))), user)
 
 
 def _refusal(call: CallRecord, user: Any) -> str:

@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_index=True, help_text='When the button was pressed.', verbose_name='placed')),
                 ('updated_at', models.DateTimeField(auto_now=True, help_text='When the record last changed.', verbose_name='updated')),
                 ('agent', models.ForeignKey(help_text='Rings first.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='exotel_ccm.agent', verbose_name='agent')),
-                ('placed_by', models.ForeignKey(help_text='Who pressed the button.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='exotel_calls', to=settings.AUTH_USER_MODEL, verbose_name='placed by')),
+                ('placed_by', models.ForeignKey(db_index=False, help_text='Who pressed the button.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='exotel_calls', to=settings.AUTH_USER_MODEL, verbose_name='placed by')),
                 ('ticket_content_type', models.ForeignKey(db_index=False, help_text='The model of the ticket.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='contenttypes.contenttype', verbose_name='kind of ticket')),
             ],
             options={
@@ -232,6 +232,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='callrecord',
             index=models.Index(fields=['state', 'created_at'], name='exotel_ccm_call_state'),
+        ),
+        migrations.AddIndex(
+            model_name='callrecord',
+            index=models.Index(fields=['placed_by', 'created_at'], name='exotel_ccm_call_placed_by'),
         ),
         migrations.AddConstraint(
             model_name='callrecord',

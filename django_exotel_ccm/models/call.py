@@ -70,7 +70,9 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""
         events: Any = self.model._meta.get_field("events").related_model
         refusals = events.objects.filter(call=models.OuterRef("pk"), verdict=State.REFUSED)
-        return self.annotate(advice=models.Subquery(refusals.order_by("-pk").values("advice")[:1]))
+        advice = models.Subquery(refusals.order_by("-pk").values("advice")[:1])
+        # Only then are the call's events read, which can be thousands.
+        return self.annotate(advice=models.Case(models.When(state=State.REFUSED, then=advice)))
 
     def first_for_update(self) -> CallRecord | None:
         """Return the only call of the query, locked for this transaction (``run_durably``), or None."""
@@ -175,6 +177,7 @@ class CallRecord(models.Model):
         conf.user_model(),
         models.SET_NULL,
         null=True,
+        db_index=False,  # the index of both columns begins with it
         related_name="exotel_calls",
         verbose_name=_("placed by"),
         help_text=_("Who pressed the button."),
@@ -296,6 +299,7 @@ class CallRecord(models.Model):
         indexes = [
             models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_call_ticket"),
             models.Index(fields=["state", "created_at"], name="exotel_ccm_call_state"),
+            models.Index(fields=["placed_by", "created_at"], name="exotel_ccm_call_placed_by"),
         ]
 
     def __str__(self) -> str:

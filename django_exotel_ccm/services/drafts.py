@@ -122,11 +122,11 @@ def add_ticket_and_customer(call: CallRecord, request: PlaceCallRequest) -> Refu
 
 
 def customer_name(ticket: models.Model, number: str) -> str:
-    """Return the name of the row that has the number, such as the ticket's customer; "" if the ticket itself has it."""
+    """Return the name of the row that has the number, such as the ticket's customer; "" if none has it, or a name."""
     try:
-        holder = tickets.number_holder(ticket)
-        is_theirs = holder is not ticket and any(one.number == number for one in tickets.numbers_of(ticket))
-        return label_of(holder) if is_theirs else ""
+        customer = tickets.customer_of(ticket, number)
+        has_name = customer is not None and type(customer).__str__ is not models.Model.__str__
+        return label_of(customer) if has_name else ""
     except Exception:
         logger.exception("The name of the customer of %s could not be read.", ticket._meta.label)
         return ""  # a call without a name is better than none

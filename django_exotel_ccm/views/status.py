@@ -30,9 +30,12 @@ def status(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     if not request.user.is_authenticated:
         advice = _("You are logged out. The call goes on. Log in again to see it.")
         return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
-    adapter = get_adapter(request.GET.get("exotel_adapter", ""))
-    if adapter is None or not adapter.has_access(request):
+    name = request.GET.get("exotel_adapter")
+    if name is None:
         return _answer(request, reference, None)
+    adapter = get_adapter(name)
+    if adapter is None or not adapter.has_access(request):
+        raise Http404
     return adapter.guard(lambda _request: _answer(request, reference, adapter))(request)
 
 

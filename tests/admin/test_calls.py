@@ -85,6 +85,16 @@ def test_list_shows_the_customers_name(host: Any, reader: Session) -> None:
     assert "erased on request" in page.text
 
 
+def test_name_of_a_hidden_tickets_customer_is_not_shown(host: Any) -> None:
+    session = Session(host.user("vik", SEES_CALLS, SEES_NUMBERS, agent=None))
+    [call] = make_calls(1, customer_number="+919000001001", customer_label="Meera Nair", ticket=host.ticket())
+
+    pages = [listed(session, "callrecord"), session.get(session.url("exotel_ccm_callrecord_change", call.pk))]
+
+    assert ["not yours to see" in page.text for page in pages] == [True, True]
+    assert not any("Meera" in page.html for page in pages)
+
+
 def test_refused_call_shows_advice(host: Any, exotel: Any, reader: Session) -> None:
     exotel.agent("+919000000101").device = "off"
     Session(host.user("asha", "helpdesk.view_ticket", "exotel_ccm.place_call")).press_row(host.ticket(phone=BY_HAND))

@@ -52,8 +52,9 @@ def test_no_call_no_panel(asha: Session, host: Any) -> None:
         ({"state": "ended", "outcome": "busy", "ended": 150}, False, False),
         ({"state": "refused"}, True, False),
         ({"state": "refused", "age": 150}, False, False),
-        ({"state": "active", "age": 5 * 3600}, True, False),
-        ({"state": "unconfirmed", "gave_up": True}, True, False),
+        ({"state": "active", "age": 5 * 3600}, False, False),
+        ({"state": "unconfirmed", "gave_up": 60}, True, False),
+        ({"state": "unconfirmed", "gave_up": 150}, False, False),
     ],
 )
 def test_pages_that_show_the_call(
@@ -64,22 +65,29 @@ def test_pages_that_show_the_call(
     if "ended" in fields:
         fields = {**fields, "ended_at": now - datetime.timedelta(seconds=fields["ended"])}
     if "gave_up" in fields:
-        fields = {**fields, "gave_up_at": now}
+        fields = {**fields, "gave_up_at": now - datetime.timedelta(seconds=fields["gave_up"])}
     given = {name: value for name, value in fields.items() if name not in ("ended", "gave_up")}
     call = call_of(asha.user, ticket=ticket, **given)
+    CallRecord.objects.update(updated_at=call.created_at)
 
     shown = [panel_of(page) for page in (asha.change_form(ticket), asha.change_form(other), asha.changelist())]
 
     assert shown == [str(call.reference) * on_its_ticket, *[str(call.reference) * elsewhere] * 2]
 
 
-def test_newest_call_about_the_ticket_comes_first(asha: Session, host: Any) -> None:
-    ticket = host.ticket()
-    ended = call_of(asha.user, ticket=ticket, state="ended", ended_at=timezone.now())
-    going_on = call_of(asha.user)
+def test_call_in_progress_comes_first(asha: Session, host: Any) -> None:
+    """Then that about the ticket, then the newest."""
+    tickets = [host.ticket(f"Ticket {number}") for number in range(3)]
+    call_of(asha.user, ticket=tickets[0], state="ended", ended_at=timezone.now())
+    own = call_of(asha.user, ticket=tickets[1])
+    newest = call_of(asha.user, ticket=tickets[2])
 
-    assert panel_of(asha.change_form(ticket)) == str(ended.reference)
-    assert panel_of(asha.changelist()) == str(going_on.reference)
+    assert [panel_of(asha.change_form(ticket)) for ticket in tickets] == [
+        str(newest.reference),
+        str(own.reference),
+        str(newest.reference),
+    ]
+    assert panel_of(asha.changelist()) == str(newest.reference)
 
 
 def test_calls_of_colleagues_are_not_followed(asha: Session, host: Any) -> None:

@@ -13,6 +13,7 @@ from tests.browser.test_journey import answer_and_hang_up
 
 pytestmark = pytest.mark.browser
 
+WAITING = "About Invoice shows the old address. Then we dial the customer."
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
   document.dispatchEvent(new Event("visibilitychange"));
@@ -31,7 +32,7 @@ class Desk:
 
     def press(self) -> None:
         self.page.click("text=Call customer")
-        self.page.wait_for_selector(".exotel-panel[data-exotel-mood]")
+        self.page.wait_for_selector(".exotel-panel[data-exotel-step]")
         self.page.evaluate("window.isSamePage = true")
         self.page.on("response", lambda answer: "/status/" in answer.url and self.questions.append(answer.status))
 
@@ -126,7 +127,17 @@ def test_lost_connection_is_said_and_tried_again(open_desk: Callable[..., Desk])
     desk.page.wait_for_selector(".exotel-hint:has-text('No connection. Trying again…')")
     desk.page.unroute("**/status/**")
 
-    desk.page.wait_for_selector(".exotel-hint:has-text('Then we dial the customer.')")
+    desk.page.wait_for_selector(f".exotel-hint:has-text('{WAITING}')")
+
+
+def test_answer_that_does_not_come_is_given_up(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    desk.press()
+    desk.page.route("**/status/**", lambda route: None)
+    desk.page.wait_for_selector(".exotel-hint:has-text('No connection. Trying again…')")
+    desk.page.unroute("**/status/**")
+
+    desk.page.wait_for_selector(f".exotel-hint:has-text('{WAITING}')")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +163,7 @@ def test_answer_that_is_no_status(open_desk: Callable[..., Desk], status: int, h
     assert (len(desk.questions) > asked) == is_asked_again
 
 
-def test_without_script_the_panel_says_to_reload(open_desk: Callable[..., Desk], site: Any) -> None:
+def test_without_script_the_panel_says_to_reload(open_desk: Callable[..., Desk], site: Any, exotel: Any) -> None:
     desk = open_desk()
     desk.press()
     bare = desk.page.context.browser.new_context(
@@ -164,6 +175,9 @@ def test_without_script_the_panel_says_to_reload(open_desk: Callable[..., Desk],
     page.set_default_timeout(PATIENCE)
 
     assert "Calling Ravi. Your phone rings first: pick up." in page.inner_text(".exotel-panel")
+    desk.phones.goto(exotel.url)
+    answer_and_hang_up(desk.phones)
+    exotel.wait_until_quiet(timeout=20)
     page.click("text=Reload to see how it goes")
-    assert page.url.endswith(f"/{desk.ticket.pk}/change/")
+    page.wait_for_selector(".exotel-panel >> text=Talked with Ravi for")
     bare.close()

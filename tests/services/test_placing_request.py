@@ -18,6 +18,7 @@ from django_exotel_ccm.exotel.errors import NotPlaced
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.simulator import Simulator
+from tests.helpdesk.models import Customer
 
 Posts = Callable[[], list[Any]]
 ASHA_ID = "7d1f6a52-0c3e-4b19-9a77-2f5d8e61c0aa"
@@ -283,18 +284,35 @@ def declare(settings: Any) -> Callable[..., None]:
         ({"phone": "customer.phone"}, None, "Ravi"),
         ({"phone": "customer.phone"}, "+919000001001", "Ravi"),
         ({"phone": "customer.phone"}, "+919000001002", ""),
+        ({"phone": ["customer.phone", "notes"]}, "+919000001002", ""),
+        ({"phone": ["notes", "customer.phone"]}, "+919000001001", "Ravi"),
         ({"numbers": lambda ticket: ticket.customer.phone}, None, ""),
     ],
-    ids=["its number", "its number, given", "another number", "numbers by a callable"],
+    ids=[
+        "its number",
+        "its number, given",
+        "another number",
+        "of the ticket itself",
+        "of its second path",
+        "numbers by a callable",
+    ],
 )
 def test_name_of_the_row_with_the_number(
     host: Any, exotel: Simulator, declare: Any, ticket_type: dict[str, Any], to: str | None, name: str
 ) -> None:
     declare(**ticket_type)
 
-    place_call(agent=host.agent(), ticket=host.ticket(), to=to)
+    place_call(agent=host.agent(), ticket=host.ticket(notes="His wife: +919000001002"), to=to)
 
     assert CallRecord.objects.get().customer_label == name
+
+
+def test_row_without_a_name(host: Any, exotel: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Customer, "__str__")
+
+    place_call(agent=host.agent(), ticket=host.ticket())
+
+    assert CallRecord.objects.get().customer_label == ""
 
 
 def test_unreadable_name_stops_no_call(

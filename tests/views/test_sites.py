@@ -136,8 +136,10 @@ def test_sites_second_factor_holds_for_our_views(
         client.post(reverse("exotel_ccm:place"), press),
         client.get(url_of(call, "crm")),
     ]
+    where_it_stands = client.get(reverse("exotel_ccm:status", args=[call.reference]) + "?exotel_adapter=crm")
 
     assert [answer.status_code for answer in answers] == [status] * 3
+    assert where_it_stands.status_code == (404 if status == 403 else status)
     assert all(answer.headers.get("Location", "/second-factor/") == "/second-factor/" for answer in answers)
     assert server.requests == []
 

@@ -3,11 +3,7 @@
 "use strict";
 (() => {
   const LONGEST_PAUSE = 10; // seconds between two questions while there is no connection
-
-  const moodOf = (status) => ({
-    requested: "waiting", accepted: "waiting", answered: "talking", refused: "refused",
-    ended: status.talk_time ? "reached" : "missed",
-  }[status.step] || "unknown");
+  const PATIENCE = 10; // seconds for an answer
 
   const clock = (seconds) => {
     const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -26,13 +22,16 @@
       element.querySelector(".exotel-reload")?.remove();
       this.show(JSON.parse(element.querySelector("script[type='application/json']").textContent));
       document.addEventListener("visibilitychange", () => this.plan(0));
+      window.addEventListener("online", () => this.plan(0));
       setInterval(() => this.tick(), 1000);
     }
 
     show(status) {
       const isNew = !this.status || status.step !== this.status.step;
       this.status = status;
-      this.element.dataset.exotelMood = moodOf(status);
+      this.element.dataset.exotelStep = status.step;
+      this.element.dataset.exotelOutcome = status.outcome;
+      this.element.toggleAttribute("data-exotel-talked", Boolean(status.talk_time));
       // Written only when it changes: a screen reader says each change once.
       this.write(this.headline, status.headline);
       this.write(this.hint, status.hint);
@@ -50,13 +49,16 @@
     }
 
     tick() {
-      const runs = !this.status.is_over && this.status.step !== "unconfirmed";
+      const runs = !this.isStopped && !this.status.is_over && this.status.step !== "unconfirmed";
       this.clock.textContent = runs ? clock(Math.max(0, Math.floor((Date.now() - this.since) / 1000))) : "";
     }
 
     /* A page that nobody looks at asks nothing, and asks at once when it is looked at again. */
     plan(seconds) {
       clearTimeout(this.timer);
+      // An answer that is still on its way would overwrite a newer one.
+      this.question?.abort();
+      this.question = null;
       if (!this.isStopped && !this.status.is_over && seconds !== null && !document.hidden) {
         this.timer = setTimeout(() => this.ask(), 1000 * seconds);
       }
@@ -66,26 +68,35 @@
       this.isStopped = true;
       this.write(this.hint, hint);
       this.clock.textContent = "";
-      this.status.is_over = true;
     }
 
     async ask() {
-      let response;
+      const question = new AbortController();
+      const timer = setTimeout(() => question.abort(), 1000 * PATIENCE);
+      let response = null;
+      let status = null;
+      this.question = question;
       try {
         response = await fetch(this.element.dataset.exotelPanel, {
           headers: { Accept: "application/json", ...(this.etag && { "If-None-Match": this.etag }) },
-          cache: "no-store", credentials: "same-origin", redirect: "manual",
+          cache: "no-store", credentials: "same-origin", redirect: "manual", signal: question.signal,
         });
-        if (response.status === 200) {
-          this.failures = 0;
-          this.etag = response.headers.get("ETag") || "";
-          this.show(await response.json());
-          return;
-        }
+        status = response.status === 200 ? await response.json() : null;
       } catch {
-        response = null;
+        response = null; // no connection, no answer in time, or no JSON
       }
-      this.handle(response);
+      clearTimeout(timer);
+      if (this.question !== question) {
+        return;
+      }
+      this.question = null;
+      if (status) {
+        this.failures = 0;
+        this.etag = response.headers.get("ETag") || "";
+        this.show(status);
+      } else {
+        this.handle(response);
+      }
     }
 
     handle(response) {
