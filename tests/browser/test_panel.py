@@ -36,9 +36,9 @@ class Desk:
         self.page.evaluate("window.isSamePage = true")
         self.page.on("response", lambda answer: "/status/" in answer.url and self.questions.append(answer.status))
 
-    def wait_for(self, headline: str, *, within: float = 3) -> None:
+    def wait_for(self, headline: str) -> None:
         """Wait until the panel says so, on the page that was pressed on."""
-        self.page.wait_for_selector(f".exotel-headline:has-text('{headline}')", timeout=1000 * within)
+        self.page.wait_for_selector(f".exotel-headline:has-text('{headline}')")
         assert self.page.evaluate("window.isSamePage")
 
     def hint(self) -> str:
@@ -73,7 +73,7 @@ def test_panel_follows_the_call(open_desk: Callable[..., Desk], exotel: Any, opt
     desk.phones.wait_for_selector("#phone-customer [data-action=hang_up] >> visible=true")
     desk.phones.wait_for_timeout(1200)
     desk.phones.click("#phone-agent [data-action=hang_up] >> visible=true")
-    desk.wait_for("Talked with Ravi for", within=10)
+    desk.wait_for("Talked with Ravi for")
     keep_picture(desk.page, f"{name}_ended")
     found += violations(desk.page)
     heights.add(desk.page.evaluate("document.querySelector('.exotel-panel').offsetHeight"))
@@ -101,7 +101,7 @@ def test_every_page_finds_the_call_again(open_desk: Callable[..., Desk], exotel:
     assert violations(desk.page) == []
     desk.phones.goto(exotel.url)
     answer_and_hang_up(desk.phones)
-    desk.wait_for("Talked with Ravi for", within=10)
+    desk.wait_for("Talked with Ravi for")
 
 
 def test_hidden_page_asks_nothing(open_desk: Callable[..., Desk]) -> None:
