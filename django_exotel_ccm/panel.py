@@ -18,12 +18,12 @@ POLL_YOUNG, POLL, POLL_OLD = 1, 2, 10  # seconds between two questions
 SHOWN_AFTER_THE_END = datetime.timedelta(minutes=2)
 
 
-def status_of(call: CallRecord, user: Any) -> dict[str, Any]:
+def status_of(call: CallRecord, user: Any, *, advice: str = "") -> dict[str, Any]:
     """Return where ``call`` stands, as JSON values; ``seconds`` is the age of the step, ``poll_after`` None at the end.
 
-    What the agent was told of a refusal is shown if the call was read ``with_advice``.
+    ``advice`` is what the agent was told of a refusal; a call that was read ``with_advice`` has it.
     """
-    told = describe_status(call, user, advice=getattr(call, "advice", None) or "")
+    told = describe_status(call, user, advice=advice or getattr(call, "advice", None) or "")
     return {
         "reference": str(call.reference),
         "step": told.step.value,
@@ -61,8 +61,12 @@ def _has_just_ended(call: CallRecord) -> bool:
     return is_over and timezone.now() - ended_at < SHOWN_AFTER_THE_END
 
 
-def panel_of(call: CallRecord, user: Any, adapter: TicketAdapter | None = None) -> dict[str, Any]:
-    """Return the context of ``exotel_ccm/panel.html``."""
+def panel_of(
+    call: CallRecord | None, user: Any, adapter: TicketAdapter | None = None, *, advice: str = ""
+) -> dict[str, Any]:
+    """Return the context of ``exotel_ccm/panel.html``. Without a call it is hidden until a press."""
+    if call is None:
+        return {"status": None, "url": ""}
     url = reverse("exotel_ccm:status", args=[call.reference])
     query = f"?{urlencode({'exotel_adapter': adapter.name})}" if adapter is not None else ""
-    return {"status": status_of(call, user), "url": url + query}
+    return {"status": status_of(call, user, advice=advice), "url": url + query}

@@ -128,11 +128,11 @@ class CallCustomerMixin(_Base):
         return changelist
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the user's call in progress above the host's own list, whatever its template is."""
+        """Show the panel, with the user's call in progress, above the host's own list, whatever its template is."""
         response = super().changelist_view(request, extra_context)
         changelist = getattr(response, "context_data", None) or {}
         for column in getattr(changelist.get("cl"), "list_display", ()):
-            if isinstance(column, _CallColumn) and column.in_progress is not None:
+            if isinstance(column, _CallColumn):
                 self._extend(response, "change_list.html", self._panel(request, column.in_progress))
         return response
 
@@ -164,7 +164,7 @@ class CallCustomerMixin(_Base):
             response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
             response.template_name = f"exotel_ccm/admin/{template}"
 
-    def _panel(self, request: HttpRequest, call: CallRecord) -> dict[str, Any]:
+    def _panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:
         return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site))}
 
     def _on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
@@ -175,8 +175,7 @@ class CallCustomerMixin(_Base):
             shown["obstacle"] = _obstacle_on_form(adapter, request, ticket)
             own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
             newest = own.get(tickets.link_of(ticket)[1])
-            if (call := call_to_show(newest, in_progress)) is not None:
-                shown |= self._panel(request, call)
+            shown |= self._panel(request, call_to_show(newest, in_progress))
             key = str(ticket.pk)
             press = self._query([key], request, after=str(newest.pk if newest else 0))
             shown |= {
@@ -266,7 +265,7 @@ class _CallColumn:
         self._find_obstacles(rows)
         if changelist.list_editable:
             # Without our script the link opens another tab, so that edits in the list are not lost.
-            self._attributes = SafeString(' target="_blank" data-exotel-edits')
+            self._attributes = SafeString(' target="_blank"')
             if self._request.method == "POST":
                 self._attributes += SafeString(" data-exotel-unsaved")
 

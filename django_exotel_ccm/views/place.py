@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
@@ -18,6 +20,7 @@ from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafts import digest_of
@@ -43,6 +46,9 @@ def place(request: HttpRequest) -> HttpResponseBase:
     newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
     ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
     asked there.
+
+    A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, call_url,
+    correction_url}, or {text, ask_url} when something is missing.
     """
     # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
@@ -55,22 +61,58 @@ def place(request: HttpRequest) -> HttpResponseBase:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What a press came to: ``level`` of the message ("error" for instance), its ``text``, and the call."""
+
+    level: str
+    text: str
+    call: CallRecord | None = None
+    advice: str = ""
+    correction_url: str = ""
+
+
 def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str]) -> HttpResponse:
     ticket = target.ticket(request, values.get("exotel_ticket", ""))
     next_url = target.next_url(request, values.get("exotel_next", ""))
     if not target.ticket_type.allows(request.user, ticket):
-        target.adapter.add_message(request, "error", _("This ticket is not yours to call."))
-        return HttpResponseRedirect(next_url)
-    try:
-        _check_and_place(request, target, ticket, values)
-    except NeedsConfirmation as question:
-        if question.text:
-            target.adapter.add_message(request, question.level, format_html("{}", question.text))
-        return HttpResponseRedirect(target.choose_url([str(ticket.pk)], next_url, question.confirmed))
+        pressed = Pressed("error", _("This ticket is not yours to call."))
+    else:
+        try:
+            pressed = _check_and_place(request, target, ticket, values)
+        except NeedsConfirmation as question:
+            ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed)
+            if _is_script(request):
+                return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
+            if question.text:
+                target.adapter.add_message(request, question.level, format_html("{}", question.text))
+            return HttpResponseRedirect(ask_url)
+    if _is_script(request):
+        return JsonResponse(_as_json(request, target.adapter, pressed))
+    _add_message(request, target.adapter, pressed)
     return HttpResponseRedirect(next_url)
 
 
-def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> None:
+def _is_script(request: HttpRequest) -> bool:
+    """Return whether our script asks, which stays on its page. A browser that sends a form wants a page."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> dict[str, Any]:
+    told = {"level": pressed.level, "text": pressed.text}
+    if pressed.call is None:
+        return told
+    panel = panel_of(pressed.call, request.user, adapter, advice=pressed.advice)
+    return {
+        **told,
+        **panel,
+        "after": str(pressed.call.pk),
+        "call_url": adapter.call_url(request, pressed.call),
+        "correction_url": pressed.correction_url,
+    }
+
+
+def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> Pressed:
     agent = choose_agent(request.user, values.get("exotel_agent", ""))
     number = _number(request, ticket, values)
     after = whole_number(values.get("exotel_after", ""))
@@ -82,7 +124,7 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     newest = own_calls.filter(customer_number=number).newest_first().first()
     if newest is not None:
         _check_newest(newest, request, request_key, after, values.get("exotel_confirmed", ""))
-    _place(request, target, ticket, agent, number, request_key)
+    return _place(request, target, ticket, agent, number, request_key)
 
 
 def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
@@ -118,37 +160,34 @@ def _check_newest(newest: CallRecord, request: HttpRequest, request_key: str, af
 
 def _place(
     request: HttpRequest, target: CallTarget, ticket: Model, agent: Agent, number: str, request_key: str
-) -> None:
+) -> Pressed:
     adapter, options = target.adapter, target.ticket_type.call
     try:
         call = place_call(
             agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **options
         )
     except CallRefused as refused:
-        call = refused.call
-        text = visible_to(refused.advice, request.user)
-        if correction := adapter.correction_url(request, call, refused.code):
-            text = format_html('{} <a href="{}">{}</a>', text, correction, _("Correct it"))
-        _add_message(request, adapter, call, "error", text)
+        call, advice = refused.call, visible_to(refused.advice, request.user)
+        pressed = Pressed("error", advice, call, advice, adapter.correction_url(request, call, refused.code))
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
-        _add_message(request, adapter, reused.call, "warning", text)
-        return
+        return Pressed("warning", text, reused.call)
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
-        adapter.add_message(request, "error", format_html("{}", visible_to(str(error), request.user)))
-        return
+        return Pressed("error", visible_to(str(error), request.user))
     else:
         text = describe_call(call, request.user)
         if call.state == State.ACTIVE and call.answered_at is None and agent.user_id == request.user.pk:
             text = f"{_('Your phone rings first: pick up.')} {text}"
-        _add_message(request, adapter, call, LEVELS.get(call.state, "info"), text)
+        pressed = Pressed(LEVELS.get(call.state, "info"), text, call)
     # A double click gets the call of the first click, loaded from the database. That click has logged it.
     if call.agent is agent:
         adapter.log_change(request, ticket, describe_call(call, None))
+    return pressed
 
 
-def _add_message(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, level: str, text: str) -> None:
-    """Show the text, with a link to the call for users who may see it."""
-    url = adapter.call_url(request, call)
-    link = format_html(' <a href="{}">{}</a>', url, _("See the call")) if url else ""
-    adapter.add_message(request, level, format_html("{}{}", text, link))
+def _add_message(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> None:
+    """Show the text, with links to what corrects a refusal and to the call, for users who may follow them."""
+    call_url = adapter.call_url(request, pressed.call) if pressed.call is not None else ""
+    links = [(pressed.correction_url, _("Correct it")), (call_url, _("See the call"))]
+    shown = format_html_join("", ' <a href="{}">{}</a>', [link for link in links if link[0]])
+    adapter.add_message(request, pressed.level, format_html("{}{}", pressed.text, shown))

@@ -25,6 +25,7 @@ ARGUMENTS = (
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 # Before 6.1 breadcrumbs and search bar of the stock admin hold links that differ from text by colour only.
 CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]]} if django.VERSION < (6, 1) else None
+CALLING = ".exotel-panel:not([hidden]) .exotel-headline:has-text('Your phone rings first: pick up.')"
 PATIENCE = 15_000  # milliseconds until a page that does not do what it should fails its test
 
 
@@ -74,6 +75,15 @@ def log_in(page: Any, url: str, username: str) -> None:
     page.fill("#id_password", "pw")
     page.click("input[type=submit]")
     page.wait_for_selector("#user-tools")
+
+
+def press(page: Any, selector: str = "button.exotel-call") -> None:
+    """Press, and wait until the panel shows the call; the page has to stay."""
+    page.evaluate("window.isSamePage = true")
+    page.click(selector)
+    page.wait_for_selector(CALLING)
+    assert page.evaluate("window.isSamePage")
+    assert len(page.context.pages) == 1
 
 
 def keep_picture(page: Any, name: str) -> None:

@@ -12,7 +12,7 @@ from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK
-from tests.browser.conftest import log_in
+from tests.browser.conftest import CALLING, log_in
 from tests.helpdesk.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -81,17 +81,17 @@ def test_row_button_works_with_the_keyboard(ticket: Ticket, listed: Callable[...
 
     page.focus("button.exotel-call")
     page.keyboard.press("Space")
-    page.wait_for_selector(".messagelist")
+    page.wait_for_selector(CALLING)
 
-    assert "Exotel accepted the request" in page.inner_text(".messagelist")
     assert CallRecord.objects.count() == 1
+    assert page.evaluate("document.activeElement.matches('button.exotel-call')")
 
 
 def test_double_click_on_a_row_is_one_call(ticket: Ticket, exotel: Any, listed: Callable[..., Any]) -> None:
     page = listed(NoActions)
 
     page.dblclick("button.exotel-call")
-    page.wait_for_selector(".messagelist")
+    page.wait_for_selector(CALLING)
 
     assert len([seen for seen in exotel.book.requests if seen.method == "POST"]) == 1
 
@@ -111,26 +111,31 @@ def test_press_cancelled_by_a_script_can_be_repeated(ticket: Ticket, site: Any, 
 
     page.click("text=Call customer")
     page.click("text=Call customer")
-    page.wait_for_selector(".messagelist")
+    page.wait_for_selector(CALLING)
 
     assert CallRecord.objects.count() == 1
 
 
-def test_stopped_press_can_be_repeated(ticket: Ticket, site: Any, open_page: Open) -> None:
+@pytest.mark.parametrize(
+    ("answer", "headline"),
+    [
+        ({}, "We don't know whether this call went out."),
+        ({"status": 500}, "We don't know whether this call went out."),
+        ({"status": 200, "body": "<p>Hotel network</p>"}, "We don't know whether this call went out."),
+        ({"status": 403}, "Nobody was called: this page is too old"),
+        ({"status": 302, "headers": {"Location": "/login/"}}, "Nobody was called: you are logged out."),
+    ],
+)
+def test_failed_press_says_so_and_can_be_repeated(
+    ticket: Ticket, site: Any, open_page: Open, answer: dict[str, Any], headline: str
+) -> None:
     page = change_form(open_page(), site, ticket)
-    stopped: list[str] = []
+    page.route("**/exotel/place/**", lambda route: route.fulfill(**answer) if answer else route.abort(), times=1)
 
-    def stop(route: Any) -> None:
-        """Let the navigation come to nothing, as Esc does: the page stays."""
-        stopped.append(route.request.url)
-        route.abort("aborted")
+    page.click("button.exotel-call")
+    page.wait_for_selector(f'.exotel-headline:has-text("{headline}")')
+    assert CallRecord.objects.count() == 0
+    page.click("button.exotel-call")
+    page.wait_for_selector(CALLING)
 
-    page.route("**/exotel/place/**", stop, times=1)
-    page.click("text=Call customer", no_wait_after=True)
-    page.keyboard.press("Escape")
-
-    page.click("text=Call customer")
-    page.wait_for_selector(".messagelist")
-
-    assert len(stopped) == 1
     assert CallRecord.objects.count() == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.admin.pages import AGENT_WORK
-from tests.browser.conftest import PATIENCE, keep_picture, log_in, violations
+from tests.browser.conftest import PATIENCE, keep_picture, log_in, press, violations
 from tests.browser.test_journey import answer_and_hang_up
 
 pytestmark = pytest.mark.browser
@@ -31,9 +31,7 @@ class Desk:
         self.page.goto(f"{site.url}/admin/helpdesk/ticket/{ticket.pk}/change/")
 
     def press(self) -> None:
-        self.page.click("text=Call customer")
-        self.page.wait_for_selector(".exotel-panel[data-exotel-step]")
-        self.page.evaluate("window.isSamePage = true")
+        press(self.page)
         self.page.on("response", lambda answer: "/status/" in answer.url and self.questions.append(answer.status))
 
     def wait_for(self, headline: str) -> None:

@@ -12,7 +12,7 @@ from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK
-from tests.browser.conftest import log_in
+from tests.browser.conftest import CALLING, log_in, press
 from tests.helpdesk.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -33,35 +33,20 @@ def form_of(page: Any, site: Any, ticket: Ticket) -> Any:
     return page
 
 
-def press_in_new_tab(page: Any, selector: str) -> Any:
-    """Press, and return the tab in which the result opens."""
-    with page.context.expect_page() as opened:
-        page.click(selector)
-    opened.value.wait_for_selector(".messagelist")
-    return opened.value
-
-
-def press_in_this_tab(page: Any, selector: str) -> None:
-    page.click(selector)
-    page.wait_for_selector(".messagelist")
-    assert len(page.context.pages) == 1
-
-
-def test_clean_form_opens_result_in_its_tab(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_press_leaves_a_clean_form(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
 
-    press_in_this_tab(page, "text=Call customer")
+    press(page)
 
-    assert "Exotel accepted the request" in page.inner_text(".messagelist")
+    assert CallRecord.objects.count() == 1
 
 
-def test_unsaved_edits_open_result_in_new_tab(ticket: Ticket, site: Any, open_page: Open) -> None:
+def test_unsaved_edits_stay(ticket: Ticket, site: Any, open_page: Open) -> None:
     page = form_of(open_page(), site, ticket)
     page.fill("#id_notes", "He wants a new fan")
 
-    result = press_in_new_tab(page, "text=Call customer")
+    press(page)
 
-    assert "Exotel accepted the request" in result.inner_text(".messagelist")
     assert page.input_value("#id_notes") == "He wants a new fan"
     page.click("[name=_save]")
     page.wait_for_selector(".messagelist")
@@ -76,23 +61,59 @@ def test_edits_with_errors_stay(ticket: Ticket, site: Any, open_page: Open) -> N
     page.click("[name=_save]")
     page.wait_for_selector(".errornote")
 
-    press_in_new_tab(page, "text=Call customer")
+    press(page)
 
     assert page.input_value("#id_notes") == "He wants a new fan"
 
 
-def test_edits_restored_by_the_browser_stay(ticket: Ticket, site: Any, open_page: Open) -> None:
+# Where the user has to choose, another page asks.
+
+
+@pytest.fixture
+def two_numbers(ticket: Ticket) -> Ticket:
+    ticket.customer.other_phone = "+919000001010"
+    ticket.customer.save()
+    return ticket
+
+
+def test_question_replaces_a_clean_page(two_numbers: Ticket, site: Any, open_page: Open) -> None:
+    page = form_of(open_page(), site, two_numbers)
+
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-choose")
+
+    assert len(page.context.pages) == 1
+
+
+@pytest.mark.parametrize("how", ["typed", "restored", "with errors"])
+def test_question_opens_beside_unsaved_edits(two_numbers: Ticket, site: Any, open_page: Open, how: str) -> None:
     page = open_page()
-    # What Firefox does on reload: the field holds what was typed before our script looks.
-    page.add_init_script(
-        "document.addEventListener('DOMContentLoaded', () => {"
-        " const notes = document.querySelector('#id_notes'); if (notes) notes.value = 'typed before'; });"
-    )
-    form_of(page, site, ticket)
+    if how == "restored":
+        # What Firefox does on reload: the field holds what was typed before our script looks.
+        page.add_init_script(
+            "document.addEventListener('DOMContentLoaded', () => {"
+            " const notes = document.querySelector('#id_notes'); if (notes) notes.value = 'He wants a new fan'; });"
+        )
+    form_of(page, site, two_numbers)
+    if how != "restored":
+        page.fill("#id_notes", "He wants a new fan")
+    if how == "with errors":
+        page.fill("#id_subject", "")
+        page.click("[name=_save]")
+        page.wait_for_selector(".errornote")
 
-    press_in_new_tab(page, "text=Call customer")
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-headline:has-text('Choose whom to call.')")
+    with page.context.expect_page() as opened:
+        page.click(".exotel-links a:has-text('Choose')")
+    opened.value.click("button.exotel-call")
+    opened.value.wait_for_selector(".messagelist")
 
-    assert page.input_value("#id_notes") == "typed before"
+    assert "Exotel accepted the request" in opened.value.inner_text(".messagelist")
+    assert page.input_value("#id_notes") == "He wants a new fan"
+
+
+# Pressed twice.
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
@@ -101,8 +122,8 @@ def test_double_click_is_one_call(ticket: Ticket, site: Any, exotel: Any, open_p
     if is_confirmed:  # without script, by the confirmation page
         page.goto(site.url + page.get_attribute("a.exotel-call", "href"))
 
-    page.dblclick("text=Call customer" if not is_confirmed else "button.exotel-call")
-    page.wait_for_selector(".messagelist")
+    page.dblclick("button.exotel-call")
+    page.wait_for_selector(".messagelist" if is_confirmed else CALLING)
 
     assert CallRecord.objects.count() == 1
     assert len([seen for seen in exotel.book.requests if seen.method == "POST"]) == 1
@@ -116,28 +137,35 @@ def test_row_press_without_script_needs_confirmation(ticket: Ticket, site: Any, 
     page.click("a.exotel-call")
     page.wait_for_selector(".exotel-choose")
     before = CallRecord.objects.count()
-    press_in_this_tab(page, "button.exotel-call")
+    page.click("button.exotel-call")
+    page.wait_for_selector(".messagelist")
 
     assert page.url.endswith("/admin/helpdesk/ticket/?status=open")
     assert (before, CallRecord.objects.count()) == (0, 1)
 
 
-def test_second_call_after_back_needs_confirmation(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+def test_press_after_the_end_is_another_call(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+    """The page that showed the first call need not be loaded again."""
     page = form_of(open_page(), site, ticket)
-    press_in_this_tab(page, "text=Call customer")
+    press(page)
     [sid] = exotel.book.calls
     exotel.press(sid, "agent", "decline")
-    exotel.speed = 500.0
-    exotel.wait_until_quiet(timeout=20)
+    page.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
 
-    page.go_back()
-    page.wait_for_selector("text=Call customer")
-    page.click("text=Call customer")
-    page.wait_for_selector(".messagelist")
+    page.click("button.exotel-call")
+    page.wait_for_selector(CALLING)
 
-    # Browsers show the old page from their cache, or load it again; then it knows of the call.
-    is_question = "You have called this number since this page was loaded." in page.inner_text(".messagelist")
-    assert CallRecord.objects.count() == (1 if is_question else 2)
+    assert CallRecord.objects.count() == 2
+
+
+def test_press_during_the_call_asks(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+    page = form_of(open_page(), site, ticket)
+    press(page)
+
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-choose")
+
+    assert CallRecord.objects.count() == 1
 
 
 class EditableList(CallCustomerMixin, admin.ModelAdmin):
@@ -153,27 +181,17 @@ def editable_list(settings: Any) -> admin.AdminSite:
     return site
 
 
-def test_edits_in_the_list_open_result_in_new_tab(
-    ticket: Ticket, editable_list: Any, site: Any, open_page: Open
-) -> None:
+@pytest.mark.parametrize("edits", ["", "waiting"])
+def test_edits_in_the_list_stay(ticket: Ticket, editable_list: Any, site: Any, open_page: Open, edits: str) -> None:
     page = open_page()
     log_in(page, site.url, "asha")
     page.goto(f"{site.url}/admin/helpdesk/ticket/")
-    page.fill("#id_form-0-status", "waiting")
+    if edits:
+        page.fill("#id_form-0-status", edits)
 
-    result = press_in_new_tab(page, "button.exotel-call")
+    press(page)
 
-    assert "Exotel accepted the request" in result.inner_text(".messagelist")
-    assert page.input_value("#id_form-0-status") == "waiting"
+    assert page.input_value("#id_form-0-status") == (edits or "open")
     ticket.refresh_from_db()
     assert ticket.status == "open"
-
-
-def test_clean_list_opens_result_in_its_tab(ticket: Ticket, editable_list: Any, site: Any, open_page: Open) -> None:
-    page = open_page()
-    log_in(page, site.url, "asha")
-    page.goto(f"{site.url}/admin/helpdesk/ticket/")
-
-    press_in_this_tab(page, "button.exotel-call")
-
     assert CallRecord.objects.count() == 1

@@ -1,12 +1,12 @@
-/* Makes presses of our links, calls once for a double click, and keeps unsaved edits: the result then opens in another
-   tab. Without this script the links lead to the page that asks. */
+/* Makes presses of our links and calls once for a double click. The page stays, and with it what was typed; the panel
+   shows the call. Without this script the links lead to the page that asks. */
 "use strict";
 (() => {
   const WAIT = 10000; // milliseconds; a browser does not say when a press was stopped, or answered in another tab
 
   const written = (forms) => JSON.stringify(forms.map((form) => [...new FormData(form)].map(
     ([name, value]) => [name, value instanceof File ? value.name : value],
-  )));
+  ).filter(([name]) => name !== "exotel_seen")));
 
   /* Browsers bring back what was typed before a reload, without telling anybody. */
   const restored = (form) => [...form.elements].some((field) => {
@@ -23,19 +23,42 @@
   /* The page's only token may stand in the host's form. */
   const tokenOf = (link) => link.dataset.exotelCsrf || document.querySelector("[name=csrfmiddlewaretoken]")?.value;
 
-  /* Posts in a form of our own, outside every form of the host: themes put links and buttons inside the ticket's. */
-  const post = (button, target) => {
-    const form = document.createElement("form");
-    form.method = "post";
-    form.action = button.dataset.exotelPlace;
-    form.target = target;
-    form.hidden = true;
-    const token = document.createElement("input");
-    token.name = "csrfmiddlewaretoken";
-    token.value = tokenOf(button);
-    form.append(token);
-    document.body.append(form);
-    form.submit();
+  /* Asks the server to call; the page stays. Who asks twice means the same call. */
+  const place = async (button) => {
+    try {
+      const response = await fetch(button.dataset.exotelPlace, {
+        method: "POST", credentials: "same-origin", redirect: "manual", headers: { Accept: "application/json" },
+        body: new URLSearchParams({ csrfmiddlewaretoken: tokenOf(button) }),
+      });
+      if (response.type === "opaqueredirect") {
+        return { level: "error", problem: "exotelNotLoggedIn" };
+      }
+      if (response.status === 403 || response.status === 404) {
+        return { level: "error", problem: "exotelOldPage" };
+      }
+      return response.ok ? await response.json() : { problem: "exotelUnknown" };
+    } catch {
+      return { problem: "exotelUnknown" };
+    }
+  };
+
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`exotel:${name}`, { detail }));
+
+  /* The page now shows this call, so the next press about the ticket means another one. */
+  const remember = (button, after) => {
+    const ticketOf = (address) => address.searchParams.get("exotel_ticket");
+    const ticket = ticketOf(new URL(button.dataset.exotelPlace, location));
+    document.querySelectorAll("button.exotel-call[data-exotel-place]").forEach((one) => {
+      const address = new URL(one.dataset.exotelPlace, location);
+      if (ticketOf(address) === ticket) {
+        address.searchParams.set("exotel_after", after);
+        one.dataset.exotelPlace = address.pathname + address.search;
+      }
+    });
+    const seen = document.querySelector("[name=exotel_seen]");
+    if (seen) {
+      seen.value = JSON.stringify({ ...JSON.parse(seen.value), [ticket]: after });
+    }
   };
 
   /* Not a submit button: Enter in a field of the host's form would press it. */
@@ -62,28 +85,39 @@
     const hold = (button) => {
       const label = button.textContent;
       const timer = setTimeout(() => release(), WAIT);
-      button.disabled = true;
+      // Not disabled, because a disabled button loses the focus.
+      button.setAttribute("aria-disabled", "true");
       button.textContent = button.dataset.exotelWaiting || label;
       release = () => {
         clearTimeout(timer);
-        button.disabled = false;
+        button.removeAttribute("aria-disabled");
         button.textContent = label;
         release = () => {};
       };
     };
-    const isHeld = () => document.querySelector(".exotel-call:disabled") !== null;
+    const isHeld = () => document.querySelector(".exotel-call[aria-disabled=true]") !== null;
 
-    const press = (event) => {
+    const press = async (event) => {
       const button = event.currentTarget;
       if (isHeld() || event.defaultPrevented) {
         return;
       }
       hold(button);
-      post(button, button.hasAttribute("data-exotel-edits") && unsaved() ? "_blank" : "_self");
+      tell("press", button.textContent);
+      const answer = await place(button);
+      release();
+      if (answer.ask_url && !unsaved()) {
+        location.assign(answer.ask_url);
+        return;
+      }
+      tell("answer", answer);
+      if (answer.after) {
+        remember(button, answer.after);
+      }
     };
 
     document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
-      if (tokenOf(link)) {
+      if (tokenOf(link) && document.querySelector("[data-exotel-panel]")) {
         const button = buttonOf(link);
         button.addEventListener("click", press);
         link.replaceWith(button);

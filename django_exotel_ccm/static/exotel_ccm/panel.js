@@ -14,28 +14,81 @@
   class Panel {
     constructor(element) {
       this.element = element;
+      this.texts = element.dataset;
       this.headline = element.querySelector(".exotel-headline");
       this.hint = element.querySelector(".exotel-hint");
       this.clock = element.querySelector(".exotel-clock");
-      this.failures = 0;
-      this.etag = "";
-      element.querySelector(".exotel-reload")?.remove();
-      this.show(JSON.parse(element.querySelector("script[type='application/json']").textContent));
+      this.links = element.querySelector(".exotel-links");
+      this.links.replaceChildren();
+      const told = element.querySelector("script[type='application/json']");
+      if (told) {
+        this.follow(element.dataset.exotelPanel, JSON.parse(told.textContent));
+      }
       document.addEventListener("visibilitychange", () => this.plan(0));
       window.addEventListener("online", () => this.plan(0));
+      document.addEventListener("exotel:press", (event) => this.wait(event.detail));
+      document.addEventListener("exotel:answer", (event) => this.take(event.detail));
       setInterval(() => this.tick(), 1000);
     }
 
-    show(status) {
-      const isNew = !this.status || status.step !== this.status.step;
-      this.status = status;
+    follow(url, status) {
+      Object.assign(this, { url, etag: "", failures: 0, isStopped: false, status: null });
+      this.element.hidden = false;
+      this.show(status);
+    }
+
+    /* From the press until its answer, which can take three quarters of a minute. */
+    wait(text) {
+      this.tell("requested", text, "");
+      this.since = Date.now();
+      this.isWaiting = true;
+      this.tick();
+    }
+
+    /* What a press came to: a call to follow, or a text with a link. */
+    take(answer) {
+      this.isWaiting = false;
+      if (answer.status) {
+        this.follow(answer.url, answer.status);
+        this.link(answer.correction_url, this.texts.exotelCorrect);
+        this.link(answer.call_url, this.texts.exotelSee);
+      } else {
+        this.tell(answer.level === "error" ? "refused" : "unconfirmed", answer.text || this.texts[answer.problem], "");
+        this.link(answer.ask_url, this.texts.exotelChoose, "_blank");
+      }
+    }
+
+    tell(step, headline, hint) {
+      this.stop(hint);
+      this.status = null;
+      this.element.hidden = false;
+      this.links.replaceChildren();
+      this.paint({ step, headline, hint, outcome: "", talk_time: null });
+    }
+
+    link(url, text, target = "") {
+      if (url) {
+        const link = document.createElement("a");
+        Object.assign(link, { href: url, textContent: text, target });
+        this.links.append(link);
+      }
+    }
+
+    paint(status) {
       this.element.dataset.exotelStep = status.step;
       this.element.dataset.exotelOutcome = status.outcome;
       this.element.toggleAttribute("data-exotel-talked", Boolean(status.talk_time));
       // Written only when it changes: a screen reader says each change once.
       this.write(this.headline, status.headline);
       this.write(this.hint, status.hint);
+    }
+
+    show(status) {
+      const isNew = !this.status || status.step !== this.status.step;
+      this.status = status;
+      this.paint(status);
       if (isNew) {
+        this.links.replaceChildren();
         this.since = Date.now() - 1000 * status.seconds;
       }
       this.tick();
@@ -49,8 +102,8 @@
     }
 
     tick() {
-      const runs = !this.isStopped && !this.status.is_over && this.status.step !== "unconfirmed";
-      this.clock.textContent = runs ? clock(Math.max(0, Math.floor((Date.now() - this.since) / 1000))) : "";
+      const isFollowed = this.status && !this.isStopped && !this.status.is_over && this.status.step !== "unconfirmed";
+      this.clock.textContent = isFollowed || this.isWaiting ? clock(Math.max(0, Math.floor((Date.now() - this.since) / 1000))) : "";
     }
 
     /* A page that nobody looks at asks nothing, and asks at once when it is looked at again. */
@@ -59,12 +112,15 @@
       // An answer that is still on its way would overwrite a newer one.
       this.question?.abort();
       this.question = null;
-      if (!this.isStopped && !this.status.is_over && seconds !== null && !document.hidden) {
+      if (this.status && !this.isStopped && !this.status.is_over && seconds !== null && !document.hidden) {
         this.timer = setTimeout(() => this.ask(), 1000 * seconds);
       }
     }
 
     stop(hint) {
+      clearTimeout(this.timer);
+      this.question?.abort();
+      this.question = null;
       this.isStopped = true;
       this.write(this.hint, hint);
       this.clock.textContent = "";
@@ -77,7 +133,7 @@
       let status = null;
       this.question = question;
       try {
-        response = await fetch(this.element.dataset.exotelPanel, {
+        response = await fetch(this.url, {
           headers: { Accept: "application/json", ...(this.etag && { "If-None-Match": this.etag }) },
           cache: "no-store", credentials: "same-origin", redirect: "manual", signal: question.signal,
         });
@@ -105,12 +161,12 @@
         this.write(this.hint, this.status.hint);
         this.plan(this.status.poll_after);
       } else if (response && (response.status === 401 || response.type === "opaqueredirect")) {
-        this.stop(this.element.dataset.exotelLoggedOut);
+        this.stop(this.texts.exotelLoggedOut);
       } else if (response && response.status < 500 && response.status !== 429) {
-        this.stop(this.element.dataset.exotelGone);
+        this.stop(this.texts.exotelGone);
       } else {
         this.failures += 1;
-        this.write(this.hint, this.element.dataset.exotelLost);
+        this.write(this.hint, this.texts.exotelLost);
         this.plan(Math.min(2 ** this.failures, LONGEST_PAUSE));
       }
     }
