@@ -218,6 +218,13 @@ def describe_outcome(call: CallRecord) -> str:
     return talked if call.outcome == Outcome.COMPLETED else f"{ended}, {talked}"
 
 
+def repeated_call_warning(call: CallRecord) -> str:
+    """Return what to consider before the customer of ``call``, whom the user has called just now, is called again."""
+    if call.is_over:
+        return _("You have called this number since this page was loaded. Call again only if you mean to.")
+    return _("A call to this number is still going on. Call again only if you mean to.")
+
+
 def reconciler_missing_message() -> str:
     """Return what to do when calls are due and nobody has reconciled for 15 minutes."""
     return _(

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.descriptions import describe_call, hidden_tickets_message
+from django_exotel_ccm.descriptions import describe_call, hidden_tickets_message, repeated_call_warning
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.readiness import (
@@ -81,7 +81,8 @@ def _row(
         numbers, unreadable = read_numbers(ticket), ""
     except NumbersUnreadable as error:
         numbers, unreadable = [], str(error)
-    call = _going_on(request, ticket) or newest
+    placed = _just_placed(request, ticket)
+    call = placed or newest
     return {
         "ticket": ticket,
         "key": str(ticket.pk),
@@ -100,6 +101,7 @@ def _row(
         "problems": [one for one in numbers if one.problem] if any(one.number for one in numbers) else [],
         "obstacle": Obstacle("", unreadable) if unreadable else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),
+        "warning": repeated_call_warning(placed) if placed is not None else "",
         "newest": describe_call(call, request.user) if call is not None else "",
         "newest_url": target.adapter.call_url(request, call) if call is not None else "",
         # Whoever presses here has read that this call goes on.
@@ -107,7 +109,7 @@ def _row(
     }
 
 
-def _going_on(request: HttpRequest, ticket: Model) -> CallRecord | None:
+def _just_placed(request: HttpRequest, ticket: Model) -> CallRecord | None:
     """Return the call about which the press has to be confirmed. It need not be the newest to all of the numbers."""
     key = whole_number(request.GET.get("exotel_confirmed", ""))
     return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=key).first() if key else None

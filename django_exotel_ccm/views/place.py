@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.descriptions import describe_call
+from django_exotel_ccm.descriptions import describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.panel import panel_of
@@ -47,8 +47,8 @@ def place(request: HttpRequest) -> HttpResponseBase:
     ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
     asked there.
 
-    A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, call_url,
-    correction_url}, or {text, ask_url} when something is missing.
+    A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
+    notice}, or {text, ask_url} when something is missing.
     """
     # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
@@ -63,12 +63,16 @@ def place(request: HttpRequest) -> HttpResponseBase:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """What a press came to: ``level`` of the message ("error" for instance), its ``text``, and the call."""
+    """What a press came to: ``level`` of the message ("error" for instance), its ``text``, and the call.
+
+    ``notice`` is what the user has to know besides where the call stands.
+    """
 
     level: str
     text: str
     call: CallRecord | None = None
     advice: str = ""
+    notice: str = ""
     correction_url: str = ""
 
 
@@ -84,7 +88,7 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed)
             if _is_script(request):
                 return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
-            if question.text:
+            if question.text and not question.confirmed:  # the page says itself why a call has to be confirmed
                 target.adapter.add_message(request, question.level, format_html("{}", question.text))
             return HttpResponseRedirect(ask_url)
     if _is_script(request):
@@ -107,8 +111,8 @@ def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> 
         **told,
         **panel,
         "after": str(pressed.call.pk),
-        "call_url": adapter.call_url(request, pressed.call),
         "correction_url": pressed.correction_url,
+        "notice": pressed.notice,
     }
 
 
@@ -123,7 +127,7 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     own_calls = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
     newest = own_calls.filter(customer_number=number).newest_first().first()
     if newest is not None:
-        _check_newest(newest, request, request_key, after, values.get("exotel_confirmed", ""))
+        _check_newest(newest, request_key, after, values.get("exotel_confirmed", ""))
     return _place(request, target, ticket, agent, number, request_key)
 
 
@@ -140,7 +144,7 @@ def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> s
     return number
 
 
-def _check_newest(newest: CallRecord, request: HttpRequest, request_key: str, after: int, confirmed: str) -> None:
+def _check_newest(newest: CallRecord, request_key: str, after: int, confirmed: str) -> None:
     """Raise :class:`NeedsConfirmation` unless this user can only mean another call than ``newest``.
 
     That is their newest call to the same number. A call that this very press placed (a double click, a second tab)
@@ -149,13 +153,9 @@ def _check_newest(newest: CallRecord, request: HttpRequest, request_key: str, af
     is_same_press = newest.request_key == digest_of(request_key)
     if is_same_press and not newest.is_over:
         return
-    if is_same_press or newest.pk > after:
-        text = _("You have called this number since this page was loaded. Call again only if you mean to.")
-    elif not newest.is_over and confirmed != str(newest.pk):
-        text = _("A call to this number is still going on. Call again only if you mean to.")
-    else:
-        return
-    raise NeedsConfirmation(f"{text} {describe_call(newest, request.user)}", confirmed=str(newest.pk))
+    is_new_to_page = is_same_press or newest.pk > after
+    if is_new_to_page or (not newest.is_over and confirmed != str(newest.pk)):
+        raise NeedsConfirmation(repeated_call_warning(newest), confirmed=str(newest.pk))
 
 
 def _place(
@@ -168,10 +168,11 @@ def _place(
         )
     except CallRefused as refused:
         call, advice = refused.call, visible_to(refused.advice, request.user)
-        pressed = Pressed("error", advice, call, advice, adapter.correction_url(request, call, refused.code))
+        correction_url = adapter.correction_url(request, call, refused.code)
+        pressed = Pressed("error", advice, call, advice=advice, correction_url=correction_url)
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
-        return Pressed("warning", text, reused.call)
+        return Pressed("warning", text, reused.call, notice=text)
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
         return Pressed("error", visible_to(str(error), request.user))
     else:

@@ -123,7 +123,7 @@ def test_press_cancelled_by_a_script_can_be_repeated(ticket: Ticket, site: Any, 
         ({"status": 500}, "We don't know whether this call went out."),
         ({"status": 200, "body": "<p>Hotel network</p>"}, "We don't know whether this call went out."),
         ({"status": 403}, "Nobody was called: this page is too old"),
-        ({"status": 302, "headers": {"Location": "/login/"}}, "Nobody was called: you are logged out."),
+        ({"status": 302, "headers": {"Location": "/login/"}}, "Nobody was called. Log in again in another tab:"),
     ],
 )
 def test_failed_press_says_so_and_can_be_repeated(
@@ -135,6 +135,7 @@ def test_failed_press_says_so_and_can_be_repeated(
     page.click("button.exotel-call")
     page.wait_for_selector(f'.exotel-headline:has-text("{headline}")')
     assert CallRecord.objects.count() == 0
+    assert page.is_visible(".exotel-links a[target=_blank]:has-text('Call from a new page')") == ("Nobody" in headline)
     page.click("button.exotel-call")
     page.wait_for_selector(CALLING)
 

@@ -165,7 +165,42 @@ def test_press_during_the_call_asks(ticket: Ticket, site: Any, exotel: Any, open
     page.click("button.exotel-call")
     page.wait_for_selector(".exotel-choose")
 
+    assert "A call to this number is still going on. Call again only if you mean to." in page.inner_text(
+        ".exotel-choose"
+    )
     assert CallRecord.objects.count() == 1
+
+
+def test_press_during_the_call_leaves_it_followed(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+    page = form_of(open_page(), site, ticket)
+    press(page)
+    page.fill("#id_notes", "He wants a new fan")
+
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-links:has-text('A call to this number is still going on.') a:has-text('Choose')")
+    assert page.is_visible(CALLING)
+    [sid] = exotel.book.calls
+    exotel.press(sid, "agent", "decline")
+
+    page.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
+    assert page.inner_text(".exotel-links") == ""
+
+
+def test_lost_answer_is_not_dialled_again(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
+    page = form_of(open_page(), site, ticket)
+
+    def lose_the_answer(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/exotel/place/**", lose_the_answer, times=1)
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-headline:has-text('a call that went out is not repeated.')")
+    page.click("button.exotel-call")
+    page.wait_for_selector(CALLING)
+
+    assert CallRecord.objects.count() == 1
+    assert len([seen for seen in exotel.book.requests if seen.method == "POST"]) == 1
 
 
 class EditableList(CallCustomerMixin, admin.ModelAdmin):

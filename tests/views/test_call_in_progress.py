@@ -41,8 +41,8 @@ def test_reloaded_page_during_call_needs_confirmation(host: Any, exotel: Any, se
         lambda: session.run_action([ticket]),
     ):
         page = press()
-        assert f"{STILL} " in page.messages
-        assert BY_HAND in page.messages
+        assert f"{STILL} " in page.text
+        assert BY_HAND in page.text
         assert session.where.startswith("/exotel/choose/")
 
     assert orders(exotel) == []
@@ -70,7 +70,7 @@ def test_call_to_another_number_is_no_obstacle(host: Any, exotel: Any, session: 
     dialled = len(orders(exotel))
     session.press_choice(question)
 
-    assert STILL in question.messages
+    assert STILL in question.text
     assert f"then {BY_HAND}" in question.text.partition("Your last call:")[2]
     assert dialled == 0
     assert [order["to"] for order in orders(exotel)] == [{"number": BY_HAND}]
@@ -104,7 +104,7 @@ def test_forged_confirmation_is_ignored(host: Any, exotel: Any, session: Session
     back = session.press_choice(page, confirmed=confirmed)
     session.get(f"{session.where}&exotel_confirmed={confirmed}")
 
-    assert STILL in back.messages
+    assert STILL in back.text
     assert orders(exotel) == []
 
 
@@ -121,6 +121,6 @@ def test_ended_call_is_no_success_message(host: Any, exotel: Any, session: Sessi
     page = session.post(form.attributes["action"], form.data)
 
     assert len(orders(exotel)) == 1
-    assert "ended: no answer" in page.messages
+    assert "ended: no answer" in page.text
     assert '<li class="info">' in page.html
     assert '<li class="success">' not in page.html

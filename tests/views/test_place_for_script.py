@@ -35,7 +35,7 @@ def test_placed_call_is_followed(host: Any, exotel: Any, asha: Session) -> None:
     assert (response.status_code, told["level"], told["after"]) == (200, "success", str(call.pk))
     assert told["status"]["headline"] == "Calling Ravi. Your phone rings first: pick up."
     assert told["status"] == asha.client.get(told["url"]).json() | {"seconds": told["status"]["seconds"]}
-    assert (told["call_url"], told["correction_url"]) == ("", "")
+    assert (told["correction_url"], told["notice"]) == ("", "")
     assert list(get_messages(response.wsgi_request)) == []
 
 
@@ -51,7 +51,6 @@ def test_links_need_their_permissions(host: Any, exotel: Any) -> None:
         == "This agent has no phone. An administrator can add a contact URI or an Exotel user id."
     )
     assert told["correction_url"] == lead.url("exotel_ccm_agent_change", Agent.objects.get().pk)
-    assert told["call_url"] == lead.url("exotel_ccm_callrecord_change", CallRecord.objects.get().pk)
     assert orders(exotel) == []
 
 
@@ -73,6 +72,7 @@ def test_call_in_progress_is_asked_about(host: Any, exotel: Any, asha: Session) 
 
     assert told["text"].startswith("A call to this number is still going on.")
     assert f"exotel_confirmed={first['after']}" in told["ask_url"]
+    assert told["text"] in asha.get(told["ask_url"]).text
     assert len(orders(exotel)) == 1
 
 
@@ -83,6 +83,17 @@ def test_same_press_twice_is_one_call(host: Any, exotel: Any, asha: Session) -> 
 
     assert told[0]["status"]["reference"] == told[1]["status"]["reference"]
     assert len(orders(exotel)) == 1
+
+
+def test_same_press_as_another_agent(host: Any, exotel: Any) -> None:
+    lead = Session(host.user("lead", *AGENT_WORK, "exotel_ccm.place_call_for_others"))
+    vik, ticket = host.agent("Vik", "+919000000105"), host.ticket(phone=BY_HAND)
+    place(lead, ticket)
+
+    told = place(lead, ticket, agent=str(vik.pk)).json()
+
+    assert told["notice"].startswith("You have just called this number as another agent.")
+    assert told["status"]["reference"] == str(CallRecord.objects.get().reference)
 
 
 def test_ticket_that_may_not_be_called(host: Any, exotel: Any, asha: Session, settings: Any) -> None:

@@ -2,7 +2,8 @@
    shows the call. Without this script the links lead to the page that asks. */
 "use strict";
 (() => {
-  const WAIT = 10000; // milliseconds; a browser does not say when a press was stopped, or answered in another tab
+  const WAIT = 10000; // milliseconds; a browser does not say when the sending of a form was stopped
+  const PATIENCE = 60000; // milliseconds for the answer to a press; the server needs at most 55 seconds
 
   const written = (forms) => JSON.stringify(forms.map((form) => [...new FormData(form)].map(
     ([name, value]) => [name, value instanceof File ? value.name : value],
@@ -29,14 +30,17 @@
       const response = await fetch(button.dataset.exotelPlace, {
         method: "POST", credentials: "same-origin", redirect: "manual", headers: { Accept: "application/json" },
         body: new URLSearchParams({ csrfmiddlewaretoken: tokenOf(button) }),
+        keepalive: true, signal: AbortSignal.timeout(PATIENCE),
       });
+      const choose = { level: "error", choose_url: button.dataset.exotelChoose };
       if (response.type === "opaqueredirect") {
-        return { level: "error", problem: "exotelNotLoggedIn" };
+        return { ...choose, problem: "exotelNotLoggedIn" };
       }
       if (response.status === 403 || response.status === 404) {
-        return { level: "error", problem: "exotelOldPage" };
+        return { ...choose, problem: "exotelOldPage" };
       }
-      return response.ok ? await response.json() : { problem: "exotelUnknown" };
+      const answer = response.ok ? await response.json() : null;
+      return answer?.status || answer?.text ? answer : { problem: "exotelUnknown" };
     } catch {
       return { problem: "exotelUnknown" };
     }
@@ -70,7 +74,7 @@
     if (link.hasAttribute("aria-label")) {
       button.setAttribute("aria-label", link.getAttribute("aria-label"));
     }
-    Object.assign(button.dataset, link.dataset);
+    Object.assign(button.dataset, link.dataset, { exotelChoose: link.href });
     return button;
   };
 
@@ -80,18 +84,24 @@
     const unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || forms.some(restored);
     const unsaved = () => unsavedFromTheStart || written(forms) !== before;
 
-    // Pressed again, a button means the same call for the server; but nobody shall wonder.
-    let release = () => {};
+    /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
     const hold = (button) => {
       const label = button.textContent;
-      const timer = setTimeout(() => release(), WAIT);
-      // Not disabled, because a disabled button loses the focus.
       button.setAttribute("aria-disabled", "true");
       button.textContent = button.dataset.exotelWaiting || label;
-      release = () => {
-        clearTimeout(timer);
+      return () => {
         button.removeAttribute("aria-disabled");
         button.textContent = label;
+      };
+    };
+    // The forms of the page that asks are sent by the browser, and it may be stopped.
+    let release = () => {};
+    const holdForm = (button) => {
+      const undo = hold(button);
+      const timer = setTimeout(() => release(), WAIT);
+      release = () => {
+        clearTimeout(timer);
+        undo();
         release = () => {};
       };
     };
@@ -102,22 +112,21 @@
       if (isHeld() || event.defaultPrevented) {
         return;
       }
-      hold(button);
+      const undo = hold(button);
       tell("press", button.textContent);
       const answer = await place(button);
-      release();
-      if (answer.ask_url && !unsaved()) {
-        location.assign(answer.ask_url);
-        return;
-      }
+      undo();
       tell("answer", answer);
       if (answer.after) {
         remember(button, answer.after);
       }
+      if (answer.ask_url && !unsaved()) {
+        location.assign(answer.ask_url);
+      }
     };
 
     document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
-      if (tokenOf(link) && document.querySelector("[data-exotel-panel]")) {
+      if (tokenOf(link) && document.querySelector("[data-exotel-ready]")) {
         const button = buttonOf(link);
         button.addEventListener("click", press);
         link.replaceWith(button);
@@ -132,7 +141,7 @@
       if (isHeld()) {
         event.preventDefault();
       } else {
-        hold(button);
+        holdForm(button);
       }
     });
     document.querySelectorAll("a.exotel-choose-link").forEach((link) => link.addEventListener("click", () => {

@@ -20,6 +20,7 @@
       this.clock = element.querySelector(".exotel-clock");
       this.links = element.querySelector(".exotel-links");
       this.links.replaceChildren();
+      element.dataset.exotelReady = ""; // the buttons need somebody who shows what came of them
       const told = element.querySelector("script[type='application/json']");
       if (told) {
         this.follow(element.dataset.exotelPanel, JSON.parse(told.textContent));
@@ -39,6 +40,7 @@
 
     /* From the press until its answer, which can take three quarters of a minute. */
     wait(text) {
+      this.earlier = this.status && !this.status.is_over && !this.isStopped ? { url: this.url, status: this.status } : null;
       this.tell("requested", text, "");
       this.since = Date.now();
       this.isWaiting = true;
@@ -50,12 +52,20 @@
       this.isWaiting = false;
       if (answer.status) {
         this.follow(answer.url, answer.status);
+        this.add("span", { textContent: answer.notice });
         this.link(answer.correction_url, this.texts.exotelCorrect);
-        this.link(answer.call_url, this.texts.exotelSee);
-      } else {
-        this.tell(answer.level === "error" ? "refused" : "unconfirmed", answer.text || this.texts[answer.problem], "");
-        this.link(answer.ask_url, this.texts.exotelChoose, "_blank");
+        return;
       }
+      const text = answer.text || this.texts[answer.problem];
+      if (this.earlier) {
+        // The call before this press goes on, and nobody must miss its end.
+        this.follow(this.earlier.url, this.earlier.status);
+        this.add("span", { textContent: text });
+      } else {
+        this.tell(answer.level === "error" ? "refused" : "unconfirmed", text, "");
+      }
+      this.link(answer.ask_url, this.texts.exotelChoose, "_blank");
+      this.link(answer.choose_url, this.texts.exotelElsewhere, "_blank");
     }
 
     tell(step, headline, hint) {
@@ -68,10 +78,12 @@
 
     link(url, text, target = "") {
       if (url) {
-        const link = document.createElement("a");
-        Object.assign(link, { href: url, textContent: text, target });
-        this.links.append(link);
+        this.add("a", { href: url, textContent: text, target });
       }
+    }
+
+    add(name, values) {
+      this.links.append(Object.assign(document.createElement(name), values));
     }
 
     paint(status) {
