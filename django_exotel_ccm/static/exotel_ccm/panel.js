@@ -52,7 +52,7 @@
       this.isWaiting = false;
       if (answer.status) {
         this.follow(answer.url, answer.status);
-        this.add("span", { textContent: answer.notice });
+        this.say(answer.notice);
         this.link(answer.correction_url, this.texts.exotelCorrect);
         return;
       }
@@ -60,7 +60,7 @@
       if (this.earlier) {
         // The call before this press goes on, and nobody must miss its end.
         this.follow(this.earlier.url, this.earlier.status);
-        this.add("span", { textContent: text });
+        this.say(text);
       } else {
         this.tell(answer.level === "error" ? "refused" : "unconfirmed", text, "");
       }
@@ -79,6 +79,12 @@
     link(url, text, target = "") {
       if (url) {
         this.add("a", { href: url, textContent: text, target });
+      }
+    }
+
+    say(text) {
+      if (text) {
+        this.add("span", { textContent: text });
       }
     }
 
