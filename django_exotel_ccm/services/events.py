@@ -46,19 +46,18 @@ def record_event(event: CallEvent, *, canonical: bytes | None = None, placed: Ca
     """
     using = router.db_for_write(CallRecord)
     event.fingerprint = fingerprint_of(event, bytes(event.raw) if canonical is None else canonical)
-    work = partial(store, event, event.reason, using)
+    unreadable, attempts = event.reason, itertools.count()
+
+    def work(*, deliver: bool = True) -> CallEvent:
+        # On a second attempt the same message or the call's sid is stored, or the first commit succeeded and its
+        # answer was lost.
+        is_first = next(attempts) == 0
+        if is_first and placed is not None and _store_first(event, copy.copy(placed), using):
+            return event
+        return store(event, unreadable, using, deliver=deliver, may_be_stored=not is_first)
+
     # On the last attempt no receiver runs, because a receiver may be what breaks the transaction.
-    last = partial(work, deliver=False)
-    if placed is None:
-        return run_durably(work, using=using, last_attempt=last)
-    attempts = itertools.count()
-
-    def try_first() -> CallEvent:
-        # On a second attempt another call has the sid, or the first commit succeeded and its answer was lost.
-        is_stored = next(attempts) == 0 and _store_first(event, copy.copy(placed), using)
-        return event if is_stored else work()
-
-    return run_durably(try_first, using=using, last_attempt=last)
+    return run_durably(work, using=using, last_attempt=partial(work, deliver=False))
 
 
 def fingerprint_of(event: CallEvent, canonical: bytes) -> str:
@@ -67,26 +66,30 @@ def fingerprint_of(event: CallEvent, canonical: bytes) -> str:
     return hashlib.sha256("|".join(map(str, origin)).encode() + b"|" + canonical).hexdigest()
 
 
-def store(event: CallEvent, unreadable: str, using: str, *, deliver: bool = True) -> CallEvent:
+def store(
+    event: CallEvent, unreadable: str, using: str, *, deliver: bool = True, may_be_stored: bool = False
+) -> CallEvent:
     """Do the work of :func:`record_event` inside the caller's transaction.
 
     ``unreadable`` is the reason why the body cannot be read, or "". Without ``deliver`` the receivers are left to
-    ``exotel_reconcile``.
+    ``exotel_reconcile``. An event that changes facts is looked up among the stored ones if it ``may_be_stored``.
     """
-    call = _lock(event, using)
-    if call is None or call.stored_event is not None:
+    call = lock(event.reference, using)
+    event.pk, event.call, event.reason = None, call, unreadable
+    if call is not None and call.erased_at is not None:
+        event.redact()
+    facts = _joined(call, event, using) if call is not None else None
+    # Facts that are joined twice do not change, so what changes them is seldom stored. If it is, the INSERT fails,
+    # because its fingerprint is unique, and `run_durably` runs the work again.
+    if call is None or facts is None or facts == call.facts or may_be_stored:
         # Read no more than the key: the other columns are loaded when they are read.
         known = next(iter(CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).only("pk")), None)
         if known is not None:
             return known
-    event.pk, event.call, event.reason = None, call, unreadable
     if call is None:
         event.reason = EventReason.UNKNOWN_CALL
         insert([event], using)
         return event
-    if call.erased_at is not None:
-        event.redact()
-    facts = _joined(call, event, using)
     if event.kind == EventKind.CALLBACK and _is_over_quota(call, changes=facts != call.facts):
         _count(call, using)
         return event
@@ -120,32 +123,21 @@ def _store_first(event: CallEvent, call: CallRecord, using: str) -> bool:
 
 def lock(reference: UUID | None, using: str) -> CallRecord | None:
     """Return the call, locked for this transaction before anything is read."""
-    return CallRecord.objects.using(using).filter(reference=reference).first_for_update() if reference else None
-
-
-def _lock(event: CallEvent, using: str) -> Any:
-    """Return the call that ``event`` names, as :func:`lock` does, with ``stored_event``: the key of the same message.
-
-    A copy that was stored while this transaction waited for the lock is not seen here. Its fingerprint is unique, so
-    the INSERT fails then, and ``run_durably`` runs the work again.
-    """
-    if event.reference is None:
+    if reference is None:
         return None
     connection, reader = connections[using], _call_reader(using, conf.uses_time_zones())
-    reference = CallRecord._meta.get_field("reference").get_db_prep_value(event.reference, connection)
+    key = CallRecord._meta.get_field("reference").get_db_prep_value(reference, connection)
     with connection.cursor() as cursor:
-        cursor.execute(reader.sql, [event.fingerprint, reference])
+        cursor.execute(reader.sql, [key])
         row = cursor.fetchone()
     if row is None:
         return None
     [values] = reader.compiler.apply_converters([row], reader.converters)
-    call: Any = CallRecord.from_db(using, reader.names, values[:-1])
-    call.stored_event = row[-1]
-    return call
+    return CallRecord.from_db(using, reader.names, values)
 
 
 class _CallReader(NamedTuple):
-    """The SELECT of :func:`_lock`, and how its values are converted."""
+    """The SELECT of :func:`lock`, and how its values are converted."""
 
     sql: str
     names: list[str]
@@ -160,9 +152,8 @@ def _call_reader(using: str, use_tz: bool) -> _CallReader:
     The converters depend on ``use_tz``.
     """
     quote, fields = connections[using].ops.quote_name, CallRecord._meta.concrete_fields
-    stored = f"SELECT id FROM {quote(CallEvent._meta.db_table)} WHERE fingerprint = %s"  # noqa: S608 - names
     columns = ", ".join(quote(str(field.column)) for field in fields)
-    sql = f"SELECT {columns}, ({stored}) FROM {quote(CallRecord._meta.db_table)} WHERE reference = %s"  # noqa: S608 - names
+    sql = f"SELECT {columns} FROM {quote(CallRecord._meta.db_table)} WHERE reference = %s"  # noqa: S608 - names
     if connections[using].features.has_select_for_update:
         sql += " FOR UPDATE"
     # The compiler keeps its connection, so it gets one that is never opened.

@@ -84,8 +84,8 @@ def test_foreign_sid_rebuilds_nothing(real_calls: Calls) -> None:
         real_calls.deliver(call, body_of(sid="e" * 32))
 
     statements = [query["sql"] for query in captured.captured_queries]
-    # BEGIN and COMMIT; the lock, the event, the count.
-    assert len(statements) == 2 + (3 if connection.features.has_select_for_update else 4)
+    # BEGIN and COMMIT; the lock, the search for the same message, the event, the count.
+    assert len(statements) == 2 + (4 if connection.features.has_select_for_update else 5)
     assert set(CallEvent.objects.filter(kind=EventKind.CALLBACK).values_list("reason", flat=True)) == {
         EventReason.ANOTHER_CALL
     }

@@ -46,6 +46,19 @@ def test_repeated_callback_is_stored_once(calls: Calls, receivers: Callable[...,
     assert columns(calls.reread(call)) == before
 
 
+def test_repeated_callback_is_stored_once_when_the_facts_are_lost(
+    calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = calls.accepted()
+    calls.deliver(call, body_of())
+    CallRecord.objects.update(facts={})
+
+    response = calls.deliver(call, body_of())
+
+    assert (response.status_code, len(callbacks())) == (200, 1)
+    assert "IntegrityError" in caplog.text
+
+
 def test_same_content_in_other_order_is_stored_once(calls: Calls) -> None:
     call = calls.accepted()
     shuffled = json.dumps(dict(reversed(list(V2_CALLBACK.items()))), indent=3)
