@@ -22,7 +22,7 @@ help:
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make docs       the documentation, in docs/_build'
-	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, and the files that both pass'
+	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, pages with a million calls, and the files that both pass'
 	@echo 'make soak       many thousand calls with faults by chance; ARGS="--calls 2000" for a short one'
 	@echo 'make clean      removes the virtual environment, the demo'"'"'s data and everything that was built'
 
@@ -57,6 +57,7 @@ docs: .venv/docs.stamp
 benchmark: .venv/test.stamp .venv/benchmark.stamp
 	@env $(UTF8) $(PYTHON) benchmarks/callbacks.py $(ARGS)
 	@env $(UTF8) $(PYTHON) benchmarks/presses.py $(ARGS)
+	@env $(UTF8) $(PYTHON) benchmarks/pages.py
 	@exec env $(UTF8) $(PYTHON) benchmarks/trace.py
 
 soak: .venv/test.stamp

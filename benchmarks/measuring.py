@@ -26,9 +26,16 @@ Side = Callable[[int], float]
 """Does so many of one thing, and returns the seconds that one took."""
 
 
-def run(script: str, description: str | None, measure: Callable[[argparse.Namespace], dict[str, Any]]) -> int:
+def run(
+    script: str,
+    description: str | None,
+    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    *,
+    sizes: list[int] = SIZES,
+    databases: list[str] = DATABASES,
+) -> int:
     """Measure each database in a process of its own, and print a line for each number of stored calls."""
-    options = read_options(description)
+    options = read_options(description, sizes, databases)
     if options.here:
         print(json.dumps(measure(options)))
         return 0
@@ -40,18 +47,18 @@ def run(script: str, description: str | None, measure: Callable[[argparse.Namesp
     return 0
 
 
-def read_options(description: str | None) -> argparse.Namespace:
+def read_options(description: str | None, sizes: list[int], databases: list[str]) -> argparse.Namespace:
     """Read the command line: ``calls`` (of a round), ``rounds``, ``only`` (the databases), ``here`` (in a child)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=200, help="calls on each side in a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds (%(default)s)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="calls in the database (1000 100000)")
-    parser.add_argument("--only", choices=DATABASES, help="measure this database alone")
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes, help="calls in the database (%(default)s)")
+    parser.add_argument("--only", choices=databases, help="measure this database alone")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if min(options.calls, options.rounds) < 1:
         parser.error("--calls and --rounds are at least 1")
-    options.only = [options.only] if options.only else DATABASES
+    options.only = [options.only] if options.only else databases
     return options
 
 
@@ -91,8 +98,38 @@ def table(rounds: list[dict[str, float]]) -> list[str]:
     return lines
 
 
-def measure_rounds(sides: Mapping[str, Side], options: argparse.Namespace) -> dict[int, list[dict[str, float]]]:
+def fill(size: int) -> None:
+    """Store ended calls, each with three events and two announcements, until there are ``size``."""
+    from django.utils import timezone  # noqa: PLC0415
+
+    from django_exotel_ccm.models import Announcement, CallEvent, CallRecord  # noqa: PLC0415
+
+    now = timezone.now()
+    while missing := max(0, size - CallRecord.objects.count()):
+        calls = CallRecord.objects.bulk_create(
+            CallRecord(account="default", state="ended", outcome="completed", call_sid=uuid.uuid4().hex, created_at=now)
+            for _call in range(min(missing, 1_000))
+        )
+        CallEvent.objects.bulk_create(
+            CallEvent(
+                call=call, reference=call.reference, fingerprint=uuid.uuid4().hex, received_at=now, raw=b"x" * 900
+            )
+            for call in calls
+            for _event in range(3)
+        )
+        Announcement.objects.bulk_create(
+            Announcement(call=call, signal="call_ended", key=key, state="done", created_at=now)
+            for call in calls
+            for key in ("accepted", "ended")
+        )
+
+
+def measure_rounds(
+    sides: Mapping[str, Side], options: argparse.Namespace, fill: Callable[[int], None] = fill
+) -> dict[int, list[dict[str, float]]]:
     """Return the seconds of one thing by side, for each number of stored calls and each round.
+
+    ``fill`` stores calls until there are so many.
 
     The sides take turns, in another order each round, so that a slower minute of the machine hits all of them.
     """
@@ -131,29 +168,3 @@ def prepare(*more_apps: str, **more_settings: str) -> str:
     if connection.vendor == "sqlite":
         return f"SQLite {'.'.join(map(str, connection.Database.sqlite_version_info))}, WAL"
     return f"PostgreSQL {connection.pg_version // 10000}.{connection.pg_version % 10000}"
-
-
-def fill(size: int) -> None:
-    """Store ended calls, each with three events and two announcements, until there are ``size``."""
-    from django.utils import timezone  # noqa: PLC0415
-
-    from django_exotel_ccm.models import Announcement, CallEvent, CallRecord  # noqa: PLC0415
-
-    now = timezone.now()
-    while missing := max(0, size - CallRecord.objects.count()):
-        calls = CallRecord.objects.bulk_create(
-            CallRecord(account="default", state="ended", outcome="completed", call_sid=uuid.uuid4().hex, created_at=now)
-            for _call in range(min(missing, 1_000))
-        )
-        CallEvent.objects.bulk_create(
-            CallEvent(
-                call=call, reference=call.reference, fingerprint=uuid.uuid4().hex, received_at=now, raw=b"x" * 900
-            )
-            for call in calls
-            for _event in range(3)
-        )
-        Announcement.objects.bulk_create(
-            Announcement(call=call, signal="call_ended", key=key, state="done", created_at=now)
-            for call in calls
-            for key in ("accepted", "ended")
-        )
