@@ -30,7 +30,7 @@ STEPS = {
     "placing: receivers called": ("services.events:send_announcements", "after"),
     "placing: committed": ("services.placing:_record", "after"),
     "callback: body read": ("webhooks.views:read_callback", "before"),
-    "callback: call locked": ("services.events:_lock", "after"),
+    "callback: call locked": ("services.events:lock", "after"),
     "callback: event inserted": ("services.events:_apply", "before"),
     "callback: call saved": ("services.events:send_announcements", "before"),
     "callback: receivers called": ("services.events:send_announcements", "after"),
