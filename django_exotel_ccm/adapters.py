@@ -5,15 +5,19 @@ The core knows user interfaces by this protocol alone, because a host may have n
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.tickets import TicketType
+from django_exotel_ccm.tickets import TicketType, type_of
 
 MAX_TICKETS = 100
 """How many tickets one page shows to be called."""
@@ -83,6 +87,36 @@ def call_query(adapter: TicketAdapter, ticket_type: TicketType, keys: Sequence[s
         # The list's filters made the address too long. The way back is the whole list, then.
         return call_query(adapter, ticket_type, keys, adapter.list_url(ticket_type), **more)
     return query
+
+
+def calls_about_visible_tickets(adapter: TicketAdapter, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
+    """Return the keys of those calls that are about no ticket, or about one that ``adapter`` shows to this user.
+
+    With ``view_all_calls`` these are all of them. Asks the adapter once for each kind of ticket.
+    """
+    calls = list(calls)
+    if Permission.VIEW_ALL_CALLS.granted_to(request.user):
+        return {call.pk for call in calls}
+    visible = {call.pk for call in calls if not call.ticket_object_id}
+    kinds: dict[Any, list[CallRecord]] = defaultdict(list)
+    for call in calls:
+        if call.ticket_object_id and call.ticket_content_type_id is not None:
+            kinds[call.ticket_content_type_id].append(call)
+    for kind, about in kinds.items():
+        model = ContentType.objects.get_for_id(kind).model_class()
+        if model is not None:
+            keys = sorted({call.ticket_object_id for call in about})
+            found = {str(ticket.pk) for ticket in adapter.visible_tickets(request, _type_of(model), keys)}
+            visible |= {call.pk for call in about if call.ticket_object_id in found}
+    return visible
+
+
+def _type_of(model: type[Model]) -> TicketType:
+    try:
+        return type_of(model)
+    except ImproperlyConfigured:
+        # It has left TICKETS since the call. An adapter may still know it.
+        return TicketType(label=model._meta.label_lower, prefix="")
 
 
 _finders: list[Callable[[str], TicketAdapter | None]] = []

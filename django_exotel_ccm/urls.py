@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
+from django_exotel_ccm.views.asset import asset
 from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
@@ -21,6 +22,7 @@ urlpatterns = [
         exempt_from_atomic_requests(AccountCallbackView.as_view()),
         name="account-callback",
     ),
+    path("assets/<slug:version>/<str:name>", asset, name="asset"),
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
     path("calls/<uuid:reference>/status/", status, name="status"),

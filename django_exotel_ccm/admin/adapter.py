@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -12,12 +11,12 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import quote
 from django.contrib.auth import REDIRECT_FIELD_NAME
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
+from django_exotel_ccm.adapters import calls_about_visible_tickets
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.tickets import TicketType, number_holder
@@ -57,23 +56,7 @@ class AdminAdapter:
 
         With ``view_all_calls`` these are all of them. One query for each kind of ticket.
         """
-        calls = list(calls)
-        if Permission.VIEW_ALL_CALLS.granted_to(request.user):
-            return {call.pk for call in calls}
-        visible = {call.pk for call in calls if not call.ticket_object_id}
-        kinds: dict[Any, list[CallRecord]] = defaultdict(list)
-        for call in calls:
-            if call.ticket_object_id and call.ticket_content_type_id is not None:
-                kinds[call.ticket_content_type_id].append(call)
-        for kind, about in kinds.items():
-            model = ContentType.objects.get_for_id(kind).model_class()
-            if model is not None:
-                # Only the model of the entry matters. It may have left TICKETS since.
-                ticket_type = TicketType(label=model._meta.label_lower, prefix="")
-                keys = sorted({call.ticket_object_id for call in about})
-                found = {str(ticket.pk) for ticket in self.visible_tickets(request, ticket_type, keys)}
-                visible |= {call.pk for call in about if call.ticket_object_id in found}
-        return visible
+        return calls_about_visible_tickets(self, request, calls)
 
     def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """Return a page in the site's frame."""

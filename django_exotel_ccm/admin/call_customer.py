@@ -11,7 +11,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router, transaction
 from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,6 +27,7 @@ from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.recordings import players
+from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
@@ -172,19 +172,15 @@ class CallCustomerMixin(_Base):
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
         if may_call and self.get_ticket_type().allows(request.user, ticket):
-            shown["obstacle"] = _obstacle_on_form(adapter, request, ticket)
             own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
             newest = own.get(tickets.link_of(ticket)[1])
             shown |= self._panel(request, call_to_show(newest, in_progress))
-            key = str(ticket.pk)
-            press = self._query([key], request, after=str(newest.pk if newest else 0))
-            shown |= {
-                "place_url": f"{reverse('exotel_ccm:place')}?{press}",
-                "choose_url": f"{reverse('exotel_ccm:choose')}?{self._query([key], request)}",
-                "may_choose": self._may_choose(request),
-                # A form that came back with errors holds edits that are not saved.
-                "unsaved": request.method == "POST",
-            }
+            button = call_button(adapter, request, ticket, newest)
+            if button.obstacle is not None and button.obstacle.url == request.path:
+                # The number is entered on this very form.
+                button = replace(button, obstacle=replace(button.obstacle, url=""))
+            # A form that came back with errors holds edits that are not saved.
+            shown |= {"button": button, "unsaved": request.method == "POST"}
         if Permission.VIEW_CALL.granted_to(request.user):
             calls = list(CallRecord.objects.about(ticket).newest_first()[:LISTED])
             recordings = players(request, adapter, calls)
@@ -200,9 +196,6 @@ class CallCustomerMixin(_Base):
             ]
         return shown
 
-    def _may_choose(self, request: HttpRequest) -> bool:
-        return any(one.granted_to(request.user) for one in (Permission.ANY_NUMBER, Permission.FOR_OTHERS))
-
     @property
     def media(self) -> Media:
         """Add our script, which makes buttons of our links, and our styles."""
@@ -210,20 +203,6 @@ class CallCustomerMixin(_Base):
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
         return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
-
-
-def _obstacle_on_form(adapter: AdminAdapter, request: HttpRequest, ticket: Model) -> Obstacle | None:
-    obstacle = None if has_callable_agent(request.user) else agent_obstacle(adapter, request)
-    if obstacle is None:
-        try:
-            # The host's code may break the transaction, and the form needs it.
-            with transaction.atomic(using=router.db_for_read(type(ticket), instance=ticket)):
-                obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
-        except Exception:  # noqa: BLE001 - the form works on, and the choose page says what failed
-            return None
-    if obstacle is not None and obstacle.url == request.path:
-        return replace(obstacle, url="")  # the number is entered on this very form
-    return obstacle
 
 
 def _seen_by(request: HttpRequest, key: str) -> str:

@@ -2,6 +2,10 @@
    shows the call. Without this script the links lead to the page that asks. */
 "use strict";
 (() => {
+  if (window.exotelPresses) {
+    return; // pages that swap their body run their scripts again
+  }
+  window.exotelPresses = true;
   const WAIT = 10000; // milliseconds; a browser does not say when the sending of a form was stopped
   const PATIENCE = 60000; // milliseconds for the answer to a press; the server needs at most 55 seconds
 
@@ -78,58 +82,76 @@
     return button;
   };
 
-  const ready = () => {
-    const forms = [...document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm)")];
-    const before = written(forms);
-    const unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || forms.some(restored);
-    const unsaved = () => unsavedFromTheStart || written(forms) !== before;
+  /* Forms of the host as they were when the page showed them. A page may swap any part of itself at any time. */
+  const baselines = new Map();
+  let unsavedFromTheStart = false;
+  const unsaved = () => unsavedFromTheStart
+    || [...baselines].some(([form, before]) => form.isConnected && written([form]) !== before);
 
-    /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
-    const hold = (button) => {
-      const label = button.textContent;
-      button.setAttribute("aria-disabled", "true");
-      button.textContent = button.dataset.exotelWaiting || label;
-      return () => {
-        button.removeAttribute("aria-disabled");
-        button.textContent = label;
-      };
+  /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
+  const hold = (button) => {
+    const label = button.textContent;
+    button.setAttribute("aria-disabled", "true");
+    button.textContent = button.dataset.exotelWaiting || label;
+    return () => {
+      button.removeAttribute("aria-disabled");
+      button.textContent = label;
     };
-    // The forms of the page that asks are sent by the browser, and it may be stopped.
-    let release = () => {};
-    const holdForm = (button) => {
-      const undo = hold(button);
-      const timer = setTimeout(() => release(), WAIT);
-      release = () => {
-        clearTimeout(timer);
-        undo();
-        release = () => {};
-      };
-    };
-    const isHeld = () => document.querySelector(".exotel-call[aria-disabled=true]") !== null;
-
-    const press = async (event) => {
-      const button = event.currentTarget;
-      if (isHeld() || event.defaultPrevented) {
-        return;
-      }
-      const undo = hold(button);
-      tell("press", button.textContent);
-      const answer = await place(button);
+  };
+  // The forms of the page that asks are sent by the browser, and it may be stopped.
+  let release = () => {};
+  const holdForm = (button) => {
+    const undo = hold(button);
+    const timer = setTimeout(() => release(), WAIT);
+    release = () => {
+      clearTimeout(timer);
       undo();
-      tell("answer", answer);
-      if (answer.after) {
-        remember(button, answer.after);
-      }
-      if (answer.ask_url && !unsaved()) {
-        location.assign(answer.ask_url);
-      }
+      release = () => {};
     };
+  };
+  const isHeld = () => document.querySelector(".exotel-call[aria-disabled=true]") !== null;
 
+  const press = async (button) => {
+    const undo = hold(button);
+    tell("press", button.textContent);
+    const answer = await place(button);
+    undo();
+    tell("answer", answer);
+    if (answer.after) {
+      remember(button, answer.after);
+    }
+    if (answer.ask_url && !unsaved()) {
+      location.assign(answer.ask_url);
+    }
+  };
+
+  const find = () => {
+    document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm)").forEach((form) => {
+      if (!baselines.has(form)) {
+        baselines.set(form, written([form]));
+      }
+    });
+    baselines.forEach((_before, form) => form.isConnected || baselines.delete(form));
     document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
       if (tokenOf(link) && document.querySelector("[data-exotel-ready]")) {
-        const button = buttonOf(link);
-        button.addEventListener("click", press);
-        link.replaceWith(button);
+        link.replaceWith(buttonOf(link));
+      }
+    });
+  };
+
+  const ready = () => {
+    find();
+    unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || [...baselines.keys()].some(restored);
+    new MutationObserver(find).observe(document, { childList: true, subtree: true });
+    document.addEventListener("exotel:panel", find);
+    document.addEventListener("click", (event) => {
+      const pressed = event.target.closest?.("button.exotel-call[data-exotel-place]");
+      if (pressed && !isHeld() && !event.defaultPrevented) {
+        press(pressed);
+      }
+      const link = event.target.closest?.("a.exotel-choose-link");
+      if (link) {
+        link.target = unsaved() ? "_blank" : "_self";
       }
     });
     // On the page that asks, and on that which confirms, the buttons stand in forms of ours.
@@ -144,9 +166,6 @@
         holdForm(button);
       }
     });
-    document.querySelectorAll("a.exotel-choose-link").forEach((link) => link.addEventListener("click", () => {
-      link.target = unsaved() ? "_blank" : "_self";
-    }));
     // The browser may show this page again from its cache, after "back", or beside the tab of the result.
     window.addEventListener("pageshow", () => release());
     document.addEventListener("visibilitychange", () => {
@@ -160,5 +179,9 @@
       }
     });
   };
-  window.addEventListener("load", ready);
+  if (document.readyState === "complete") {
+    ready();
+  } else {
+    window.addEventListener("load", ready);
+  }
 })();

@@ -2,6 +2,10 @@
    what was known when the page was loaded. */
 "use strict";
 (() => {
+  if (window.exotelPanels) {
+    return; // pages that swap their body run their scripts again
+  }
+  const panels = window.exotelPanels = new Map(); // by their element
   const LONGEST_PAUSE = 10; // seconds between two questions while there is no connection
   const PATIENCE = 10; // seconds for an answer
 
@@ -25,11 +29,12 @@
       if (told) {
         this.follow(element.dataset.exotelPanel, JSON.parse(told.textContent));
       }
-      document.addEventListener("visibilitychange", () => this.plan(0));
-      window.addEventListener("online", () => this.plan(0));
-      document.addEventListener("exotel:press", (event) => this.wait(event.detail));
-      document.addEventListener("exotel:answer", (event) => this.take(event.detail));
-      setInterval(() => this.tick(), 1000);
+    }
+
+    /* The page has taken the panel away. */
+    end() {
+      this.isStopped = true;
+      this.plan(null);
     }
 
     follow(url, status) {
@@ -190,5 +195,29 @@
     }
   }
 
-  document.querySelectorAll("[data-exotel-panel]").forEach((element) => new Panel(element));
+  /* A page may swap any part of itself at any time. */
+  const find = () => {
+    panels.forEach((panel, element) => {
+      if (!element.isConnected) {
+        panel.end();
+        panels.delete(element);
+      }
+    });
+    const found = [...document.querySelectorAll("[data-exotel-panel]")].filter((element) => !panels.has(element));
+    found.forEach((element) => panels.set(element, new Panel(element)));
+    if (found.length) {
+      document.dispatchEvent(new CustomEvent("exotel:panel"));
+    }
+  };
+  const all = (action) => panels.forEach(action);
+  /* One panel shows what came of a press: that which shows a call already, else the first. */
+  const one = () => [...panels.values()].find((panel) => !panel.element.hidden) ?? panels.values().next().value;
+
+  find();
+  new MutationObserver(find).observe(document, { childList: true, subtree: true });
+  document.addEventListener("visibilitychange", () => all((panel) => panel.plan(0)));
+  window.addEventListener("online", () => all((panel) => panel.plan(0)));
+  document.addEventListener("exotel:press", (event) => one()?.wait(event.detail));
+  document.addEventListener("exotel:answer", (event) => one()?.take(event.detail));
+  setInterval(() => all((panel) => panel.tick()), 1000);
 })();
