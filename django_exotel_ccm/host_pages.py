@@ -1,0 +1,138 @@
+"""The host's own pages as a ticket adapter: an entry's ``can_call``, or else Django's permissions, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
+from django.contrib.auth.views import redirect_to_login
+from django.core import signing
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import get_script_prefix
+
+from django_exotel_ccm.adapters import calls_about_visible_tickets
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.tickets import TicketType, link_of, type_of
+
+NAME = "host:pages"
+"""No admin site has this name: it is a namespace in its URLs, which can have no colon."""
+MAX_AGE = 24 * 60 * 60  # seconds for which a page may be pressed on
+_signer = signing.TimestampSigner(salt="django_exotel_ccm.host_pages")
+
+
+class HostPagesAdapter:
+    """A page of the host, no admin, that shows one ticket to one user. Pages of ours for calls, agents: none.
+
+    The host's own view decided that this user sees this ticket, and our views cannot ask it again. So the adapter's
+    name is signed, and holds both: who writes such a name by hand sees nothing. Without a ticket it shows none.
+    """
+
+    def __init__(self, name: str = NAME, user_key: str = "", link: tuple[str, str] = ("", "")) -> None:
+        self.name = name
+        self._user_key = user_key
+        self._link = link
+
+    @classmethod
+    def of(cls, user: Any, ticket: Model) -> HostPagesAdapter:
+        """Return the adapter of a page that shows ``ticket`` to ``user``."""
+        link = _link_of(ticket)
+        return cls(f"{NAME}:{_signer.sign_object([str(user.pk), *link])}", str(user.pk), link)
+
+    def login_url(self, next_url: str) -> str:
+        """Return the page of ``LOGIN_URL``."""
+        url: str = redirect_to_login(next_url).url
+        return url if next_url else url.partition("?")[0]
+
+    def has_access(self, request: HttpRequest) -> bool:
+        """Return whether the user is logged in and active."""
+        return bool(request.user.is_authenticated and request.user.is_active)
+
+    def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+        """Return ``view``: the host's middleware has guarded it already."""
+        return view
+
+    def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+        """Return the page's ticket if it is among ``keys``, and this user may still see it.
+
+        The model's default manager finds it, since a host may have it leave out the rows of other tenants.
+        """
+        wanted = [key for key in map(ticket_type.key, keys) if key is not None]
+        if not wanted or str(request.user.pk) != self._user_key:
+            return []
+        found = ticket_type.model._default_manager.filter(pk__in=wanted)
+        return [one for one in found if _link_of(one) == self._link and may_see(request.user, one)]
+
+    def visible_calls(self, request: HttpRequest, calls: Iterable[CallRecord]) -> set[Any]:
+        """Return the keys of those calls that are about no ticket, or about one that this user may see."""
+        return calls_about_visible_tickets(self, request, calls)
+
+    def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """Return a page in the frame of ``exotel_ccm/base.html``, which the host may replace."""
+        return TemplateResponse(request, f"exotel_ccm/{template}", context)
+
+    def add_message(self, request: HttpRequest, level: str, text: str) -> None:
+        """Show a message on the next page, where the host has messages. Elsewhere the panel shows what happened."""
+        if apps.is_installed("django.contrib.messages"):
+            from django.contrib import messages  # noqa: PLC0415, TID251 - this host has them
+
+            messages.add_message(request, getattr(messages, level.upper()), text, fail_silently=True)
+
+    def log_change(self, request: HttpRequest, ticket: Model, text: str) -> None:
+        """Do nothing: the log of changes is the admin's. The call itself is the record."""
+
+    def ticket_url(self, ticket: Model) -> str:
+        """Return the ticket's ``get_absolute_url``; "" if it has none."""
+        absolute_url = getattr(ticket, "get_absolute_url", None)
+        return str(absolute_url()) if callable(absolute_url) else ""
+
+    def list_url(self, ticket_type: TicketType) -> str:
+        """Return the root of the site: which of the host's pages lists tickets is not known."""
+        return get_script_prefix()
+
+    def add_agent_url(self, request: HttpRequest) -> str:
+        """Return ""."""
+        return ""
+
+    def edit_number_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return ""."""
+        return ""
+
+    def correction_url(self, request: HttpRequest, call: CallRecord, code: str) -> str:
+        """Return ""."""
+        return ""
+
+    def call_url(self, request: HttpRequest, call: CallRecord) -> str:
+        """Return ""."""
+        return ""
+
+
+def may_see(user: Any, ticket: Model) -> bool:
+    """Return what the entry's ``can_call`` says, else whether ``user`` may view this model or this ticket."""
+    ticket_type = type_of(ticket)
+    if ticket_type.can_call is not None:
+        return ticket_type.allows(user, ticket)
+    opts = ticket._meta
+    view = f"{opts.app_label}.{get_permission_codename('view', opts)}"
+    # Django's own backend knows permissions for a model alone, and others those for an object alone.
+    return bool(user.has_perm(view) or user.has_perm(view, ticket))
+
+
+def find_host_pages(name: str) -> HostPagesAdapter | None:
+    """Return the adapter that signed ``name``; None for a name that is not ours, or was signed a day ago."""
+    ours, colon, signed = name.partition(f"{NAME}:")
+    if ours or not colon:
+        return HostPagesAdapter() if name == NAME else None
+    try:
+        user_key, label, key = _signer.unsign_object(signed, max_age=MAX_AGE)
+    except signing.BadSignature:
+        return None
+    return HostPagesAdapter(name, user_key, (label, key))
+
+
+def _link_of(ticket: Model) -> tuple[str, str]:
+    model, key = link_of(ticket)
+    return model._meta.label_lower, key

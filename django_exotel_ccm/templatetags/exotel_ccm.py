@@ -1,0 +1,137 @@
+"""Button, panel and history of calls for a host's own templates: ``{% load exotel_ccm %}``.
+
+The user is that of the template's ``request``. Whoever may not call or see gets nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import template
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.template import Context
+from django.urls import NoReverseMatch
+from django.utils.translation import gettext as _
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.assets import asset_url
+from django_exotel_ccm.call_button import call_button
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.panel import call_to_show, panel_of
+
+register = template.Library()
+
+
+@dataclass
+class _Page:
+    """What our tags have put on the page of a request so far."""
+
+    assets: set[str] = field(default_factory=set)
+    has_panel: bool = False
+    shows_call: bool = False
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> _Page:
+        page: _Page = request.__dict__.setdefault("_exotel_ccm_page", cls())
+        return page
+
+    def takes_panel(self, call: CallRecord | None) -> bool:
+        """Return whether a panel with ``call`` is to be put on the page: the first one, and the first with a call."""
+        is_taken = not self.has_panel or (call is not None and not self.shows_call)
+        self.has_panel, self.shows_call = True, self.shows_call or call is not None
+        return is_taken
+
+
+@register.inclusion_tag("exotel_ccm/call_button.html", takes_context=True)
+def exotel_call_button(context: Context, ticket: Any) -> dict[str, Any]:
+    """Show the button that calls the ticket's customer, and the panel that follows the call."""
+    request = _request_of(context)
+    if not _is_ticket(ticket, "exotel_call_button") or request is None:
+        return {}
+    if not Permission.PLACE_CALL.granted_to(request.user) or not may_see(request.user, ticket):
+        return {}
+    adapter = HostPagesAdapter.of(request.user, ticket)
+    own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
+    newest = own.get(tickets.link_of(ticket)[1])
+    try:
+        shown: dict[str, Any] = {
+            "button": call_button(adapter, request, ticket, newest),
+            "label": _("Call customer: %(ticket)s") % {"ticket": ticket},
+            "csrf_token": get_token(request),
+            **_assets(context, request),
+        }
+        call = call_to_show(newest, in_progress)
+        if _Page.of(request).takes_panel(call):
+            shown["panel"] = panel_of(call, request.user, adapter)
+    except NoReverseMatch:
+        return {}  # our URLs are not included: a check says so
+    return shown
+
+
+@register.inclusion_tag("exotel_ccm/call_panel.html", takes_context=True)
+def exotel_call_panel(context: Context) -> dict[str, Any]:
+    """Show the user's call in progress, on every page whose template has this; hidden until there is one."""
+    request = _request_of(context)
+    if request is None or not Permission.PLACE_CALL.granted_to(request.user):
+        return {}
+    _none, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [])
+    if not _Page.of(request).takes_panel(in_progress):
+        return {}
+    try:
+        return {"panel": panel_of(in_progress, request.user), **_assets(context, request)}
+    except NoReverseMatch:
+        return {}
+
+
+@register.inclusion_tag("exotel_ccm/assets.html", takes_context=True)
+def exotel_assets(context: Context) -> dict[str, Any]:
+    """Bring our style and scripts, for our own pages in the host's frame."""
+    return _assets(context, context["request"])
+
+
+def _request_of(context: Context) -> HttpRequest | None:
+    """Return the request of a user who is logged in; None where a template has no request, or nobody is."""
+    request = context.get("request") or getattr(context, "request", None)
+    user = getattr(request, "user", None)
+    return request if getattr(user, "is_authenticated", False) else None
+
+
+def _is_ticket(ticket: Any, tag: str) -> bool:
+    """Return whether there is a ticket; raises ``ImproperlyConfigured`` for an object that can be none."""
+    if ticket is None or ticket == "":
+        return False  # an empty relation, or a variable that the template does not know
+    if not isinstance(ticket, Model):
+        problem = f"{{% {tag} %}} takes an object of a model in EXOTEL_CCM['TICKETS'], not a {type(ticket).__name__}."
+        raise ImproperlyConfigured(problem)
+    tickets.type_of(ticket)
+    return ticket.pk is not None
+
+
+def _assets(context: Context, request: HttpRequest, *names: str) -> dict[str, Any]:
+    """Return the addresses of our style and scripts that are not on the page yet, and the nonce that they need."""
+    page = _Page.of(request)
+    wanted = ("call_customer.css", "panel.js", "call_customer.js", *names)
+    missing = [name for name in wanted if name not in page.assets]
+    page.assets.update(missing)
+    return {
+        "styles": [asset_url(name) for name in missing if name.endswith(".css")],
+        "scripts": [asset_url(name) for name in missing if name.endswith(".js")],
+        "nonce": _nonce(context, request),
+    }
+
+
+def _nonce(context: Context, request: HttpRequest) -> str:
+    """Return the nonce of the page's Content-Security-Policy; "" if there is none.
+
+    Django puts it into the context, django-csp onto the request. Both make it when it is first read as text.
+    """
+    for nonce in (context.get("csp_nonce"), getattr(request, "csp_nonce", None), getattr(request, "_csp_nonce", None)):
+        if nonce is not None:
+            return str(nonce)
+    return ""
