@@ -19,6 +19,8 @@ class Permission(StrEnum):
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"
     VIEW_ALL_CALLS = "exotel_ccm.view_all_calls"
+    ADD_NOTE = "exotel_ccm.add_callnote"
+    CHANGE_FOLLOW_UP = "exotel_ccm.change_followup"
     CHANGE_EVENT = "exotel_ccm.change_callevent"
     CHANGE_ANNOUNCEMENT = "exotel_ccm.change_announcement"
 
@@ -124,6 +126,7 @@ class SignalName(TextChoices):
     CALL_ENDED = "call_ended", _("call ended")
     RECORDING_READY = "recording_ready", _("recording ready")
     CALL_UPDATED = "call_updated", _("call updated")
+    NOTE_ADDED = "note_added", _("note added")
 
 
 class AnnouncementState(TextChoices):
@@ -133,6 +136,22 @@ class AnnouncementState(TextChoices):
     DONE = "done", _("delivered")
     FAILED = "failed", _("a receiver failed")
     SUPERSEDED = "superseded", _("superseded")
+
+
+class Means(TextChoices):
+    """What a disposition says of the customer, whatever its label."""
+
+    REACHED = "reached", _("the customer was reached")
+    NOT_REACHED = "not_reached", _("the customer was not reached")
+    DO_NOT_CALL = "do_not_call", _("the customer wants no calls")
+
+
+class ItemState(TextChoices):
+    """How far a ticket on a call list is."""
+
+    WAITING = "waiting", _("waiting")
+    CALLED = "called", _("called")
+    SKIPPED = "skipped", _("skipped")
 
 
 class NoRecording(TextChoices):

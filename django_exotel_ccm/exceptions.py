@@ -4,7 +4,9 @@
     ├── CallRefused             Exotel, a policy or the configuration said no; nothing rang
     ├── PlacedInsideTransaction (RuntimeError) place_call was called inside a transaction
     ├── RequestKeyReused        (ValueError) one request key, two different calls
-    └── InvalidNumber           (ValueError) text that is no phone number
+    ├── InvalidNumber           (ValueError) text that is no phone number
+    ├── InvalidNote             (ValueError) a note that says nothing, is too long, or has a disposition that is off
+    └── InvalidFollowUp         (ValueError) a moment at which nobody can be called back
 
 A setting that cannot be read raises Django's own ``ImproperlyConfigured``: it is not an event of a call.
 """
@@ -69,3 +71,11 @@ class RequestKeyReused(ExotelCCMError, ValueError):
 
 class InvalidNumber(ExotelCCMError, ValueError):
     """Text that cannot be dialled; ``str()`` says what to type and never quotes the number."""
+
+
+class InvalidNote(ExotelCCMError, ValueError):
+    """A note that cannot be kept as it is; ``str()`` says what to change. Nothing was stored."""
+
+
+class InvalidFollowUp(ExotelCCMError, ValueError):
+    """A moment at which nobody can be called back; ``str()`` says what to change. Nothing was stored."""

@@ -21,3 +21,5 @@ call_ended = Signal()
 recording_ready = Signal()
 #: Facts changed after ``call_ended``; the extra argument ``changed`` names the fields.
 call_updated = Signal()
+#: Somebody wrote a note about the call; once per note. The extra argument ``note`` is the ``CallNote``.
+note_added = Signal()

@@ -9,6 +9,7 @@ from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
 from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
+from django_exotel_ccm.admin.notes import CallNoteAdmin, DispositionAdmin, FollowUpAdmin
 from django_exotel_ccm.admin.recordings import RecordingAccessAdmin
 
 __all__ = [
@@ -17,8 +18,11 @@ __all__ = [
     "AnnouncementAdmin",
     "CallCustomerMixin",
     "CallEventAdmin",
+    "CallNoteAdmin",
     "CallRecordAdmin",
+    "DispositionAdmin",
     "ExoPhoneAdmin",
+    "FollowUpAdmin",
     "RecordingAccessAdmin",
     "UnverifiedCallAdmin",
 ]

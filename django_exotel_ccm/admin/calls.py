@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import AccountFilter
+from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
@@ -75,7 +76,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     list_filter = ["state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
     search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
     ordering = ["-pk"]
-    inlines = [EventInline, AnnouncementInline]
+    inlines = [NoteInline, EventInline, AnnouncementInline]
 
     class Media:
         js = ["exotel_ccm/recording.js"]
@@ -112,7 +113,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once which tickets this user may see."""
         changelist = super().get_changelist_instance(request)
-        self._mark_visible(request, list(changelist.result_list))
+        mark_visible(request, self.admin_site, list(changelist.result_list))
         return changelist
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -158,23 +159,13 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     # A ticket's name and number are shown to users who may see the ticket on this site.
 
-    def _mark_visible(self, request: HttpRequest, calls: list[CallRecord]) -> None:
-        seen = AdminAdapter(self.admin_site).visible_calls(request, calls)
-        for call in calls:
-            call.is_ticket_visible = call.pk in seen  # type: ignore[attr-defined]
-
-    def _is_ticket_visible(self, request: HttpRequest, call: CallRecord) -> bool:
-        if not hasattr(call, "is_ticket_visible"):
-            self._mark_visible(request, [call])
-        return bool(call.is_ticket_visible)  # type: ignore[attr-defined]
-
     def _column(
         self, request: HttpRequest, name: str, label: Any, text: Callable[[CallRecord, Any], str]
     ) -> Callable[[Any], str]:
         """Return a column of ``text(call, user)``. ``user`` is None when they may not see the ticket."""
 
         def column(call: CallRecord) -> str:
-            return text(call, request.user if self._is_ticket_visible(request, call) else None) or "-"
+            return text(call, request.user if is_ticket_visible(request, self.admin_site, call) else None) or "-"
 
         column.__name__ = name
         column.short_description = label  # type: ignore[attr-defined]

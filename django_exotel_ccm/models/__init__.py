@@ -1,4 +1,4 @@
-"""The tables: who calls, from which number, each call, everything we were told of it, and whom we told.
+"""The tables: who calls, from which number, each call, all we were told of it, whom we told, and what comes after.
 
 ``AccountUsage``, ``UnverifiedCall`` and ``RecordingAccess`` are the app's own books; hosts need not read them.
 """
@@ -9,9 +9,13 @@ from django_exotel_ccm.models.account_usage import AccountUsage
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.announcement import Announcement
 from django_exotel_ccm.models.call import CallRecord
+from django_exotel_ccm.models.call_list import CallList, CallListItem
 from django_exotel_ccm.models.call_relation import CallRelation
+from django_exotel_ccm.models.disposition import Disposition
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
+from django_exotel_ccm.models.follow_up import FollowUp
+from django_exotel_ccm.models.note import CallNote
 from django_exotel_ccm.models.recording_access import RecordingAccess
 from django_exotel_ccm.models.unverified_call import UnverifiedCall
 
@@ -20,9 +24,14 @@ __all__ = [
     "Agent",
     "Announcement",
     "CallEvent",
+    "CallList",
+    "CallListItem",
+    "CallNote",
     "CallRecord",
     "CallRelation",
+    "Disposition",
     "ExoPhone",
+    "FollowUp",
     "RecordingAccess",
     "UnverifiedCall",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -20,17 +19,9 @@ from django_exotel_ccm.choices import Origin, Outcome, State
 from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.phone_numbers import contains_number, mask
-from django_exotel_ccm.tickets import link_of
+from django_exotel_ccm.models.ticket_link import about, mask_key
 
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
-
-
-def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
-    """Return ``ticket_content_type`` and ``ticket_object_id`` of the calls about ``ticket``."""
-    model, key = link_of(ticket)
-    # A declared proxy is a kind of ticket of its own.
-    return ContentType.objects.get_for_model(model, for_concrete_model=False), key
 
 
 def _in_progress(user: Any) -> Q:
@@ -44,11 +35,7 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
 
     def about(self, *tickets: Model) -> CallRecordQuerySet:
         """Return the calls about the tickets, which may be of several kinds."""
-        keys: defaultdict[ContentType, set[str]] = defaultdict(set)
-        for content_type, key in map(ticket_columns, tickets):
-            keys[content_type].add(key)
-        links = [Q(ticket_content_type=kind, ticket_object_id__in=texts) for kind, texts in keys.items()]
-        return self.filter(Q(*links, _connector=Q.OR)) if links else self.none()
+        return self.filter(about(*tickets))
 
     def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
         """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
@@ -340,8 +327,7 @@ class CallRecord(models.Model):
         self.customer_number, self.customer_label, self.ticket_label = "", "", ""
         # A host may have numbers for keys. Masked, not blank: more users see a call about no ticket.
         for name in ("custom_field", "ticket_object_id"):
-            text = getattr(self, name)
-            setattr(self, name, mask(text) if contains_number(text, number) else text)
+            setattr(self, name, mask_key(getattr(self, name), number))
         self.erased_at = timezone.now()
 
     def apply_projection(self, projection: Projection) -> list[str]:

@@ -16,8 +16,8 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD, OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
-from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.models.call import ticket_columns
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone, FollowUp
+from django_exotel_ccm.models.ticket_link import ticket_columns
 from django_exotel_ccm.phone_numbers import PhoneNumber, is_phone_number, parse_number
 from django_exotel_ccm.policies import Refusal
 
@@ -132,10 +132,10 @@ def customer_name(ticket: models.Model, number: str) -> str:
         return ""  # a call without a name is better than none
 
 
-def link_ticket(call: CallRecord, ticket: models.Model) -> None:
-    """Write into an unsaved call what it is about, and what that is called now."""
-    call.ticket_content_type, call.ticket_object_id = ticket_columns(ticket)
-    call.ticket_label = label_of(ticket)
+def link_ticket(row: CallRecord | FollowUp, ticket: models.Model) -> None:
+    """Write into an unsaved call or follow-up what it is about, and what that is called now."""
+    row.ticket_content_type, row.ticket_object_id = ticket_columns(ticket)
+    row.ticket_label = label_of(ticket)
 
 
 def resolve_number(to: PhoneNumber | None, ticket: models.Model | None) -> str | Refusal:

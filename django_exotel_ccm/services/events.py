@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_exotel_ccm import conf, lifecycle
 from django_exotel_ccm.choices import EventKind, EventReason
 from django_exotel_ccm.lifecycle import Registers
-from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.models import CallEvent, CallRecord, FollowUp
 from django_exotel_ccm.services.announcements.announce import plan_announcements, send_announcements
 from django_exotel_ccm.services.scheduling import COLUMNS as PLAN
 from django_exotel_ccm.services.scheduling import reschedule
@@ -117,6 +117,7 @@ def _store_first(event: CallEvent, call: CallRecord, using: str) -> bool:
     if not update(call, columns, using, only_if=NOTHING_STORED):
         return False
     insert([event], using)
+    _update_follow_ups(call, using, changed=changed, talked_before=False)
     send_announcements(call, event, announcements, using)
     return True
 
@@ -209,7 +210,7 @@ def _apply(
     deliver: bool = True,
 ) -> list[str]:
     """Give the call its new facts, save what changed and announce it; return the names of the changed columns."""
-    before, plan = call.facts, [getattr(call, name) for name in PLAN]
+    before, talked_before, plan = call.facts, call.is_conversation, [getattr(call, name) for name in PLAN]
     changed = call.apply_projection(lifecycle.project(facts))
     call.facts = facts
     if facts == before and not changed:
@@ -222,8 +223,20 @@ def _apply(
     reschedule(call, moved=not {"state", "call_sid"}.isdisjoint(changed))
     planned = [name for name, earlier in zip(PLAN, plan, strict=True) if getattr(call, name) != earlier]
     update(call, [*changed, *planned, "facts", "events_stored", "was_rebuilt", "updated_at"], using)
+    _update_follow_ups(call, using, changed=changed, talked_before=talked_before)
     send_announcements(call, event, announcements, using)
     return changed
+
+
+def _update_follow_ups(call: CallRecord, using: str, *, changed: Sequence[str], talked_before: bool) -> None:
+    """Settle the follow-ups about the call's ticket once it is known that the two talked; one statement, then."""
+    if "talk_time" not in changed or not call.ticket_object_id or talked_before == call.is_conversation:
+        return
+    follow_ups = FollowUp.objects.using(using)
+    if call.is_conversation:
+        follow_ups.settle(call)
+    else:
+        follow_ups.reopen(call)
 
 
 @dataclass(frozen=True, slots=True)

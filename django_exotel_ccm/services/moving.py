@@ -1,22 +1,25 @@
-"""Calls change their ticket: for hosts that merge tickets, or make a deal of a lead."""
+"""Calls change their ticket, with all that belongs to them: for hosts that merge tickets, or make a deal of a lead."""
 
 from __future__ import annotations
 
-from django.db import router
+from typing import Any
+
+from django.db import router, transaction
 from django.db.models import Case, F, Model, Value, When
 from django.utils import timezone
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.models.call import ticket_columns
+from django_exotel_ccm.models import CallListItem, CallRecord, FollowUp
+from django_exotel_ccm.models.ticket_link import about, ticket_columns
 from django_exotel_ccm.services.drafts import label_of
 
 
 def move_calls(from_ticket: Model, to_ticket: Model) -> int:
     """Make the calls about ``from_ticket`` calls about ``to_ticket``; return how many there were.
 
-    The two may be of different models. Callbacks that arrive later find the new ticket. ``custom_field`` stays as it
-    was sent to Exotel. Call it in the transaction that merges the tickets, before ``from_ticket`` is deleted.
+    Their notes, the ticket's follow-ups and its places on call lists come along. The two may be of different models.
+    Callbacks that arrive later find the new ticket. ``custom_field`` stays as it was sent to Exotel. Call it in the
+    transaction that merges the tickets, before ``from_ticket`` is deleted.
 
     Raises ``ValueError`` if ``from_ticket`` has no primary key or ``to_ticket`` is not saved yet, and
     ``ImproperlyConfigured`` if the model of ``to_ticket`` is not in ``TICKETS``.
@@ -29,7 +32,15 @@ def move_calls(from_ticket: Model, to_ticket: Model) -> int:
     content_type, key = ticket_columns(to_ticket)
     # An erased call does not learn the customer's name again.
     label = Case(When(erased_at=None, then=Value(label_of(to_ticket))), default=F("ticket_label"))
-    calls = CallRecord.objects.using(router.db_for_write(CallRecord)).about(from_ticket)
-    return calls.update(
-        ticket_content_type=content_type, ticket_object_id=key, ticket_label=label, updated_at=timezone.now()
-    )
+    link: dict[str, Any] = {"ticket_content_type": content_type, "ticket_object_id": key}
+    using = router.db_for_write(CallRecord)
+    calls = CallRecord.objects.using(using).about(from_ticket)
+    follow_ups = FollowUp.objects.using(using).about(from_ticket)
+    # Neither does an erased follow-up: it has no label.
+    label_unless_erased = Case(When(ticket_label="", then=Value("")), default=Value(label_of(to_ticket)))
+    items = CallListItem.objects.using(using).filter(about(from_ticket))
+    with transaction.atomic(using=using):
+        moved = calls.update(**link, ticket_label=label, updated_at=timezone.now())
+        follow_ups.update(**link, ticket_label=label_unless_erased)
+        items.update(**link)
+    return moved

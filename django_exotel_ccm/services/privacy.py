@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_exotel_ccm.choices import AnnouncementState, EventReason, SignalName, UnverifiedReason
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
+from django_exotel_ccm.models import Announcement, CallEvent, CallNote, CallRecord, FollowUp, UnverifiedCall
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
 from django_exotel_ccm.services.events import lock, rebuild
@@ -60,6 +60,8 @@ class Found:
     calls: int = 0
     recordings: int = 0
     events: int = 0
+    notes: int = 0
+    """Notes and follow-ups that say something."""
     other_events: int = 0
     """Events that name the customer or a call of theirs, and belong to no call of theirs."""
 
@@ -101,6 +103,7 @@ class _Erasure:
     apply: bool
     found: Found = field(default_factory=Found)
     _calls: set[Any] = field(default_factory=set)
+    _follow_ups_found: set[Any] = field(default_factory=set)
 
     def is_named_by(self, event: CallEvent, call: CallRecord | None = None) -> bool:
         """Return True if the event, or what the host wrote into its call, has the number in a readable spelling."""
@@ -118,6 +121,10 @@ class _Erasure:
         self.found.calls += 1
         self.found.recordings += any("recordings" in as_object(one) for one in facts)
         self.found.events += len(facts)
+        self.found.notes += call.notes.using(self.using).exclude(text="").count()
+        follow_ups = set(self._follow_ups(call).exclude(text="").values_list("pk", flat=True))
+        self.found.notes += len(follow_ups - self._follow_ups_found)
+        self._follow_ups_found |= follow_ups
         if self.apply:
             run_durably(partial(self._redact_call, call), using=self.using)
 
@@ -130,9 +137,27 @@ class _Erasure:
             event.save(using=self.using, update_fields=CallEvent.REDACTED)
         for announcement in locked.announcements.using(self.using).select_for_update().order_by("pk"):
             self._redact_announcement(announcement)
+        self._redact_notes(locked)
         locked.redact(self.number)
         locked.save(using=self.using, update_fields=[*CallRecord.REDACTED, "updated_at"])
         rebuild(locked, None, self.using)
+
+    def _follow_ups(self, call: CallRecord) -> QuerySet[FollowUp]:
+        """Return the follow-ups that belong to a call: noted after it, or about its ticket and after no call."""
+        follow_ups = Q(call=call)
+        if call.ticket_object_id:
+            kind, key = call.ticket_content_type_id, call.ticket_object_id
+            follow_ups |= Q(call=None, ticket_content_type_id=kind, ticket_object_id=key)
+        return FollowUp.objects.using(self.using).filter(follow_ups)
+
+    def _redact_notes(self, call: CallRecord) -> None:
+        """Empty the texts of the call's notes and follow-ups; author, disposition and times stay."""
+        for note in call.notes.using(self.using).order_by("pk"):
+            note.redact()
+            note.save(using=self.using, update_fields=CallNote.REDACTED)
+        for follow_up in self._follow_ups(call).order_by("pk"):
+            follow_up.redact(self.number)
+            follow_up.save(using=self.using, update_fields=FollowUp.REDACTED)
 
     def _redact_announcement(self, announcement: Announcement) -> None:
         """Mask what receivers failed with, and announce no recording that was not announced yet."""

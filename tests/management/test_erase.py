@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,17 @@ from django.utils import timezone
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import AnnouncementState, Authentication, EventReason, UnverifiedReason
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
+from django_exotel_ccm.exceptions import InvalidNote
+from django_exotel_ccm.models import (
+    Announcement,
+    CallEvent,
+    CallNote,
+    CallRecord,
+    Disposition,
+    FollowUp,
+    UnverifiedCall,
+)
+from django_exotel_ccm.services import add_note, schedule_follow_up
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
 from tests.factories import SID, Calls, body_of, record_callback
 from tests.management.conftest import CUSTOMER, Erase, Printed, assert_nothing_left, everything, record
@@ -68,6 +79,32 @@ def test_number_and_recordings_go_and_calls_still_count(
     assert all(row["erased_at"] for row in after)
     assert [record(other), *other.events.order_by("pk").values()] == others
     assert "cannot play" in Announcement.objects.filter(state="failed").order_by("pk")[0].receivers[0]["error"]
+
+
+def test_notes_are_emptied_and_still_count(host: Any, real_calls: Calls, run: Run, erase: Erase) -> None:
+    asha, ticket, later = host.user("asha"), host.ticket(phone=CUSTOMER), timezone.now() + timedelta(hours=1)
+    reached = Disposition.objects.create(code="reached", label="Reached")
+    call, other = (
+        real_calls.requested(ticket=ticket, ticket_label="Ravi", customer_number=number) for number in (CUSTOMER, OTHER)
+    )
+    note = add_note(call, author=asha, text="Ravi is angry", disposition=reached, follow_up_at=later)
+    kept = add_note(other, author=asha, text="His sister is not", follow_up_at=later)
+    schedule_follow_up(ticket=ticket, due_at=later, assigned_to=asha, text="Ravi wants a fan")
+
+    assert "; 3 notes and call-backs;" in run("exotel_erase", CUSTOMER).out
+    assert FollowUp.objects.filter(text="Ravi wants a fan").exists()
+    assert erase() == "1 call, 0 with a recording; 0 events of theirs; 3 notes and call-backs; 0 other events."
+
+    note.refresh_from_db()
+    assert (note.text, note.disposition, note.author) == ("", reached, asha)
+    assert [(one.call, one.text, one.ticket_label, one.ticket) for one in FollowUp.objects.order_by("pk")] == [
+        (call, "", "", ticket),
+        (other, "His sister is not", "Ravi", ticket),
+        (None, "", "", ticket),
+    ]
+    assert CallNote.objects.get(pk=kept.pk).text == "His sister is not"
+    with pytest.raises(InvalidNote):
+        add_note(call, author=asha, text="Ravi again")
 
 
 def test_output_names_limits_and_no_number(real_calls: Calls, run: Run) -> None:

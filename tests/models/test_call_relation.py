@@ -11,7 +11,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, CallRelation
-from django_exotel_ccm.models.call import ticket_columns
+from django_exotel_ccm.models.ticket_link import ticket_columns
 from tests.helpdesk.models import Lead, LoudTicket, Ticket, UrgentTicket
 
 pytestmark = pytest.mark.django_db

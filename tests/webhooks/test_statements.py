@@ -50,6 +50,22 @@ def test_ticket_adds_no_statement(statements: Count, real_calls: Calls, host: An
     assert statements(call, body_of()) == WORK
 
 
+def test_first_word_of_a_conversation_settles_follow_ups(statements: Count, real_calls: Calls, host: Any) -> None:
+    ticket = host.ticket()
+    silent, spoken = (real_calls.accepted(f"{SID}{n}", ticket=ticket) for n in range(2))
+
+    assert statements(silent, body_of(sid=f"{SID}0", total_talk_time=0)) == WORK
+    talked = body_of(sid=f"{SID}1", total_talk_time=42)
+    assert statements(spoken, talked) == [*WORK[:-1], "UPDATE", WORK[-1]]
+    assert statements(spoken, talked) == [*LOCK, "SELECT"]
+    longer = body_of(sid=f"{SID}1", total_talk_time=43)
+    assert statements(spoken, longer) == WORK  # they had talked already
+
+
+def test_conversation_about_no_ticket_settles_nothing(statements: Count, real_calls: Calls) -> None:
+    assert statements(real_calls.accepted(), body_of(total_talk_time=42)) == WORK
+
+
 def test_callback_without_new_facts(statements: Count, real_calls: Calls) -> None:
     call = real_calls.accepted()
     statements(call, body_of("answered"), "answered")

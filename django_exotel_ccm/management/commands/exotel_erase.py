@@ -58,4 +58,5 @@ class Command(BaseCommand):
 def _counted(found: Found) -> str:
     calls, events = several(found.calls, "call"), several(found.events, "event")
     others = several(found.other_events, "other event")
-    return f"{calls}, {found.recordings} with a recording; {events} of theirs; {others}."
+    notes = f" {several(found.notes, 'note or call-back', 'notes and call-backs')};" if found.notes else ""
+    return f"{calls}, {found.recordings} with a recording; {events} of theirs;{notes} {others}."

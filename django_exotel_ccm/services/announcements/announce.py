@@ -15,8 +15,8 @@ from django_exotel_ccm import background, conf
 from django_exotel_ccm.choices import AnnouncementState, SignalName, State
 from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.lifecycle import PHASES, Registers
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services.announcements.deliveries import deliver_now
+from django_exotel_ccm.models import Announcement, CallEvent, CallNote, CallRecord
+from django_exotel_ccm.services.announcements.deliveries import NOTE_KEY, deliver_now
 from django_exotel_ccm.services.transactions import insert
 
 WORKER_GRACE = datetime.timedelta(minutes=1)  # the job of a queue is faster, unless it is lost
@@ -46,6 +46,19 @@ def plan_announcements(
     if rows and (rebuilt or call.was_rebuilt):
         sent = set(call.announcements.using(using).values_list("key", flat=True))
         rows = list(_not_sent(rows, sent, call, changed))
+    _plan(call, rows, using, deliver=deliver)
+    return rows
+
+
+def plan_note_announcement(call: CallRecord, note: CallNote, *, using: str, deliver: bool) -> list[Announcement]:
+    """Return the unsaved announcement of a saved note, in a list; otherwise as :func:`plan_announcements`."""
+    rows = [_row(SignalName.NOTE_ADDED, f"{NOTE_KEY}{note.pk}")]
+    _plan(call, rows, using, deliver=deliver)
+    return rows
+
+
+def _plan(call: CallRecord, rows: list[Announcement], using: str, *, deliver: bool) -> None:
+    """Leave the rows to a worker or to ``exotel_reconcile`` where :func:`send_announcements` shall not deliver them."""
     for row in rows:
         row.call, row.created_at = call, timezone.now()
     pending = _pending(rows)
@@ -54,13 +67,12 @@ def plan_announcements(
         transaction.on_commit(partial(background.enqueue, "announce", call=call.pk), using=using, robust=True)
     elif not deliver:
         _postpone(call, pending, timezone.now())
-    return rows
 
 
 def send_announcements(call: CallRecord, event: CallEvent | None, rows: list[Announcement], using: str) -> None:
     """Call the receivers of what :func:`plan_announcements` has returned, and save it. The call is saved already.
 
-    ``event`` caused the change, and is saved; None in a replay.
+    ``event`` caused the change, and is saved; None in a replay, and for a note.
     """
     if not rows:
         return

@@ -28,7 +28,7 @@ from django_exotel_ccm.choices import AnnouncementState, SignalName, State
 from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object, storable
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from django_exotel_ccm.models import Announcement, CallEvent, CallNote, CallRecord
 from django_exotel_ccm.models.announcement import Delivery
 from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services.transactions import NotCommitted
@@ -42,6 +42,8 @@ UPDATED_FIELDS = ("state", "receivers", "next_try_at")
 """The columns that a delivery changes."""
 MAX_ERROR_LENGTH = 20_000  # characters
 SLOW_SECONDS = 1.0
+NOTE_KEY = "note:"
+"""What the key of an announced note begins with; its primary key follows."""
 
 Receiver = Callable[..., Any]
 
@@ -153,6 +155,8 @@ class Dispatcher:
             arguments["changed"] = announcement.changed
         if announcement.signal == SignalName.RECORDING_READY:
             arguments["recording_url"] = self._recording_url(announcement)
+        if announcement.signal == SignalName.NOTE_ADDED:
+            arguments["note"] = self._note(announcement)
         return arguments
 
     def _recording_url(self, announcement: Announcement) -> str:
@@ -160,6 +164,11 @@ class Dispatcher:
         recordings = as_object(as_object(self._call.facts).get("recordings"))
         urls = {f"recording:{recording_id(key)}": str(entry[-1]) for key, entry in recordings.items()}
         return urls.get(announcement.key, "")
+
+    def _note(self, announcement: Announcement) -> CallNote | None:
+        """Return the announced note as it is now, each receiver's own copy; None if it was deleted meanwhile."""
+        notes = CallNote.objects.using(self._using).select_related("disposition", "author")
+        return notes.filter(pk=announcement.key.removeprefix(NOTE_KEY)).first()
 
     @cached_property
     def _sender(self) -> type[Model]:

@@ -1,0 +1,196 @@
+"""Dispositions to edit; notes and follow-ups to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import Truncator
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, verbatim
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.phone_numbers import visible_to
+
+_ = gettext_lazy
+
+LISTED_CHARACTERS = 120
+
+
+def mark_visible(request: HttpRequest, site: admin.AdminSite, rows: list[Any]) -> None:
+    """Find out for all ``rows`` at once, calls or what is about a ticket as a call is, which tickets the user sees."""
+    seen = AdminAdapter(site).visible_calls(request, rows)
+    for row in rows:
+        row.is_ticket_visible = row.pk in seen
+
+
+def is_ticket_visible(request: HttpRequest, site: admin.AdminSite, row: Any) -> bool:
+    """Return whether the user may see the ticket of a call, or of what is about a ticket as a call is."""
+    if not hasattr(row, "is_ticket_visible"):
+        mark_visible(request, site, [row])
+    return bool(row.is_ticket_visible)
+
+
+@admin.register(Disposition)
+class DispositionAdmin(CheapLookupsAdmin):
+    """Dispositions, in the order of the buttons."""
+
+    list_display = ["label", "code", "means", "position", "is_active"]
+    list_filter = ["is_active", "means"]
+    search_fields = ["label", "code"]
+    ordering = ["position", "pk"]
+    prepopulated_fields = {"code": ["label"]}
+
+
+class NoteInline(ReadOnlyInline):
+    """The notes about the call, for all who may see the call and its ticket."""
+
+    model = CallNote
+    readonly_fields = ["created_at", "author_label", "disposition", "full_text"]
+    fields = (*readonly_fields,)
+    show_change_link = False  # nothing more stands there
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Load the dispositions with the notes."""
+        return super().get_queryset(request).select_related("disposition")
+
+    def has_view_permission(self, request: HttpRequest, obj: CallRecord | None = None) -> bool:
+        """Whoever sees the call's page and its ticket reads its notes."""
+        return obj is None or is_ticket_visible(request, self.admin_site, obj)
+
+    @admin.display(description=_("text"))
+    def full_text(self, note: CallNote) -> str:
+        """The text, with its lines."""
+        return verbatim(note.text) or "-"
+
+
+class _AboutTicketsAdmin(ReadOnlyAdmin):
+    """Rows whose words are shown only to users who may see the ticket."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Find out for all rows at once which tickets this user may see."""
+        changelist = super().get_changelist_instance(request)
+        mark_visible(request, self.admin_site, list(map(self.linked_row, changelist.result_list)))
+        return changelist
+
+    def linked_row(self, row: Any) -> Any:
+        """Return what names the row's ticket."""
+        return row
+
+    def words(self, request: HttpRequest, name: str, label: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
+        """Return a column of ``text(row)`` for users who may see the ticket."""
+
+        def column(row: Any) -> str:
+            if not is_ticket_visible(request, self.admin_site, self.linked_row(row)):
+                return gettext("not yours to see")
+            return text(row) or "-"
+
+        column.__name__ = name
+        column.short_description = label  # type: ignore[attr-defined]
+        return column
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Every field shown is read-only, ours included."""
+        return self.get_fields(request, obj)
+
+
+@admin.register(CallNote)
+class CallNoteAdmin(_AboutTicketsAdmin):
+    """Notes, the newest first."""
+
+    list_filter = ["disposition", "created_at"]
+    list_select_related = ["call", "disposition"]
+    search_fields = ["author_label", "=call__reference"]
+    ordering = ["-pk"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Leave the calls' facts in the database."""
+        return super().get_queryset(request).defer("call__facts")
+
+    def linked_row(self, row: CallNote) -> CallRecord:
+        """The ticket is that of the call."""
+        return row.call
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show who wrote what about which ticket."""
+        ticket = self.words(
+            request, "ticket_name", _("ticket"), lambda note: visible_to(note.call.ticket_label, request.user)
+        )
+        text = self.words(request, "short_text", _("text"), _short_text)
+        return ["created_at", "author_label", "disposition", ticket, text]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the whole note, and a link to its call."""
+        text = self.words(request, "full_text", _("text"), lambda note: verbatim(note.text))
+        return ["created_at", "author_label", "disposition", text, "call"]
+
+
+class DoneFilter(admin.SimpleListFilter):
+    """Call-backs that are open, due, or done."""
+
+    title = _("state")
+    parameter_name = "done"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer the three."""
+        return [("open", _("Open")), ("due", _("Due")), ("done", _("Done"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the chosen ones; an index sorts each kind by the moment."""
+        match self.value():
+            case "open":
+                return queryset.open()
+            case "due":
+                return queryset.due(timezone.now())
+            case "done":
+                return queryset.filter(done_at__isnull=False)
+        return queryset
+
+
+@admin.register(FollowUp)
+class FollowUpAdmin(_AboutTicketsAdmin):
+    """Call-backs, the newest moment first."""
+
+    list_filter = [DoneFilter, "due_at"]
+    search_fields = ["assigned_to_label"]
+    ordering = ["-due_at", "-pk"]
+    actions = ["mark_as_done"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show who is to call whom, and when."""
+        return ["due_at", "assigned_to_label", self._ticket(request), self._text(request, _short_text), "done_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the rest, and links to the calls."""
+        text = self._text(request, lambda follow_up: verbatim(follow_up.text))
+        return ["due_at", "assigned_to_label", self._ticket(request), text, "created_at", "call", "done_at", "done_by"]
+
+    def _ticket(self, request: HttpRequest) -> Callable[[Any], str]:
+        return self.words(
+            request, "ticket_name", _("ticket"), lambda follow_up: visible_to(follow_up.ticket_label, request.user)
+        )
+
+    def _text(self, request: HttpRequest, text: Callable[[Any], str]) -> Callable[[Any], str]:
+        return self.words(request, "shown_text", _("text"), text)
+
+    def has_done_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may mark call-backs as done."""
+        return Permission.CHANGE_FOLLOW_UP.granted_to(request.user)
+
+    @action(_("Mark as done"), "done")
+    def mark_as_done(self, request: HttpRequest, queryset: Any) -> None:
+        """Mark the open ones among the chosen as done, now."""
+        done = queryset.order_by().open().update(done_at=timezone.now())
+        text = ngettext("%(count)d call-back is done.", "%(count)d call-backs are done.", done)
+        self.message_user(request, text % {"count": done}, messages.SUCCESS)
+
+
+def _short_text(row: CallNote | FollowUp) -> str:
+    return Truncator(row.text).chars(LISTED_CHARACTERS)

@@ -1,0 +1,59 @@
+"""How a row of ours names the host's ticket: its model, and its primary key as text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Model, Q
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm.phone_numbers import contains_number, mask
+from django_exotel_ccm.tickets import link_of
+
+
+def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
+    """Return ``ticket_content_type`` and ``ticket_object_id`` of the rows about ``ticket``."""
+    model, key = link_of(ticket)
+    # A declared proxy is a kind of ticket of its own.
+    return ContentType.objects.get_for_model(model, for_concrete_model=False), key
+
+
+def about(*tickets: Model) -> Q:
+    """Return the condition that a row is about one of the tickets, which may be of several kinds."""
+    keys: defaultdict[ContentType, set[str]] = defaultdict(set)
+    for content_type, key in map(ticket_columns, tickets):
+        keys[content_type].add(key)
+    links = [Q(ticket_content_type=kind, ticket_object_id__in=texts) for kind, texts in keys.items()]
+    return Q(*links, _connector=Q.OR) if links else Q(pk__in=[])
+
+
+def mask_key(text: str, number: str) -> str:
+    """Return a key as it is kept once the customer with ``number`` (E.164) is erased: hosts may have numbers for keys.
+
+    Masked, not blank: more users see what is about no ticket.
+    """
+    return mask(text) if contains_number(text, number) else text
+
+
+class TicketLink(models.Model):
+    """A row about a ticket. It stays when the ticket is deleted."""
+
+    ticket_content_type = models.ForeignKey(
+        ContentType,
+        models.SET_NULL,
+        null=True,
+        db_index=False,  # the index of both columns begins with it
+        related_name="+",
+        verbose_name=_("kind of ticket"),
+        help_text=_("The model of the ticket."),
+    )
+    ticket_object_id = models.CharField(
+        _("ticket's key"), max_length=128, blank=True, help_text=_("The primary key of the ticket, as text.")
+    )
+    ticket = GenericForeignKey("ticket_content_type", "ticket_object_id")
+
+    class Meta:
+        abstract = True

@@ -1,0 +1,150 @@
+"""Notes, dispositions and follow-ups in the admin: who reads what, and that nobody loses history."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.services import add_note, schedule_follow_up
+from tests.admin.pages import SEES_CALLS, Session
+from tests.factories import Calls
+
+READS = ("exotel_ccm.view_callnote", "exotel_ccm.view_followup")
+EVIL = "<script>alert(1)</script>\nsecond line"
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def reader(host: Any) -> Session:
+    return Session(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, *READS, agent=None))
+
+
+@pytest.fixture
+def stranger(host: Any) -> Session:
+    """May see calls, and no ticket."""
+    return Session(host.user("vik", SEES_CALLS, *READS, agent=None))
+
+
+@pytest.fixture
+def call(host: Any, real_calls: Calls) -> CallRecord:
+    return real_calls.requested(ticket=host.ticket(), ticket_label="Broken fan", state="ended")
+
+
+@pytest.fixture
+def note(host: Any, call: CallRecord) -> CallNote:
+    reached = Disposition.objects.create(code="reached", label="Reached")
+    later = timezone.now() + HOUR
+    return add_note(call, author=host.user("asha"), text=EVIL, disposition=reached, follow_up_at=later)
+
+
+def logged_in(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page_of(model: str, row: Any) -> str:
+    return reverse(f"admin:exotel_ccm_{model}_change", args=[row.pk])
+
+
+def list_of(model: str, query: str = "") -> str:
+    return reverse(f"admin:exotel_ccm_{model}_changelist") + query
+
+
+def test_notes_stand_on_the_calls_page(note: CallNote, reader: Session) -> None:
+    page = reader.get(page_of("callrecord", note.call))
+
+    assert "Reached" in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\nsecond line" in page.html
+    assert EVIL not in page.html
+
+
+def test_only_who_sees_the_ticket_reads_its_notes(note: CallNote, reader: Session, stranger: Session) -> None:
+    follow_up = FollowUp.objects.get()
+    pages = [
+        page_of("callrecord", note.call),
+        page_of("callnote", note),
+        page_of("followup", follow_up),
+        list_of("callnote"),
+        list_of("followup"),
+    ]
+    for url in pages:
+        assert "alert(1)" in reader.get(url).html
+        hidden = stranger.get(url).html
+        assert "alert(1)" not in hidden
+        assert "Broken fan" not in hidden
+
+
+def test_pages_need_their_permissions(note: CallNote, host: Any) -> None:
+    nobody = Session(host.user("nobody", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+
+    for model in ("callnote", "followup", "disposition"):
+        assert nobody.client.get(list_of(model)).status_code == 403
+    assert "alert(1)" in nobody.get(page_of("callrecord", note.call)).html  # who sees call and ticket sees the notes
+
+
+@pytest.mark.parametrize("model", ["callnote", "followup"])
+def test_lists_need_a_fixed_number_of_queries(model: str, host: Any, reader: Session, call: CallRecord) -> None:
+    user, counts = host.user("asha"), []
+    for _round in range(2):
+        for _number in range(5):
+            add_note(call, author=user, text="one", follow_up_at=timezone.now() + HOUR)
+        with CaptureQueriesContext(connection) as captured:
+            reader.get(list_of(model))
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_history_is_read_only(note: CallNote, host: Any) -> None:
+    boss = logged_in(host.user("boss", is_superuser=True, agent=None))
+
+    for model, row in [("callnote", note), ("followup", FollowUp.objects.get())]:
+        assert boss.post(reverse(f"admin:exotel_ccm_{model}_delete", args=[row.pk])).status_code == 403
+        assert boss.get(reverse(f"admin:exotel_ccm_{model}_add")).status_code == 403
+    used = note.disposition
+    assert used is not None
+    refused = boss.post(reverse("admin:exotel_ccm_disposition_delete", args=[used.pk]), {"post": "yes"})
+    assert refused.status_code == 200  # the page that says what protects it
+    assert Disposition.objects.filter(pk=used.pk).exists()
+
+
+def test_disposition_is_switched_off(note: CallNote, host: Any) -> None:
+    boss = logged_in(host.user("boss", is_superuser=True, agent=None))
+    used = note.disposition
+    assert used is not None
+    form = {"label": "Talked", "code": used.code, "means": "reached", "position": "1"}
+
+    assert boss.post(page_of("disposition", used), form).status_code == 302
+    assert list(Disposition.objects.offered()) == []
+    assert "Talked" in boss.get(page_of("callrecord", note.call)).content.decode()
+
+
+def test_follow_ups_are_filtered_and_marked_as_done(host: Any, reader: Session) -> None:
+    user = host.user("asha")
+    titles = {"open": "Lamp", "due": "Fan", "done": "Chair"}
+    for title in titles.values():
+        ticket = host.ticket(title, phone="")
+        schedule_follow_up(ticket=ticket, due_at=timezone.now() + HOUR, assigned_to=user)
+    FollowUp.objects.filter(ticket_label="Fan").update(due_at=timezone.now() - HOUR)
+    FollowUp.objects.filter(ticket_label="Chair").update(done_at=timezone.now())
+
+    def shown(state: str) -> list[str]:
+        html = reader.get(list_of("followup", f"?done={state}")).html
+        return [title for title in titles.values() if title in html]
+
+    assert (shown("open"), shown("due"), shown("done")) == (["Lamp", "Fan"], ["Fan"], ["Chair"])
+    form = {"action": "mark_as_done", "_selected_action": list(FollowUp.objects.values_list("pk", flat=True))}
+    logged_in(reader.user).post(list_of("followup"), form)
+    assert len(shown("open")) == 2  # without the permission there is no such action
+
+    boss = logged_in(host.user("boss", is_superuser=True, agent=None))
+    boss.post(list_of("followup"), form)
+    assert (shown("open"), shown("done")) == ([], ["Lamp", "Fan", "Chair"])
