@@ -72,16 +72,19 @@ def store(
     """Do the work of :func:`record_event` inside the caller's transaction.
 
     ``unreadable`` is the reason why the body cannot be read, or "". Without ``deliver`` the receivers are left to
-    ``exotel_reconcile``. An event that changes facts is looked up among the stored ones if it ``may_be_stored``.
+    ``exotel_reconcile``. A callback that changes facts is looked up among the stored ones if it ``may_be_stored``.
     """
     call = lock(event.reference, using)
     event.pk, event.call, event.reason = None, call, unreadable
     if call is not None and call.erased_at is not None:
         event.redact()
     facts = _joined(call, event, using) if call is not None else None
-    # Facts that are joined twice do not change, so what changes them is seldom stored. If it is, the INSERT fails,
-    # because its fingerprint is unique, and `run_durably` runs the work again.
-    if call is None or facts is None or facts == call.facts or may_be_stored:
+    changes = call is not None and facts != call.facts
+    # A callback that changes the facts is new, as a rule: a copy does so only if it was received earlier. Then the
+    # INSERT fails, because the fingerprint is unique, and `run_durably` runs the work again. But the same Call Details
+    # can count for more when they are fetched later.
+    is_new = event.kind == EventKind.CALLBACK and facts is not None and changes
+    if may_be_stored or not is_new:
         # Read no more than the key: the other columns are loaded when they are read.
         known = next(iter(CallEvent.objects.using(using).filter(fingerprint=event.fingerprint).only("pk")), None)
         if known is not None:
@@ -90,7 +93,7 @@ def store(
         event.reason = EventReason.UNKNOWN_CALL
         insert([event], using)
         return event
-    if event.kind == EventKind.CALLBACK and _is_over_quota(call, changes=facts != call.facts):
+    if event.kind == EventKind.CALLBACK and _is_over_quota(call, changes=changes):
         _count(call, using)
         return event
     insert([event], using)

@@ -30,8 +30,8 @@ TALKED: dict[str, Any] = {
 BUSY: dict[str, Any] = {"call_status": "busy", "total_talk_time": 0, "total_duration": 9, "end_time": ENDED}
 
 
-def details(call: CallRecord, minutes: float, **facts: Any) -> None:
-    """Record Call Details that were received so many minutes after the end."""
+def details(call: CallRecord, minutes: float, *, body: bytes = b"", **facts: Any) -> None:
+    """Record Call Details that were received so many minutes after the end; each is another answer without ``body``."""
     ended_at = clean_moment(ENDED)
     assert ended_at is not None
     event = CallEvent(
@@ -41,7 +41,20 @@ def details(call: CallRecord, minutes: float, **facts: Any) -> None:
         received_at=ended_at.at + datetime.timedelta(minutes=minutes),
     )
     event.parsed = CallFacts(call_sid=SID, state="terminal", ended_at=ended_at, **facts)
-    record_event(event, canonical=f"{minutes}{facts}".encode())
+    record_event(event, canonical=body or f"{minutes}{facts}".encode())
+
+
+@pytest.mark.parametrize("minutes", [4, 60])
+def test_same_details_at_another_moment_are_stored_once(
+    minutes: float, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = calls.accepted()
+
+    for moment in (5, minutes):
+        details(call, moment, body=b"{}", status="completed")
+
+    assert call.events.filter(kind=EventKind.DETAILS).count() == 1
+    assert caplog.text == ""  # no work was repeated
 
 
 def test_end_at_the_answered_url_is_verified(calls: Calls) -> None:
