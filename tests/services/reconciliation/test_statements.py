@@ -22,6 +22,7 @@ ANSWERED = ["UPDATE accountusage"]  # failures in a row are over
 STORED = [
     *BEGIN,
     "SELECT callrecord",
+    "SELECT callevent",
     "INSERT callevent",
     "UPDATE callrecord",
     "INSERT announcement",
