@@ -91,13 +91,22 @@ def exotel_call_panel(context: Context) -> dict[str, Any]:
 
 @register.inclusion_tag("exotel_ccm/assets.html", takes_context=True)
 def exotel_assets(context: Context) -> dict[str, Any]:
-    """Bring our style and scripts, for our own pages in the host's frame."""
-    return _assets(context, context["request"])
+    """Bring our style and scripts where this stands, for the head of a page; the other tags then bring none."""
+    request = _any_request_of(context)
+    try:
+        return {} if request is None else _assets(context, request)
+    except NoReverseMatch:
+        return {}
+
+
+def _any_request_of(context: Context) -> HttpRequest | None:
+    request: HttpRequest | None = context.get("request") or getattr(context, "request", None)
+    return request
 
 
 def _request_of(context: Context) -> HttpRequest | None:
     """Return the request of a user who is logged in; None where a template has no request, or nobody is."""
-    request = context.get("request") or getattr(context, "request", None)
+    request = _any_request_of(context)
     user = getattr(request, "user", None)
     return request if getattr(user, "is_authenticated", False) else None
 

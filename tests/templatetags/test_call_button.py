@@ -184,6 +184,17 @@ def test_queries(asha: Any, host: Any) -> None:
     assert len(panel) == 1
 
 
+def test_assets_in_the_head_are_for_everybody(asha: Any, host: Any) -> None:
+    """A page that swaps its body keeps its head, also that of the login page."""
+    head = "{% load exotel_ccm %}{% exotel_assets %}"
+
+    page = render(head + PANEL + BUTTON, request_of(asha), ticket=host.ticket())
+
+    assert page.html.count("<script ") == 2
+    assert render(head, request_of()).html.count("<script ") == 2
+    assert render_bare(head) == ""
+
+
 # The nonce of a Content-Security-Policy.
 
 
@@ -233,7 +244,7 @@ def test_without_script_the_choose_page_asks_in_plain_frame(asha: Any, host: Any
     page = browser.client.get(browser.button_of(host.ticket("Broken fan", phone=BY_HAND))["href"]).content.decode()
 
     assert "Broken fan" in page
-    assert '<main class="exotel-plain">' in page
+    assert '<body class="exotel-plain">' in page
     assert "/admin/" not in page
     assert "/static/" not in page
 

@@ -74,7 +74,7 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = link.className;
-    button.textContent = link.textContent;
+    button.append(...link.cloneNode(true).childNodes);
     if (link.hasAttribute("aria-label")) {
       button.setAttribute("aria-label", link.getAttribute("aria-label"));
     }
@@ -90,12 +90,13 @@
 
   /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
   const hold = (button) => {
-    const label = button.textContent;
+    const label = button.querySelector(".exotel-label") ?? button; // an icon stays
+    const text = label.textContent;
     button.setAttribute("aria-disabled", "true");
-    button.textContent = button.dataset.exotelWaiting || label;
+    label.textContent = button.dataset.exotelWaiting || text;
     return () => {
       button.removeAttribute("aria-disabled");
-      button.textContent = label;
+      label.textContent = text;
     };
   };
   // The forms of the page that asks are sent by the browser, and it may be stopped.
@@ -113,7 +114,7 @@
 
   const press = async (button) => {
     const undo = hold(button);
-    tell("press", button.textContent);
+    tell("press", button.textContent.trim());
     const answer = await place(button);
     undo();
     tell("answer", answer);

@@ -1,0 +1,182 @@
+"""Button and panel on the pages of a host without the admin, behind a strict policy, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import CALLING, keep_picture, violations
+from tests.browser.test_journey import answer_and_hang_up
+from tests.run import ROOT
+
+pytestmark = pytest.mark.browser
+#: Runs our scripts once more, as a page does that has them in the body that it swaps.
+RUN_AGAIN = """() => Promise.all([...document.querySelectorAll("script[src*='/assets/']")].map(
+  ({src, nonce}) => new Promise((onload) => {
+    document.body.append(Object.assign(document.createElement("script"), {src, nonce, onload}));
+  })
+))"""
+LOOKS = {"wide": {}, "dark": {"dark": True}, "narrow": {"width": 360, "height": 800}}
+
+
+@pytest.fixture
+def crm(tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """The addresses of a running host, and of its simulated phones."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.plain_host", str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield SimpleNamespace(**json.loads(process.stdout.readline()))
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+
+
+class Agent:
+    """An agent's browser; ``complaints`` is what it refused or could not do."""
+
+    def __init__(self, crm: SimpleNamespace, open_page: Callable[..., Any], **look: Any) -> None:
+        self.crm, self.page, self.phones = crm, open_page(**look), open_page(1000, 800)
+        self.complaints: list[str] = []
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(f"{crm.url}/login/")
+        self.page.fill("[name=username]", "asha@example.com")
+        self.page.fill("[name=password]", "pw")
+        self.page.click("main form button")
+        self.page.wait_for_selector("text=Orders")
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "favicon" not in str(message.location):
+            self.complaints.append(message.text)
+
+    def open(self, key: str) -> None:
+        self.page.goto(f"{self.crm.url}/orders/{key}/")
+
+    def press(self) -> None:
+        self.page.click("button.exotel-call")
+        self.page.wait_for_selector(CALLING)
+
+    def wait_for(self, headline: str) -> None:
+        self.page.wait_for_selector(f".exotel-panel:not([hidden]) .exotel-headline:has-text('{headline}')")
+
+    def panels(self) -> int:
+        return int(self.page.locator(".exotel-panel:not([hidden])").count())
+
+
+@pytest.fixture
+def open_agent(crm: SimpleNamespace, open_page: Callable[..., Any]) -> Callable[..., Agent]:
+    return lambda **look: Agent(crm, open_page, **look)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_call_from_a_page_of_the_host(crm: Any, open_agent: Callable[..., Agent], look: str) -> None:
+    agent = open_agent(**LOOKS[look])
+    agent.open(crm.order)
+    keep_picture(agent.page, f"host_page_{look}")
+    found = violations(agent.page)
+    agent.page.fill("[name=remarks]", "Wants it in red")
+
+    agent.press()
+    keep_picture(agent.page, f"host_page_{look}_calling")
+    found += violations(agent.page)
+    agent.phones.goto(crm.phones)
+    answer_and_hang_up(agent.phones)
+    agent.wait_for("Talked with")
+    keep_picture(agent.page, f"host_page_{look}_ended")
+    found += violations(agent.page)
+
+    assert found == []
+    assert agent.panels() == 1
+    assert agent.page.input_value("[name=remarks]") == "Wants it in red"
+    assert agent.complaints == []
+    assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_child_with_uuid_key(crm: Any, open_agent: Callable[..., Agent]) -> None:
+    agent = open_agent()
+    agent.open(crm.rush)
+
+    agent.press()
+
+    assert agent.complaints == []
+
+
+def test_ticket_without_a_number_says_so(crm: Any, open_agent: Callable[..., Agent]) -> None:
+    agent = open_agent()
+    agent.open(crm.none)
+
+    assert agent.page.is_disabled("button.exotel-call")
+    assert "There is no phone number." in agent.page.inner_text(".exotel-press")
+    keep_picture(agent.page, "host_page_obstacle")
+    assert violations(agent.page) == []
+
+
+def test_swapped_pages(crm: Any, open_agent: Callable[..., Agent]) -> None:
+    """The body is swapped, as htmx does it: new buttons work, the panel follows, and nothing happens twice."""
+    agent = open_agent()
+    agent.page.evaluate("window.isSamePage = true")
+    presses: list[str] = []
+    agent.page.on("request", lambda request: "/place/" in request.url and presses.append(request.url))
+    for _time in range(2):
+        agent.page.click("text=Blue carpet")
+        agent.page.wait_for_selector("button.exotel-call")
+        agent.page.click("text=All orders")
+        agent.page.wait_for_selector("h1:has-text('Orders')")
+    agent.page.click("text=Blue carpet")
+    agent.page.evaluate(RUN_AGAIN)
+
+    agent.press()
+    assert len(presses) == 1
+    agent.page.click("text=All orders")
+    agent.page.wait_for_selector("h1:has-text('Orders')")
+    agent.wait_for("Your phone rings first: pick up.")
+    asked: list[str] = []
+    agent.page.on("response", lambda answer: "/status/" in answer.url and asked.append(answer.url))
+    agent.page.wait_for_timeout(3500)
+    # Only the panel that is on the page asks, once a second.
+    assert 2 <= len(asked) <= 4
+    agent.phones.goto(crm.phones)
+    answer_and_hang_up(agent.phones)
+    agent.wait_for("Talked with")
+
+    assert agent.page.evaluate("window.isSamePage")
+    assert agent.complaints == []
+
+
+def test_without_script(crm: Any, open_agent: Callable[..., Agent]) -> None:
+    agent = open_agent(java_script_enabled=False)
+    agent.open(crm.order)
+    assert agent.page.locator("button.exotel-call").count() == 0  # it could do nothing
+    with agent.page.expect_popup() as opened:
+        agent.page.click("a.exotel-call")
+    page = opened.value
+    page.wait_for_selector("text=Rings first: Asha")
+    keep_picture(page, "host_page_choose")
+
+    page.click("button.exotel-call")
+
+    page.wait_for_selector(".exotel-panel >> text=Your phone rings first: pick up.")
+    assert page.url == f"{crm.url}/orders/{crm.order}/"
+    agent.phones.goto(crm.phones)
+    answer_and_hang_up(agent.phones)
+    for _second in range(15):  # until Exotel has reported
+        page.click("text=Reload to see how it goes")
+        page.wait_for_timeout(1000)
+        if "Talked with" in page.inner_text("main"):
+            break
+    assert "Talked with" in page.inner_text(".exotel-panel:not([hidden])")
