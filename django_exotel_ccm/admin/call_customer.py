@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import select_template
+from django.template.loader import render_to_string, select_template
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
@@ -24,8 +24,10 @@ from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
+from django_exotel_ccm.admin import lost_updates
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import action
+from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
 from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
@@ -52,7 +54,7 @@ SEEN = "exotel_seen"
 """Our one field in the host's list. It holds, as JSON, the key of the newest call by the key of its ticket."""
 
 
-class CallCustomerMixin(_Base):
+class CallCustomerMixin(LostUpdatesMixin, _Base):
     """Put before ``ModelAdmin`` in the bases of a ticket's admin; the model must be declared in ``TICKETS``.
 
     Entries of ``TICKETS`` whose ModelAdmin has no mixin get it by themselves.
@@ -130,9 +132,10 @@ class CallCustomerMixin(_Base):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the panel, with the user's call in progress, above the host's own list, whatever its template is."""
         response = super().changelist_view(request, extra_context)
-        changelist = getattr(response, "context_data", None) or {}
-        for column in getattr(changelist.get("cl"), "list_display", ()):
+        changelist: Any = (getattr(response, "context_data", None) or {}).get("cl")
+        for column in getattr(changelist, "list_display", ()):
             if isinstance(column, _CallColumn):
+                column.show_edited_rows(changelist)
                 self._extend(response, "change_list.html", self._panel(request, column.in_progress))
         return response
 
@@ -149,9 +152,11 @@ class CallCustomerMixin(_Base):
     ) -> HttpResponse:
         """Add the button and the calls so far to the host's own change form, whatever its template is."""
         response = super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
-        if obj is None or add or context.get("is_popup"):
+        if obj is None or add:
             return response
-        shown = self._on_form(request, obj)
+        shown = {} if context.get("is_popup") else self._on_form(request, obj)
+        if self.has_call_customer_permission(request, obj):
+            shown["shown"] = lost_updates.shown_on_form(context["adminform"], context["inline_admin_formsets"])
         if shown:
             self._extend(response, "change_form.html", shown)
         return response
@@ -233,6 +238,7 @@ class _CallColumn:
         self._first = ""
         self._attributes = ""
         self._obstacles: dict[str, Obstacle] = {}
+        self._shown = SafeString()
 
     def prepare(self, changelist: ChangeList) -> None:
         """Load this user's newest call about each row, and find out which rows cannot be called."""
@@ -247,6 +253,18 @@ class _CallColumn:
             self._attributes = SafeString(' target="_blank"')
             if self._request.method == "POST":
                 self._attributes += SafeString(" data-exotel-unsaved")
+
+    def show_edited_rows(self, changelist: ChangeList) -> None:
+        """Say what the rows of an editable list show. Keep rows in sight whose edits came back with errors."""
+        formset: Any = changelist.formset
+        if formset is None:
+            return
+        rows = [form.instance for form in formset.initial_forms]
+        # A call may have moved a ticket out of the filtered list; Django would show its error nowhere.
+        if formset.is_bound and {row.pk for row in rows} != {row.pk for row in changelist.result_list}:
+            changelist.result_list = rows
+            self.prepare(changelist)
+        self._shown = render_to_string("exotel_ccm/admin/shown.html", {"shown": lost_updates.shown_in_list(formset)})
 
     def _find_obstacles(self, rows: list[Model]) -> None:
         """Find out which rows cannot be called, as far as a fixed number of queries can tell."""
@@ -266,7 +284,7 @@ class _CallColumn:
         key = str(ticket.pk)
         seen = format_html('<input type="hidden" name="{}" value="{}">', SEEN, json.dumps(self._newest))
         press = self._press(ticket, key) if self._ticket_type.allows(self._request.user, ticket) else ""
-        return format_html("{}{}", press, seen if key == self._first else "")
+        return format_html("{}{}{}", press, seen, self._shown) if key == self._first else SafeString(press)
 
     def _press(self, ticket: Model, key: str) -> SafeString:
         obstacle = self._obstacles.get(key)

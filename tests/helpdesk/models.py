@@ -64,3 +64,41 @@ class LeadPhone(models.Model):
 
 def lead_numbers(lead: Lead) -> dict[str, str]:
     return {phone.kind: phone.number for phone in lead.phones.all()}
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=30)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Order(models.Model):
+    """A field of every kind that a form has a widget of its own for."""
+
+    number = models.CharField(max_length=30)
+    phone = models.CharField(max_length=40, blank=True)
+    status = models.CharField(max_length=30, choices=[("open", "Open"), ("called", "Called"), ("shut", "Shut")])
+    customer = models.ForeignKey(Customer, models.CASCADE)
+    tags = models.ManyToManyField(Tag, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    day = models.DateField(null=True, blank=True)
+    amount = models.DecimalField(max_digits=9, decimal_places=2, default=0)
+    is_paid = models.BooleanField(default=False)
+    is_urgent = models.BooleanField(null=True)
+    notes = models.TextField(blank=True)
+    options = models.JSONField(default=dict, blank=True)
+    scan = models.FileField(blank=True, upload_to="scans")
+    secret = models.CharField(max_length=30, blank=True)
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Line(models.Model):
+    order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
+    text = models.CharField(max_length=100)
+    pieces = models.IntegerField(default=1)
+
+    def __str__(self) -> str:
+        return self.text
