@@ -156,7 +156,8 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return response
         shown = {} if context.get("is_popup") else self._on_form(request, obj)
         if self.has_call_customer_permission(request, obj):
-            shown["shown"] = lost_updates.shown_on_form(context["adminform"], context["inline_admin_formsets"])
+            shown["shown"] = lost_updates.shown_on_form(context)
+            shown["came_back"] = request.method == "POST"
         if shown:
             self._extend(response, "change_form.html", shown)
         return response
@@ -264,7 +265,8 @@ class _CallColumn:
         if formset.is_bound and {row.pk for row in rows} != {row.pk for row in changelist.result_list}:
             changelist.result_list = rows
             self.prepare(changelist)
-        self._shown = render_to_string("exotel_ccm/admin/shown.html", {"shown": lost_updates.shown_in_list(formset)})
+        shown = {"shown": lost_updates.shown_in_list(formset), "came_back": formset.is_bound}
+        self._shown = render_to_string("exotel_ccm/admin/shown.html", shown)
 
     def _find_obstacles(self, rows: list[Model]) -> None:
         """Find out which rows cannot be called, as far as a fixed number of queries can tell."""

@@ -75,10 +75,11 @@ class Shown:
 # The page.
 
 
-def shown_on_form(admin_form: Any, inlines: Iterable[Any]) -> str:
-    """Return the value of our field for a change form, or "" if there is nothing to compare."""
-    named = [(admin_form.form, _names(admin_form))]
-    for inline in inlines:
+def shown_on_form(context: dict[str, Any]) -> str:
+    """Return the value of our field for the page of a change form, or "" if there is nothing to compare."""
+    admin_form = context.get("adminform")
+    named = [(admin_form.form, _names(admin_form))] if admin_form is not None else []
+    for inline in context.get("inline_admin_formsets") or ():
         if inline.has_change_permission:
             named += [(form, _names(inline)) for form in inline.formset.initial_forms]
     return _shown(named)

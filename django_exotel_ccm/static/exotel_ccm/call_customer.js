@@ -11,7 +11,7 @@
 
   const written = (forms) => JSON.stringify(forms.map((form) => [...new FormData(form)].map(
     ([name, value]) => [name, value instanceof File ? value.name : value],
-  ).filter(([name]) => name !== "exotel_seen")));
+  ).filter(([name]) => !["exotel_seen", "exotel:shown"].includes(name))));
 
   /* Browsers bring back what was typed before a reload, without telling anybody. */
   const restored = (form) => [...form.elements].some((field) => {

@@ -113,6 +113,7 @@
       if (isNew) {
         this.links.replaceChildren();
         this.since = Date.now() - 1000 * status.seconds;
+        document.dispatchEvent(new CustomEvent("exotel:step", { detail: status }));
       }
       this.tick();
       this.plan(status.poll_after);
