@@ -249,6 +249,7 @@ def test_every_widget_follows(open_order: Callable[..., Any], order: Order, mode
     by_server = {name for name, text in notes.items() if text != "Changed by the call"}
     assert by_server == ({"tags"} if model_admin is Pickers else set())
     keep_picture(page, f"changed_by_call_{model_admin.__name__.lower()}")
+    assert "Meera" in page.inner_text(".field-customer")
     assert page.input_value("#id_due_at_1") == "12:00:00"
     assert page.is_checked("#id_is_paid")
     save(page)

@@ -75,6 +75,9 @@
     return parts.filter((part) => part.trim()).join(isList(first) ? ", " : " ").slice(0, 200) || texts.exotelNothing;
   };
 
+  /* Beside the key of another row the admin writes its name. */
+  const nameOf = (control) => control.parentElement.querySelector(":scope > .vForeignKeyRawIdAdminField ~ strong");
+
   const write = (controls, fresh) => controls.forEach((control, index) => {
     const from = fresh[index];
     if (isTick(control)) {
@@ -90,6 +93,7 @@
       [...control.options].forEach((option) => { option.selected = values.includes(option.value); });
     } else {
       control.value = from.value;
+      nameOf(control)?.replaceWith(...[nameOf(from)].filter(Boolean));
     }
     control.dispatchEvent(new Event("input", { bubbles: true }));
     control.dispatchEvent(new Event("change", { bubbles: true }));
