@@ -9,7 +9,7 @@ INTERPRETERS := python3.13 python3.12 python3.11 python3 python
 ENSURE_PIP := $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --upgrade >/dev/null
 UTF8 := PYTHONUTF8=1 PYTHONUNBUFFERED=1
 
-.PHONY: help demo test themes matrix mutants lint docs benchmark soak clean
+.PHONY: help demo test themes helpdesk matrix mutants lint docs benchmark soak clean
 
 help:
 	@echo 'make demo       a helpdesk whose customers can be called, with a simulated Exotel; Ctrl-C ends it'
@@ -18,6 +18,7 @@ help:
 	@echo 'make demo LIVE=1 AGENT=+91… CUSTOMER=+91… EXOPHONE=+91…   rings two real phones, after a typed yes'
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
 	@echo 'make themes     the button and our pages under six admin themes, in a browser; ARGS="unfold grappelli" for some'
+	@echo 'make helpdesk   the recipe for django-helpdesk, on its own pages, in a browser'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
@@ -36,6 +37,9 @@ test: .venv/test.stamp
 
 themes: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s $(if $(ARGS),$(foreach theme,$(ARGS),'themes($(theme))'),themes)
+
+helpdesk: .venv/matrix.stamp
+	@exec env $(UTF8) $(PYTHON) -m nox -s helpdesk $(if $(ARGS),-- $(ARGS))
 
 matrix: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s matrix $(ARGS)

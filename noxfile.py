@@ -29,6 +29,7 @@ THEMES = {
     "simpleui": ("django-simpleui==2026.1.13", "6.1"),
     "semantic-admin": ("django-semantic-admin==0.7.0", "6.1"),
 }
+HELPDESK = ("django-helpdesk==2.6.1", "6.0")
 THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -81,20 +82,33 @@ def newest(session: nox.Session) -> None:
 @nox.parametrize("theme", [nox.param(name, id=name) for name in THEMES])
 def themes(session: nox.Session, theme: str) -> None:
     """Press the button under an admin theme, and look at our pages, in a browser."""
+    _in_browser(session, *THEMES[theme], folder="tests/themes", settings="tests.themes.settings", ADMIN_THEME=theme)
+
+
+@nox.session(python="3.13", reuse_venv=True)
+def helpdesk(session: nox.Session) -> None:
+    """Press the button on the page of a ticket of django-helpdesk, as the cookbook says, in a browser."""
+    folder, settings = "tests/django_helpdesk", "tests.django_helpdesk.settings"
+    _in_browser(session, *HELPDESK, folder=folder, settings=settings)
+
+
+def _in_browser(
+    session: nox.Session, requirement: str, django: str, *, folder: str, settings: str, **environment: str
+) -> None:
+    """Run the tests of ``folder`` with another package installed."""
     if not any(map(shutil.which, BROWSERS)):
         session.error(f"No browser is on the PATH: {', '.join(BROWSERS)}.")
-    requirement, django = THEMES[theme]
-    # The package itself is not built, six times, but found in this folder, like its pytest plugin.
+    # The package itself is not built, but found in this folder, like its pytest plugin.
     needed = (*PROJECT["project"]["dependencies"], *nox.project.dependency_groups(PROJECT, "themes"))
     try:
         session.install("--quiet", *needed, requirement, f"django~={django}.0")
     except nox.command.CommandFailed:
         session.error(f"{requirement} could not be installed with Django {django}.")
     session.run(
-        *("python", "-m", "pytest", "tests/themes", "--ds", "tests.themes.settings", "-q"),
+        *("python", "-m", "pytest", folder, "--ds", settings, "-q"),
         *("-p", "django_exotel_ccm.pytest_plugin"),
-        *("-W", "default"),  # what a theme is warned of is not ours to mend
+        *("-W", "default"),  # what another package is warned of is not ours to mend
         *("-o", f"faulthandler_timeout={THEME_TEST_WITHIN}", "-o", "faulthandler_exit_on_timeout=true"),
         *session.posargs,
-        env={"ADMIN_THEME": theme},
+        env=environment,
     )

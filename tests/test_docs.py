@@ -230,11 +230,14 @@ def exotel_sections() -> set[str]:
 
 
 def test_themes_are_those_that_are_tried() -> None:
-    tried = re.findall(r'"(django-[a-z-]+)==([\d.]+)", "([\d.]+)"', (ROOT / "noxfile.py").read_text("utf-8"))
+    [*themes, helpdesk] = re.findall(
+        r'"(django-[a-z-]+)==([\d.]+)", "([\d.]+)"', (ROOT / "noxfile.py").read_text("utf-8")
+    )
 
-    assert [list(one) for one in tried] == [
+    assert [list(one) for one in themes] == [
         [name.strip("`"), *rest] for name, *rest in rows(section("admin", "Themes"))
     ]
+    assert "with {} {} on Django {};".format(*helpdesk) in section("cookbook", "django-helpdesk")
 
 
 def test_sections_of_exotel_page_exist() -> None:

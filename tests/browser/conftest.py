@@ -86,6 +86,16 @@ def press(page: Any, selector: str = "button.exotel-call") -> None:
     assert len(page.context.pages) == 1
 
 
+def answer_and_hang_up(phones: Any) -> None:
+    """Answer both phones on the simulator's page, talk a moment, hang up."""
+    phones.click("#phone-agent .answer >> visible=true")
+    phones.click("#phone-customer .answer >> visible=true")
+    phones.wait_for_selector("#phone-customer [data-action=hang_up] >> visible=true")
+    phones.wait_for_timeout(1200)  # simulated seconds are whole: a talk of none is no conversation
+    phones.click("#phone-agent [data-action=hang_up] >> visible=true")
+    phones.wait_for_selector("#phone-agent [data-action=hang_up]", state="hidden")
+
+
 def keep_picture(page: Any, name: str) -> None:
     """Keep a screenshot for people to look at."""
     ARTIFACTS.mkdir(exist_ok=True)

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import CALLING, keep_picture, violations
-from tests.browser.test_journey import answer_and_hang_up
+from tests.browser.conftest import CALLING, answer_and_hang_up, keep_picture, violations
 from tests.run import ROOT
 
 pytestmark = pytest.mark.browser

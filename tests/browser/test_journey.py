@@ -10,7 +10,7 @@ import pytest
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.signals import call_ended
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS
-from tests.browser.conftest import keep_findings, keep_picture, log_in, press, violations
+from tests.browser.conftest import answer_and_hang_up, keep_findings, keep_picture, log_in, press, violations
 from tests.helpdesk.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -19,16 +19,6 @@ pytestmark = pytest.mark.browser
 def close_the_ticket(ticket: Ticket, call: CallRecord, **kwargs: Any) -> None:
     ticket.status = "talked" if call.is_conversation else "not reached"
     ticket.save(update_fields=["status"])
-
-
-def answer_and_hang_up(phones: Any) -> None:
-    """Answer both phones on the simulator's page, talk a moment, hang up."""
-    phones.click("#phone-agent .answer >> visible=true")
-    phones.click("#phone-customer .answer >> visible=true")
-    phones.wait_for_selector("#phone-customer [data-action=hang_up] >> visible=true")
-    phones.wait_for_timeout(1200)  # simulated seconds are whole: a talk of none is no conversation
-    phones.click("#phone-agent [data-action=hang_up] >> visible=true")
-    phones.wait_for_selector("#phone-agent [data-action=hang_up]", state="hidden")
 
 
 def test_call_from_button_to_ticket(

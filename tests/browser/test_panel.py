@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.admin.pages import AGENT_WORK
-from tests.browser.conftest import PATIENCE, keep_picture, log_in, press, violations
-from tests.browser.test_journey import answer_and_hang_up
+from tests.browser.conftest import PATIENCE, answer_and_hang_up, keep_picture, log_in, press, violations
 
 pytestmark = pytest.mark.browser
 
