@@ -107,7 +107,7 @@ def check_attached(**kwargs: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"{model._meta.label} is in TICKETS but on no admin site, so nobody sees its button.",
-            hint="Register it with an admin site, or put {% exotel_call_button %} on a page of yours and silence this check.",
+            hint="Register it with an admin site, or put {% exotel_call_button %} on your page and silence this check.",
             id="exotel_ccm.W004",
         )
         for model in _ticket_models()
