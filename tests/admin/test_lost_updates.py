@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -691,6 +692,32 @@ def test_page_costs_no_statement(
     monkeypatch.setattr("django_exotel_ccm.admin.lost_updates.stored", lambda form, name: ({}, ""))
 
     assert len(statements(lambda: form.session.get(form.url))) == len(with_us)
+
+
+class Slow(admin.ModelAdmin):
+    """Takes a while to save, and meanwhile a call changes the ticket."""
+
+    change: threading.Thread
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        self.change.start()
+        self.change.join(timeout=0.5)
+        super().save_model(request, obj, form, change)
+
+
+@pytest.mark.not_on_sqlite(reason="locks a row")
+def test_change_during_the_save_waits(open_form: Callable[..., OpenForm], order: Order) -> None:
+    def change_and_close() -> None:
+        change(order, status="called")
+        connection.close()
+
+    Slow.change = threading.Thread(target=change_and_close)
+    form = open_form(Slow).enter(number="Mine")
+
+    assert form.save()
+    Slow.change.join(timeout=10)
+
+    assert Order.objects.values_list("number", "status").get() == ("Mine", "called")
 
 
 # Tickets of other kinds.
