@@ -75,6 +75,9 @@ class TicketAdapter(Protocol):
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the call's page; "" if this user may not see it."""
 
+    def calls_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return the page that lists all calls about the ticket; "" if there is none or this user may not see it."""
+
 
 def call_query(adapter: TicketAdapter, ticket_type: TicketType, keys: Sequence[str], next_url: str, **more: str) -> str:
     """Return the query of an address that calls these tickets and leads to ``next_url`` afterwards.

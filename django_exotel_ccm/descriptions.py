@@ -145,6 +145,29 @@ def _ended_headline(call: CallRecord, *, is_own: bool) -> str:
     return str(own or WITHOUT_ANSWER[outcome])
 
 
+def describe_result(call: CallRecord, user: Any) -> str:
+    """Return how far ``call`` has come, or how it ended, in the few words with which a line of the history begins."""
+    step = step_of(call)
+    if call.is_conversation and step == Step.ENDED:
+        return _("Talked for %(length)s") % {"length": describe_length(call.talk_time or 0)}
+    results = {
+        Step.REQUESTED: _("Calling"),
+        Step.ACCEPTED: _("Exotel knows of this call") if call.is_external else _("Calling"),
+        Step.ANSWERED: _("In progress: a phone was picked up"),
+        Step.REFUSED: _("Not called"),
+        Step.UNCONFIRMED: _("We don't know whether this call went out"),
+        Step.NEVER_CONFIRMED: _("We don't know how it ended"),
+    }
+    return results[step] if step in results else describe_status(call, user).headline
+
+
+def describe_customer(call: CallRecord, user: Any) -> str:
+    """Return the customer's name, else the number, masked unless ``user`` may see it."""
+    if call.erased_at is not None:
+        return _("a customer who was erased on request")
+    return visible_to(call.customer_label or call.customer_number, user) or _("the customer")
+
+
 def describe_length(seconds: int) -> str:
     """Return a duration in minutes and seconds."""
     minutes, rest = divmod(seconds, 60)
@@ -199,6 +222,18 @@ def _time(moment: datetime.datetime) -> str:
     if local.date() == now.date():
         return time_format(local, "H:i")
     return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time_format(local, 'H:i')}"
+
+
+def describe_time(moment: datetime.datetime) -> str:
+    """Return day and time of day, as short as can be told apart: "today 10:04", "November 24, 11:02"."""
+    local, today = _local(moment), _local(timezone.now()).date()
+    words = {"time": time_format(local, "H:i")}
+    if local.date() == today:
+        return _("today %(time)s") % words
+    if local.date() == today - datetime.timedelta(days=1):
+        return _("yesterday %(time)s") % words
+    style = "MONTH_DAY_FORMAT" if local.year == today.year else "DATE_FORMAT"
+    return _("%(date)s, %(time)s") % {"date": date_format(local, style), **words}
 
 
 def _local(moment: datetime.datetime) -> datetime.datetime:

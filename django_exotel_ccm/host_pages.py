@@ -109,6 +109,10 @@ class HostPagesAdapter:
         """Return ""."""
         return ""
 
+    def calls_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return ""."""
+        return ""
+
 
 def may_see(user: Any, ticket: Model) -> bool:
     """Return what the entry's ``can_call`` says, else whether ``user`` may view this model or this ticket."""

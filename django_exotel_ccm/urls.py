@@ -10,6 +10,7 @@ from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
 from django_exotel_ccm.views.status import status
+from django_exotel_ccm.views.timeline import timeline
 from django_exotel_ccm.webhooks.views import AccountCallbackView, CallbackView
 
 app_name = "exotel_ccm"
@@ -26,5 +27,6 @@ urlpatterns = [
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
     path("calls/<uuid:reference>/status/", status, name="status"),
+    path("timeline/", timeline, name="timeline"),
     path("recording/<uuid:reference>/<slug:recording>/", exempt_from_atomic_requests(recording), name="recording"),
 ]

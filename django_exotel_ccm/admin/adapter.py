@@ -16,10 +16,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
+from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import calls_about_visible_tickets
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.tickets import TicketType, number_holder
+
+TICKET_PARAMETER = "ticket"
+"""In the address of the list of calls: the ticket's ``custom_field``."""
 
 
 class AdminAdapter:
@@ -89,6 +93,11 @@ class AdminAdapter:
     def call_url(self, request: HttpRequest, call: CallRecord) -> str:
         """Return the call's page; "" without the permission, or if this site has no such page."""
         return self._page(CallRecord, "change", call.pk) if Permission.VIEW_CALL.granted_to(request.user) else ""
+
+    def calls_url(self, request: HttpRequest, ticket: Model) -> str:
+        """Return the list of calls, filtered by the ticket; "" without the permission or without such a list."""
+        url = self._page(CallRecord, "changelist") if Permission.VIEW_CALL.granted_to(request.user) else ""
+        return f"{url}?{urlencode({TICKET_PARAMETER: tickets.custom_field(ticket)})}" if url else ""
 
     def add_agent_url(self, request: HttpRequest) -> str:
         """Return the form for an agent of this user; "" without the permission, or if this site has no such form."""

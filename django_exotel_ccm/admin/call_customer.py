@@ -28,10 +28,8 @@ from django_exotel_ccm.admin import lost_updates
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
-from django_exotel_ccm.admin.recordings import players
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.descriptions import describe_call
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.readiness import (
@@ -43,13 +41,13 @@ from django_exotel_ccm.services.readiness import (
     number_obstacle,
 )
 from django_exotel_ccm.tickets import TicketType
+from django_exotel_ccm.timeline import timeline_of
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin
 else:
     _Base = object
 
-LISTED = 10
 SEEN = "exotel_seen"
 """Our one field in the host's list. It holds, as JSON, the key of the newest call by the key of its ticket."""
 
@@ -177,6 +175,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         adapter = AdminAdapter(self.admin_site)
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
+        after = None
         if may_call and self.get_ticket_type().allows(request.user, ticket):
             own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
             newest = own.get(tickets.link_of(ticket)[1])
@@ -185,21 +184,14 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             if button.obstacle is not None and button.obstacle.url == request.path:
                 # The number is entered on this very form.
                 button = replace(button, obstacle=replace(button.obstacle, url=""))
+            if button.obstacle is None:
+                after = newest.pk if newest is not None else 0
             # A form that came back with errors holds edits that are not saved.
             shown |= {"button": button, "unsaved": request.method == "POST"}
-        if Permission.VIEW_CALL.granted_to(request.user):
-            calls = list(CallRecord.objects.about(ticket).newest_first()[:LISTED])
-            recordings = players(request, adapter, calls)
-            shown["plays"] = bool(recordings)
-            shown["calls"] = [
-                {
-                    "call": call,
-                    "said": describe_call(call, request.user),
-                    "url": adapter.call_url(request, call),
-                    "recording": recordings.get(call.pk, ""),
-                }
-                for call in calls
-            ]
+        if self._is_ticket():
+            next_url = request.get_full_path()
+            shown["timeline"] = timeline_of(request, adapter, ticket, next_url=next_url, after=after)
+        shown["can_listen"] = Permission.LISTEN.granted_to(request.user)
         return shown
 
     @property

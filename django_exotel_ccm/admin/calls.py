@@ -18,16 +18,17 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.call_filters import NeverConfirmedFilter, TicketFilter
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
-from django_exotel_ccm.admin.recordings import player
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import describe_call, describe_outcome, reconciler_missing_message
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import parse_number, visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
+from django_exotel_ccm.timeline import player
 
 SEARCHED = 500
 """How many of the newest calls that match a search are looked through for those that the user may see."""
@@ -52,28 +53,11 @@ class AnnouncementInline(ReadOnlyInline):
     deferred = ["receivers"]
 
 
-class NeverConfirmedFilter(admin.SimpleListFilter):
-    """Calls without a reported end, about which Exotel is not asked any more."""
-
-    title = _("never confirmed")
-    parameter_name = "never_confirmed"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer one choice besides all."""
-        return [("yes", _("Yes"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Return the given up calls without an end; by their state, which has an index."""
-        if self.value() != "yes":
-            return queryset
-        return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
-
-
 @admin.register(CallRecord)
 class CallRecordAdmin(ReadOnlyAdmin):
     """Calls, the newest first."""
 
-    list_filter = ["state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
+    list_filter = [TicketFilter, "state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
     search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
     ordering = ["-pk"]
     inlines = [NoteInline, EventInline, AnnouncementInline]
@@ -188,9 +172,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     def _recording(self, request: HttpRequest) -> Callable[[Any], str]:
         adapter = AdminAdapter(self.admin_site)
-        return self._column(
-            request, "recording", _("recording"), lambda call, user: player(adapter, call) if user is not None else ""
-        )
+        return self._column(request, "recording", _("recording"), lambda call, user: _player(adapter, call, user))
 
     @admin.display(description=_("ended"))
     def over(self, call: CallRecord) -> str:
@@ -216,6 +198,10 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def words(self, call: CallRecord) -> str:
         """The status words as Exotel sent them, known or not."""
         return ", ".join(lifecycle.status_words(call.facts)) or "-"
+
+
+def _player(adapter: AdminAdapter, call: CallRecord, user: Any) -> str:
+    return player(adapter, call, is_open=True) if user is not None else ""
 
 
 def _private_fields(request: HttpRequest, term: str) -> list[str]:

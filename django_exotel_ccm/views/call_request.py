@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent
+from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.services.readiness import callable_agents, read_numbers
@@ -109,3 +109,14 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
         tokens = {one.number: number_token(ticket, one.number) for one in numbers}
         return next((number for number, token in tokens.items() if constant_time_compare(token, named)), None)
     return tickets.only_number(numbers) or None
+
+
+def number_of_call(ticket: Model, key: int) -> str | None:
+    """Return the number (E.164) of the call about ``ticket`` with this key; None when the user has to choose.
+
+    That is when the ticket does not have the number any more, or other words stand beside it that have to be read.
+    Raises :class:`~.readiness.NumbersUnreadable`.
+    """
+    number = CallRecord.objects.about(ticket).filter(pk=key).values_list("customer_number", flat=True).first()
+    usable = [one.number for one in read_numbers(ticket) if one.number and not one.note]
+    return number if number in usable else None

@@ -31,6 +31,7 @@ from django_exotel_ccm.views.call_request import (
     NeedsConfirmation,
     choose_agent,
     choose_number,
+    number_of_call,
     whole_number,
 )
 
@@ -45,7 +46,7 @@ def place(request: HttpRequest) -> HttpResponseBase:
     Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next`` and ``exotel_after``, the key of the
     newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
     ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
-    asked there.
+    asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     notice}, or {text, ask_url} when something is missing.
@@ -133,8 +134,12 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
 
 def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
     named, typed = values.get("exotel_number", ""), values.get("exotel_to", "").strip()
+    again = whole_number(values.get("exotel_again", ""))
     try:
-        number = choose_number(request.user, ticket, named=named, typed=typed)
+        if again is not None:
+            number = number_of_call(ticket, again)
+        else:
+            number = choose_number(request.user, ticket, named=named, typed=typed)
     except InvalidNumber as error:
         raise NeedsConfirmation(str(error), "error") from None
     except NumbersUnreadable:

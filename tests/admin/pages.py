@@ -49,6 +49,8 @@ class Page(HTMLParser):
         self.row_buttons: list[dict[str, str]] = []
         #: "Call customer" on the change form: a link, too; here as the form that the script posts.
         self.call_buttons: list[Form] = []
+        #: "Call again" in the history, likewise.
+        self.of_again: list[Form] = []
         self._form: Form | None = None
         self._link: str | None = None
         self.feed(html)
@@ -60,7 +62,10 @@ class Page(HTMLParser):
             self.forms.append(self._form)
         elif tag == "a":
             self._link = given.get("href", "")
-            if given.get("class") == "exotel-call":
+            if given.get("class") == "exotel-call exotel-again":
+                token = ("csrfmiddlewaretoken", given["data-exotel-csrf"])
+                self.of_again.append(Form(given | {"action": given["data-exotel-place"]}, [token]))
+            elif given.get("class") == "exotel-call":
                 if "data-exotel-csrf" in given:
                     token = ("csrfmiddlewaretoken", given["data-exotel-csrf"])
                     self.call_buttons.append(Form(given | {"action": given["data-exotel-place"]}, [token]))

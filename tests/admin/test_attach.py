@@ -193,7 +193,7 @@ def test_lead_with_uuid_key(host: Any, exotel: Any, make_session: Callable[..., 
     assert f"{BY_HAND} (mobile)" in question.text
     assert "Exotel accepted the request" in answer.messages
     assert (call.ticket, call.custom_field) == (lead, f"lead_{lead.pk}")
-    assert "Exotel accepted the request" in session.change_form(lead).text.partition("Calls")[2]
+    assert "Calling Meera to" in session.change_form(lead).text.partition("Calls")[2]
 
 
 class Urgent(CallCustomerMixin, admin.ModelAdmin):

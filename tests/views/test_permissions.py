@@ -138,9 +138,9 @@ def test_every_url_is_listed() -> None:
     names = {pattern.name for pattern in urls.urlpatterns}
     admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
 
-    # A new view has to be tested here before it is listed here. The callbacks are tested in tests/webhooks/, assets,
-    # recordings and status in files of their own.
-    assert names == {"asset", "callback", "account-callback", "place", "choose", "recording", "status"}
+    # A new view has to be tested here before it is listed here. The callbacks are tested in tests/webhooks/,
+    # assets, recordings, status and timeline in files of their own.
+    assert names == {"asset", "callback", "account-callback", "place", "choose", "recording", "status", "timeline"}
     assert admin_names == []
 
 

@@ -1,6 +1,8 @@
 /* Shows why a recording does not play, and a button to try again. Without this script, the link beside it shows why. */
 "use strict";
 (() => {
+  const SPEEDS = [1, 1.25, 1.5, 2];
+
   const reasonFor = async (box, address) => {
     try {
       const answer = await fetch(address, { credentials: "same-origin", headers: { Range: "bytes=0-0" } });
@@ -15,7 +17,23 @@
     }
   };
 
+  /* Not every browser's own player can play faster. Without a name, the field is in nobody's form. */
+  const speedOf = (audio, label) => {
+    const field = document.createElement("select");
+    field.setAttribute("aria-label", label);
+    SPEEDS.forEach((speed) => field.add(new Option(`${speed}\u00d7`, speed, speed === 1, speed === 1)));
+    field.addEventListener("change", () => {
+      audio.defaultPlaybackRate = Number(field.value);
+      audio.playbackRate = Number(field.value);
+    });
+    return field;
+  };
+
   const prepare = (box) => {
+    if (box.dataset.exotelReady !== undefined) {
+      return;
+    }
+    box.dataset.exotelReady = "";
     const audio = box.querySelector("audio");
     const message = document.createElement("p");
     const text = document.createElement("span");
@@ -26,8 +44,10 @@
     again.className = "button";
     again.textContent = box.dataset.retry;
     message.append(text, " ", again);
+    audio.after(speedOf(audio, box.dataset.speed));
     box.append(message);
 
+    const play = () => audio.play().catch(() => {}); // the event "error" shows why
     audio.addEventListener("error", async () => {
       message.hidden = false;
       text.textContent = await reasonFor(box, audio.currentSrc || audio.src);
@@ -36,9 +56,16 @@
     again.addEventListener("click", () => {
       text.textContent = "";
       audio.load();
-      audio.play().catch(() => {}); // the event "error" shows why
+      play();
     });
+    // One press opens the recording and plays it.
+    box.querySelector("summary").addEventListener("click", () => (box.open ? audio.pause() : play()));
   };
 
-  window.addEventListener("load", () => document.querySelectorAll(".exotel-recording").forEach(prepare));
+  const find = () => document.querySelectorAll(".exotel-recording").forEach(prepare);
+
+  window.addEventListener("load", () => {
+    find();
+    new MutationObserver(find).observe(document, { childList: true, subtree: true });
+  });
 })();

@@ -1,0 +1,54 @@
+"""The filters of the list of calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
+from django_exotel_ccm.choices import State
+
+
+class NeverConfirmedFilter(admin.SimpleListFilter):
+    """Calls without a reported end, about which Exotel is not asked any more."""
+
+    title = _("never confirmed")
+    parameter_name = "never_confirmed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer one choice besides all."""
+        return [("yes", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the given up calls without an end; by their state, which has an index."""
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
+
+
+class TicketFilter(admin.SimpleListFilter):
+    """The calls about one ticket, to which its page links. Who may not see the ticket finds none."""
+
+    title = _("ticket")
+    parameter_name = TICKET_PARAMETER
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the ticket that the address names, by its ``custom_field``, and no other one."""
+        text = request.GET.get(TICKET_PARAMETER, "")
+        model = tickets.model_of(text)
+        self._ticket = None
+        if model is not None:
+            adapter, key = AdminAdapter(model_admin.admin_site), text.partition("_")[2]
+            found = adapter.visible_tickets(request, tickets.type_of(model), [key])
+            self._ticket = next(iter(found), None)
+        return [(text, str(self._ticket or _("not yours to see")))] if text else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the calls about the ticket."""
+        if not self.value():
+            return queryset
+        return queryset.about(self._ticket) if self._ticket is not None else queryset.none()

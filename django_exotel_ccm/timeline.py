@@ -1,0 +1,191 @@
+"""The calls so far about a ticket, the newest first, each with its recording and a press that calls again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Model
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import TicketAdapter, call_query
+from django_exotel_ccm.choices import NoRecording, Outcome, Permission, State, Step
+from django_exotel_ccm.descriptions import (
+    describe_customer,
+    describe_length,
+    describe_result,
+    describe_status,
+    describe_time,
+    step_of,
+)
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
+
+SHOWN = 3
+"""How many calls are shown at once; a fold has the others."""
+LOADED = 20
+"""How many calls the fold has at most; older ones are on the list of calls."""
+MOST_COUNTED = 1_000
+
+ICONS = {
+    Step.REQUESTED: "waiting",
+    Step.ACCEPTED: "waiting",
+    Step.ANSWERED: "talking",
+    Step.REFUSED: "refused",
+    Step.UNCONFIRMED: "unknown",
+    Step.NEVER_CONFIRMED: "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One call, as a line of the history shows it. ``icon`` is a name that ``exotel_ccm/icon.html`` knows."""
+
+    call: CallRecord
+    icon: str
+    result: str
+    detail: str
+    who: str
+    when: str
+    url: str
+    recording: str
+    again: str
+
+
+def timeline_of(
+    request: HttpRequest, adapter: TicketAdapter, ticket: Model, *, next_url: str, after: int | None = None
+) -> dict[str, Any] | None:
+    """Return the context of ``exotel_ccm/timeline.html``; None for who may not see calls.
+
+    The caller has made sure that the user may see ``ticket``. ``next_url`` is the page that shows the history.
+    ``after`` is the key of the user's newest call about the ticket, 0 for none; with None nobody can call again.
+    """
+    if not Permission.VIEW_CALL.granted_to(request.user):
+        return None
+    calls = list(CallRecord.objects.about(ticket).select_related("agent").with_advice().newest_first()[: LOADED + 1])
+    has_more = len(calls) > LOADED
+    shown = calls[:LOADED]
+    recordings = players(request, adapter, shown)
+    query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after))
+    again = "" if after is None else query
+    entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again) for call in shown]
+    return {
+        "newest": entries[:SHOWN],
+        "older": entries[SHOWN:],
+        "has_more": has_more,
+        "all": _all_calls(_count(ticket) if has_more else len(shown)),
+        "list_url": adapter.calls_url(request, ticket) if has_more else "",
+        "url": _address("timeline", query),
+        "choose_url": _address("choose", again) if again else "",
+        "csrf": get_token(request) if again else "",
+    }
+
+
+def _after(after: int | None) -> dict[str, str]:
+    return {} if after is None else {"after": str(after)}
+
+
+def _count(ticket: Model) -> int:
+    return CallRecord.objects.about(ticket).order_by()[: MOST_COUNTED + 1].count()
+
+
+def _all_calls(count: int) -> str:
+    if count > MOST_COUNTED:
+        return _("More than %(count)d calls") % {"count": MOST_COUNTED}
+    return ngettext("%(count)d call", "All %(count)d calls", count) % {"count": count}
+
+
+def _address(name: str, query: str) -> str:
+    return f"{reverse(f'exotel_ccm:{name}')}?{query}"
+
+
+def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recording: str, again: str) -> Entry:
+    return Entry(
+        call=call,
+        icon=_icon(call),
+        result=describe_result(call, request.user),
+        detail=_detail(call, request.user),
+        who=_who(call, request.user),
+        when=describe_time(call.created_at),
+        url=adapter.call_url(request, call),
+        recording=recording,
+        again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if again else "",
+    )
+
+
+def _icon(call: CallRecord) -> str:
+    if call.is_conversation:
+        return "reached"
+    is_unclear = call.outcome in ("", Outcome.COMPLETED, Outcome.UNKNOWN)
+    return ICONS.get(step_of(call), "unknown" if is_unclear else "missed")
+
+
+def _detail(call: CallRecord, user: Any) -> str:
+    """Return what there is to know besides the result: why there was no call and what to do, or how long it took."""
+    if step_of(call) in (Step.REFUSED, Step.UNCONFIRMED, Step.NEVER_CONFIRMED):
+        return describe_status(call, user, advice=getattr(call, "advice", None) or "").hint
+    if call.state == State.ENDED and not call.is_conversation and call.total_duration:
+        return _("after %(length)s") % {"length": describe_length(call.total_duration)}
+    return ""
+
+
+def _who(call: CallRecord, user: Any) -> str:
+    words = {"agent": call.agent_label or _("an agent"), "customer": describe_customer(call, user)}
+    who = _("%(agent)s to %(customer)s") % words
+    return _("%(who)s, placed elsewhere") % {"who": who} if call.is_external else who
+
+
+# Recordings.
+
+
+def players(request: HttpRequest, adapter: TicketAdapter, calls: Sequence[CallRecord]) -> dict[Any, str]:
+    """Return by the call's key the HTML that plays its recording, or says why not yet, to those who may listen.
+
+    Calls that were not recorded are left out. Asks the database at most once for each kind of ticket.
+    """
+    if not Permission.LISTEN.granted_to(request.user):
+        return {}
+    recorded = [call for call in calls if missing_reason(call) != NoRecording.NONE]
+    seen = adapter.visible_calls(request, recorded)
+    return {call.pk: player(adapter, call) for call in recorded if call.pk in seen}
+
+
+def player(adapter: TicketAdapter, call: CallRecord, *, is_open: bool = False) -> str:
+    """Return the HTML that plays each recording of a call through ``adapter``, or says why there is nothing to play.
+
+    ``is_open`` shows the player at once, instead of a line that opens it. Returns "" while the call is not known to
+    have ended: nobody knows yet whether it will have a recording.
+    """
+    reason = missing_reason(call)
+    if reason == NoRecording.NOT_READY and call.state != State.ENDED:
+        return ""
+    query = urlencode({"exotel_adapter": adapter.name, "page_view": new_page_view()})
+    recordings = recording_urls(call) if reason is None else {}
+    try:
+        urls = [f"{reverse('exotel_ccm:recording', args=[call.reference, one])}?{query}" for one in recordings]
+    except NoReverseMatch:
+        return ""  # our URLs are not included: a check says so
+    context = {
+        "urls": urls,
+        "missing": "" if reason is None else reason.label,
+        "agent": call.agent_label,
+        "when": describe_time(call.created_at),
+        # Exotel does not say how long a recording is. One alone is that of the conversation.
+        "length": _clock(call.talk_time) if call.talk_time and len(urls) == 1 else "",
+        "is_open": is_open,
+    }
+    return render_to_string("exotel_ccm/recording.html", context)
+
+
+def _clock(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
