@@ -28,17 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # Python put tests/ there, from which no "tests" can be imported
 
+from tests import messages  # noqa: E402
 from tests.parts import Part, summary  # noqa: E402
 from tests.servers import mariadb, redis  # noqa: E402
 from tests.servers.base import NoServer  # noqa: E402
-from tests.servers.packages import install  # noqa: E402
+from tests.servers.packages import has_hindi_font, install  # noqa: E402
 from tests.servers.postgresql import running_postgresql  # noqa: E402
 
 AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each uses one core
 PART_WITHIN = 1500  # seconds; a part that hangs is ended, and has failed
 STOPS_WITHIN = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = ("chromium", "fonts-dejavu-core")  # packages of Debian
+CHROMIUM = ("chromium", "fonts-dejavu-core", "fonts-noto-core", "fontconfig")  # packages of Debian
 PARTS = ("sqlite", "postgres", "mariadb", "redis", "browser")
 EVERYWHERE = "not browser and not redis"  # the tests that run on every database
 NOT_FOR_TESTS = ("DJANGO_SETTINGS_MODULE", "POSTGRES_HOST", "MYSQL_SOCKET", "SQLITE_NAME")
@@ -75,8 +76,14 @@ class Suite:
                 raise
 
     def sqlite(self) -> Part:
-        """Run the tests on SQLite."""
-        return self._part("sqlite", lambda part: self._pytest(part, EVERYWHERE))
+        """Run the tests on SQLite, installing what reads the translations where we may."""
+
+        def run(part: Part) -> None:
+            if not messages.has_gettext():
+                install(*messages.PACKAGES)
+            self._pytest(part, EVERYWHERE)
+
+        return self._part("sqlite", run)
 
     def postgres(self) -> Part:
         """Run the same on a PostgreSQL that lives as long as they do."""
@@ -115,7 +122,7 @@ class Suite:
         """Run the journey in headless Chromium; its screenshots and axe counts stay in artifacts/."""
 
         def run(part: Part) -> None:
-            if not _has_browser():
+            if not (_has_browser() and has_hindi_font()):
                 install(*CHROMIUM)
             if not _has_browser():
                 raise CannotRun(

@@ -57,6 +57,7 @@ def test_files_that_nothing_imports_are_in_the_wheel(wheel: zipfile.ZipFile) -> 
         r"templates/exotel_ccm/.+\.html",
         r"static/exotel_ccm/.+\.js",
         r"static/exotel_ccm/.+\.css",
+        r"locale/hi/LC_MESSAGES/django\.mo",
         r"simulator/web_page/.+\.html",
         r"management/commands/exotel_simulator\.py",
     ):

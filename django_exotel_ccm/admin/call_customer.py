@@ -20,7 +20,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
@@ -101,8 +101,12 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         query = self._query(keys, request)
         if len(keys) > MAX_TICKETS or len(query) > MAX_QUERY_LENGTH:
             most = max(1, min(MAX_TICKETS, len(keys) * MAX_QUERY_LENGTH // len(query) // 10 * 10))
-            text = _("Choose at most %(most)d tickets: they are called one by one.") % {"most": most}
-            self.message_user(request, text, messages.WARNING)
+            text = ngettext(
+                "Choose at most %(most)d ticket: tickets are called one by one.",
+                "Choose at most %(most)d tickets: they are called one by one.",
+                most,
+            )
+            self.message_user(request, text % {"most": most}, messages.WARNING)
             return None
         # "All tickets of this search" may be another ticket by now than the page showed.
         if len(keys) == 1 and request.POST.get("select_across") != "1":

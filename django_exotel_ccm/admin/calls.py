@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
@@ -88,9 +89,12 @@ class CallRecordAdmin(ReadOnlyAdmin):
         call = self.get_object(request, object_id) if self.has_view_permission(request) else None
         if call is None or not call.events_not_stored or request.method != "GET":
             return
-        message = _(
+        message = ngettext(
+            "More callbacks came than one call has: %(count)d of them was counted and not stored. "
+            "Call Details decide what is true. Somebody may know this call's callback address.",
             "More callbacks came than one call has: %(count)d of them were counted and not stored. "
-            "Call Details decide what is true. Somebody may know this call's callback address."
+            "Call Details decide what is true. Somebody may know this call's callback address.",
+            call.events_not_stored,
         )
         self.message_user(request, message % {"count": call.events_not_stored}, messages.WARNING)
 

@@ -105,8 +105,13 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         for reason, count in sorted(Counter(event.reason for event in events).items()):
             self.message_user(request, _report(reason, count), messages.WARNING if reason else messages.SUCCESS)
         if len(events) < len(found):
-            text = _("It took too long: %(count)d events were not begun. Apply them again.")
-            self.message_user(request, text % {"count": len(found) - len(events)}, messages.WARNING)
+            left = len(found) - len(events)
+            text = ngettext(
+                "It took too long: %(count)d event was not begun. Apply it again.",
+                "It took too long: %(count)d events were not begun. Apply them again.",
+                left,
+            )
+            self.message_user(request, text % {"count": left}, messages.WARNING)
         if len(found) < len(keys) or not found:
             self.message_user(request, _("Events that had been applied meanwhile were left alone."), messages.INFO)
 

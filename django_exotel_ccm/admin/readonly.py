@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin
 from django_exotel_ccm.exotel.redact import redact
@@ -115,6 +115,7 @@ def masked_text(text: str, request: HttpRequest) -> str:
 def verbatim(text: str) -> str:
     """Return ``text`` as HTML that keeps its lines and spaces; at most :data:`SHOWN_CHARACTERS` of it."""
     if len(text) > SHOWN_CHARACTERS:
-        more = _("… and %(count)d more characters") % {"count": len(text) - SHOWN_CHARACTERS}
+        left = len(text) - SHOWN_CHARACTERS
+        more = ngettext("… and %(count)d more character", "… and %(count)d more characters", left) % {"count": left}
         text = f"{text[:SHOWN_CHARACTERS]}\n{more}"
     return format_html('<pre class="exotel-verbatim">{}</pre>', text) if text else ""

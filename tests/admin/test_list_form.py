@@ -101,7 +101,7 @@ def test_least_choice_is_one(host: Any, session: Session, monkeypatch: pytest.Mo
 
     page = session.run_action([host.ticket(), host.ticket()])
 
-    assert "Choose at most 1 tickets" in page.messages
+    assert "Choose at most 1 ticket:" in page.messages
 
 
 class Coded(CallCustomerMixin, admin.ModelAdmin):

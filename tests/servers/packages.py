@@ -11,6 +11,12 @@ import threading
 _ALONE = threading.Lock()  # apt-get takes no second installation beside its own
 
 
+def has_hindi_font() -> bool:
+    """Return whether a font with Devanagari is here, for pictures without boxes."""
+    command = ["fc-list", ":lang=hi"]
+    return bool(shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).stdout.strip())
+
+
 def install(*packages: str) -> None:
     """Install Debian's ``packages`` as well as it goes; whether it went, the caller sees by looking again."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -1,0 +1,84 @@
+"""The translations: complete, compiled, and with the placeholders of the English text."""
+
+from __future__ import annotations
+
+import gettext
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.messages import APPS, MISSING, catalogues, compile_catalogue, extract, has_gettext, unfinished
+
+ROOT = Path(__file__).resolve().parent.parent
+TRANSLATIONS = [path for app in APPS for path in catalogues(app)]
+DEVANAGARI = re.compile("[\u0900-\u097f]")
+SAME_IN_HINDI = {
+    "Call Details",
+    "ExoPhone",
+    "ExoPhones",
+    "Exotel user id",
+    "HTTP status",
+    "call SID",
+    "contact URI",
+    "content type",
+    "custom field",
+    "key",
+    "raw body",
+    "reference",
+    "request id",
+    "request key",
+}
+"""What Exotel's dashboard or a protocol calls by this name, and so does everybody who reads it."""
+
+
+def entries(compiled: Path) -> dict[object, str]:
+    """Return translation by message, without the header; a message with plural forms has several."""
+    with compiled.open("rb") as file:
+        catalogue = gettext.GNUTranslations(file)
+    return {message: text for message, text in vars(catalogue)["_catalog"].items() if message}
+
+
+def identity(path: Path) -> str:
+    return f"{path.parts[-5]}-{path.parts[-3]}"
+
+
+def test_package_and_demo_have_hindi() -> None:
+    assert {identity(path) for path in TRANSLATIONS} >= {"django_exotel_ccm-hi", "helpdesk-hi"}
+
+
+@pytest.mark.skipif(not has_gettext(), reason=MISSING)
+@pytest.mark.parametrize("path", TRANSLATIONS, ids=identity)
+def test_translation_is_complete_and_compiled(path: Path, tmp_path: Path) -> None:
+    app = path.parents[3]
+    copy = shutil.copytree(app, tmp_path / app.name, ignore=shutil.ignore_patterns("__pycache__"))
+    extracted, compiled = copy / path.relative_to(app), tmp_path / "compiled.mo"
+
+    extract(copy)
+    compile_catalogue(extracted, compiled)
+
+    assert unfinished(extracted) == "", "type: make messages"
+    assert entries(path.with_suffix(".mo")) == entries(compiled), "type: make messages"
+    assert extracted.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), "type: make messages"
+
+
+@pytest.mark.parametrize("path", TRANSLATIONS, ids=identity)
+def test_translation_is_in_its_language(path: Path) -> None:
+    texts = entries(path.with_suffix(".mo"))
+
+    latin = {
+        message[0] if isinstance(message, tuple) else message
+        for message, text in texts.items()
+        if not DEVANAGARI.search(re.sub(r"%\(\w+\)s", "", text)) and re.search("[A-Za-z]", str(message))
+    }
+
+    assert latin - SAME_IN_HINDI == set()
+
+
+def test_hindi_counts_none_as_one() -> None:
+    """CLDR: zero and one are singular in Hindi."""
+    for path in TRANSLATIONS:
+        with path.with_suffix(".mo").open("rb") as file:
+            plural = vars(gettext.GNUTranslations(file))["plural"]
+        assert [int(plural(count)) for count in (0, 1, 2, 100_000)] == [0, 0, 1, 1]
