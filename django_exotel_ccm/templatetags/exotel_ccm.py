@@ -24,8 +24,10 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
+from django_exotel_ccm.timeline import timeline_of
 
 register = template.Library()
+OF_TIMELINE = ("timeline.js", "recording.js")
 
 
 @dataclass
@@ -89,14 +91,38 @@ def exotel_call_panel(context: Context) -> dict[str, Any]:
         return {}
 
 
+@register.inclusion_tag("exotel_ccm/call_timeline.html", takes_context=True)
+def exotel_call_timeline(context: Context, ticket: Any) -> dict[str, Any]:
+    """Show the calls so far about the ticket, with their recordings, to users who may see calls."""
+    request = _request_of(context)
+    if not _is_ticket(ticket, "exotel_call_timeline") or request is None:
+        return {}
+    # Asked first, so that a user who may not see calls costs no query.
+    if not Permission.VIEW_CALL.granted_to(request.user) or not may_see(request.user, ticket):
+        return {}
+    adapter = HostPagesAdapter.of(request.user, ticket)
+    after = _newest_own_call(request, ticket) if Permission.PLACE_CALL.granted_to(request.user) else None
+    try:
+        timeline = timeline_of(request, adapter, ticket, next_url=request.get_full_path(), after=after)
+        return {"timeline": timeline, **_assets(context, request, *OF_TIMELINE)}
+    except NoReverseMatch:
+        return {}
+
+
 @register.inclusion_tag("exotel_ccm/assets.html", takes_context=True)
 def exotel_assets(context: Context) -> dict[str, Any]:
     """Bring our style and scripts where this stands, for the head of a page; the other tags then bring none."""
     request = _any_request_of(context)
     try:
-        return {} if request is None else _assets(context, request)
+        return {} if request is None else _assets(context, request, *OF_TIMELINE)
     except NoReverseMatch:
         return {}
+
+
+def _newest_own_call(request: HttpRequest, ticket: Model) -> int:
+    """Return the key of the user's newest call about the ticket; 0 for none."""
+    own = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
+    return own.newest_first().values_list("pk", flat=True).first() or 0
 
 
 def _any_request_of(context: Context) -> HttpRequest | None:

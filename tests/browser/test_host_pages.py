@@ -96,6 +96,7 @@ def test_call_from_a_page_of_the_host(crm: Any, open_agent: Callable[..., Agent]
     agent.phones.goto(crm.phones)
     answer_and_hang_up(agent.phones)
     agent.wait_for("Talked with")
+    agent.page.wait_for_selector(".exotel-calls >> text=Talked")  # the history has followed, too
     keep_picture(agent.page, f"host_page_{look}_ended")
     found += violations(agent.page)
 

@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 from tests.admin.pages import Page
 
 BUTTON = "{% load exotel_ccm %}{% exotel_call_button ticket %}"
+TIMELINE = "{% load exotel_ccm %}{% exotel_call_timeline ticket %}"
 PANEL = "{% load exotel_ccm %}{% exotel_call_panel %}"
 
 

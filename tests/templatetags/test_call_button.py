@@ -190,8 +190,8 @@ def test_assets_in_the_head_are_for_everybody(asha: Any, host: Any) -> None:
 
     page = render(head + PANEL + BUTTON, request_of(asha), ticket=host.ticket())
 
-    assert page.html.count("<script ") == 2
-    assert render(head, request_of()).html.count("<script ") == 2
+    assert page.html.count("<script ") == 4
+    assert render(head, request_of()).html.count("<script ") == 4
     assert render_bare(head) == ""
 
 

@@ -134,7 +134,7 @@
     });
     baselines.forEach((_before, form) => form.isConnected || baselines.delete(form));
     document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
-      if (tokenOf(link) && document.querySelector("[data-exotel-ready]")) {
+      if (tokenOf(link) && document.querySelector("[data-exotel-panel][data-exotel-ready]")) {
         link.replaceWith(buttonOf(link));
       }
     });

@@ -1,6 +1,10 @@
 /* Shows why a recording does not play, and a button to try again. Without this script, the link beside it shows why. */
 "use strict";
 (() => {
+  if (window.exotelRecordings) {
+    return; // pages that swap their body run their scripts again
+  }
+  window.exotelRecordings = true;
   const SPEEDS = [1, 1.25, 1.5, 2];
 
   const reasonFor = async (box, address) => {
@@ -64,8 +68,13 @@
 
   const find = () => document.querySelectorAll(".exotel-recording").forEach(prepare);
 
-  window.addEventListener("load", () => {
+  const ready = () => {
     find();
     new MutationObserver(find).observe(document, { childList: true, subtree: true });
-  });
+  };
+  if (document.readyState === "complete") {
+    ready();
+  } else {
+    window.addEventListener("load", ready);
+  }
 })();
