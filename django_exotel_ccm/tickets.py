@@ -166,10 +166,14 @@ def type_of(ticket: Model | type[Model]) -> TicketType:
     Raises ``ImproperlyConfigured`` for a model that is not declared.
     """
     # The admin of the child or proxy decides who sees which ticket, so the type has its label.
-    return replace(_declared(ticket), label=ticket._meta.label_lower)
+    return replace(declared_type(ticket), label=ticket._meta.label_lower)
 
 
-def _declared(ticket: Model | type[Model]) -> TicketType:
+def declared_type(ticket: Model | type[Model]) -> TicketType:
+    """Return the ticket type as it is declared, whose model is the one that calls are linked to.
+
+    Raises ``ImproperlyConfigured`` as :func:`type_of`.
+    """
     types = ticket_types()
     for base in type(ticket).__mro__ if isinstance(ticket, Model) else ticket.__mro__:
         meta = getattr(base, "_meta", None)
@@ -189,7 +193,7 @@ def link_of(ticket: Model) -> tuple[type[Model], str]:
     not declared it is the model itself.
     """
     try:
-        model = _declared(ticket).model
+        model = declared_type(ticket).model
     except ImproperlyConfigured:
         model = type(ticket)
     return model, str(getattr(ticket, model._meta.pk.attname))

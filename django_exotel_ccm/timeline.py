@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Model
+from django.db.models import Model, Prefetch
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
@@ -26,7 +26,8 @@ from django_exotel_ccm.descriptions import (
     describe_time,
     step_of,
 )
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallNote, CallRecord
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
 
 SHOWN = 3
@@ -34,6 +35,7 @@ SHOWN = 3
 LOADED = 20
 """How many calls the fold has at most; older ones are on the list of calls."""
 MOST_COUNTED = 1_000
+LONGEST_NOTE = 1_000  # characters; the call's page shows all of it
 
 ICONS = {
     Step.REQUESTED: "waiting",
@@ -58,6 +60,7 @@ class Entry:
     url: str
     recording: str
     again: str
+    notes: list[CallNote]
 
 
 def timeline_of(
@@ -70,7 +73,9 @@ def timeline_of(
     """
     if not Permission.VIEW_CALL.granted_to(request.user):
         return None
-    calls = list(CallRecord.objects.about(ticket).select_related("agent").with_advice().newest_first()[: LOADED + 1])
+    about = CallRecord.objects.about(ticket).select_related("agent").with_advice()
+    notes = Prefetch("notes", CallNote.objects.select_related("disposition").order_by("pk"))
+    calls = list(about.prefetch_related(notes).newest_first()[: LOADED + 1])
     has_more = len(calls) > LOADED
     shown = calls[:LOADED]
     recordings = players(request, adapter, shown)
@@ -110,7 +115,7 @@ def _address(name: str, query: str) -> str:
 def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recording: str, again: str) -> Entry:
     return Entry(
         call=call,
-        icon=_icon(call),
+        icon=icon_of(call),
         result=describe_result(call, request.user),
         detail=_detail(call, request.user),
         who=_who(call, request.user),
@@ -118,10 +123,17 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
         url=adapter.call_url(request, call),
         recording=recording,
         again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if again else "",
+        notes=[_masked(note, request.user) for note in call.notes.all()],
     )
 
 
-def _icon(call: CallRecord) -> str:
+def _masked(note: CallNote, user: Any) -> CallNote:
+    note.text = visible_to(note.text[:LONGEST_NOTE], user)
+    return note
+
+
+def icon_of(call: CallRecord) -> str:
+    """Return the name of the icon that says how far a call came, or how it ended."""
     if call.is_conversation:
         return "reached"
     is_unclear = call.outcome in ("", Outcome.COMPLETED, Outcome.UNKNOWN)

@@ -26,6 +26,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
 from django_exotel_ccm.admin import lost_updates
 from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
 from django_exotel_ccm.call_button import call_button
@@ -116,20 +117,39 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Add the column with the button for users who may call."""
+        """Add the button's column for users who may call, and the last call's for those who may see calls."""
         columns = super().get_list_display(request)
-        if not self.has_call_customer_permission(request) or IS_POPUP_VAR in request.GET:
+        if IS_POPUP_VAR in request.GET:
             return columns
+        ours: list[Any] = [_CallColumn(self, request)] if self.has_call_customer_permission(request) else []
+        if self._shows_calls(request):
+            ours.append(LastCallColumn(request.user))
         # Beside the name, because on wide lists a last column is out of sight.
-        return [*columns[:1], _CallColumn(self, request), *columns[1:]]
+        return [*columns[:1], *ours, *columns[1:]]
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Add the filter by today's calls for users who may see calls."""
+        filters = super().get_list_filter(request)
+        return [*filters, CalledTodayFilter] if self._shows_calls(request) else filters
+
+    def _shows_calls(self, request: HttpRequest) -> bool:
+        return Permission.VIEW_CALL.granted_to(request.user) and self._is_ticket()
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Load for all rows at once what the column shows."""
+        """Load for all rows at once what our columns show."""
         changelist = super().get_changelist_instance(request)
-        for column in changelist.list_display:
-            if isinstance(column, _CallColumn):
-                column.prepare(changelist)
+        self.prepare_columns(request, changelist)
         return changelist
+
+    def prepare_columns(self, request: HttpRequest, changelist: ChangeList) -> None:
+        """Load what our columns show of the changelist's rows."""
+        ours = [one for one in changelist.list_display if isinstance(one, (_CallColumn, LastCallColumn))]
+        if ours:
+            listed = ListedCalls.load(request.user, list(changelist.result_list))
+            for column in ours:
+                column.listed = listed
+                if isinstance(column, _CallColumn):
+                    column.prepare(changelist)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the panel, with the user's call in progress, above the host's own list, whatever its template is."""
@@ -138,7 +158,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         for column in getattr(changelist, "list_display", ()):
             if isinstance(column, _CallColumn):
                 column.show_edited_rows(changelist)
-                self._extend(response, "change_list.html", self._panel(request, column.in_progress))
+                self._extend(response, "change_list.html", self._panel(request, column.listed.in_progress))
         return response
 
     # The form.
@@ -230,7 +250,7 @@ class _CallColumn:
         self._model_admin = model_admin
         self._request = request
         self._ticket_type = model_admin.get_ticket_type()
-        self.in_progress: CallRecord | None = None
+        self.listed = ListedCalls()
         self._newest: dict[str, str] = {}
         self._first = ""
         self._attributes = ""
@@ -238,10 +258,9 @@ class _CallColumn:
         self._shown = SafeString()
 
     def prepare(self, changelist: ChangeList) -> None:
-        """Load this user's newest call about each row, and find out which rows cannot be called."""
+        """Note this user's newest call about each row, and find out which rows cannot be called."""
         rows = list(changelist.result_list)
-        newest, self.in_progress = CallRecord.objects.newest_and_in_progress(self._request.user, rows)
-        linked = {str(ticket.pk): newest.get(tickets.link_of(ticket)[1]) for ticket in rows}
+        linked = {str(ticket.pk): self.listed.own.get(tickets.link_of(ticket)[1]) for ticket in rows}
         self._newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
         self._first = next(iter(linked), "")
         self._find_obstacles(rows)
@@ -260,7 +279,7 @@ class _CallColumn:
         # A call may have moved a ticket out of the filtered list; Django would show its error nowhere.
         if formset.is_bound and {row.pk for row in rows} != {row.pk for row in changelist.result_list}:
             changelist.result_list = rows
-            self.prepare(changelist)
+            self._model_admin.prepare_columns(self._request, changelist)
         shown = {"shown": lost_updates.shown_in_list(formset), "came_back": formset.is_bound}
         self._shown = render_to_string("exotel_ccm/admin/shown.html", shown)
 

@@ -24,7 +24,7 @@ from django_exotel_ccm.models.ticket_link import about, mask_key
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
 
 
-def _in_progress(user: Any) -> Q:
+def in_progress_of(user: Any) -> Q:
     """Return the condition of :attr:`CallRecord.is_in_progress`, for calls that ``user`` placed."""
     going_on = Q(state__in=[State.REQUESTED, State.UNCONFIRMED, State.ACTIVE], gave_up_at=None)
     return going_on & Q(placed_by_id=user.pk, created_at__gt=timezone.now() - LONGEST_CALL)
@@ -48,7 +48,7 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         about = self.about(*tickets).filter(placed_by_id=user.pk)
         rows = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
         keys = [row["newest"] for row in rows]
-        found = self.filter(Q(pk__in=keys) | _in_progress(user)).select_related("agent").with_advice().newest_first()
+        found = self.filter(Q(pk__in=keys) | in_progress_of(user)).select_related("agent").with_advice().newest_first()
         calls = list(found)
         newest = {call.ticket_object_id: call for call in calls if call.pk in keys}
         return newest, next((call for call in calls if call.is_in_progress), None)

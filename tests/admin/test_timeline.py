@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm import timeline
-from django_exotel_ccm.models import CallEvent, CallRecord
+from django_exotel_ccm.models import CallEvent, CallNote, CallRecord, Disposition
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Page, Session
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +120,23 @@ def test_refusal_stays_readable(asha: Session, host: Any) -> None:
 
     assert advice in lists_of(asha.change_form(ticket))[0][0]
     assert "Call +••••••••••09 later." in lists_of(blind.change_form(ticket))[0][0]
+
+
+def test_notes_are_shown(asha: Session, host: Any) -> None:
+    call = call_about(ticket := host.ticket())
+    means_reached = Disposition.objects.create(code="sends_address", label="Sends the address", means="reached")
+    for text, disposition in ((f"By mail, or {BY_HAND} <b>", means_reached), ("", means_reached), ("x" * 5000, None)):
+        CallNote.objects.create(
+            call=call, text=text, disposition=disposition, author_label="Vik", created_at=timezone.now()
+        )
+    blind = Session(host.user("uma", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+
+    rows = [lists_of(session.change_form(ticket))[0][0] for session in (asha, blind)]
+
+    assert f"Sends the address By mail, or {BY_HAND} &lt;b&gt; Vik Sends the address Vik" in rows[0]
+    assert BY_HAND not in rows[1]
+    assert "x" * 1000 in rows[0]
+    assert "x" * 1001 not in rows[0]
 
 
 def test_number_is_masked(host: Any) -> None:

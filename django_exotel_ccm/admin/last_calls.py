@@ -1,0 +1,141 @@
+"""The newest call of each ticket on the list of tickets, and the filter for what was called today."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Max, Model, Q
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.conf import uses_time_zones
+from django_exotel_ccm.descriptions import describe_result
+from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.models.call import in_progress_of
+from django_exotel_ccm.timeline import icon_of
+
+MOST_KEYS = 10_000
+"""To how many tickets the filter narrows a list at most: they are parameters of the host's own query."""
+
+
+def start_of_today() -> datetime.datetime:
+    """Return midnight in the current time zone."""
+    now = timezone.localtime() if uses_time_zones() else datetime.datetime.now()  # noqa: DTZ005 - so the host has it
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass
+class ListedCalls:
+    """What a list of tickets shows of calls, by the key of the ticket as text. Takes two statements."""
+
+    newest: dict[str, CallRecord] = field(default_factory=dict)
+    own: dict[str, CallRecord] = field(default_factory=dict)
+    """The newest that the user placed."""
+    attempts: dict[str, int] = field(default_factory=dict)
+    """How many calls were placed today; refused ones are none."""
+    in_progress: CallRecord | None = None
+
+    @classmethod
+    def load(cls, user: Any, rows: Sequence[Model]) -> ListedCalls:
+        """Return the calls about these tickets, and the user's call in progress."""
+        is_of_today = Q(created_at__gte=start_of_today()) & ~Q(state=State.REFUSED)
+        about = CallRecord.objects.about(*rows).order_by().values("ticket_object_id")
+        sums = list(
+            about.annotate(
+                newest=Max("pk"),
+                own=Max("pk", filter=Q(placed_by_id=user.pk)),
+                attempts=Count("pk", filter=is_of_today),
+            )
+        )
+        keys = {row[name] for row in sums for name in ("newest", "own")} - {None}
+        found = CallRecord.objects.filter(Q(pk__in=keys) | in_progress_of(user)).select_related("agent").newest_first()
+        calls = {call.pk: call for call in found}
+        own_in_progress = (call for call in calls.values() if call.placed_by_id == user.pk and call.is_in_progress)
+        return cls(
+            newest={row["ticket_object_id"]: calls[row["newest"]] for row in sums if row["newest"] in calls},
+            own={row["ticket_object_id"]: calls[row["own"]] for row in sums if row["own"] in calls},
+            attempts={row["ticket_object_id"]: row["attempts"] for row in sums},
+            in_progress=next(own_in_progress, None),
+        )
+
+
+class LastCallColumn:
+    """The list's column with each ticket's newest call, for one request."""
+
+    __name__ = "last_call"
+    short_description = gettext_lazy("last call")
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+        self.listed = ListedCalls()
+
+    def __call__(self, ticket: Model) -> str:
+        """Return how the call went, how often the ticket was called today, and how long ago."""
+        key = tickets.link_of(ticket)[1]
+        call = self.listed.newest.get(key)
+        if call is None:
+            return _("never")
+        attempts = self.listed.attempts.get(key, 0)
+        result = describe_result(call, self._user)
+        several = _("%(result)s, %(count)d times today") % {"result": result, "count": attempts}
+        context = {
+            "call": call,
+            "icon": icon_of(call),
+            "result": several if attempts > 1 else result,
+            "age": _("%(age)s ago") % {"age": timesince(call.created_at, depth=1)},
+        }
+        return render_to_string("exotel_ccm/last_call.html", context)
+
+
+class CalledTodayFilter(admin.SimpleListFilter):
+    """Tickets by today's calls in the current time zone, and those whose call-back is due.
+
+    The keys are made in Python, since calls keep the ticket's key as text.
+    """
+
+    title = gettext_lazy("calls")
+    parameter_name = "exotel_calls"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer three choices besides all."""
+        self._type = tickets.declared_type(model_admin.model)
+        return [
+            ("not_reached", gettext_lazy("Not reached today")),
+            ("reached", gettext_lazy("Reached today")),
+            ("due", gettext_lazy("Call back due")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the tickets of the chosen kind: at most :data:`MOST_KEYS`."""
+        match self.value():
+            case "not_reached":
+                texts = [text for text, talked in self._called_today() if not talked]
+            case "reached":
+                texts = [text for text, talked in self._called_today() if talked]
+            case "due":
+                due = FollowUp.objects.due(timezone.now()).filter(ticket_content_type=self._kind())
+                texts = list(due.values_list("ticket_object_id", flat=True)[:MOST_KEYS])
+            case _value:
+                return queryset
+        keys = [key for key in map(self._type.key, dict.fromkeys(texts)) if key is not None]
+        # A child with a key of its own has inherited this field, too.
+        return queryset.filter(**{f"{self._type.model._meta.pk.name}__in": keys})
+
+    def _kind(self) -> ContentType:
+        return ContentType.objects.get_for_model(self._type.model, for_concrete_model=False)
+
+    def _called_today(self) -> list[tuple[str, int | None]]:
+        calls = CallRecord.objects.filter(ticket_content_type=self._kind(), created_at__gte=start_of_today())
+        by_ticket = calls.exclude(state=State.REFUSED).order_by().values_list("ticket_object_id")
+        return list(by_ticket.annotate(talked=Max("talk_time")).order_by("-talked", "ticket_object_id")[:MOST_KEYS])
