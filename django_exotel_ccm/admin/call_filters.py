@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
 from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import Agent
+
+MOST_AGENTS = 200
 
 
 class NeverConfirmedFilter(admin.SimpleListFilter):
@@ -28,6 +31,25 @@ class NeverConfirmedFilter(admin.SimpleListFilter):
         if self.value() != "yes":
             return queryset
         return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
+
+
+class AgentFilter(admin.SimpleListFilter):
+    """The agents; Django's own filter would offer any number of them."""
+
+    title = _("agent")
+    parameter_name = "agent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the agents by name, at most :data:`MOST_AGENTS`, active ones first."""
+        agents = Agent.objects.order_by("-is_active", "name", "pk")[:MOST_AGENTS]
+        return [(str(agent.pk), str(agent)) for agent in agents]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the agent's calls."""
+        offered = {key for key, _name in self.lookup_choices}
+        if not self.value():
+            return queryset
+        return queryset.filter(agent_id=self.value()) if self.value() in offered else queryset.none()
 
 
 class TicketFilter(admin.SimpleListFilter):

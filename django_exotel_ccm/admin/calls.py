@@ -19,12 +19,12 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
-from django_exotel_ccm.admin.call_filters import NeverConfirmedFilter, TicketFilter
+from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, TicketFilter
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.descriptions import describe_call, describe_outcome, reconciler_missing_message
+from django_exotel_ccm.descriptions import describe_call, describe_length, describe_outcome, reconciler_missing_message
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import parse_number, visible_to
@@ -58,7 +58,7 @@ class AnnouncementInline(ReadOnlyInline):
 class CallRecordAdmin(ReadOnlyAdmin):
     """Calls, the newest first."""
 
-    list_filter = [TicketFilter, "state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
+    list_filter = [TicketFilter, AgentFilter, "state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
     search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
     ordering = ["-pk"]
     inlines = [NoteInline, EventInline, AnnouncementInline]
@@ -68,7 +68,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show who called whom and how it went."""
-        return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes"]
+        return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes", "length"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Warn when nobody reconciles."""
@@ -192,6 +192,13 @@ class CallRecordAdmin(ReadOnlyAdmin):
         if call.state == State.ENDED:
             return describe_outcome(call)
         return str(_("never confirmed")) if call.gave_up_at is not None else call.get_state_display()
+
+    @admin.display(description=_("length"))
+    def length(self, call: CallRecord) -> str:
+        """How long the two talked, else how long the call took with ringing."""
+        if call.is_conversation:
+            return describe_length(call.talk_time or 0)
+        return describe_length(call.total_duration) if call.total_duration else "-"
 
     @admin.display(description=_("outcome"))
     def how_it_ended(self, call: CallRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -72,6 +73,27 @@ def test_list_shows_outcomes(reader: Session) -> None:
     rows = listed(reader, "callrecord").html.partition("<tbody>")[2].partition("</tbody>")[0]
 
     assert [text in rows for text in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
+
+
+def test_list_shows_the_length(reader: Session) -> None:
+    make_calls(1, state="ended", outcome="busy", total_duration=32)
+    make_calls(1, state="ended", outcome="completed", talk_time=102, total_duration=121)
+    make_calls(1, state="refused")
+
+    html = listed(reader, "callrecord").html
+
+    assert re.findall(r'<td class="field-length">([^<]*)<', html) == ["-", "1 min 42 s", "32 s"]
+
+
+def test_agent_filter(host: Any, reader: Session) -> None:
+    agents = [host.agent("Asha"), host.agent("Vik", "sip:vik4c1d77e2")]
+    make_calls(2, agent=agents[0])
+    make_calls(1, agent=agents[1])
+
+    counts = {key: listed(reader, "callrecord", f"?agent={key}").text for key in (agents[1].pk, 0, "x", "%00")}
+
+    assert "By agent" in counts[0]
+    assert [("1 call" in counts[agents[1].pk])] + ["0 calls" in counts[key] for key in (0, "x", "%00")] == [True] * 4
 
 
 def test_list_shows_the_customers_name(host: Any, reader: Session) -> None:
