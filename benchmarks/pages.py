@@ -63,6 +63,7 @@ def pages() -> dict[str, tuple[Ask, str]]:
         "status, unchanged": (asker(304, HTTP_COOKIE=cookie, HTTP_IF_NONE_MATCH=etag), status),
         "list of tickets": (ask, reverse("admin:helpdesk_ticket_changelist")),
         "a ticket": (ask, reverse("admin:helpdesk_ticket_change", args=[tickets[1].pk])),
+        "my calls": (ask, reverse("exotel_ccm:my-calls")),
         "list of calls": (ask, reverse("admin:exotel_ccm_callrecord_changelist")),
     }
 

@@ -78,6 +78,12 @@ class TicketAdapter(Protocol):
     def calls_url(self, request: HttpRequest, ticket: Model) -> str:
         """Return the page that lists all calls about the ticket; "" if there is none or this user may not see it."""
 
+    def of_ticket(self, request: HttpRequest, ticket: Model) -> TicketAdapter:
+        """Return the adapter through which this user calls about ``ticket`` from a page that shows many tickets."""
+
+    def of_user(self, request: HttpRequest) -> TicketAdapter | None:
+        """Return the adapter of the pages that belong to this user, such as "My calls"; None if it has none."""
+
 
 def call_query(adapter: TicketAdapter, ticket_type: TicketType, keys: Sequence[str], next_url: str, **more: str) -> str:
     """Return the query of an address that calls these tickets and leads to ``next_url`` afterwards.
@@ -100,18 +106,31 @@ def calls_about_visible_tickets(adapter: TicketAdapter, request: HttpRequest, ca
     calls = list(calls)
     if Permission.VIEW_ALL_CALLS.granted_to(request.user):
         return {call.pk for call in calls}
-    visible = {call.pk for call in calls if not call.ticket_object_id}
-    kinds: dict[Any, list[CallRecord]] = defaultdict(list)
-    for call in calls:
-        if call.ticket_object_id and call.ticket_content_type_id is not None:
-            kinds[call.ticket_content_type_id].append(call)
-    for kind, about in kinds.items():
+    found = tickets_of_rows(adapter, request, calls)
+    return {call.pk for call in calls if not call.ticket_object_id or link_of_row(call) in found}
+
+
+def link_of_row(row: Any) -> tuple[Any, str]:
+    """Return the kind and the key of the ticket that a row of ours, such as a call, is about."""
+    return row.ticket_content_type_id, row.ticket_object_id
+
+
+def tickets_of_rows(adapter: TicketAdapter, request: HttpRequest, rows: Iterable[Any]) -> dict[tuple[Any, str], Model]:
+    """Return by :func:`link_of_row` the tickets of the rows that ``adapter`` shows to this user.
+
+    Asks the adapter once for each kind of ticket.
+    """
+    kinds: dict[Any, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.ticket_object_id and row.ticket_content_type_id is not None:
+            kinds[row.ticket_content_type_id].add(row.ticket_object_id)
+    found: dict[tuple[Any, str], Model] = {}
+    for kind, keys in kinds.items():
         model = ContentType.objects.get_for_id(kind).model_class()
         if model is not None:
-            keys = sorted({call.ticket_object_id for call in about})
-            found = {str(ticket.pk) for ticket in adapter.visible_tickets(request, _type_of(model), keys)}
-            visible |= {call.pk for call in about if call.ticket_object_id in found}
-    return visible
+            visible = adapter.visible_tickets(request, _type_of(model), sorted(keys))
+            found |= {(kind, str(ticket.pk)): ticket for ticket in visible}
+    return found
 
 
 def _type_of(model: type[Model]) -> TicketType:
@@ -123,14 +142,35 @@ def _type_of(model: type[Model]) -> TicketType:
 
 
 _finders: list[Callable[[str], TicketAdapter | None]] = []
+_listings: list[Callable[[], Iterable[TicketAdapter]]] = []
 
 
-def add_adapter_finder(finder: Callable[[str], TicketAdapter | None]) -> None:
-    """Let :func:`get_adapter` call ``finder``, which returns the adapter of a name, or None."""
+def add_adapter_finder(
+    finder: Callable[[str], TicketAdapter | None], served: Callable[[], Iterable[TicketAdapter]]
+) -> None:
+    """Let :func:`get_adapter` call ``finder``, which returns the adapter of a name, or None.
+
+    ``served`` returns those that a page without a name of an adapter can be shown in.
+    """
     if finder not in _finders:
         _finders.append(finder)
+        _listings.append(served)
 
 
 def get_adapter(name: str) -> TicketAdapter | None:
     """Return the adapter of that name; None if there is none."""
     return next((adapter for finder in _finders if (adapter := finder(name)) is not None), None)
+
+
+def adapter_of_user(request: HttpRequest, name: str) -> TicketAdapter | None:
+    """Return the adapter of this user's own pages, which they came to from the adapter called ``name``.
+
+    Without such a one it is the first that lets the user in, an admin site before the plain pages. A name that was
+    written by hand so gets nobody around what an admin site hides. None where nothing is served.
+    """
+    named = get_adapter(name)
+    own = named.of_user(request) if named is not None else None
+    if own is not None:
+        return own
+    served = [adapter for listing in _listings for adapter in listing()]
+    return next((one for one in served if one.has_access(request)), served[0] if served else None)

@@ -232,6 +232,8 @@ def describe_time(moment: datetime.datetime) -> str:
         return _("today %(time)s") % words
     if local.date() == today - datetime.timedelta(days=1):
         return _("yesterday %(time)s") % words
+    if local.date() == today + datetime.timedelta(days=1):
+        return _("tomorrow %(time)s") % words
     style = "MONTH_DAY_FORMAT" if local.year == today.year else "DATE_FORMAT"
     return _("%(date)s, %(time)s") % {"date": date_format(local, style), **words}
 

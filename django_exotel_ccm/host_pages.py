@@ -93,6 +93,17 @@ class HostPagesAdapter:
         """Return the root of the site: which of the host's pages lists tickets is not known."""
         return get_script_prefix()
 
+    def of_ticket(self, request: HttpRequest, ticket: Model) -> HostPagesAdapter:
+        """Return the adapter of this one ticket."""
+        return HostPagesAdapter.of(request.user, ticket)
+
+    def of_user(self, request: HttpRequest) -> OwnPagesAdapter | None:
+        """Return the user's own pages, if a page of the host, and no hand, has written the name."""
+        user_key = str(request.user.pk)
+        if self._user_key and self._user_key == user_key:
+            return OwnPagesAdapter(f"{NAME}:{_signer.sign_object([user_key, '', ''])}", user_key)
+        return None
+
     def add_agent_url(self, request: HttpRequest) -> str:
         """Return ""."""
         return ""
@@ -112,6 +123,21 @@ class HostPagesAdapter:
     def calls_url(self, request: HttpRequest, ticket: Model) -> str:
         """Return ""."""
         return ""
+
+
+class OwnPagesAdapter(HostPagesAdapter):
+    """Pages of ours that belong to one user, in the host's frame: they show tickets to which the user has rows of ours.
+
+    The host has shown each of them to the user before, and :func:`may_see` decides whether they may see it still.
+    """
+
+    def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+        """Return the tickets that this user may see, in the order of ``keys``."""
+        wanted = [key for key in map(ticket_type.key, keys) if key is not None]
+        if not wanted or not self.has_access(request) or not ticket_type.prefix:
+            return []
+        found = {ticket.pk: ticket for ticket in ticket_type.model._default_manager.filter(pk__in=wanted)}
+        return [found[key] for key in wanted if key in found and may_see(request.user, found[key])]
 
 
 def may_see(user: Any, ticket: Model) -> bool:

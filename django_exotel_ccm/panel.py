@@ -65,8 +65,9 @@ def panel_of(
     call: CallRecord | None, user: Any, adapter: TicketAdapter | None = None, *, advice: str = ""
 ) -> dict[str, Any]:
     """Return the context of ``exotel_ccm/panel.html``. Without a call it is hidden until a press."""
-    if call is None:
-        return {"status": None, "url": ""}
-    url = reverse("exotel_ccm:status", args=[call.reference])
     query = f"?{urlencode({'exotel_adapter': adapter.name})}" if adapter is not None else ""
-    return {"status": status_of(call, user, advice=advice), "url": url + query}
+    my_calls_url = reverse("exotel_ccm:my-calls") + query
+    if call is None:
+        return {"status": None, "url": "", "my_calls_url": my_calls_url}
+    url = reverse("exotel_ccm:status", args=[call.reference])
+    return {"status": status_of(call, user, advice=advice), "url": url + query, "my_calls_url": my_calls_url}

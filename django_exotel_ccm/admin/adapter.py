@@ -99,6 +99,18 @@ class AdminAdapter:
         url = self._page(CallRecord, "changelist") if Permission.VIEW_CALL.granted_to(request.user) else ""
         return f"{url}?{urlencode({TICKET_PARAMETER: tickets.custom_field(ticket)})}" if url else ""
 
+    def my_calls_url(self) -> str:
+        """Return the page "My calls" in the site's frame. Raises ``NoReverseMatch`` where our URLs are missing."""
+        return f"{reverse('exotel_ccm:my-calls')}?{urlencode({'exotel_adapter': self.name})}"
+
+    def of_ticket(self, request: HttpRequest, ticket: Model) -> AdminAdapter:
+        """Return the site itself: it decides anew about each ticket."""
+        return self
+
+    def of_user(self, request: HttpRequest) -> AdminAdapter:
+        """Return the site itself."""
+        return self
+
     def add_agent_url(self, request: HttpRequest) -> str:
         """Return the form for an agent of this user; "" without the permission, or if this site has no such form."""
         url = self._add_form(request, Agent)
@@ -145,9 +157,16 @@ def find_admin_adapter(name: str) -> AdminAdapter | None:
     A site outside of the URLs decides nothing. A host restricts the site that it serves, but Django's own site always
     exists too, and may let anybody see every ticket.
     """
-    served = (site for site in _sites_in(get_resolver(get_urlconf())) if site.name == name)
-    site = next(served, None)
-    return AdminAdapter(site) if site is not None else None
+    return next((adapter for adapter in served_sites() if adapter.name == name), None)
+
+
+def served_sites() -> Iterator[AdminAdapter]:
+    """Yield the admin sites in the URLs of this request."""
+    known: set[int] = set()
+    for site in _sites_in(get_resolver(get_urlconf())):
+        if id(site) not in known:
+            known.add(id(site))
+            yield AdminAdapter(site)
 
 
 def _sites_in(resolver: URLResolver) -> Iterator[AdminSite]:

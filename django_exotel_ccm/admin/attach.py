@@ -15,11 +15,13 @@ from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started, setting_changed
 from django.db.models import Model
+from django.http import HttpRequest
 from django.urls import get_resolver
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import add_adapter_finder
-from django_exotel_ccm.admin.adapter import find_admin_adapter
+from django_exotel_ccm.admin.adapter import find_admin_adapter, served_sites
+from django_exotel_ccm.admin.app_list import add_my_calls
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 
 _lock = threading.Lock()
@@ -27,12 +29,13 @@ _lock = threading.Lock()
 
 def install() -> None:
     """Attach now, and whenever a model, a ticket type or a site's URLs come later; no request pays for it."""
-    add_adapter_finder(find_admin_adapter)
+    add_adapter_finder(find_admin_adapter, served_sites)
     checks.register(check_attached)
     attach_all()
     if not hasattr(AdminSite.register, "__wrapped__"):
         AdminSite.register = _then_attach(AdminSite.register)  # type: ignore[method-assign]
         AdminSite.get_urls = _attach_first(AdminSite.get_urls)  # type: ignore[method-assign]
+        AdminSite.get_app_list = _with_my_calls(AdminSite.get_app_list)  # type: ignore[method-assign]
     tickets.call_when_registered(attach_all)
     setting_changed.connect(_attach_for_setting, dispatch_uid="django_exotel_ccm.attach")
     # A site whose class registers models in a way of its own is looked at once more when everything is loaded.
@@ -56,6 +59,14 @@ def _attach_first(get_urls: Any) -> Any:
         return get_urls(site)
 
     return attach_and_get_urls
+
+
+def _with_my_calls(get_app_list: Any) -> Any:
+    @functools.wraps(get_app_list)
+    def get_app_list_with_my_calls(site: AdminSite, request: HttpRequest, app_label: str | None = None) -> Any:
+        return add_my_calls(site, request, get_app_list(site, request, app_label), app_label)
+
+    return get_app_list_with_my_calls
 
 
 def _attach_at_first_request(**kwargs: Any) -> None:

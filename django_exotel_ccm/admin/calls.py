@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.app_list import my_calls_url
 from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, TicketFilter
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
@@ -61,6 +62,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     list_filter = [TicketFilter, AgentFilter, "state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
     search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
     ordering = ["-pk"]
+    change_list_template = "exotel_ccm/admin/calls.html"
     inlines = [NoteInline, EventInline, AnnouncementInline]
 
     class Media:
@@ -73,7 +75,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Warn when nobody reconciles."""
         self._warn_if_reconciler_missing(request)
-        return super().changelist_view(request, extra_context)
+        links = {"my_calls_url": my_calls_url(self.admin_site, request)}
+        return super().changelist_view(request, links | (extra_context or {}))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Warn when nobody reconciles, and when a flood of callbacks was cut short."""

@@ -110,11 +110,14 @@ def exotel_call_timeline(context: Context, ticket: Any) -> dict[str, Any]:
 
 
 @register.inclusion_tag("exotel_ccm/assets.html", takes_context=True)
-def exotel_assets(context: Context) -> dict[str, Any]:
-    """Bring our style and scripts where this stands, for the head of a page; the other tags then bring none."""
+def exotel_assets(context: Context, *names: str) -> dict[str, Any]:
+    """Bring our style and scripts where this stands, for the head of a page; the other tags then bring none.
+
+    ``names`` are those of further files of ours, which our own pages in the host's frame need.
+    """
     request = _any_request_of(context)
     try:
-        return {} if request is None else _assets(context, request, *OF_TIMELINE)
+        return {} if request is None else _assets(context, request, *OF_TIMELINE, *names)
     except NoReverseMatch:
         return {}
 

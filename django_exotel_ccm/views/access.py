@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from django_exotel_ccm.adapters import TicketAdapter, get_adapter
+from django_exotel_ccm.adapters import TicketAdapter, adapter_of_user, get_adapter
 from django_exotel_ccm.choices import Permission
 
 
@@ -25,7 +25,26 @@ def answer_through(
     A user who is not logged in is sent to that adapter's login page, and from there to ``back``. Raises
     ``PermissionDenied`` without ``permission`` or without access to the adapter, ``Http404`` when there is none.
     """
-    adapter = get_adapter(values.get("exotel_adapter", ""))
+    return _answer(request, get_adapter(values.get("exotel_adapter", "")), view, permission=permission, back=back)
+
+
+def answer_own_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase]) -> HttpResponseBase:
+    """Call ``view``, a page of the agent's own, with the adapter that the user came through or else may use.
+
+    Raises and redirects as :func:`answer_through` does.
+    """
+    adapter = adapter_of_user(request, request.GET.get("exotel_adapter", ""))
+    return _answer(request, adapter, view, permission=Permission.PLACE_CALL, back=request.get_full_path())
+
+
+def _answer(
+    request: HttpRequest,
+    adapter: TicketAdapter | None,
+    view: Callable[[TicketAdapter], HttpResponseBase],
+    *,
+    permission: Permission,
+    back: str,
+) -> HttpResponseBase:
     if not request.user.is_authenticated:
         login = adapter.login_url(back if is_of_this_host(request, back) else "") if adapter is not None else ""
         if login:

@@ -1,0 +1,191 @@
+"""The agent's own page: whom to call back, the call lists in progress, and the calls of today."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
+from django_exotel_ccm.call_button import CallButton, call_buttons
+from django_exotel_ccm.descriptions import describe_customer, describe_result, describe_status, describe_time
+from django_exotel_ccm.exceptions import InvalidFollowUp
+from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.panel import panel_of
+from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
+from django_exotel_ccm.timeline import icon_of
+from django_exotel_ccm.views.access import answer_own_page
+from django_exotel_ccm.views.call_request import whole_number
+
+MAX_FOLLOW_UPS = 50
+MAX_CALLS = 50
+EVENING, MORNING = datetime.time(18), datetime.time(10)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@csrf_protect
+def my_calls(request: HttpRequest) -> HttpResponseBase:
+    """Show the agent's page. A POST marks a call-back as done, or moves it to another time.
+
+    Takes ``exotel_adapter``. A POST has ``exotel_follow_up``, its key, and ``exotel_do``: "done", "hour", "evening",
+    "tomorrow", or "chosen" with ``exotel_due_at``, a local time.
+    """
+    return answer_own_page(request, lambda adapter: _answer(request, adapter))
+
+
+def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
+    problem: tuple[int, str] | None = None
+    if request.method == "POST":
+        follow_up = _own_follow_up(request)
+        try:
+            _change(follow_up, request.POST.dict())
+        except (InvalidFollowUp, ValidationError) as error:
+            problem = follow_up.pk, " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+        else:
+            return HttpResponseRedirect(request.get_full_path())
+    response = adapter.render(request, "my_calls.html", _context(request, adapter, problem))
+    response.status_code = 200 if problem is None else 400
+    return response
+
+
+def _own_follow_up(request: HttpRequest) -> FollowUp:
+    key = whole_number(request.POST.get("exotel_follow_up", ""))
+    found = FollowUp.objects.of_user(request.user).filter(pk=key).first() if key is not None else None
+    if found is None:
+        raise Http404
+    return found
+
+
+def _change(follow_up: FollowUp, values: Mapping[str, str]) -> None:
+    """Do what the button of the form says; raises ``InvalidFollowUp`` or ``ValidationError`` for a wrong time."""
+    wanted = values.get("exotel_do", "")
+    if wanted == "done":
+        complete_follow_up(follow_up)
+        return
+    offered = {choice.name: choice.moment for choice in _offered_times()}
+    due_at = offered.get(wanted) or _chosen_time(values.get("exotel_due_at", ""))
+    reschedule_follow_up(follow_up, due_at)
+
+
+def _chosen_time(text: str) -> datetime.datetime:
+    """Return the moment of a local time; raises ``ValidationError``, also where the clock shows it never or twice."""
+    field = forms.DateTimeField(
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        error_messages=dict.fromkeys(["required", "invalid"], _("Choose the day and the time to call back.")),
+    )
+    moment: datetime.datetime = field.clean(text.replace("\0", ""))
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTime:
+    """A time to which a call-back can be moved with one press."""
+
+    name: str
+    label: str
+    moment: datetime.datetime
+
+
+def _offered_times() -> list[OfferedTime]:
+    now = timezone.now()
+    local = timezone.localtime(now) if timezone.is_aware(now) else now
+    evening = local.replace(hour=EVENING.hour, minute=0, second=0, microsecond=0)
+    morning = (local + datetime.timedelta(days=1)).replace(hour=MORNING.hour, minute=0, second=0, microsecond=0)
+    offered = [OfferedTime("hour", _("In an hour"), now + datetime.timedelta(hours=1))]
+    if evening > local + datetime.timedelta(minutes=30):
+        offered.append(OfferedTime("evening", _("This evening, 18:00"), evening))
+    return [*offered, OfferedTime("tomorrow", _("Tomorrow, 10:00"), morning)]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLine:
+    """What a row says of its ticket; without a name it was deleted, or is not the user's to see (any more)."""
+
+    name: str
+    url: str
+    button: CallButton | None = None
+
+
+def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, str] | None) -> dict[str, Any]:
+    # The order of the index: what is overdue comes first, then today's, then the next days'.
+    due = list(FollowUp.objects.of_user(request.user).open().order_by("due_at", "pk")[: MAX_FOLLOW_UPS + 1])
+    calls = _calls_of_today(request.user)
+    found = tickets_of_rows(adapter, request, [*due, *calls])
+    to_call = list({link_of_row(row): found[link_of_row(row)] for row in due if link_of_row(row) in found}.values())
+    newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, to_call)
+    buttons = call_buttons(adapter, request, to_call, newest)
+    lines = {link: _ticket_line(request, adapter, ticket, buttons) for link, ticket in found.items()}
+    follow_ups = [_follow_up_row(request, row, lines.get(link_of_row(row)), problem) for row in due[:MAX_FOLLOW_UPS]]
+    return {
+        "title": _("My calls"),
+        "opts": CallRecord._meta,
+        "panel": panel_of(in_progress, request.user, adapter) | {"my_calls_url": ""},
+        "follow_ups": follow_ups,
+        "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
+        "times": _offered_times(),
+        "calls": [_call_row(request, adapter, call, lines.get(link_of_row(call))) for call in calls[:MAX_CALLS]],
+        "has_more_calls": len(calls) > MAX_CALLS,
+    }
+
+
+def _calls_of_today(user: Any) -> list[CallRecord]:
+    now = timezone.now()
+    local = timezone.localtime(now) if timezone.is_aware(now) else now
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    own = CallRecord.objects.filter(placed_by_id=user.pk, created_at__gte=midnight)
+    newest = own.select_related("agent").with_advice().defer("facts").order_by("-created_at", "-pk")
+    return list(newest[: MAX_CALLS + 1])
+
+
+def _ticket_line(
+    request: HttpRequest, adapter: TicketAdapter, ticket: Model, buttons: Mapping[Model, CallButton]
+) -> TicketLine:
+    return TicketLine(visible_to(str(ticket), request.user), adapter.ticket_url(ticket), buttons.get(ticket))
+
+
+def _follow_up_row(
+    request: HttpRequest, row: FollowUp, line: TicketLine | None, problem: tuple[int, str] | None
+) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "key": str(row.pk),
+        "ticket": line,
+        # What was written about a ticket is for those who may see it.
+        "text": visible_to(row.text, request.user) if line is not None else "",
+        "due_at": row.due_at,
+        "when": describe_time(row.due_at),
+        "overdue": timesince(row.due_at, now, depth=1) if row.due_at <= now else "",
+        "problem": problem[1] if problem is not None and problem[0] == row.pk else "",
+    }
+
+
+def _call_row(
+    request: HttpRequest, adapter: TicketAdapter, call: CallRecord, line: TicketLine | None
+) -> dict[str, Any]:
+    advice = getattr(call, "advice", None) or ""
+    is_refused = bool(advice)
+    return {
+        "icon": icon_of(call),
+        "result": describe_result(call, request.user),
+        "detail": describe_status(call, request.user, advice=advice).hint if is_refused else "",
+        "customer": describe_customer(call, request.user),
+        "ticket": line,
+        "is_about_ticket": bool(call.ticket_object_id),
+        "created_at": call.created_at,
+        "when": describe_time(call.created_at),
+        "url": adapter.call_url(request, call),
+    }

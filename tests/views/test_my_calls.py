@@ -1,0 +1,358 @@
+"""The agent's own page: who sees what on it, what its presses do, and what it costs."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.services import schedule_follow_up
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
+from tests.helpdesk.models import Ticket
+
+NOT_SHOWN = "A ticket that was deleted, or is not yours to see"
+
+
+@pytest.fixture
+def asha(host: Any) -> Session:
+    return Session(host.user("asha", *AGENT_WORK))
+
+
+def my_calls(session: Session, query: str = "") -> Page:
+    return session.get(reverse("exotel_ccm:my-calls") + query)
+
+
+def promise(user: Any, ticket: Any, text: str = "", **ago: float) -> FollowUp:
+    """Return a follow-up that has been due since so long ago."""
+    follow_up = schedule_follow_up(
+        ticket=ticket, due_at=timezone.now() + datetime.timedelta(hours=1), assigned_to=user, text=text
+    )
+    FollowUp.objects.filter(pk=follow_up.pk).update(due_at=timezone.now() - datetime.timedelta(**ago))
+    return follow_up
+
+
+def call(user: Any, ticket: Any, **fields: Any) -> CallRecord:
+    given = {"account": "default", "state": "ended", "outcome": "completed", "talk_time": 192, "customer_label": "Ravi"}
+    now = timezone.now()
+    return CallRecord.objects.create(
+        **{**given, "ticket": ticket, "placed_by": user, "created_at": now, "ended_at": now, **fields}
+    )
+
+
+def press(session: Session, follow_up: FollowUp, do: str, **more: str) -> Page:
+    """Press a button of the follow-up's forms."""
+    page = my_calls(session)
+    form = next(one for one in page.forms if ("exotel_follow_up", str(follow_up.pk)) in one.fields)
+    return session.post(session.where, form.data | {"exotel_do": do} | more)
+
+
+def test_empty_page_says_what_it_is_for(asha: Session) -> None:
+    text = my_calls(asha).text
+
+    assert asha.response.status_code == 200
+    assert "Nobody waits for your call." in text
+    assert "You have not called anybody today." in text
+
+
+def test_overdue_come_first(asha: Session, host: Any) -> None:
+    promise(asha.user, host.ticket("Due now"), minutes=5)
+    promise(asha.user, host.ticket("Due long ago"), text="after lunch", hours=2)
+    schedule_follow_up(
+        ticket=host.ticket("Later"), due_at=timezone.now() + datetime.timedelta(days=3), assigned_to=asha.user
+    )
+    promise(host.user("vik", agent=None), host.ticket("Of a colleague"), hours=1)
+
+    text = my_calls(asha).text
+
+    assert text.index("Due long ago") < text.index("Due now") < text.index("Later")
+    assert "overdue 2 hours" in text
+    assert "after lunch" in text
+    assert "Of a colleague" not in text
+
+
+def test_calls_of_today(asha: Session, host: Any) -> None:
+    ticket = host.ticket("Invoice")
+    call(asha.user, ticket)
+    call(asha.user, ticket, outcome="busy", talk_time=0)
+    call(asha.user, ticket, outcome="failed", talk_time=0, created_at=timezone.now() - datetime.timedelta(days=2))
+    call(host.user("vik", agent=None), ticket, outcome="customer_unanswered", talk_time=0)
+
+    page = my_calls(asha)
+
+    assert "Talked for 3 min 12 s" in page.text
+    assert page.text.index("Busy") < page.text.index("Talked for 3 min 12 s")
+    assert "The call failed" not in page.text
+    assert "No answer" not in page.text
+    assert page.links["Invoice"] == reverse("admin:helpdesk_ticket_change", args=[ticket.pk])
+
+
+def test_call_in_progress_is_followed(asha: Session, host: Any) -> None:
+    call(asha.user, host.ticket("Invoice"), state="active", outcome="", talk_time=None, ended_at=None)
+
+    html = my_calls(asha).html
+
+    assert "Calling Ravi." in html
+    assert "exotel_ccm/panel.js" in html
+
+
+def test_only_the_owner_of_the_call_is_followed(asha: Session, host: Any) -> None:
+    vik = host.user("vik", agent=None)
+    call(vik, host.ticket("Invoice"), state="active", outcome="", talk_time=None, ended_at=None)
+
+    assert "Calling Ravi." not in my_calls(asha).html
+
+
+def test_hidden_and_deleted_tickets_are_not_named(asha: Session, host: Any) -> None:
+    hidden, gone = host.ticket("Secret merger"), host.ticket("Secret sale")
+    for ticket in (hidden, gone):
+        promise(asha.user, ticket, text="about the secret", hours=1)
+        call(asha.user, ticket, ticket_label=str(ticket))
+    gone.delete()
+    asha.user.user_permissions.remove(
+        *Permission.objects.filter(codename__in=["view_ticket", "change_ticket"], content_type__app_label="helpdesk")
+    )
+
+    page = my_calls(asha)
+
+    assert page.text.count(NOT_SHOWN) == 4
+    assert "ecret" not in page.html
+    assert "data-exotel-place" not in page.html
+
+
+def test_numbers_are_masked(asha: Session, host: Any) -> None:
+    ticket = host.ticket("Call +919000001001 back")
+    promise(asha.user, ticket, text="or +919000001002", hours=1)
+    call(asha.user, ticket, customer_label="", customer_number="+919000001001")
+
+    shown = my_calls(asha).text
+
+    assert "9000001001" not in shown
+    assert "9000001002" not in shown
+
+
+def test_button_calls_and_leads_back(asha: Session, host: Any, exotel: Any) -> None:
+    ticket = host.ticket("Invoice")
+    promise(asha.user, ticket, hours=1)
+
+    page = asha.press_button_of(my_calls(asha))
+
+    [placed] = CallRecord.objects.all()
+    assert placed.ticket == ticket
+    assert asha.where.startswith(reverse("exotel_ccm:my-calls"))
+    assert "Your phone rings first: pick up." in page.text
+
+
+def test_press_on_an_old_page_is_no_second_call(asha: Session, host: Any, exotel: Any) -> None:
+    promise(asha.user, host.ticket("Invoice"), hours=1)
+    page = my_calls(asha)
+
+    asha.press_button_of(page)
+    asha.press_button_of(page)
+
+    assert CallRecord.objects.count() == 1
+
+
+def test_ticket_without_number_says_so(asha: Session, host: Any) -> None:
+    promise(asha.user, host.ticket("Invoice", phone=""), hours=1)
+
+    page = my_calls(asha)
+
+    assert "no number" in page.text
+    assert page.call_buttons == []
+
+
+def test_agent_without_phone_is_told(host: Any) -> None:
+    session = Session(host.user("meera", *AGENT_WORK, agent=None))
+    promise(session.user, host.ticket("Invoice"), hours=1)
+
+    page = my_calls(session)
+
+    assert "no phone" in page.text
+    assert page.call_buttons == []
+
+
+def test_done(asha: Session, host: Any) -> None:
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+
+    page = press(asha, follow_up, "done")
+
+    follow_up.refresh_from_db()
+    assert follow_up.done_at is not None
+    assert follow_up.done_by is None
+    assert "Invoice" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("now", "do", "due"),
+    [
+        ("2026-11-26 06:00Z", "hour", "2026-11-26 07:00Z"),
+        ("2026-11-26 06:00Z", "evening", "2026-11-26 12:30Z"),
+        ("2026-11-26 06:00Z", "tomorrow", "2026-11-27 04:30Z"),
+        ("2026-11-26 20:00Z", "tomorrow", "2026-11-28 04:30Z"),  # in Kolkata it is the 27th
+    ],
+)
+def test_move_to_an_offered_time(asha: Session, host: Any, time_machine: Any, now: str, do: str, due: str) -> None:
+    time_machine.move_to(datetime.datetime.fromisoformat(now), tick=False)
+    asha.client.force_login(asha.user)
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+
+    press(asha, follow_up, do)
+
+    follow_up.refresh_from_db()
+    assert follow_up.due_at == datetime.datetime.fromisoformat(due)
+
+
+def test_move_to_a_chosen_time(asha: Session, host: Any) -> None:
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+    year = timezone.now().year + 1
+
+    press(asha, follow_up, "chosen", exotel_due_at=f"{year}-03-04T11:15")
+
+    follow_up.refresh_from_db()
+    assert follow_up.due_at == datetime.datetime(year, 3, 4, 5, 45, tzinfo=datetime.UTC)
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("zone", "text", "answer"),
+    [
+        ("Asia/Kolkata", "", "Choose the day and the time to call back."),
+        ("Asia/Kolkata", "soon\0", "Choose the day and the time to call back."),
+        ("Asia/Kolkata", "2001-01-01T10:00", "The time to call back is over already."),
+        ("Asia/Kolkata", "9999-12-31T23:59", "too far away"),
+        ("Europe/Berlin", "2027-03-28T02:30", "be interpreted in time zone"),
+        ("Europe/Berlin", "2027-10-31T02:30", "be interpreted in time zone"),
+    ],
+)
+def test_time_that_cannot_be(
+    asha: Session, settings: Any, time_machine: Any, zone: str, text: str, answer: str
+) -> None:
+    time_machine.move_to(datetime.datetime(2026, 11, 26, 6, tzinfo=datetime.UTC))
+    asha.client.force_login(asha.user)
+    settings.TIME_ZONE = zone
+    follow_up = promise(asha.user, Ticket.objects.create(subject="Invoice"), hours=1)
+    before = FollowUp.objects.get().due_at
+
+    page = press(asha, follow_up, "chosen", exotel_due_at=text)
+
+    assert answer in page.text
+    assert asha.response.status_code == 400
+    assert FollowUp.objects.get().due_at == before
+
+
+@pytest.mark.parametrize("key", ["", "x", "-1", "9" * 30, "0"])
+def test_follow_up_that_is_none(asha: Session, key: str) -> None:
+    token = Page(asha.client.get(reverse("admin:index")).content.decode()).forms[0].data["csrfmiddlewaretoken"]
+
+    asha.post(reverse("exotel_ccm:my-calls"), {"csrfmiddlewaretoken": token, "exotel_follow_up": key})
+
+    assert asha.response.status_code == 404
+
+
+def test_follow_up_of_a_colleague(asha: Session, host: Any) -> None:
+    own, other = (
+        promise(asha.user, host.ticket("A"), hours=1),
+        promise(host.user("vik", agent=None), host.ticket(), hours=1),
+    )
+    form = next(one for one in my_calls(asha).forms if ("exotel_follow_up", str(own.pk)) in one.fields)
+
+    asha.post(asha.where, form.data | {"exotel_follow_up": str(other.pk), "exotel_do": "done"})
+
+    assert asha.response.status_code == 404
+    assert FollowUp.objects.get(pk=other.pk).done_at is None
+
+
+def test_who_may_open_it(host: Any) -> None:
+    url = reverse("exotel_ccm:my-calls")
+    nobody, stranger = Client().get(url), Session(host.user("meera", agent=None))
+
+    assert nobody.status_code == 302
+    assert nobody["Location"].startswith(reverse("admin:login"))
+    stranger.get(url)
+    assert stranger.response.status_code == 403
+    assert Session(host.user("asha", *AGENT_WORK)).client.post(url).status_code == 403  # without a token
+
+
+def test_plain_page_for_those_who_may_not_enter_the_admin(host: Any) -> None:
+    user = host.user("asha", *AGENT_WORK)
+    user.is_staff = False
+    user.save()
+    session = Session(user)
+    promise(user, host.ticket("Invoice"), hours=1)
+
+    page = my_calls(session)
+
+    assert "Invoice" in page.text
+    assert "Django administration" not in page.html
+    assert page.call_buttons
+    assert press(session, FollowUp.objects.get(), "done").text.count("Invoice") == 0
+
+
+def test_plain_page_written_by_hand_shows_what_the_site_shows(asha: Session, host: Any) -> None:
+    page = my_calls(asha, "?exotel_adapter=host%3Apages")
+
+    assert "Django administration" in page.html
+
+
+def test_statements_do_not_grow(asha: Session, host: Any) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            my_calls(asha)
+        return len(captured)
+
+    def add() -> None:
+        ticket = host.ticket()
+        promise(asha.user, ticket, hours=1)
+        call(asha.user, ticket)
+        call(asha.user, host.ticket(), state="refused", outcome="", talk_time=None)
+
+    add()
+    my_calls(asha)
+    few = statements()
+    for _ in range(8):
+        add()
+
+    assert statements() == few
+    assert few <= 12, few
+
+
+def test_rows_are_bounded(asha: Session, host: Any) -> None:
+    ticket = host.ticket()
+    now = timezone.now()
+    FollowUp.objects.bulk_create(
+        FollowUp(ticket=ticket, assigned_to=asha.user, due_at=now, created_at=now) for _ in range(51)
+    )
+    CallRecord.objects.bulk_create(
+        CallRecord(account="default", ticket=ticket, placed_by=asha.user, created_at=now) for _ in range(51)
+    )
+
+    page = my_calls(asha)
+
+    assert page.html.count("exotel-badge") == page.html.count("exotel-entry ") == 50
+    assert "There are more." in page.text
+    assert "These are the newest." in page.text
+
+
+def test_sites_and_calls_link_to_it(host: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, SEES_CALLS))
+    address = reverse("exotel_ccm:my-calls") + "?exotel_adapter=admin"
+
+    for path in ("index", "exotel_ccm_callrecord_changelist", "helpdesk_ticket_changelist"):
+        assert f'href="{address}"' in session.get(session.url(path)).html, path
+
+
+def test_index_without_other_models_of_ours(asha: Session, host: Any) -> None:
+    address = reverse("exotel_ccm:my-calls") + "?exotel_adapter=admin"
+
+    assert f'href="{address}"' in asha.get(asha.url("index")).html
+    assert address not in Session(host.user("meera", "helpdesk.view_ticket")).get(asha.url("index")).html
