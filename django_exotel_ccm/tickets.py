@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import router
 from django.db.models import Model
 
@@ -295,10 +295,23 @@ def customer_of(ticket: Model, number: str) -> Model | None:
 def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
     if ticket_type.numbers is None:
         for path in ticket_type.phone:
-            yield from _spread(path.replace(".", " ").replace("_", " "), _follow(ticket, path))
+            yield from _spread(_name_of(type(ticket), path), _follow(ticket, path))
         return
     numbers = conf.load(ticket_type.numbers) if isinstance(ticket_type.numbers, str) else ticket_type.numbers
     yield from _spread("", numbers(ticket))
+
+
+def _name_of(model: type[Model] | None, path: str) -> str:
+    """Return a phone path as the host's own forms call its fields, in the active language; else the words it is of."""
+    words = []
+    for name in path.split("."):
+        try:
+            found: Any = model._meta.get_field(name) if model is not None else None
+        except FieldDoesNotExist:
+            found = None
+        words.append(str(getattr(found, "verbose_name", name.replace("_", " "))))
+        model = getattr(found, "related_model", None)
+    return " ".join(words)
 
 
 def _follow(ticket: Model, path: str) -> Any:

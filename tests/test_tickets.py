@@ -56,6 +56,12 @@ def test_numbers_of_phone_paths() -> None:
     assert numbers(ticket) == [("customer phone", "+919000001001"), ("customer other phone", "+919000001002")]
 
 
+def test_numbers_are_called_as_the_hosts_forms_call_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Customer._meta.get_field("phone"), "verbose_name", gettext_lazy("फ़ोन"))
+
+    assert numbers(a_ticket("90000 01001")) == [("customer फ़ोन", "+919000001001")]
+
+
 def test_numbers_of_leaves_out_duplicates() -> None:
     assert numbers(a_ticket("90000 01001", "+919000001001")) == [("customer phone", "+919000001001")]
 
