@@ -10,4 +10,5 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("exotel/", include("django_exotel_ccm.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
 ]

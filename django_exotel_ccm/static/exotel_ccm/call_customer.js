@@ -32,7 +32,9 @@
   const place = async (button) => {
     try {
       const response = await fetch(button.dataset.exotelPlace, {
-        method: "POST", credentials: "same-origin", redirect: "manual", headers: { Accept: "application/json" },
+        method: "POST", credentials: "same-origin", redirect: "manual",
+        // The page's language, which is not the browser's where it stands in the address.
+        headers: { Accept: "application/json", "Accept-Language": document.querySelector("[data-exotel-panel]").lang },
         body: new URLSearchParams({ csrfmiddlewaretoken: tokenOf(button) }),
         keepalive: true, signal: AbortSignal.timeout(PATIENCE),
       });

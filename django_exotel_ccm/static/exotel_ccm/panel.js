@@ -158,7 +158,10 @@
       this.question = question;
       try {
         response = await fetch(this.url, {
-          headers: { Accept: "application/json", ...(this.etag && { "If-None-Match": this.etag }) },
+          headers: {
+            Accept: "application/json", "Accept-Language": this.element.lang,
+            ...(this.etag && { "If-None-Match": this.etag }),
+          },
           cache: "no-store", credentials: "same-origin", redirect: "manual", signal: question.signal,
         });
         status = response.status === 200 ? await response.json() : null;

@@ -9,7 +9,8 @@
 
   const reasonFor = async (box, address) => {
     try {
-      const answer = await fetch(address, { credentials: "same-origin", headers: { Range: "bytes=0-0" } });
+      const headers = { Range: "bytes=0-0", "Accept-Language": box.closest("[lang]")?.lang || "*" };
+      const answer = await fetch(address, { credentials: "same-origin", headers });
       const plain = (answer.headers.get("Content-Type") || "").startsWith("text/plain");
       if (!answer.ok && plain) {
         return (await answer.text()).trim();

@@ -56,6 +56,7 @@
     questions.set(section, question);
     try {
       const response = await fetch(section.dataset.exotelTimeline, {
+        headers: { "Accept-Language": section.lang },
         cache: "no-store", credentials: "same-origin", redirect: "manual", signal: question.signal,
       });
       const text = response.ok ? await response.text() : "";
