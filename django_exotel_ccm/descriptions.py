@@ -9,8 +9,9 @@ from typing import Any
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.text import capfirst
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from django_exotel_ccm.choices import Outcome, State, Step
 from django_exotel_ccm.models import CallRecord
@@ -43,6 +44,16 @@ OWN_WITHOUT_ANSWER = {
     Outcome.AGENT_UNANSWERED: gettext_lazy("You did not pick up"),
     Outcome.AGENT_CANCELED: gettext_lazy("You hung up first"),
     Outcome.AGENT_NO_DIAL: gettext_lazy("Your phone could not be reached"),
+}
+
+# Django's own are not translated into all of our languages.
+UNITS = {
+    "year": ngettext_lazy("%(num)d year", "%(num)d years", "num"),
+    "month": ngettext_lazy("%(num)d month", "%(num)d months", "num"),
+    "week": ngettext_lazy("%(num)d week", "%(num)d weeks", "num"),
+    "day": ngettext_lazy("%(num)d day", "%(num)d days", "num"),
+    "hour": ngettext_lazy("%(num)d hour", "%(num)d hours", "num"),
+    "minute": ngettext_lazy("%(num)d minute", "%(num)d minutes", "num"),
 }
 
 
@@ -236,6 +247,11 @@ def describe_time(moment: datetime.datetime) -> str:
         return _("tomorrow %(time)s") % words
     style = "MONTH_DAY_FORMAT" if local.year == today.year else "DATE_FORMAT"
     return _("%(date)s, %(time)s") % {"date": date_format(local, style), **words}
+
+
+def describe_age(moment: datetime.datetime) -> str:
+    """Return how long ago something was, in its largest unit: "5 minutes ago"."""
+    return _("%(age)s ago") % {"age": timesince(moment, depth=1, time_strings=UNITS)}  # type: ignore[arg-type] # lazy
 
 
 def _local(moment: datetime.datetime) -> datetime.datetime:

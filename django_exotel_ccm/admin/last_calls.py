@@ -13,14 +13,13 @@ from django.db.models import Count, Max, Model, Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.conf import uses_time_zones
-from django_exotel_ccm.descriptions import describe_result
+from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.models.call import in_progress_of
 from django_exotel_ccm.timeline import icon_of
@@ -88,12 +87,12 @@ class LastCallColumn:
             return _("never")
         attempts = self.listed.attempts.get(key, 0)
         result = describe_result(call, self._user)
-        several = _("%(result)s, %(count)d times today") % {"result": result, "count": attempts}
+        several = ngettext("%(result)s, %(count)d time today", "%(result)s, %(count)d times today", attempts)
         context = {
             "call": call,
             "icon": icon_of(call),
-            "result": several if attempts > 1 else result,
-            "age": _("%(age)s ago") % {"age": timesince(call.created_at, depth=1)},
+            "result": several % {"result": result, "count": attempts} if attempts > 1 else result,
+            "age": describe_age(call.created_at),
         }
         return render_to_string("exotel_ccm/last_call.html", context)
 

@@ -36,7 +36,7 @@ def test_call_in_hindi(width: int, host: Any, exotel: Any, site: Any, open_page:
 
     page.click("button:has-text('ग्राहक को कॉल करें')")
     look("calling", "Ravi को कॉल की जा रही है। पहले आपका फ़ोन बजेगा: उठाएँ।")
-    assert page.inner_text(".exotel-hint") == "पंखा आवाज़ करता है के बारे में। फिर हम ग्राहक का नंबर डायल करेंगे।"
+    assert page.inner_text(".exotel-hint") == "इस बारे में: पंखा आवाज़ करता है। फिर हम ग्राहक का नंबर डायल करेंगे।"
 
     phones.goto(exotel.url)
     phones.click("#phone-agent .answer >> visible=true")
