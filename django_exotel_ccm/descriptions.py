@@ -251,7 +251,12 @@ def describe_time(moment: datetime.datetime) -> str:
 
 def describe_age(moment: datetime.datetime) -> str:
     """Return how long ago something was, in its largest unit: "5 minutes ago"."""
-    return _("%(age)s ago") % {"age": timesince(moment, depth=1, time_strings=UNITS)}  # type: ignore[arg-type] # lazy
+    return _("%(age)s ago") % {"age": describe_time_since(moment)}
+
+
+def describe_time_since(moment: datetime.datetime, now: datetime.datetime | None = None) -> str:
+    """Return the time from ``moment`` to now in its largest unit: "5 minutes"."""
+    return timesince(moment, now, depth=1, time_strings=UNITS)  # type: ignore[arg-type] # they are lazy
 
 
 def _local(moment: datetime.datetime) -> datetime.datetime:

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -20,7 +19,13 @@ from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
 from django_exotel_ccm.call_button import CallButton, call_buttons
-from django_exotel_ccm.descriptions import describe_customer, describe_result, describe_status, describe_time
+from django_exotel_ccm.descriptions import (
+    describe_customer,
+    describe_result,
+    describe_status,
+    describe_time,
+    describe_time_since,
+)
 from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.panel import panel_of
@@ -168,7 +173,7 @@ def _follow_up_row(
         "text": visible_to(row.text, request.user) if line is not None else "",
         "due_at": row.due_at,
         "when": describe_time(row.due_at),
-        "overdue": timesince(row.due_at, now, depth=1) if row.due_at <= now else "",
+        "overdue": describe_time_since(row.due_at, now) if row.due_at <= now else "",
         "problem": problem[1] if problem is not None and problem[0] == row.pk else "",
     }
 

@@ -56,14 +56,14 @@ def test_recording_is_played_and_its_address_hidden(player: RecordingPlayer) -> 
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-store",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Vary": "Cookie",
+        "Vary": "Cookie, Accept-Language",
         "X-Content-Type-Options": "nosniff",
     }
     assert_hides_the_address(answer, b"")
     assert rows() == ["meera"]
 
 
-OF_THE_HOST = {"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy"}
+OF_THE_HOST = {"Content-Language", "X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy"}
 
 
 def test_redirect_is_followed_by_the_server(player: RecordingPlayer) -> None:
