@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.note_box import note_url
 
 YOUNG, OLD = 60, 3600  # seconds since the press
 POLL_YOUNG, POLL, POLL_OLD = 1, 2, 10  # seconds between two questions
+NO_CALL = UUID(int=0)
 SHOWN_AFTER_THE_END = datetime.timedelta(minutes=2)
 
 
@@ -62,12 +66,30 @@ def _has_just_ended(call: CallRecord) -> bool:
 
 
 def panel_of(
-    call: CallRecord | None, user: Any, adapter: TicketAdapter | None = None, *, advice: str = ""
+    call: CallRecord | None,
+    user: Any,
+    adapter: TicketAdapter | None = None,
+    *,
+    advice: str = "",
+    next_url: str = "",
 ) -> dict[str, Any]:
-    """Return the context of ``exotel_ccm/panel.html``. Without a call it is hidden until a press."""
+    """Return the context of ``exotel_ccm/panel.html``. Without a call it is hidden until a press.
+
+    ``next_url`` is the page that has the panel: without script, a note that was written elsewhere leads back to it.
+    """
     query = f"?{urlencode({'exotel_adapter': adapter.name})}" if adapter is not None else ""
-    my_calls_url = reverse("exotel_ccm:my-calls") + query
+    may_note = Permission.ADD_NOTE.granted_to(user)
+    shown = {
+        "status": None,
+        "url": "",
+        "my_calls_url": reverse("exotel_ccm:my-calls") + query,
+        # Of a call that is still to come; the script puts its reference in the place of this one.
+        "any_note_url": note_url(NO_CALL, adapter) if may_note else "",
+    }
     if call is None:
-        return {"status": None, "url": "", "my_calls_url": my_calls_url}
-    url = reverse("exotel_ccm:status", args=[call.reference])
-    return {"status": status_of(call, user, advice=advice), "url": url + query, "my_calls_url": my_calls_url}
+        return shown
+    return shown | {
+        "status": status_of(call, user, advice=advice),
+        "url": reverse("exotel_ccm:status", args=[call.reference]) + query,
+        "note_url": note_url(call.reference, adapter, next_url) if may_note else "",
+    }

@@ -8,6 +8,7 @@ from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
 from django_exotel_ccm.views.asset import asset
 from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.my_calls import my_calls
+from django_exotel_ccm.views.note import note
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
 from django_exotel_ccm.views.status import status
@@ -29,6 +30,7 @@ urlpatterns = [
     path("choose/", choose, name="choose"),
     path("my-calls/", my_calls, name="my-calls"),
     path("calls/<uuid:reference>/status/", status, name="status"),
+    path("calls/<uuid:reference>/note/", exempt_from_atomic_requests(note), name="note"),
     path("timeline/", timeline, name="timeline"),
     path("recording/<uuid:reference>/<slug:recording>/", exempt_from_atomic_requests(recording), name="recording"),
 ]

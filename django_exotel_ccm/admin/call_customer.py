@@ -193,7 +193,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             response.template_name = f"exotel_ccm/admin/{template}"
 
     def _panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:
-        return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site))}
+        return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site), next_url=request.get_full_path())}
 
     def _on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
         adapter = AdminAdapter(self.admin_site)
@@ -221,7 +221,8 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
     @property
     def media(self) -> Media:
         """Add our script, which makes buttons of our links, and our styles."""
-        return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": ["exotel_ccm/call_customer.css"]})
+        styles = ["exotel_ccm/call_customer.css", "exotel_ccm/note.css"]
+        return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": styles})
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
         return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)

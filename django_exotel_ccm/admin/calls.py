@@ -12,6 +12,7 @@ from django.contrib.admin.utils import display_for_value, flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch
 from django.utils.html import format_html
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +29,7 @@ from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import describe_call, describe_length, describe_outcome, reconciler_missing_message
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
+from django_exotel_ccm.note_box import note_box
 from django_exotel_ccm.phone_numbers import parse_number, visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 from django_exotel_ccm.timeline import player
@@ -65,8 +67,11 @@ class CallRecordAdmin(ReadOnlyAdmin):
     change_list_template = "exotel_ccm/admin/calls.html"
     inlines = [NoteInline, EventInline, AnnouncementInline]
 
+    change_form_template = "exotel_ccm/admin/call_change_form.html"
+
     class Media:
-        js = ["exotel_ccm/recording.js"]
+        js = ["exotel_ccm/recording.js", "exotel_ccm/note.js"]
+        css = {"all": ["exotel_ccm/note.css"]}
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show who called whom and how it went."""
@@ -83,6 +88,26 @@ class CallRecordAdmin(ReadOnlyAdmin):
         self._warn_if_reconciler_missing(request)
         self._warn_if_flooded(request, object_id)
         return super().change_view(request, object_id, *args, **kwargs)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: Any = False,
+        change: Any = False,
+        form_url: Any = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """Add the box for a note, for users who may write one and see the call's ticket."""
+        if obj is not None and Permission.ADD_NOTE.granted_to(request.user) and self._may_note(request, obj):
+            adapter = AdminAdapter(self.admin_site)
+            with suppress(NoReverseMatch):  # our URLs are not included: a check says so
+                context["exotel_note_box"] = note_box(request, obj, adapter, next_url=request.get_full_path())
+        return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
+
+    def _may_note(self, request: HttpRequest, call: CallRecord) -> bool:
+        is_own = call.placed_by_id == request.user.pk
+        return call.erased_at is None and (is_own or is_ticket_visible(request, self.admin_site, call))
 
     def _warn_if_reconciler_missing(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():

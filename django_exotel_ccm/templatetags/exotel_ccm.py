@@ -70,7 +70,7 @@ def exotel_call_button(context: Context, ticket: Any) -> dict[str, Any]:
         }
         call = call_to_show(newest, in_progress)
         if _Page.of(request).takes_panel(call):
-            shown["panel"] = panel_of(call, request.user, adapter)
+            shown["panel"] = panel_of(call, request.user, adapter, next_url=request.get_full_path())
     except NoReverseMatch:
         return {}  # our URLs are not included: a check says so
     return shown
@@ -86,7 +86,8 @@ def exotel_call_panel(context: Context) -> dict[str, Any]:
     if not _Page.of(request).takes_panel(in_progress):
         return {}
     try:
-        return {"panel": panel_of(in_progress, request.user), **_assets(context, request)}
+        panel = panel_of(in_progress, request.user, next_url=request.get_full_path())
+        return {"panel": panel, **_assets(context, request)}
     except NoReverseMatch:
         return {}
 
@@ -154,7 +155,7 @@ def _is_ticket(ticket: Any, tag: str) -> bool:
 def _assets(context: Context, request: HttpRequest, *names: str) -> dict[str, Any]:
     """Return the addresses of our style and scripts that are not on the page yet, and the nonce that they need."""
     page = _Page.of(request)
-    wanted = ("call_customer.css", "panel.js", "call_customer.js", *names)
+    wanted = ("call_customer.css", "note.css", "note.js", "panel.js", "call_customer.js", *names)
     missing = [name for name in wanted if name not in page.assets]
     page.assets.update(missing)
     return {

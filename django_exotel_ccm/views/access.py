@@ -10,6 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from django_exotel_ccm.adapters import TicketAdapter, adapter_of_user, get_adapter
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.models import CallRecord
 
 
 def answer_through(
@@ -62,3 +63,32 @@ def _answer(
 def is_of_this_host(request: HttpRequest, url: str) -> bool:
     """Return whether ``url`` leads to a page of this host."""
     return url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+
+
+def through_adapter(
+    request: HttpRequest, name: str | None, view: Callable[[TicketAdapter | None], HttpResponseBase]
+) -> HttpResponseBase:
+    """Call ``view`` with the adapter of that name, behind its guard; with None if the request names none.
+
+    Raises ``Http404`` if there is no such adapter, or the user has no access to it.
+    """
+    if name is None:
+        return view(None)
+    adapter = get_adapter(name)
+    if adapter is None or not adapter.has_access(request):
+        raise Http404
+    return adapter.guard(lambda _request: view(adapter))(request)
+
+
+def may_see_call(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
+    """Return whether the user placed the call, or may see it and its ticket through ``adapter``."""
+    if call.placed_by_id == request.user.pk:
+        return True
+    if adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
+        return False
+    return call.pk in adapter.visible_calls(request, [call])
+
+
+def is_script(request: HttpRequest) -> bool:
+    """Return whether our script asks, which stays on its page. A browser that sends a form wants a page."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"

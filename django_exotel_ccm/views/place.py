@@ -25,7 +25,7 @@ from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.services.readiness import NumbersUnreadable
-from django_exotel_ccm.views.access import answer_through
+from django_exotel_ccm.views.access import answer_through, is_script
 from django_exotel_ccm.views.call_request import (
     CallTarget,
     NeedsConfirmation,
@@ -87,20 +87,15 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             pressed = _check_and_place(request, target, ticket, values)
         except NeedsConfirmation as question:
             ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed)
-            if _is_script(request):
+            if is_script(request):
                 return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
             if question.text and not question.confirmed:  # the page says itself why a call has to be confirmed
                 target.adapter.add_message(request, question.level, format_html("{}", question.text))
             return HttpResponseRedirect(ask_url)
-    if _is_script(request):
+    if is_script(request):
         return JsonResponse(_as_json(request, target.adapter, pressed))
     _add_message(request, target.adapter, pressed)
     return HttpResponseRedirect(next_url)
-
-
-def _is_script(request: HttpRequest) -> bool:
-    """Return whether our script asks, which stays on its page. A browser that sends a form wants a page."""
-    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> dict[str, Any]:
@@ -110,7 +105,8 @@ def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> 
     panel = panel_of(pressed.call, request.user, adapter, advice=pressed.advice)
     return {
         **told,
-        **panel,
+        "status": panel["status"],
+        "url": panel["url"],
         "after": str(pressed.call.pk),
         "correction_url": pressed.correction_url,
         "notice": pressed.notice,

@@ -13,10 +13,10 @@ from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from django_exotel_ccm.adapters import TicketAdapter, get_adapter
-from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import status_of
+from django_exotel_ccm.views.access import may_see_call, through_adapter
 
 
 @require_safe
@@ -31,18 +31,13 @@ def status(request: HttpRequest, reference: UUID) -> HttpResponseBase:
         advice = _("You are logged out. The call goes on. Log in again to see it.")
         return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
     name = request.GET.get("exotel_adapter")
-    if name is None:
-        return _answer(request, reference, None)
-    adapter = get_adapter(name)
-    if adapter is None or not adapter.has_access(request):
-        raise Http404
-    return adapter.guard(lambda _request: _answer(request, reference, adapter))(request)
+    return through_adapter(request, name, lambda adapter: _answer(request, reference, adapter))
 
 
 def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None) -> HttpResponse:
     # Not first(), which would sort one row.
     call = next(iter(CallRecord.objects.select_related("agent").with_advice().filter(reference=reference)), None)
-    if call is None or not _may_see(request, call, adapter):
+    if call is None or not may_see_call(request, call, adapter):
         raise Http404
     told = status_of(call, request.user)
     etag = quote_etag(hashlib.sha256(json.dumps({**told, "seconds": 0}).encode()).hexdigest()[:32])
@@ -50,11 +45,3 @@ def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None
     response["ETag"] = etag
     patch_cache_control(response, private=True, no_cache=True)
     return response
-
-
-def _may_see(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
-    if call.placed_by_id == request.user.pk:
-        return True
-    if adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
-        return False
-    return call.pk in adapter.visible_calls(request, [call])

@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
-from django_exotel_ccm.models import Agent, ExoPhone
+from django_exotel_ccm.models import Agent, Disposition, ExoPhone
 from helpdesk.models import Customer, Priority, Status, Ticket
 
 PASSWORD = "demo"  # noqa: S105 - of a site that only this machine reaches
@@ -20,6 +20,7 @@ PERMISSIONS = (
     "exotel_ccm.view_customer_number",
     "exotel_ccm.view_callrecord",
     "exotel_ccm.view_callevent",
+    "exotel_ccm.add_callnote",
 )
 
 
@@ -84,6 +85,7 @@ TICKETS = (
 @transaction.atomic
 def seed() -> Ticket:
     """Fill in what is missing, touch nothing else, and return the ticket of the demo's first call, open again."""
+    Disposition.objects.add_starter_set()
     group = _support_group()
     password = make_password(PASSWORD)
     for agent in AGENTS:

@@ -98,7 +98,12 @@ def test_call_from_a_page_of_the_host(crm: Any, open_agent: Callable[..., Agent]
     agent.wait_for("Talked with")
     agent.page.wait_for_selector(".exotel-calls >> text=Talked")  # the history has followed, too
     keep_picture(agent.page, f"host_page_{look}_ended")
+    agent.page.fill("form.exotel-note-box textarea", "Red is sold out")
+    keep_picture(agent.page, f"host_page_{look}_note")
     found += violations(agent.page)
+    agent.page.click(".exotel-save")
+    agent.page.wait_for_selector(".exotel-said:has-text('Saved.')")
+    agent.page.wait_for_selector(".exotel-calls >> text=Red is sold out")
 
     assert found == []
     assert agent.panels() == 1
@@ -153,6 +158,8 @@ def test_swapped_pages(crm: Any, open_agent: Callable[..., Agent]) -> None:
     agent.phones.goto(crm.phones)
     answer_and_hang_up(agent.phones)
     agent.wait_for("Talked with")
+    agent.page.wait_for_selector("form.exotel-note-box")
+    assert agent.page.locator("form.exotel-note-box, button.exotel-note-open").count() == 2  # one of each
 
     assert agent.page.evaluate("window.isSamePage")
     assert agent.complaints == []

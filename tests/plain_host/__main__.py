@@ -107,7 +107,7 @@ def fill() -> dict[str, str]:
     person = Person(email="asha@example.com")
     person.set_password("pw")
     person.save()
-    names = ("place_call", "view_callrecord", "view_order", "view_rushorder")
+    names = ("place_call", "add_callnote", "view_callrecord", "view_order", "view_rushorder")
     person.user_permissions.set(Permission.objects.filter(codename__in=names))
     ExoPhone.objects.create(number="+918000000700", is_default=True)
     Agent.objects.create(user=person, name="Asha", contact_uri="+919000000101")

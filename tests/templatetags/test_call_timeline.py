@@ -39,8 +39,8 @@ def test_calls_are_shown_with_style_and_scripts(host: Any) -> None:
 
     assert page.text.count("Busy") == 4
     assert "All 4 calls" in page.text
-    assert page.html.count("<script ") == 4
-    assert page.html.count("<link ") == 1
+    assert page.html.count("<script ") == 5
+    assert page.html.count("<link ") == 2
     assert page.row_buttons == page.call_buttons == []  # without place_call nobody calls again
 
 

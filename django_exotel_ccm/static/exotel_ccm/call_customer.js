@@ -129,7 +129,7 @@
   };
 
   const find = () => {
-    document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm)").forEach((form) => {
+    document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm, .exotel-note-box)").forEach((form) => {
       if (!baselines.has(form)) {
         baselines.set(form, written([form]));
       }

@@ -117,6 +117,7 @@
       }
       this.tick();
       this.plan(status.poll_after);
+      document.dispatchEvent(new CustomEvent("exotel:status", { detail: { panel: this.element, status } }));
     }
 
     write(place, text) {

@@ -1,4 +1,4 @@
-/* Shows a ticket's calls anew when a call has come a step further. A row that is in use (it has the focus, or its
+/* Shows a ticket's calls anew when a call has come a step further or a note was saved. A row that is in use (it has the focus, or its
    recording is open) stays where it is, and so plays on. Without this script they are as the page was loaded. */
 "use strict";
 (() => {
@@ -69,5 +69,7 @@
     }
   };
 
-  document.addEventListener("exotel:step", () => document.querySelectorAll("[data-exotel-timeline]").forEach(ask));
+  ["exotel:step", "exotel:note"].forEach((name) => document.addEventListener(
+    name, () => document.querySelectorAll("[data-exotel-timeline]").forEach(ask),
+  ));
 })();

@@ -1,0 +1,147 @@
+"""The box after a call, and its Save."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from django_exotel_ccm.adapters import TicketAdapter, get_adapter
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.descriptions import describe_status
+from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
+from django_exotel_ccm.host_pages import HostPagesAdapter
+from django_exotel_ccm.models import CallRecord, Disposition
+from django_exotel_ccm.note_box import describe_call_back, note_box, read_call_back
+from django_exotel_ccm.services import add_note
+from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_not_required  # who is not logged in is told so, and keeps the text; a redirect would lose it
+@csrf_protect
+def note(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+    """Show the box of a call, or write the note that it was filled with.
+
+    For users with ``add_callnote`` who may ask for the call's status. Takes ``exotel_disposition`` (a code),
+    ``exotel_text``, ``exotel_call_back`` ("", "hour", "evening", "tomorrow" or "chosen"), ``exotel_call_back_at`` (a
+    local date and time), ``exotel_key``, which is the same when Save is pressed twice, and ``exotel_next``.
+
+    A request that prefers JSON, our script's, gets {html, csrf_token, has_note} for the box, {text} once it is saved,
+    and {code, advice} with status 400, 401 or 403 if it is not.
+    """
+    name = request.GET.get("exotel_adapter")
+    if not request.user.is_authenticated:
+        return _ask_to_log_in(request, (get_adapter(name) if name is not None else None) or HostPagesAdapter())
+    if not Permission.ADD_NOTE.granted_to(request.user):
+        if is_script(request):
+            advice = _("You may not write notes. Ask an administrator.")
+            return JsonResponse({"code": "forbidden", "advice": advice}, status=403)
+        raise PermissionDenied
+    return through_adapter(request, name, lambda adapter: _answer(request, reference, adapter))
+
+
+def _ask_to_log_in(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
+    login = adapter.login_url(request.get_full_path())
+    if is_script(request) or not login:
+        advice = _("You are logged out. Your note is kept here: log in again in another tab, then save it.")
+        return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
+    return HttpResponseRedirect(login)
+
+
+def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None) -> HttpResponse:
+    call = CallRecord.objects.select_related("agent").filter(reference=reference).first()
+    if call is None or not may_see_call(request, call, adapter):
+        raise Http404
+    response = _save(request, call, adapter) if request.method == "POST" else _show(request, call, adapter)
+    add_never_cache_headers(response)
+    return response
+
+
+def _show(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> HttpResponse:
+    if not is_script(request):
+        return _page(request, call, adapter, note_box(request, call, adapter, next_url=_next_url(request)))
+    box = note_box(request, call, adapter)
+    return JsonResponse(
+        {
+            "html": render_to_string("exotel_ccm/note_box.html", {"box": box}),
+            "csrf_token": box["csrf_token"],
+            "has_note": call.notes.filter(author_id=request.user.pk).exists(),
+        }
+    )
+
+
+def _save(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> HttpResponse:
+    posted = request.POST.dict()
+    try:
+        said = _write(request, call, posted)
+    except (InvalidNote, InvalidFollowUp) as error:
+        if is_script(request):
+            return JsonResponse({"code": "invalid", "advice": str(error)}, status=400)
+        box = note_box(request, call, adapter, next_url=_next_url(request), posted=posted, problem=str(error))
+        return _page(request, call, adapter, box, status=400)
+    if is_script(request):
+        return JsonResponse({"text": said})
+    next_url = _next_url(request)
+    if next_url:
+        if adapter is not None:
+            adapter.add_message(request, "success", said)
+        return HttpResponseRedirect(next_url)
+    return _page(request, call, adapter, None, said=said)
+
+
+def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> str:
+    """Write the note, and return what is said of it."""
+    choice, typed = posted.get("exotel_call_back", ""), posted.get("exotel_call_back_at", "")
+    follow_up_at = read_call_back(choice, typed)
+    key = posted.get("exotel_key", "")
+    add_note(
+        call,
+        author=request.user,
+        text=posted.get("exotel_text", ""),
+        disposition=_disposition(posted.get("exotel_disposition", "")),
+        follow_up_at=follow_up_at,
+        request_key=f"{key}|{choice}|{typed}" if key else None,
+    )
+    return f"{_('Saved.')} {describe_call_back(follow_up_at)}" if follow_up_at is not None else _("Saved.")
+
+
+def _disposition(code: str) -> Disposition | None:
+    if not code:
+        return None
+    found = Disposition.objects.filter(code=code.replace("\0", "")[:40]).first()
+    if found is None:
+        raise InvalidNote(_("What you chose is not offered any more. Choose again how it went."))
+    return found
+
+
+def _next_url(request: HttpRequest) -> str:
+    """Return the page to go back to; "" if the request names none of this host."""
+    wanted = request.POST.get("exotel_next") or request.GET.get("exotel_next") or ""
+    return wanted if is_of_this_host(request, wanted) else ""
+
+
+def _page(
+    request: HttpRequest,
+    call: CallRecord,
+    adapter: TicketAdapter | None,
+    box: dict[str, Any] | None,
+    *,
+    said: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {"title": describe_status(call, request.user).headline, "box": box, "said": said}
+    if adapter is None:
+        return TemplateResponse(request, "exotel_ccm/note.html", context, status=status)
+    response = adapter.render(request, "note.html", context)
+    response.status_code = status
+    return response

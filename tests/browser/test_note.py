@@ -1,0 +1,194 @@
+"""The box after a call in a real browser: by keyboard alone, never forced, and nothing that was written gets lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from tests.admin.pages import AGENT_WORK, SEES_CALLS
+from tests.browser.conftest import keep_picture, log_in, press, violations
+from tests.browser.test_journey import answer_and_hang_up
+
+pytestmark = pytest.mark.browser
+
+BOX = "form.exotel-note-box:not([hidden])"
+FOCUSED = "document.activeElement.value || document.activeElement.textContent.trim()"
+
+
+@pytest.fixture
+def open_ticket(host: Any, site: Any, open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """Open the ticket's page as an agent who may write notes."""
+    Disposition.objects.add_starter_set()
+    host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote")
+    ticket = host.ticket("Invoice shows the old address")
+
+    def open_it(**options: Any) -> Any:
+        page = open_page(**options)
+        log_in(page, site.url, "asha")
+        page.goto(f"{site.url}/admin/helpdesk/ticket/{ticket.pk}/change/")
+        return page
+
+    return open_it
+
+
+def end_call(exotel: Any, open_page: Callable[..., Any]) -> None:
+    phones = open_page(1000, 800)
+    phones.goto(exotel.url)
+    answer_and_hang_up(phones)
+
+
+def call_and_talk(page: Any, exotel: Any, open_page: Callable[..., Any]) -> None:
+    press(page)
+    end_call(exotel, open_page)
+    page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")
+
+
+@pytest.mark.parametrize("options", [{}, {"dark": True}, {"width": 360}], ids=["wide", "dark", "narrow"])
+def test_note_by_keyboard_alone(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any], options: dict[str, Any]
+) -> None:
+    page, name = open_ticket(**options), f"note_{next(iter(options), 'wide')}"
+    call_and_talk(page, exotel, open_page)
+    page.wait_for_selector(BOX)
+    assert page.evaluate("document.activeElement.matches('button.exotel-call')")  # the press keeps the focus
+    assert violations(page) == []
+
+    for _step in range(30):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.textContent") == "Note":
+            break
+    page.keyboard.press("Tab")
+    for _step in range(6):
+        page.keyboard.press("ArrowRight")
+        if page.evaluate(FOCUSED) == "call_later":
+            break
+    page.keyboard.press("Tab")
+    page.keyboard.type("Sends the new address by mail.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(FOCUSED) == "hour"
+    keep_picture(page, f"{name}_filled")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".exotel-said:has-text('Saved. Call back on ')")
+
+    keep_picture(page, f"{name}_saved")
+    assert violations(page) == []
+    note = CallNote.objects.get()
+    assert (note.text, note.disposition and note.disposition.code) == ("Sends the new address by mail.", "call_later")
+    assert FollowUp.objects.count() == 1
+    assert page.evaluate("window.isSamePage")
+    page.reload()
+    page.wait_for_selector("button.exotel-note-open")
+    page.wait_for_load_state("networkidle")
+    assert page.query_selector(BOX) is None
+
+
+def test_not_now_and_later(open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]) -> None:
+    page = open_ticket()
+    call_and_talk(page, exotel, open_page)
+    page.click(f"{BOX} >> text=Not now")
+    assert page.query_selector(BOX) is None
+    page.reload()
+    page.wait_for_load_state("networkidle")
+    assert page.query_selector(BOX) is None  # it was put away
+
+    page.click("button.exotel-note-open")
+    page.fill(f"{BOX} textarea", "After all")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+    assert CallNote.objects.get().text == "After all"
+
+
+def test_box_does_not_open_under_typing_hands(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    press(page)
+    page.focus("#id_subject")
+    end_call(exotel, open_page)
+    page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")
+    page.wait_for_load_state("networkidle")
+
+    assert page.query_selector(BOX) is None
+    assert page.evaluate("document.activeElement.id") == "id_subject"
+
+
+def test_text_survives_lost_connection_and_ended_session(
+    open_ticket: Callable[..., Any], exotel: Any, site: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    page.context.set_offline(True)
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-problem:has-text('No connection')")
+    page.context.set_offline(False)
+    page.wait_for_function("navigator.onLine")
+    Session.objects.all().delete()
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-problem:has-text('You are logged out')")
+    assert page.input_value(f"{BOX} textarea") == "Angry"
+    keep_picture(page, "note_logged_out")
+
+    other = page.context.new_page()
+    log_in(other, site.url, "asha")
+    page.dblclick(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+    assert CallNote.objects.get().text == "Angry"
+
+
+def test_note_about_an_earlier_call_stays_about_it(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    first = CallRecord.objects.get()
+    press(page)
+    page.wait_for_selector(".exotel-about:has-text('Talked with Ravi')")
+    assert page.input_value(f"{BOX} textarea") == "Angry"
+    keep_picture(page, "note_earlier_call")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+
+    assert CallNote.objects.get().call == first
+    assert not page.is_visible(".exotel-about")
+    page.wait_for_selector(".exotel-calls >> text=Angry")  # the history follows
+    end_call(exotel, open_page)
+    page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")
+    page.wait_for_selector(BOX)
+    page.reload()
+    assert asked == []
+    page.wait_for_selector(BOX)
+    page.fill(f"{BOX} textarea", "Calm again")
+    page.reload()
+    assert asked == ["beforeunload"]  # the browser asks before a note gets lost
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+@pytest.mark.parametrize("script", [True, False])
+def test_box_on_the_calls_page(script: bool, host: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    Disposition.objects.add_starter_set()
+    host.user("asha", "helpdesk.view_ticket", SEES_CALLS, "exotel_ccm.add_callnote")
+    call = CallRecord.objects.create(account="default", ticket=host.ticket(), state="ended", created_at=timezone.now())
+    page = open_page(java_script_enabled=script)
+    log_in(page, site.url, "asha")
+    page.goto(site.url + reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+    page.check(f"{BOX} input[value=voicemail]", force=True)
+    page.check(f"{BOX} input[value=tomorrow]", force=True)
+    if script:
+        assert violations(page) == []
+        keep_picture(page, "note_call_page")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector("text=Saved. Call back on ")
+
+    assert (CallNote.objects.count(), FollowUp.objects.count()) == (1, 1)

@@ -1,0 +1,249 @@
+"""The box after a call and its Save: for whom, what is kept, and that nothing that was written gets lost."""
+
+from __future__ import annotations
+
+import datetime
+import html
+import re
+import zoneinfo
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.exceptions import InvalidFollowUp
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.note_box import read_call_back
+from tests.admin.pages import AGENT_WORK, SEES_CALLS
+
+NOTES = "exotel_ccm.add_callnote"
+JSON = {"HTTP_ACCEPT": "application/json"}
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+
+
+def logged_in(user: Any, **options: Any) -> Client:
+    client = Client(**options)
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def asha(host: Any) -> Any:
+    return host.user("asha", *AGENT_WORK, NOTES)
+
+
+@pytest.fixture
+def call(host: Any, asha: Any) -> CallRecord:
+    ticket = host.ticket()
+    return CallRecord.objects.create(
+        account="default", placed_by=asha, ticket=ticket, state="ended", talk_time=42, created_at=timezone.now()
+    )
+
+
+@pytest.fixture
+def client(asha: Any) -> Client:
+    return logged_in(asha)
+
+
+def url_of(call: CallRecord, query: str = "?exotel_adapter=admin") -> str:
+    return reverse("exotel_ccm:note", args=[call.reference]) + query
+
+
+def post(client: Client, call: CallRecord, **fields: str) -> Any:
+    return client.post(url_of(call), {f"exotel_{name}": value for name, value in fields.items()}, **JSON)
+
+
+def test_save(client: Client, call: CallRecord, asha: Any) -> None:
+    Disposition.objects.add_starter_set()
+    with time_machine.travel(timezone.now(), tick=False):
+        response = post(client, call, text="Angry", disposition="reached", call_back="hour", key="k")
+        due = timezone.now() + datetime.timedelta(hours=1)
+
+    assert response.status_code == 200
+    local = timezone.localtime(due)
+    assert response.json()["text"].startswith("Saved. Call back on ")
+    assert response.json()["text"].endswith(f"at {local:%H:%M}.")
+    note = CallNote.objects.get()
+    assert (note.call, note.author, note.text) == (call, asha, "Angry")
+    assert note.disposition == Disposition.objects.get(code="reached")
+    assert FollowUp.objects.get().due_at == due
+
+
+def test_double_save_writes_one_note(client: Client, call: CallRecord) -> None:
+    for _press in range(2):
+        assert post(client, call, text="Angry", call_back="hour", key="k").json()["text"].startswith("Saved.")
+    assert (CallNote.objects.count(), FollowUp.objects.count()) == (1, 1)
+
+    post(client, call, text="Angry, and more", key="k")
+    post(client, call, text="Angry", call_back="tomorrow", key="k")
+    assert CallNote.objects.count() == 3
+
+
+def test_box_for_the_script(client: Client, call: CallRecord) -> None:
+    Disposition.objects.add_starter_set()
+    Disposition.objects.filter(code="voicemail").update(is_active=False)
+
+    box = client.get(url_of(call), **JSON).json()
+
+    assert "Asked not to be called" in box["html"]
+    assert "Voicemail" not in box["html"]
+    assert not box["has_note"]
+    post(client, call, text="one")
+    assert client.get(url_of(call), **JSON).json()["has_note"]
+
+
+def test_page_without_script(client: Client, call: CallRecord) -> None:
+    page = client.get(url_of(call))
+    assert "Talked with" in page.content.decode()
+    saved = client.post(url_of(call), {"exotel_text": "one", "exotel_next": "/admin/"}, follow=True)
+
+    assert saved.redirect_chain == [("/admin/", 302)]
+    assert "Saved." in saved.content.decode()
+    alone = client.post(url_of(call), {"exotel_text": "two", "exotel_next": "https://evil.example/"})
+    assert (alone.status_code, "Saved." in alone.content.decode()) == (200, True)
+    outside = client.get(url_of(call, ""))
+    assert 'name="exotel_text"' in outside.content.decode()
+
+
+def test_page_keeps_what_cannot_be_saved(client: Client, call: CallRecord) -> None:
+    text = "<b>" + "x" * 20_000
+    response = client.post(
+        url_of(call), {"exotel_text": text, "exotel_call_back": "chosen", "exotel_call_back_at": "2031-01-01T10:00"}
+    )
+
+    page = response.content.decode()
+    assert response.status_code == 400
+    assert "20003 characters" in page
+    assert "&lt;b&gt;" + "x" * 20_000 in page
+    assert 'value="2031-01-01T10:00"' in page
+    assert not CallNote.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "advice"),
+    [
+        ({"text": " \r\n"}, "nothing to save"),
+        ({"text": "x" * 1_000_000}, "characters, and at most"),
+        ({"text": "\0"}, "nothing to save"),
+        ({"disposition": "gone"}, "not offered any more"),
+        ({"disposition": "\0"}, "not offered any more"),
+        ({"text": "one", "call_back": "chosen"}, "Choose when to call back"),
+        ({"text": "one", "call_back": "never"}, "Choose when to call back"),
+        ({"text": "one", "call_back_at": "2020-01-01T10:00"}, "over already"),
+        ({"text": "one", "call_back_at": "tomorrow"}, "Choose a date and a time"),
+        ({"text": "one", "call_back_at": "9999-12-31T23:59"}, "too far away"),
+    ],
+)
+def test_what_is_refused(fields: dict[str, str], advice: str, client: Client, call: CallRecord) -> None:
+    response = post(client, call, **fields)
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
+    assert advice in response.json()["advice"]
+    assert not CallNote.objects.exists()
+
+
+def test_disposition_that_was_switched_off_meanwhile(client: Client, call: CallRecord) -> None:
+    Disposition.objects.create(code="reached", label="Reached", is_active=False)
+
+    assert "Reached" in post(client, call, disposition="reached").json()["advice"]
+
+
+def test_link_without_script_leads_back_to_the_panels_page(client: Client, host: Any, asha: Any) -> None:
+    ticket = host.ticket()
+    now = timezone.now()
+    CallRecord.objects.create(
+        account="default", placed_by=asha, ticket=ticket, state="ended", created_at=now, ended_at=now
+    )
+    page = reverse("admin:helpdesk_ticket_change", args=[ticket.pk])
+    panel = re.search(r'<a href="([^"]+)">How did it go', client.get(page).content.decode())
+    assert panel is not None
+    box = client.get(html.unescape(panel[1])).content.decode()
+    action = re.search(r'action="([^"]+)"', box[box.index("exotel-note-box") - 200 :])
+
+    assert f'<a href="{page}" class="exotel-not-now">' in box
+    assert action is not None
+    saved = client.post(html.unescape(action[1]), {"exotel_text": "one", "exotel_next": page}, follow=True)
+    assert saved.redirect_chain == [(page, 302)]
+
+
+# Moments.
+
+
+@pytest.fixture
+def berlin() -> Any:
+    with time_machine.travel(datetime.datetime(2027, 3, 27, 12, tzinfo=BERLIN), tick=False), timezone.override(BERLIN):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("choice", "typed", "moment"),
+    [
+        ("", "", None),
+        ("evening", "", datetime.datetime(2027, 3, 27, 18, tzinfo=BERLIN)),
+        ("tomorrow", "", datetime.datetime(2027, 3, 28, 10, tzinfo=BERLIN)),
+        ("chosen", "2027-04-01T09:30", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
+        ("", " 2027-04-01T09:30 ", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
+        ("chosen", "2027-10-31T02:30", datetime.datetime(2027, 10, 31, 0, 30, tzinfo=datetime.UTC)),
+        ("chosen", "2027-04-01T09:30Z", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=datetime.UTC)),
+    ],
+)
+def test_moment(choice: str, typed: str, moment: datetime.datetime | None, berlin: None) -> None:
+    assert read_call_back(choice, typed) == moment
+
+
+def test_hour_that_the_clock_skips(berlin: None) -> None:
+    with pytest.raises(InvalidFollowUp, match="skips that hour"):
+        read_call_back("chosen", "2027-03-28T02:30")
+
+
+# For whom.
+
+
+def test_logged_out(call: CallRecord) -> None:
+    response = post(Client(), call, text="one")
+
+    assert (response.status_code, response.json()["code"]) == (401, "logged_out")
+    for query in ("", "?exotel_adapter=admin", "?exotel_adapter=gone"):
+        to_login = Client().get(url_of(call, query))
+        assert to_login.status_code == 302
+        assert unquote(to_login["Location"].partition("?next=")[2]) == url_of(call, query)
+
+
+def test_permissions(host: Any, call: CallRecord) -> None:
+    without = logged_in(host.user("ravi", *AGENT_WORK, SEES_CALLS, agent=None))
+    stranger = logged_in(host.user("vik", "exotel_ccm.place_call", SEES_CALLS, NOTES, agent=None))
+    colleague = logged_in(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, NOTES, agent=None))
+
+    assert post(without, call, text="one").status_code == 403
+    assert without.get(url_of(call)).status_code == 403
+    assert post(stranger, call, text="one").status_code == 404
+    assert colleague.post(url_of(call, ""), {"exotel_text": "one"}, **JSON).status_code == 404
+    assert colleague.post(url_of(call, "?exotel_adapter=x"), {"exotel_text": "one"}, **JSON).status_code == 404
+    assert not CallNote.objects.exists()
+    assert post(colleague, call, text="one").status_code == 200
+
+
+def test_caller_may_note_without_seeing_the_ticket(asha: Any, call: CallRecord) -> None:
+    asha.user_permissions.remove(*asha.user_permissions.filter(codename__endswith="_ticket"))
+
+    assert logged_in(asha).post(url_of(call, ""), {"exotel_text": "one"}, **JSON).status_code == 200
+
+
+def test_csrf_token_is_needed(asha: Any, call: CallRecord) -> None:
+    assert post(logged_in(asha, enforce_csrf_checks=True), call, text="one").status_code == 403
+
+
+def test_box_on_the_calls_page(host: Any, asha: Any, call: CallRecord) -> None:
+    page = reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
+    reader = logged_in(host.user("meera", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+    writer = logged_in(host.user("ravi", "helpdesk.view_ticket", SEES_CALLS, NOTES, agent=None))
+
+    assert 'name="exotel_text"' not in reader.get(page).content.decode()
+    assert 'name="exotel_text"' in writer.get(page).content.decode()
+    saved = writer.post(url_of(call), {"exotel_text": "Angry", "exotel_next": page}, follow=True).content.decode()
+    assert "Saved." in saved
+    assert "Angry" in saved
