@@ -66,15 +66,25 @@ def call_buttons(
     return buttons
 
 
-def call_button(adapter: TicketAdapter, request: HttpRequest, ticket: Model, newest: CallRecord | None) -> CallButton:
-    """Return the button of ``ticket`` for the user of ``request``, whose newest call about it is ``newest``."""
-    return _button(adapter, request, ticket, newest, _obstacle(adapter, request, ticket))
+def call_button(
+    adapter: TicketAdapter, request: HttpRequest, ticket: Model, newest: CallRecord | None, *, item: str = ""
+) -> CallButton:
+    """Return the button of ``ticket`` for the user of ``request``, whose newest call about it is ``newest``.
+
+    ``item`` is the key of the ticket's item on the call list that shows the button.
+    """
+    return _button(adapter, request, ticket, newest, _obstacle(adapter, request, ticket), item)
 
 
 def _button(
-    adapter: TicketAdapter, request: HttpRequest, ticket: Model, newest: CallRecord | None, obstacle: Obstacle | None
+    adapter: TicketAdapter,
+    request: HttpRequest,
+    ticket: Model,
+    newest: CallRecord | None,
+    obstacle: Obstacle | None,
+    item: str = "",
 ) -> CallButton:
-    query = partial(call_query, adapter, tickets.type_of(ticket), [str(ticket.pk)], request.get_full_path())
+    query = partial(call_query, adapter, tickets.type_of(ticket), [str(ticket.pk)], request.get_full_path(), item=item)
     press = query(after=str(newest.pk if newest is not None else 0))
     user = request.user
     return CallButton(

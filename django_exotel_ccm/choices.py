@@ -21,6 +21,7 @@ class Permission(StrEnum):
     VIEW_ALL_CALLS = "exotel_ccm.view_all_calls"
     ADD_NOTE = "exotel_ccm.add_callnote"
     CHANGE_FOLLOW_UP = "exotel_ccm.change_followup"
+    VIEW_CALL_LIST = "exotel_ccm.view_calllist"
     CHANGE_EVENT = "exotel_ccm.change_callevent"
     CHANGE_ANNOUNCEMENT = "exotel_ccm.change_announcement"
 

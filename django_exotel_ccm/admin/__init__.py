@@ -6,6 +6,7 @@ from django_exotel_ccm.admin.accounts import AccountUsageAdmin
 from django_exotel_ccm.admin.agents import AgentAdmin, ExoPhoneAdmin
 from django_exotel_ccm.admin.announcements import AnnouncementAdmin
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
+from django_exotel_ccm.admin.call_lists import CallListAdmin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
 from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
@@ -18,6 +19,7 @@ __all__ = [
     "AnnouncementAdmin",
     "CallCustomerMixin",
     "CallEventAdmin",
+    "CallListAdmin",
     "CallNoteAdmin",
     "CallRecordAdmin",
     "DispositionAdmin",

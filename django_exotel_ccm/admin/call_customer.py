@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
@@ -17,8 +18,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string, select_template
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -33,6 +37,7 @@ from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
+from django_exotel_ccm.services.call_lists import MAX_ITEMS, create_call_list
 from django_exotel_ccm.services.readiness import (
     Obstacle,
     agent_obstacle,
@@ -67,9 +72,10 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         self.add_call_customer()
 
     def add_call_customer(self) -> None:
-        """Add the action, unless the ModelAdmin has switched actions off."""
-        if self.actions is not None and "call_customer" not in self.actions:
-            self.actions = [*self.actions, "call_customer"]
+        """Add the actions, unless the ModelAdmin has switched actions off."""
+        if self.actions is not None:
+            ours = ("call_customer", "make_call_list")
+            self.actions = [*self.actions, *(name for name in ours if name not in self.actions)]
 
     # Who may call.
 
@@ -115,6 +121,20 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             # The browser sends the same form with its CSRF token to the place view.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
+
+    @action(gettext_lazy("Make a call list"), "call_customer")
+    def make_call_list(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Make a call list of the chosen tickets, in the order of the list, and go to its first ticket."""
+        name = tickets.declared_type(self.model).model._meta.pk.name
+        keys = list(dict.fromkeys(queryset.values_list(name, flat=True)[: MAX_ITEMS + 1]))
+        if len(keys) > MAX_ITEMS:
+            text = _("Choose at most %(most)d tickets for one call list.") % {"most": MAX_ITEMS}
+            self.message_user(request, text, messages.WARNING)
+            return None
+        title = f"{capfirst(self.opts.verbose_name_plural)}, {_now()}"
+        made = create_call_list(owner=request.user, name=title, model=self.model, keys=keys)
+        query = urlencode({"exotel_adapter": self.admin_site.name})
+        return HttpResponseRedirect(f"{reverse('exotel_ccm:call-list', args=[made.pk])}?{query}")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Add the button's column for users who may call, and the last call's for those who may see calls."""
@@ -226,6 +246,11 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
         return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
+
+
+def _now() -> str:
+    now = timezone.now()
+    return date_format(timezone.localtime(now) if timezone.is_aware(now) else now, "SHORT_DATETIME_FORMAT")
 
 
 def _seen_by(request: HttpRequest, key: str) -> str:

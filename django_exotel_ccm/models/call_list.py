@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.choices import ItemState
+from django_exotel_ccm.choices import ItemState, Permission
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.ticket_link import TicketLink
+
+
+class CallListQuerySet(models.QuerySet["CallList"]):
+    """Which call lists there are."""
+
+    def open_to(self, user: Any) -> CallListQuerySet:
+        """Return those that ``user`` may work on: their own, and all with the permission to view call lists."""
+        return self if Permission.VIEW_CALL_LIST.granted_to(user) else self.filter(owner_id=user.pk)
 
 
 class CallList(models.Model):
@@ -28,6 +38,8 @@ class CallList(models.Model):
     )
     name = models.CharField(_("name"), max_length=200, help_text=_("What the list is called."))
     created_at = models.DateTimeField(_("made"), help_text=_("When the list was made."))
+
+    objects = CallListQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("call list")

@@ -62,6 +62,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "opts": target.ticket_type.model._meta,
         "adapter": target.adapter.name,
         "type": target.ticket_type.label,
+        "item": request.GET.get("exotel_item", ""),
         "rows": rows,
         # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],

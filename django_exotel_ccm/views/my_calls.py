@@ -6,11 +6,13 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -27,16 +29,18 @@ from django_exotel_ccm.descriptions import (
     describe_time_since,
 )
 from django_exotel_ccm.exceptions import InvalidFollowUp
-from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.models import CallList, CallRecord, FollowUp
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
+from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.timeline import icon_of
 from django_exotel_ccm.views.access import answer_own_page
 from django_exotel_ccm.views.call_request import whole_number
 
 MAX_FOLLOW_UPS = 50
 MAX_CALLS = 50
+MAX_LISTS = 10
 EVENING, MORNING = datetime.time(18), datetime.time(10)
 
 
@@ -142,9 +146,25 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "follow_ups": follow_ups,
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
         "times": _offered_times(),
+        "call_lists": _call_lists(request, adapter),
         "calls": [_call_row(request, adapter, call, lines.get(link_of_row(call))) for call in calls[:MAX_CALLS]],
         "has_more_calls": len(calls) > MAX_CALLS,
     }
+
+
+def _call_lists(request: HttpRequest, adapter: TicketAdapter) -> list[dict[str, Any]]:
+    own = list(CallList.objects.filter(owner_id=request.user.pk).order_by("-created_at", "-pk")[:MAX_LISTS])
+    progress = progress_of(own)
+    query = urlencode({"exotel_adapter": adapter.name})
+    return [
+        {
+            "key": one.pk,
+            "name": one.name,
+            "url": f"{reverse('exotel_ccm:call-list', args=[one.pk])}?{query}",
+            **progress.get(one.pk, {}),
+        }
+        for one in own
+    ]
 
 
 def _calls_of_today(user: Any) -> list[CallRecord]:

@@ -23,6 +23,7 @@ from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
+from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.services.readiness import NumbersUnreadable
 from django_exotel_ccm.views.access import answer_through, is_script
@@ -47,6 +48,7 @@ def place(request: HttpRequest) -> HttpResponseBase:
     newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
     ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
     asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it.
+    ``exotel_item`` is the key of the item on the call list from which it is called.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     notice}, or {text, ask_url} when something is missing.
@@ -85,8 +87,11 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
     else:
         try:
             pressed = _check_and_place(request, target, ticket, values)
+            item = whole_number(values.get("exotel_item", ""))
+            if pressed.call is not None and item is not None:
+                mark_called(item, pressed.call, request.user)
         except NeedsConfirmation as question:
-            ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed)
+            ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed, values.get("exotel_item", ""))
             if is_script(request):
                 return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
             if question.text and not question.confirmed:  # the page says itself why a call has to be confirmed

@@ -1,0 +1,55 @@
+"""Call lists, to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
+from django_exotel_ccm.models import CallList
+from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.services.call_lists import progress_of
+
+
+@admin.register(CallList)
+class CallListAdmin(ReadOnlyAdmin):
+    """Call lists, the newest first, and how far each is."""
+
+    search_fields = ["owner_label"]
+    list_filter = ["created_at"]
+    ordering = ["-pk"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show whose it is, its name, and how far it is."""
+
+        @admin.display(description=_("name"))
+        def shown_name(row: CallList) -> str:
+            return visible_to(row.name, request.user)  # what people type may hold a number
+
+        return ["created_at", "owner_label", shown_name, "progress"]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Count the items of all rows at once."""
+        changelist = super().get_changelist_instance(request)
+        rows = list(changelist.result_list)
+        progress = progress_of(rows)
+        for row in rows:
+            row.counts = progress.get(row.pk)
+        return changelist
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the same on the page of one list."""
+        return self.get_list_display(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody edits a list here."""
+        return self.get_fields(request, obj)
+
+    @admin.display(description=_("how far it is"))
+    def progress(self, row: Any) -> str:
+        """How many tickets are called or skipped, of how many."""
+        counts = getattr(row, "counts", None) or progress_of([row]).get(row.pk, {"done": 0, "total": 0})
+        return str(_("%(done)s of %(total)s") % {"done": counts["done"], "total": counts["total"]})

@@ -1,0 +1,108 @@
+"""Call lists: made of chosen tickets, and worked through one ticket at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import router, transaction
+from django.db.models import Count, Model, Q
+from django.utils import timezone
+
+from django_exotel_ccm.choices import ItemState, State
+from django_exotel_ccm.exotel.values import storable
+from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.services.drafts import label_of
+from django_exotel_ccm.tickets import declared_type
+
+MAX_ITEMS = 5_000
+MAX_NAME = 200
+BATCH = 500
+
+
+def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterable[Any]) -> CallList:
+    """Make a list of the tickets of ``model`` with these keys, in their order, each once; return the list.
+
+    ``keys`` are those under which calls about the tickets are stored (:func:`~.tickets.link_of`). It is for trusted
+    code: permissions are not asked. Raises ``ValueError`` without keys or with more than :data:`MAX_ITEMS`.
+    """
+    texts = list(dict.fromkeys(map(str, keys)))
+    if not 0 < len(texts) <= MAX_ITEMS:
+        raise ValueError(f"create_call_list: a list has 1 to {MAX_ITEMS} tickets, not {len(texts)}.")
+    kind = ContentType.objects.get_for_model(declared_type(model).model, for_concrete_model=False)
+    using = router.db_for_write(CallList)
+    with transaction.atomic(using=using):
+        made = CallList.objects.using(using).create(
+            owner=owner, owner_label=label_of(owner), name=storable(name)[:MAX_NAME], created_at=timezone.now()
+        )
+        CallListItem.objects.using(using).bulk_create(
+            (
+                CallListItem(call_list=made, position=place, ticket_content_type=kind, ticket_object_id=text)
+                for place, text in enumerate(texts, 1)
+            ),
+            batch_size=BATCH,
+        )
+    return made
+
+
+def mark_called(item_key: int, call: CallRecord, user: Any) -> bool:
+    """Link ``call``, which ``user`` has placed from a list, to its item there; return whether there is such an item.
+
+    A call that was refused before it was dialled leaves the item as it is: it can be called again. Of several calls the
+    newest counts.
+    """
+    if call.state == State.REFUSED:
+        return False
+    items = CallListItem.objects.filter(
+        pk=item_key,
+        call_list__in=CallList.objects.open_to(user),
+        ticket_content_type_id=call.ticket_content_type_id,
+        ticket_object_id=call.ticket_object_id,
+    )
+    key = items.values_list("pk", flat=True).first()
+    return bool(key and CallListItem.objects.filter(pk=key).update(state=ItemState.CALLED, call=call))
+
+
+def skip(item: CallListItem) -> None:
+    """Leave an item out, unless it was called meanwhile."""
+    CallListItem.objects.filter(pk=item.pk, state=ItemState.WAITING).update(state=ItemState.SKIPPED)
+
+
+def rename_call_list(call_list: CallList, name: str) -> bool:
+    """Give the list another name; return False if that is blank."""
+    call_list.name = storable(name)[:MAX_NAME].strip()
+    if call_list.name:
+        call_list.save(update_fields=["name"])
+    return bool(call_list.name)
+
+
+def progress_of(call_lists: Iterable[CallList]) -> dict[Any, dict[str, int]]:
+    """Return by the list's key how many items it has: ``total``, ``waiting``, ``skipped``, ``reached``, ``missed``.
+
+    ``open`` are those whose call is not known to have ended. Takes one statement.
+    """
+    called = Q(state=ItemState.CALLED)
+    talked, is_over = Q(call__talk_time__gt=0), Q(call__state=State.ENDED) | Q(call=None)
+    items = CallListItem.objects.filter(call_list__in=list(call_lists)).order_by()
+    rows = items.values("call_list").annotate(
+        total=Count("pk"),
+        waiting=Count("pk", filter=Q(state=ItemState.WAITING)),
+        skipped=Count("pk", filter=Q(state=ItemState.SKIPPED)),
+        reached=Count("pk", filter=called & talked),
+        over=Count("pk", filter=called & is_over),
+        called=Count("pk", filter=called),
+        reached_and_over=Count("pk", filter=called & is_over & talked),
+    )
+    return {
+        row["call_list"]: {
+            "total": row["total"],
+            "waiting": row["waiting"],
+            "done": row["total"] - row["waiting"],
+            "skipped": row["skipped"],
+            "reached": row["reached"],
+            "missed": row["over"] - row["reached_and_over"],
+            "open": row["called"] - row["reached"] - (row["over"] - row["reached_and_over"]),
+        }
+        for row in rows
+    }

@@ -1,0 +1,176 @@
+"""A call list, one ticket at a time: its history, the button, and on to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
+from django_exotel_ccm.call_button import call_button
+from django_exotel_ccm.choices import ItemState, Permission, State
+from django_exotel_ccm.descriptions import describe_result
+from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.panel import call_to_show, panel_of
+from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.services.call_lists import progress_of, rename_call_list, skip
+from django_exotel_ccm.timeline import timeline_of
+from django_exotel_ccm.views.access import answer_own_page
+from django_exotel_ccm.views.call_request import whole_number
+
+FIRST_BATCH, BATCH = 20, 500  # how many waiting items are looked through at once
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@csrf_protect
+def call_list(request: HttpRequest, key: int) -> HttpResponseBase:
+    """Show one ticket of a call list; without ``exotel_position`` go to the first that waits, or show the end.
+
+    A POST does what ``exotel_do`` says: "next", "skip", "rename" (``exotel_name``) or "delete".
+    """
+    return answer_own_page(request, lambda adapter: _answer(request, adapter, key))
+
+
+def _answer(request: HttpRequest, adapter: TicketAdapter, key: int) -> HttpResponseBase:
+    found = CallList.objects.open_to(request.user).filter(pk=key).first()
+    if found is None:
+        raise Http404
+    position = whole_number(request.GET.get("exotel_position", ""))
+    item = found.items.filter(position=position).first() if position is not None else None
+    if request.method == "POST":
+        return _change(request, adapter, found, item)
+    if item is None:
+        upcoming = find_next(request, adapter, found, position or 0)
+        if upcoming is not None:
+            return HttpResponseRedirect(_address(adapter, found, upcoming.as_query()))
+        return adapter.render(request, "call_list.html", _frame(request, adapter, found))
+    return adapter.render(request, "call_list.html", _context(request, adapter, found, item))
+
+
+def _address(adapter: TicketAdapter, found: CallList, query: Mapping[str, Any]) -> str:
+    address = reverse("exotel_ccm:call-list", args=[found.pk])
+    return f"{address}?{urlencode({'exotel_adapter': adapter.name, **query})}"
+
+
+def _change(
+    request: HttpRequest, adapter: TicketAdapter, found: CallList, item: CallListItem | None
+) -> HttpResponseBase:
+    is_own = found.owner_id == request.user.pk
+    match request.POST.get("exotel_do"):
+        case "rename" if is_own:
+            rename_call_list(found, request.POST.get("exotel_name", ""))
+            return HttpResponseRedirect(request.get_full_path())
+        case "delete" if is_own:
+            found.delete()
+            query = urlencode({"exotel_adapter": adapter.name})
+            return HttpResponseRedirect(f"{reverse('exotel_ccm:my-calls')}?{query}")
+        case "skip" if item is not None:
+            skip(item)
+    upcoming = find_next(request, adapter, found, item.position if item is not None else 0)
+    return HttpResponseRedirect(_address(adapter, found, upcoming.as_query() if upcoming is not None else {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """The next item, and how many were passed over: ``hidden`` tickets, and those that a colleague is calling."""
+
+    position: int
+    hidden: int
+    busy: int
+
+    def as_query(self) -> dict[str, int]:
+        """Return the part of an address that shows it."""
+        passed = {"exotel_hidden": self.hidden, "exotel_busy": self.busy}
+        return {"exotel_position": self.position, **{name: count for name, count in passed.items() if count}}
+
+
+def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, after: int) -> Upcoming | None:
+    """Return the first waiting item behind ``after``, then before it, that the user may see and nobody is calling."""
+    waiting = found.items.filter(state=ItemState.WAITING).order_by("position")
+    hidden = busy = 0
+    for part in (waiting.filter(position__gt=after), waiting.filter(position__lte=after)):
+        start, size = 0, FIRST_BATCH
+        while batch := list(part.filter(position__gt=start)[:size]):
+            shown = tickets_of_rows(adapter, request, batch)
+            called = _called_by_others(request, list(shown.values()))
+            for item in batch:
+                link = link_of_row(item)
+                if link in shown and link not in called:
+                    return Upcoming(item.position, hidden, busy)
+                hidden, busy = hidden + (link not in shown), busy + (link in called)
+            start, size = batch[-1].position, BATCH
+    return None
+
+
+def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any, str]]:
+    """Return which of the tickets a colleague is calling now."""
+    states = [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE]
+    calls = CallRecord.objects.about(*shown).filter(state__in=states).exclude(placed_by_id=request.user.pk)
+    return {link_of_row(call) for call in calls.defer("facts") if call.is_in_progress}
+
+
+def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:
+    query = urlencode({"exotel_adapter": adapter.name})
+    return {
+        "title": found.name,
+        "opts": CallRecord._meta,
+        "call_list": found,
+        "is_own": found.owner_id == request.user.pk,
+        "progress": progress_of([found]).get(found.pk),
+        "my_calls_url": f"{reverse('exotel_ccm:my-calls')}?{query}",
+        "panel": panel_of(None, request.user, adapter) | {"my_calls_url": ""},
+    }
+
+
+def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item: CallListItem) -> dict[str, Any]:
+    context = _frame(request, adapter, found) | {
+        "item": item,
+        "position": item.position,
+        "hidden": whole_number(request.GET.get("exotel_hidden", "")),
+        "busy": whole_number(request.GET.get("exotel_busy", "")),
+    }
+    ticket = tickets_of_rows(adapter, request, [item]).get(link_of_row(item))
+    if ticket is None:
+        return context
+    own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
+    newest = own.get(tickets.link_of(ticket)[1])
+    panel = panel_of(call_to_show(newest, in_progress), request.user, adapter) | {"my_calls_url": ""}
+    its_adapter = adapter.of_ticket(request, ticket)
+    after = newest.pk if newest is not None else 0
+    context |= {
+        "panel": panel,
+        "ticket": {"name": visible_to(str(ticket), request.user), "url": adapter.ticket_url(ticket)},
+        "timeline": timeline_of(request, its_adapter, ticket, next_url=request.get_full_path(), after=after),
+        "can_listen": Permission.LISTEN.granted_to(request.user),
+        "colleague": _said_of_colleague(request, found, ticket),
+    }
+    if tickets.type_of(ticket).allows(request.user, ticket):
+        context["button"] = call_button(its_adapter, request, ticket, newest, item=str(item.pk))
+    return context
+
+
+def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> str:
+    """Return who else has called about the ticket since the list was made; "" if nobody has."""
+    calls = CallRecord.objects.about(ticket).filter(created_at__gte=found.created_at).exclude(state=State.REFUSED)
+    call = calls.exclude(placed_by_id=request.user.pk).select_related("agent").newest_first().first()
+    if call is None:
+        return ""
+    words = {
+        "who": call.placed_by_label or call.agent_label or _("A colleague"),
+        "ago": timesince(call.created_at, timezone.now(), depth=1),
+        "result": describe_result(call, request.user),
+    }
+    return _("%(who)s called %(ago)s ago: %(result)s") % words

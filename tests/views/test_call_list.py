@@ -1,0 +1,255 @@
+"""A call list: made in the list of tickets, and worked through one ticket at a time."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.services.call_lists import create_call_list
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
+from tests.helpdesk.models import Ticket
+
+
+@pytest.fixture
+def asha(host: Any) -> Session:
+    return Session(host.user("asha", *AGENT_WORK))
+
+
+def list_of(user: Any, *tickets: Ticket) -> CallList:
+    return create_call_list(owner=user, name="Renewals", model=Ticket, keys=[one.pk for one in tickets])
+
+
+def open_list(session: Session, made: CallList) -> Page:
+    return session.get(reverse("exotel_ccm:call-list", args=[made.pk]))
+
+
+def press(session: Session, page: Page, do: str, **more: str) -> Page:
+    values = page.of_class("exotel-move")[0].data if do in ("rename", "delete") else _moving(page).data
+    return session.post(session.where, values | {"exotel_do": do} | more)
+
+
+def _moving(page: Page) -> Any:
+    return next(form for form in page.forms if any(one.get("value") == "skip" for one in form.buttons))
+
+
+def states(made: CallList) -> list[str]:
+    return list(made.items.order_by("position").values_list("state", flat=True))
+
+
+def test_action_makes_a_list_in_the_order_of_the_page(asha: Session, host: Any) -> None:
+    tickets = [host.ticket(subject) for subject in ("B", "C", "A")]
+
+    page = asha.run_action([tickets[2], tickets[0]], "?o=1", action=["make_call_list"])
+
+    made = CallList.objects.get()
+    assert made.owner == asha.user
+    assert [item.ticket.subject for item in made.items.order_by("position")] in (["A", "B"], ["B", "A"])
+    assert "1 of 2" in page.text
+    assert page.call_buttons
+
+
+def test_whole_way_through(asha: Session, host: Any, exotel: Any) -> None:
+    first, second, third = (host.ticket(subject) for subject in ("First", "Second", "Third"))
+    made = list_of(asha.user, first, second, third)
+
+    page = open_list(asha, made)
+    assert "1 of 3 First" in page.text
+    page = asha.press_button_of(page)
+    assert "1 of 3 First" in page.text  # the call goes on here
+    assert "Your phone rings first: pick up." in page.text
+    assert states(made) == ["called", "waiting", "waiting"]
+    assert made.items.get(position=1).call == CallRecord.objects.get()
+
+    page = press(asha, page, "next")
+    assert "2 of 3 Second" in page.text
+    page = press(asha, page, "skip")
+    assert "3 of 3 Third" in page.text
+    page = press(asha, page, "skip")
+    assert "The end of the list" in page.text
+    assert "Reached: 0 · Not reached: 0 · Skipped: 2 · Not known yet: 1" in page.text
+    assert states(made) == ["called", "skipped", "skipped"]
+
+
+def test_next_leaves_a_ticket_for_later(asha: Session, host: Any) -> None:
+    made = list_of(asha.user, host.ticket("First"), host.ticket("Second"))
+
+    page = press(asha, open_list(asha, made), "next")
+    assert "2 of 2 Second" in page.text
+    page = press(asha, page, "skip")
+
+    assert "1 of 2 First" in page.text
+
+
+def test_number_that_was_chosen_counts_too(asha: Session, host: Any, exotel: Any) -> None:
+    made = list_of(asha.user, host.ticket("First", other="+919000001010"))
+
+    page = asha.press_button_of(open_list(asha, made))
+    asha.press_choice(page)
+
+    assert states(made) == ["called"]
+    assert "/call-lists/" in asha.where
+
+
+def test_refused_call_leaves_it_waiting(asha: Session, host: Any, exotel: Any, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "http://crm.example.com"}
+    made = list_of(asha.user, host.ticket("First"))
+
+    asha.press_button_of(open_list(asha, made))
+
+    assert states(made) == ["waiting"]
+
+
+def test_colleague_who_called_meanwhile_is_said(asha: Session, host: Any) -> None:
+    ticket, vik = host.ticket("First"), host.user("vik", agent=None)
+    made = list_of(asha.user, ticket)
+    CallList.objects.update(created_at=timezone.now() - datetime.timedelta(hours=1))
+    called = timezone.now() - datetime.timedelta(minutes=10)
+    CallRecord.objects.create(
+        account="default", ticket=ticket, placed_by=vik, placed_by_label="Vik", state="ended",
+        outcome="customer_unanswered", talk_time=0, created_at=called, ended_at=called,
+    )  # fmt: skip
+
+    assert "Vik called 10 minutes ago: No answer" in open_list(asha, made).text
+
+
+def test_ticket_that_a_colleague_is_calling_is_passed_over(asha: Session, host: Any) -> None:
+    busy, vik = host.ticket("Busy one"), host.user("vik", agent=None)
+    made = list_of(asha.user, busy, host.ticket("Free one"))
+    CallRecord.objects.create(account="default", ticket=busy, placed_by=vik, state="active", created_at=timezone.now())
+
+    text = open_list(asha, made).text
+
+    assert "2 of 2 Free one" in text
+    assert "1 ticket was passed over: a colleague is calling its customer now." in text
+    assert states(made) == ["waiting", "waiting"]
+
+
+def test_hidden_and_deleted_tickets_are_passed_over(asha: Session, host: Any) -> None:
+    gone = host.ticket("Secret")
+    made = list_of(asha.user, gone, host.ticket("First"))
+    gone.delete()
+
+    page = open_list(asha, made)
+    assert "2 of 2 First" in page.text
+    assert "1 ticket was passed over: it was deleted, or is not yours to see." in page.text
+    page = press(asha, page, "skip")
+
+    assert "Cannot be called now: 1." in page.text
+    assert "Secret" not in page.html
+
+
+def test_list_of_a_colleague(asha: Session, host: Any) -> None:
+    made = list_of(host.user("vik", agent=None), host.ticket("First"))
+
+    open_list(asha, made)
+    assert asha.response.status_code == 404
+
+    both = Session(host.user("ola", *AGENT_WORK, "exotel_ccm.view_calllist", agent=None))
+    page = open_list(both, made)
+    assert "1 of 1 First" in page.text
+    assert "Delete the list" not in page.text
+
+
+def test_item_of_a_colleagues_list_cannot_be_marked(asha: Session, host: Any, exotel: Any) -> None:
+    ticket = host.ticket("First")
+    own, other = list_of(asha.user, ticket), list_of(host.user("vik", agent=None), ticket)
+    page = open_list(asha, own)
+    form = page.call_buttons[0]
+    address = form.attributes["action"].replace(
+        f"exotel_item={own.items.get().pk}", f"exotel_item={other.items.get().pk}"
+    )
+
+    asha.post(address, form.data)
+
+    assert CallRecord.objects.count() == 1
+    assert states(other) == ["waiting"]
+
+
+def test_rename_and_delete(asha: Session, host: Any) -> None:
+    made = list_of(asha.user, host.ticket("First"))
+
+    page = press(asha, open_list(asha, made), "rename", exotel_name="November \0" + "x" * 300)
+    assert CallList.objects.get().name.startswith("November")
+    assert "November" in page.text
+    press(asha, page, "delete")
+
+    assert not CallList.objects.exists()
+    assert asha.where.startswith(reverse("exotel_ccm:my-calls"))
+
+
+def test_my_calls_shows_it(asha: Session, host: Any) -> None:
+    made = list_of(asha.user, host.ticket("First"), host.ticket("Second"))
+    made.items.filter(position=1).update(state="skipped")
+
+    page = asha.get(reverse("exotel_ccm:my-calls"))
+
+    assert "Renewals 1 of 2" in page.text
+    assert "2 of 2 Second" in asha.get(page.links["Go on"]).text
+
+
+def test_five_thousand_tickets(asha: Session, host: Any) -> None:
+    customer = host.ticket().customer
+    made_tickets = Ticket.objects.bulk_create(Ticket(subject=f"T{n}", customer=customer) for n in range(5000))
+    with CaptureQueriesContext(connection) as making:
+        made = list_of(asha.user, *made_tickets)
+    open_list(asha, made)
+    with CaptureQueriesContext(connection) as showing:
+        asha.get(asha.where)
+
+    assert made.items.count() == 5000
+    assert len(making) <= 16
+    assert len(showing) <= 16, len(showing)
+    with pytest.raises(ValueError, match="1 to 5000"):
+        create_call_list(owner=asha.user, name="x", model=Ticket, keys=range(5001))
+
+
+def test_history_is_shown(host: Any) -> None:
+    session = Session(host.user("asha", *AGENT_WORK, SEES_CALLS))
+    ticket, now = host.ticket("First"), timezone.now()
+    CallRecord.objects.create(
+        account="default", ticket=ticket, state="ended", outcome="busy", talk_time=0, created_at=now, ended_at=now
+    )
+
+    assert "Busy" in open_list(session, list_of(session.user, ticket)).text
+
+
+def test_moved_calls_take_places_along(host: Any, asha: Session) -> None:
+    from django_exotel_ccm.services import move_calls
+
+    old, new = host.ticket("Old"), host.ticket("New")
+    made = list_of(asha.user, old)
+    move_calls(old, new)
+
+    assert CallListItem.objects.get().ticket == new
+    assert "New" in open_list(asha, made).text
+
+
+def test_who_may_open_it(host: Any) -> None:
+    stranger = Session(host.user("meera", agent=None))
+    made = list_of(stranger.user, host.ticket("First"))
+    url = reverse("exotel_ccm:call-list", args=[made.pk])
+
+    assert Client().get(url)["Location"].startswith(reverse("admin:login"))
+    assert stranger.client.get(url).status_code == 403
+    with_permission = Session(host.user("asha", *AGENT_WORK))
+    assert with_permission.client.post(url, {"exotel_do": "delete"}).status_code == 403  # without a token
+    assert CallList.objects.exists()
+
+
+def test_supervisors_read_lists_in_the_admin(host: Any) -> None:
+    session = Session(host.user("meera", "exotel_ccm.view_calllist", agent=None))
+    made = list_of(host.user("asha"), host.ticket("First"))
+
+    assert "0 of 1" in session.get(session.url("exotel_ccm_calllist_changelist")).text
+    page = session.get(session.url("exotel_ccm_calllist_change", made.pk))
+    assert "Renewals" in page.text
+    assert session.response.status_code == 200
+    assert not page.of_id("calllist_form").buttons
