@@ -43,6 +43,7 @@ USE_TZ = True
 TIME_ZONE = "Asia/Kolkata"
 LANGUAGE_CODE = "en-gb"
 LANGUAGES = [("en-gb", "English"), ("hi", "हिन्दी")]
+FORMAT_MODULE_PATH = ["config.formats"]
 # Cookies know no ports: another project on this machine keeps its own session.
 SESSION_COOKIE_NAME = "helpdesk_sessionid"
 CSRF_COOKIE_NAME = "helpdesk_csrftoken"
