@@ -22,8 +22,10 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 WITHIN = 90  # seconds; no run takes a fifth of it
 REAL = "exotel://never:shown@mumbai/acme1"
-NO_INCLUDE = "urlpatterns = [path('admin/', admin.site.urls)]"
-NO_WEBHOOK = """urlpatterns = [
+LANGUAGES = "path('i18n/', include('django.conf.urls.i18n'))"
+NO_INCLUDE = f"urlpatterns = [path('admin/', admin.site.urls), {LANGUAGES}]"
+NO_WEBHOOK = f"""urlpatterns = [
+    {LANGUAGES},
     path('admin/', admin.site.urls),
     path('exotel/callbacks/<token>/', csrf_exempt(lambda request, token: HttpResponseNotFound())),
     path('exotel/', include('django_exotel_ccm.urls')),
