@@ -147,7 +147,8 @@ def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item
         return context
     own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
     newest = own.get(tickets.link_of(ticket)[1])
-    panel = panel_of(call_to_show(newest, in_progress), request.user, adapter) | {"my_calls_url": ""}
+    shown = call_to_show(newest, in_progress)
+    panel = panel_of(shown, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""}
     its_adapter = adapter.of_ticket(request, ticket)
     after = newest.pk if newest is not None else 0
     context |= {

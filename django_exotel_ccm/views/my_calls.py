@@ -142,7 +142,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
     return {
         "title": _("My calls"),
         "opts": CallRecord._meta,
-        "panel": panel_of(in_progress, request.user, adapter) | {"my_calls_url": ""},
+        "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "follow_ups": follow_ups,
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
         "times": _offered_times(),
