@@ -16,7 +16,16 @@ from django.utils import timezone
 from django_exotel_ccm.choices import AnnouncementState, EventReason, SignalName, UnverifiedReason
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
-from django_exotel_ccm.models import Announcement, CallEvent, CallNote, CallRecord, FollowUp, UnverifiedCall
+from django_exotel_ccm.models import (
+    Announcement,
+    CallEvent,
+    CallListItem,
+    CallNote,
+    CallRecord,
+    FollowUp,
+    UnverifiedCall,
+)
+from django_exotel_ccm.models.ticket_link import mask_key
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
 from django_exotel_ccm.services.events import lock, rebuild
@@ -158,6 +167,12 @@ class _Erasure:
         for follow_up in self._follow_ups(call).order_by("pk"):
             follow_up.redact(self.number)
             follow_up.save(using=self.using, update_fields=FollowUp.REDACTED)
+        key = mask_key(call.ticket_object_id, self.number)
+        if key != call.ticket_object_id:
+            on_lists = CallListItem.objects.using(self.using).filter(
+                ticket_content_type_id=call.ticket_content_type_id, ticket_object_id=call.ticket_object_id
+            )
+            on_lists.update(ticket_object_id=key)
 
     def _redact_announcement(self, announcement: Announcement) -> None:
         """Mask what receivers failed with, and announce no recording that was not announced yet."""

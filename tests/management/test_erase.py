@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
 from django_exotel_ccm import signals
@@ -18,6 +19,7 @@ from django_exotel_ccm.exceptions import InvalidNote
 from django_exotel_ccm.models import (
     Announcement,
     CallEvent,
+    CallList,
     CallNote,
     CallRecord,
     Disposition,
@@ -27,6 +29,7 @@ from django_exotel_ccm.models import (
 from django_exotel_ccm.services import add_note, schedule_follow_up
 from django_exotel_ccm.services.reconciliation.external_calls import record_account_event
 from tests.factories import SID, Calls, body_of, record_callback
+from tests.helpdesk.models import Ticket
 from tests.management.conftest import CUSTOMER, Erase, Printed, assert_nothing_left, everything, record
 
 Run = Callable[..., Printed]
@@ -218,6 +221,18 @@ def test_ticket_key_that_is_the_number_is_masked(real_calls: Calls, erase: Erase
     erase()
 
     assert record(call)["ticket_object_id"] == "+••••••••••01"
+
+
+def test_key_of_a_ticket_on_a_call_list_is_masked(real_calls: Calls, host: Any, erase: Erase) -> None:
+    kind = ContentType.objects.get_for_model(Ticket)
+    real_calls.accepted(customer_number=CUSTOMER, ticket_content_type=kind, ticket_object_id=CUSTOMER)
+    call_list = CallList.objects.create(owner=host.user("asha"), name="Monday", created_at=timezone.now())
+    for key in (CUSTOMER, OTHER):
+        call_list.items.create(ticket_content_type=kind, ticket_object_id=key, position=1)
+
+    erase()
+
+    assert sorted(call_list.items.values_list("ticket_object_id", flat=True)) == ["+919000001002", "+••••••••••01"]
 
 
 def test_traceback_with_encoded_number_is_masked(real_calls: Calls, erase: Erase) -> None:
