@@ -10,8 +10,6 @@ from urllib.parse import urlencode
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -21,7 +19,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import ItemState, Permission, State
-from django_exotel_ccm.descriptions import describe_result
+from django_exotel_ccm.descriptions import describe_result, describe_time_since
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
@@ -171,7 +169,7 @@ def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> 
         return ""
     words = {
         "who": call.placed_by_label or call.agent_label or _("A colleague"),
-        "ago": timesince(call.created_at, timezone.now(), depth=1),
+        "ago": describe_time_since(call.created_at),
         "result": describe_result(call, request.user),
     }
     return _("%(who)s called %(ago)s ago: %(result)s") % words

@@ -22,7 +22,7 @@ CUT_OFF = """() => [...document.querySelectorAll("[class*=exotel-], .exotel-tool
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_call_in_hindi(width: int, host: Any, exotel: Any, site: Any, open_page: Callable[..., Any]) -> None:
-    host.user("asha", *AGENT_WORK, SEES_CALLS)
+    host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote")
     ticket = host.ticket("पंखा आवाज़ करता है")
     page, phones = open_page(width, locale="hi-IN"), open_page(1000, 800)
     log_in(page, site.url, "asha")
