@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS
 
 SHOWN = {"alt", "aria-label", "placeholder", "title"}
@@ -39,7 +40,7 @@ OF_HOST = {
     "notes",
     "owner",
 }
-OF_HOST |= {"subject", "open", "ticket", "tickets", "default"}
+OF_HOST |= {"subject", "open", "ticket", "tickets", "default", "vik", "renewals"}
 """What the host calls its own things, which are shown as they are."""
 
 
@@ -158,11 +159,25 @@ def choose_url(ticket: Any) -> str:
     return f"{reverse('exotel_ccm:choose')}?{query}"
 
 
+def list_url(ticket: Any) -> str:
+    """Return the address of a call list with the ticket, whose customer a colleague has called meanwhile."""
+    now = timezone.now()
+    CallRecord.objects.all().delete()
+    made = create_call_list(owner=User.objects.get(), name="Renewals", model=type(ticket), keys=[ticket.pk])
+    type(made).objects.update(created_at=now - datetime.timedelta(hours=1))
+    colleague = User.objects.create_user("vik")
+    called = now - datetime.timedelta(minutes=10)
+    unanswered = {"outcome": Outcome.CUSTOMER_UNANSWERED, "talk_time": 0, "created_at": called, "ended_at": called}
+    call_about(ticket, state=State.ENDED, placed_by=colleague, placed_by_label="Vik", **unanswered)
+    return reverse("exotel_ccm:call-list", args=[made.pk])
+
+
 PAGES: dict[str, tuple[Callable[[Any], str], str]] = {
     "list": (lambda ticket: reverse("admin:helpdesk_ticket_changelist"), "Ravi के साथ कॉल चल रही है: एक फ़ोन उठाया गया"),
     "form": (lambda ticket: reverse("admin:helpdesk_ticket_change", args=[ticket.pk]), "1 मिनट 42 सेकंड बात हुई"),
     "choose": (choose_url, "चुना गया 1 टिकट नहीं दिखाया गया"),
     "my calls": (lambda ticket: reverse("exotel_ccm:my-calls"), "2 घंटे की देर"),
+    "call list": (list_url, "Vik ने 10 मिनट पहले कॉल की: जवाब नहीं मिला"),
     "calls": (lambda ticket: reverse("admin:exotel_ccm_callrecord_changelist"), "पुष्टि कभी नहीं हुई"),
 }
 
@@ -171,7 +186,7 @@ PAGES: dict[str, tuple[Callable[[Any], str], str]] = {
 def test_page_is_in_hindi(page: str, ticket: Any, browser: Client) -> None:
     address, sentence = PAGES[page]
 
-    response = browser.get(address(ticket))
+    response = browser.get(address(ticket), follow=True)
 
     html = " ".join(response.content.decode().split())
     assert response.headers["Content-Language"] == "hi"

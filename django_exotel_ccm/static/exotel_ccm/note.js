@@ -13,7 +13,9 @@
   const ask = async (url, options = {}) => {
     try {
       return await fetch(url, {
-        headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store", redirect: "manual",
+        // The page's language, which is not the browser's where it stands in the address.
+        headers: { Accept: "application/json", "Accept-Language": document.querySelector("[data-exotel-panel]")?.lang || "*" },
+        credentials: "same-origin", cache: "no-store", redirect: "manual",
         signal: AbortSignal.timeout(PATIENCE), ...options,
       });
     } catch {
