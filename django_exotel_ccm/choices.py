@@ -19,6 +19,8 @@ class Permission(StrEnum):
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"
     VIEW_ALL_CALLS = "exotel_ccm.view_all_calls"
+    ADD_AGENT = "exotel_ccm.add_agent"
+    VIEW_EVENT = "exotel_ccm.view_callevent"
     ADD_NOTE = "exotel_ccm.add_callnote"
     CHANGE_FOLLOW_UP = "exotel_ccm.change_followup"
     VIEW_CALL_LIST = "exotel_ccm.view_calllist"

@@ -117,7 +117,7 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
         call=call,
         icon=icon_of(call),
         result=describe_result(call, request.user),
-        detail=_detail(call, request.user),
+        detail=detail_of(call, request.user),
         who=_who(call, request.user),
         when=describe_time(call.created_at),
         url=adapter.call_url(request, call),
@@ -140,8 +140,11 @@ def icon_of(call: CallRecord) -> str:
     return ICONS.get(step_of(call), "unknown" if is_unclear else "missed")
 
 
-def _detail(call: CallRecord, user: Any) -> str:
-    """Return what there is to know besides the result: why there was no call and what to do, or how long it took."""
+def detail_of(call: CallRecord, user: Any) -> str:
+    """Return what there is to know besides the result: why there was no call and what to do, or how long it took.
+
+    Why it was refused is known of calls that were loaded ``with_advice()``.
+    """
     if step_of(call) in (Step.REFUSED, Step.UNCONFIRMED, Step.NEVER_CONFIRMED):
         return describe_status(call, user, advice=getattr(call, "advice", None) or "").hint
     if call.state == State.ENDED and not call.is_conversation and call.total_duration:

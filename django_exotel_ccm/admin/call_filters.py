@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
-from django_exotel_ccm.choices import State
+from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import Agent
 
 MOST_AGENTS = 200
@@ -31,6 +32,41 @@ class NeverConfirmedFilter(admin.SimpleListFilter):
         if self.value() != "yes":
             return queryset
         return queryset.filter(state__in=[State.UNCONFIRMED, State.ACTIVE], gave_up_at__isnull=False)
+
+
+class ResultFilter(admin.SimpleListFilter):
+    """How calls went, in the words of the history."""
+
+    title = _("how it went")
+    parameter_name = "result"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer what an agent looks for."""
+        return [
+            ("talked", _("Talked")),
+            ("missed", _("Nobody talked")),
+            ("refused", _("Not called")),
+            ("going_on", _("In progress")),
+            ("unknown", _("We don't know")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the chosen calls; by their state first, which has an index."""
+        unclear = Q(outcome__in=["", Outcome.COMPLETED, Outcome.UNKNOWN], talk_time=None)
+        open_states = [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE]
+        match self.value():
+            case "talked":
+                return queryset.filter(state=State.ENDED, talk_time__gt=0)
+            case "missed":
+                return queryset.filter(state=State.ENDED).exclude(talk_time__gt=0).exclude(unclear)
+            case "refused":
+                return queryset.filter(state=State.REFUSED)
+            case "going_on":
+                return queryset.filter(state__in=open_states, gave_up_at=None)
+            case "unknown":
+                given_up = Q(state__in=open_states, gave_up_at__isnull=False)
+                return queryset.filter(given_up | Q(unclear, state=State.ENDED))
+        return queryset
 
 
 class AgentFilter(admin.SimpleListFilter):

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import phonenumbers
 from django.contrib import admin, messages
-from django.contrib.admin.utils import display_for_value, flatten_fieldsets
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
-from django.utils.text import smart_split, unescape_string_literal
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.app_list import my_calls_url
-from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, TicketFilter
+from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, ResultFilter, TicketFilter
+from django_exotel_ccm.admin.call_search import EVERYWHERE, search_calls
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.descriptions import describe_call, describe_length, describe_outcome, reconciler_missing_message
-from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.descriptions import (
+    describe_customer,
+    describe_length,
+    describe_result,
+    describe_time,
+    reconciler_missing_message,
+)
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.note_box import note_box
-from django_exotel_ccm.phone_numbers import parse_number, visible_to
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
-from django_exotel_ccm.timeline import player
+from django_exotel_ccm.timeline import detail_of, icon_of, player
 
-SEARCHED = 500
-"""How many of the newest calls that match a search are looked through for those that the user may see."""
-LONGEST_SEARCH = 100  # characters: each word is another condition
+TECHNICAL_FILTERS: list[Any] = ["state", "outcome", NeverConfirmedFilter, AccountFilter]
+"""Only for users who may see events."""
 
 
 class EventInline(ReadOnlyInline):
@@ -46,6 +52,7 @@ class EventInline(ReadOnlyInline):
     readonly_fields = ["received_at", "kind", "event", "verdict", "code", "http_status", "request_id", "reason"]
     fields = (*readonly_fields,)
     deferred = ["raw", "facts"]
+    classes = ("collapse",)
 
 
 class AnnouncementInline(ReadOnlyInline):
@@ -55,14 +62,16 @@ class AnnouncementInline(ReadOnlyInline):
     readonly_fields = ["created_at", "signal", "state"]
     fields = (*readonly_fields,)
     deferred = ["receivers"]
+    classes = ("collapse",)
 
 
 @admin.register(CallRecord)
 class CallRecordAdmin(ReadOnlyAdmin):
     """Calls, the newest first."""
 
-    list_filter = [TicketFilter, AgentFilter, "state", "outcome", NeverConfirmedFilter, AccountFilter, "created_at"]
-    search_fields = ["call_sid", "agent_label"]  # what everybody sees; get_search_results adds the rest
+    list_filter = [TicketFilter, AgentFilter, ResultFilter, *TECHNICAL_FILTERS, "created_at"]
+    list_select_related = ["agent"]
+    search_fields = EVERYWHERE  # get_search_results adds the rest
     ordering = ["-pk"]
     change_list_template = "exotel_ccm/admin/calls.html"
     inlines = [NoteInline, EventInline, AnnouncementInline]
@@ -74,14 +83,24 @@ class CallRecordAdmin(ReadOnlyAdmin):
         css = {"all": ["exotel_ccm/note.css"]}
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Show who called whom and how it went."""
-        return ["created_at", "agent_label", self._customer(request), self._ticket(request), "how_it_goes", "length"]
+        """Show how it went, who called whom, and when."""
+        result, customer, ticket = self._result(request), self._customer(request), self._ticket(request)
+        return [result, "agent_label", customer, ticket, "length", "placed"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Offer technical words only to users who may see events."""
+        is_technical = Permission.VIEW_EVENT.granted_to(request.user)
+        return [one for one in self.list_filter if is_technical or one not in TECHNICAL_FILTERS]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Warn when nobody reconciles."""
         self._warn_if_reconciler_missing(request)
-        links = {"my_calls_url": my_calls_url(self.admin_site, request)}
-        return super().changelist_view(request, links | (extra_context or {}))
+        context = {
+            "my_calls_url": my_calls_url(self.admin_site, request),
+            "may_place": Permission.PLACE_CALL.granted_to(request.user),
+            "may_set_up": Permission.ADD_AGENT.granted_to(request.user),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Warn when nobody reconciles, and when a flood of callbacks was cut short."""
@@ -98,7 +117,9 @@ class CallRecordAdmin(ReadOnlyAdmin):
         form_url: Any = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Add the box for a note, for users who may write one and see the call's ticket."""
+        """Name the page after people and time; add the box for a note, for who may write one and see the ticket."""
+        if obj is not None:
+            context.update({"title": self._title(request, obj), "subtitle": None})
         if obj is not None and Permission.ADD_NOTE.granted_to(request.user) and self._may_note(request, obj):
             adapter = AdminAdapter(self.admin_site)
             with suppress(NoReverseMatch):  # our URLs are not included: a check says so
@@ -108,6 +129,14 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def _may_note(self, request: HttpRequest, call: CallRecord) -> bool:
         is_own = call.placed_by_id == request.user.pk
         return call.erased_at is None and (is_own or is_ticket_visible(request, self.admin_site, call))
+
+    def _title(self, request: HttpRequest, call: CallRecord) -> str:
+        words = {
+            "agent": call.agent_label or gettext("an agent"),
+            "customer": describe_customer(*self._as_seen(request, call)),
+            "when": describe_time(call.created_at),
+        }
+        return gettext("Call by %(agent)s to %(customer)s, %(when)s") % words
 
     def _warn_if_reconciler_missing(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
@@ -127,47 +156,33 @@ class CallRecordAdmin(ReadOnlyAdmin):
         self.message_user(request, message % {"count": call.events_not_stored}, messages.WARNING)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Find out for all rows at once which tickets this user may see."""
+        """Find out for all rows at once which tickets this user may see, and why calls were refused."""
         changelist = super().get_changelist_instance(request)
         mark_visible(request, self.admin_site, list(changelist.result_list))
+        _load_advice(changelist.result_list)
         return changelist
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search SID and agent in all calls, and the rest only in calls whose ticket this user may see."""
-        term = search_term[:LONGEST_SEARCH].replace("\0", "").strip()
-        if not term:
-            return queryset, False
-        everywhere = _has_words(term, self.search_fields)
-        anything = _has_words(term, [*self.search_fields, *_private_fields(request, term)])
-        if Permission.VIEW_NUMBER.granted_to(request.user):
-            anything |= _has_number(term)
-        if Permission.VIEW_ALL_CALLS.granted_to(request.user):
-            return queryset.filter(anything), False
-        newest = queryset.filter(anything).order_by("-pk").only("ticket_content_type_id", "ticket_object_id")
-        visible = AdminAdapter(self.admin_site).visible_calls(request, newest[:SEARCHED])
-        return queryset.filter(everywhere | Q(pk__in=visible)), False
+        return search_calls(request, self.admin_site, queryset, search_term), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show first what is known of the call, then how it went, and technical names last."""
-        opening = [
-            self._column(request, "summary", _("what is known"), describe_call),
-            self._ticket(request, link=True),
-            "agent_label",
-            self._customer(request),
-            "exophone_number",
-        ]
+        """Show how it went, about what and who; then when; and what is technical only to who may see events."""
+        ticket, customer = self._ticket(request, link=True), self._customer(request)
+        opening = [self._result(request), ticket, customer, "agent_label", "placed_by_label", "exophone_number"]
         if Permission.LISTEN.granted_to(request.user):
             opening.insert(1, self._recording(request))
-        refusal = self._column(request, "refusal", _("refusal"), _refusal)
-        times = [("created_at", "started_at"), ("answered_at", "over"), ("total_duration", "talk_time")]
-        custom_field = self._column(request, "name", _("custom field"), _custom_field)
-        names = ["reference", "call_sid", custom_field, "account", "placed_by_label", "updated_at"]
-        return [
-            (None, {"fields": opening}),
-            (_("How it went"), {"fields": ["state", "how_it_ended", refusal, "words", *times]}),
-            (_("Settling"), {"classes": ["collapse"], "fields": ["next_check_at", "checks", "gave_up_at"]}),
-            (_("Names"), {"classes": ["collapse"], "fields": names}),
-        ]
+        if obj is not None and obj.is_external:
+            opening.insert(1, "origin")
+        times = ["placed", "started", "answered", "over", "length"]
+        fieldsets = [(None, {"fields": opening}), (_("Times"), {"fields": times})]
+        if Permission.VIEW_EVENT.granted_to(request.user):
+            refusal = self._column(request, "refusal", _("refusal"), _refusal)
+            custom_field = self._column(request, "name", _("custom field"), _custom_field)
+            names = ["reference", "call_sid", custom_field, "account", "updated_at"]
+            facts = ["state", "outcome", refusal, "words", *names, "next_check_at", "checks", "gave_up_at"]
+            fieldsets.append((_("Technical data"), {"classes": ["collapse"], "fields": facts}))
+        return fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Every field shown is read-only, ours included."""
@@ -185,6 +200,29 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
         column.__name__ = name
         column.short_description = label  # type: ignore[attr-defined]
+        return column
+
+    def _as_seen(self, request: HttpRequest, call: CallRecord) -> tuple[CallRecord, Any]:
+        """Return the call and its reader as the texts need them: of a hidden ticket, without the customer."""
+        if is_ticket_visible(request, self.admin_site, call):
+            return call, request.user
+        shown = copy.copy(call)
+        shown.customer_label = shown.customer_number = shown.ticket_label = ""
+        return shown, AnonymousUser()
+
+    def _result(self, request: HttpRequest) -> Callable[[Any], str]:
+        """Return the column that says how it went, and why a call was refused to users who may see the ticket."""
+
+        def column(call: CallRecord) -> str:
+            _load_advice([call])
+            shown, user = self._as_seen(request, call)
+            context = {"icon": icon_of(call), "result": describe_result(shown, user)}
+            if shown is call:
+                context["detail"] = detail_of(call, user)
+            return render_to_string("exotel_ccm/admin/result.html", context)
+
+        column.__name__ = "result"
+        column.short_description = _("how it went")  # type: ignore[attr-defined]
         return column
 
     def _customer(self, request: HttpRequest) -> Callable[[Any], str]:
@@ -206,20 +244,27 @@ class CallRecordAdmin(ReadOnlyAdmin):
         adapter = AdminAdapter(self.admin_site)
         return self._column(request, "recording", _("recording"), lambda call, user: _player(adapter, call, user))
 
+    @admin.display(description=_("placed"), ordering="created_at")
+    def placed(self, call: CallRecord) -> str:
+        """When the button was pressed."""
+        return _time(call.created_at)
+
+    @admin.display(description=_("started"))
+    def started(self, call: CallRecord) -> str:
+        """When Exotel began the call."""
+        return _time(call.started_at)
+
+    @admin.display(description=_("a phone was picked up"))
+    def answered(self, call: CallRecord) -> str:
+        """When a phone was picked up; whose, Exotel does not say."""
+        return _time(call.answered_at)
+
     @admin.display(description=_("ended"))
     def over(self, call: CallRecord) -> str:
         """The end of the call, and whether it is approximate."""
-        if call.ended_at is None:
-            return "-"
-        ended = display_for_value(call.ended_at, "-")
-        return str(_("about %(time)s") % {"time": ended}) if call.ended_at_approximate else ended
-
-    @admin.display(description=_("how it went"))
-    def how_it_goes(self, call: CallRecord) -> str:
-        """The outcome in words, or the state of a call without one."""
-        if call.state == State.ENDED:
-            return describe_outcome(call)
-        return str(_("never confirmed")) if call.gave_up_at is not None else call.get_state_display()
+        ended = _time(call.ended_at)
+        is_approximate = call.ended_at is not None and call.ended_at_approximate
+        return format_html(gettext("about {time}"), time=ended) if is_approximate else ended
 
     @admin.display(description=_("length"))
     def length(self, call: CallRecord) -> str:
@@ -228,49 +273,30 @@ class CallRecordAdmin(ReadOnlyAdmin):
             return describe_length(call.talk_time or 0)
         return describe_length(call.total_duration) if call.total_duration else "-"
 
-    @admin.display(description=_("outcome"))
-    def how_it_ended(self, call: CallRecord) -> str:
-        """The outcome in words, blank until the call has ended."""
-        return describe_outcome(call) if call.state == State.ENDED else "-"
-
     @admin.display(description=_("Exotel's words"))
     def words(self, call: CallRecord) -> str:
         """The status words as Exotel sent them, known or not."""
         return ", ".join(lifecycle.status_words(call.facts)) or "-"
 
 
+def _load_advice(calls: Sequence[Any]) -> None:
+    """Find out why those of ``calls`` were not called that were refused, in one statement if there are any."""
+    refused = [call for call in calls if call.state == State.REFUSED and not hasattr(call, "advice")]
+    if refused:
+        found: Any = CallRecord.objects.filter(pk__in=[call.pk for call in refused]).with_advice()
+        advice = dict(found.values_list("pk", "advice"))
+        for call in refused:
+            call.advice = advice.get(call.pk)
+
+
+def _time(moment: datetime.datetime | None) -> str:
+    if moment is None:
+        return "-"
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), describe_time(moment))
+
+
 def _player(adapter: AdminAdapter, call: CallRecord, user: Any) -> str:
     return player(adapter, call, is_open=True) if user is not None else ""
-
-
-def _private_fields(request: HttpRequest, term: str) -> list[str]:
-    """Return the fields to search in calls whose ticket the user may see. All of them can hold a number."""
-    if Permission.VIEW_NUMBER.granted_to(request.user):
-        return ["custom_field", "ticket_label", "customer_label", "customer_number"]
-    # Digits find only a whole custom field, such as ticket_42. Parts would reveal a number digit by digit.
-    return (
-        ["custom_field__iexact"]
-        if any(map(str.isnumeric, term))
-        else ["custom_field", "ticket_label", "customer_label"]
-    )
-
-
-def _has_words(term: str, fields: Sequence[str]) -> Q:
-    """Return the condition that one of the fields contains each word, or phrase in quotes."""
-    words = [unescape_string_literal(word) if word[0] == word[-1] in "\"'" else word for word in smart_split(term)]
-    lookups = [field if "__" in field else f"{field}__icontains" for field in fields]
-    return Q(*(Q(*((lookup, word) for lookup in lookups), _connector=Q.OR) for word in words))
-
-
-def _has_number(term: str) -> Q:
-    """Return the condition that the customer's number is the one in ``term``, or contains its digits."""
-    condition = Q(pk__in=[])
-    with suppress(InvalidNumber):
-        condition |= Q(customer_number=parse_number(term))
-    digits = phonenumbers.normalize_digits_only(term).lstrip("0")
-    if digits and not any(map(str.isalpha, term)):
-        condition |= Q(customer_number__contains=digits)
-    return condition
 
 
 def _customer(call: CallRecord, user: Any) -> str:

@@ -12,6 +12,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Model, Q
 from django.utils import timezone
+from django.utils.formats import date_format, time_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
@@ -290,7 +292,15 @@ class CallRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference}"
+        # Shown to who may not see the ticket, and kept in log entries: without the customer, and with the whole date.
+        words = {"agent": self.agent_label or gettext("an agent"), "date": "", "time": ""}
+        if self.created_at is not None:
+            placed = timezone.localtime(self.created_at) if timezone.is_aware(self.created_at) else self.created_at
+            words |= {"date": date_format(placed, "DATE_FORMAT"), "time": time_format(placed, "H:i")}
+        return gettext("Call by %(agent)s, %(date)s, %(time)s") % words
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.reference}>"
 
     @property
     def is_conversation(self) -> bool:

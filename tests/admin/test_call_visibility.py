@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import BY_HAND, SEES_CALLS, SEES_NUMBERS, Session
+from tests.admin.pages import BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 
 SEES = ("helpdesk.view_ticket", SEES_CALLS, SEES_NUMBERS)
 HIDDEN = "+••••••••••09"
@@ -110,8 +110,8 @@ def test_list_needs_one_query_for_each_kind_of_ticket(host: Any) -> None:
 def test_custom_field_is_masked(host: Any) -> None:
     call = call_about(custom_field=f"lead {BY_HAND}")
 
-    blind = seen_by(Session(host.user("meera", SEES_CALLS, agent=None)), call)[1]
-    seeing = seen_by(Session(host.user("uma", SEES_CALLS, SEES_NUMBERS, agent=None)), call)[1]
+    blind = seen_by(Session(host.user("meera", SEES_CALLS, *LEDGER, agent=None)), call)[1]
+    seeing = seen_by(Session(host.user("uma", SEES_CALLS, SEES_NUMBERS, *LEDGER, agent=None)), call)[1]
 
     assert f"lead {HIDDEN}" in blind
     assert BY_HAND not in blind

@@ -55,7 +55,7 @@ def test_call_page(host: Any, exotel: Any, reader: Session) -> None:
 
     page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
 
-    assert "ended: talked for 42 s." in page.text
+    assert "Talked for 42 s" in page.text
     assert "agent_canceled" in page.text  # Exotel's own word is shown beside ours
     assert "answer to the request" in page.text
     assert "callback from Exotel" in page.text
@@ -72,7 +72,63 @@ def test_list_shows_outcomes(reader: Session) -> None:
 
     rows = listed(reader, "callrecord").html.partition("<tbody>")[2].partition("</tbody>")[0]
 
-    assert [text in rows for text in ("outcome unknown", ">busy<", "talked for 1 min 42 s")] == [True] * 3
+    words = ("We don&#x27;t know whether", "Busy</span>", "Talked for 1 min 42 s")
+    assert [text in rows for text in words] == [True] * 3
+
+
+def test_agents_read_no_technical_words(host: Any) -> None:
+    agent = Session(host.user("vik", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+    ticket = host.ticket(phone="+919000001001")
+    [call] = make_calls(
+        1, customer_number="+919000001001", customer_label="Meera Nair", ticket=ticket, state="ended", outcome="busy"
+    )
+
+    in_list = listed(agent, "callrecord")
+    page = agent.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+
+    assert "Call by Asha to Meera Nair, today" in page.html.partition("<h1>")[2].partition("</h1>")[0]
+    for shown in (in_list.text, page.text):
+        assert "Busy" in shown
+        assert not [word for word in (str(call.reference), "ticket_0", "Outcome", "Facts", "Events") if word in shown]
+
+
+def test_a_calls_name_says_nothing_of_the_customer(host: Any) -> None:
+    [call] = make_calls(1, customer_number="+919000001001", customer_label="Meera Nair", ticket=host.ticket())
+
+    assert str(call).startswith("Call by Asha, ")
+    assert "Meera" not in str(call) + repr(call)
+    assert "9000001001" not in str(call) + repr(call)
+    assert str(call.reference) in repr(call)
+
+
+@pytest.mark.parametrize(
+    ("choice", "results"),
+    [
+        ("talked", ["Talked for 5 s"]),
+        ("missed", ["No answer"]),
+        ("refused", ["Not called"]),
+        ("going_on", ["Calling"]),
+        ("unknown", ["Ended; Exotel did not say how"]),
+    ],
+)
+def test_result_filter(reader: Session, choice: str, results: list[str]) -> None:
+    make_calls(1, state="ended", outcome="completed", talk_time=5)
+    make_calls(1, state="ended", outcome="customer_unanswered")
+    make_calls(1, state="ended", outcome="unknown")
+    make_calls(1, state="refused")
+    make_calls(1, state="active")
+
+    html = listed(reader, "callrecord", f"?result={choice}").html
+
+    assert re.findall(r"</svg>([^<]+)</span>", html) == results
+
+
+def test_list_without_calls_says_what_it_is_for(host: Any, reader: Session) -> None:
+    agent = Session(host.user("vik", SEES_CALLS, "exotel_ccm.place_call", agent=None))
+
+    assert "Nobody has called yet" in listed(reader, "callrecord").text
+    assert "open a ticket and press" in listed(agent, "callrecord").text
+    assert "Nobody has called yet" not in listed(agent, "callrecord", "?result=talked").text
 
 
 def test_list_shows_the_length(reader: Session) -> None:
@@ -132,7 +188,7 @@ def test_refused_then_reported_call(reader: Session) -> None:
     page = reader.get(reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
 
     assert "10706, but Exotel reported the call later" in page.text
-    assert "talked for 5 s" in page.text
+    assert "Talked for 5 s" in page.text
 
 
 @pytest.mark.parametrize("model", LISTS)

@@ -86,7 +86,7 @@ def test_call_given_up_is_shown_and_found(overdue: CallRecord, reader: Any) -> N
     page = reader.get(f"/admin/exotel_ccm/callrecord/{overdue.pk}/change/").content.decode()
 
     assert f"callrecord/{overdue.pk}/change" in listed
-    assert "never confirmed" in listed
+    assert "We don&#x27;t know how it ended" in listed
     assert f"callrecord/{other.pk}/change" not in listed
-    assert "Never confirmed: nobody knows how the call" in page
-    assert "If it reports the call later, that counts." in page
+    assert "We don&#x27;t know how it ended" in page
+    assert "We stopped asking at" in page

@@ -123,7 +123,7 @@ def test_hidden_call_has_no_player(host: Any) -> None:
 
     assert "not yours to see" in page.html
     assert "<audio" not in page.html
-    assert str(call.reference) in page.html
+    assert str(call.reference) not in page.html
     assert "/recording/" not in page.html
 
 

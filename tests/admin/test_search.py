@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.admin import calls
+from django_exotel_ccm.admin import call_search
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import LEDGER, SEES_CALLS, SEES_NUMBERS, Session
 
@@ -36,7 +36,7 @@ def call_about(ticket: Any = None, **fields: Any) -> CallRecord:
 def in_list(user: Any, typed: str) -> int:
     """Return how many calls the list finds."""
     page = Session(user).get(f"{reverse('admin:exotel_ccm_callrecord_changelist')}?{urlencode({'q': typed})}")
-    return page.html.count('class="field-created_at')
+    return page.html.count('class="field-placed')
 
 
 def in_autocomplete(user: Any, typed: str) -> int:
@@ -107,7 +107,7 @@ def test_search_asks_once_for_each_kind_of_ticket(host: Any, monkeypatch: pytest
 
 
 def test_search_looks_at_the_newest_matches(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "SEARCHED", 3)
+    monkeypatch.setattr(call_search, "SEARCHED", 3)
     for n in range(5):
         call_about(host.ticket(f"Blue {n}", team="blue"))
     user = host.user("meera", "helpdesk.view_ticket", SEES_CALLS, **BLUE)
