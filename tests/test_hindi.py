@@ -178,7 +178,7 @@ PAGES: dict[str, tuple[Callable[[Any], str], str]] = {
     "choose": (choose_url, "चुना गया 1 टिकट नहीं दिखाया गया"),
     "my calls": (lambda ticket: reverse("exotel_ccm:my-calls"), "2 घंटे की देर"),
     "call list": (list_url, "Vik ने 10 मिनट पहले कॉल की: जवाब नहीं मिला"),
-    "calls": (lambda ticket: reverse("admin:exotel_ccm_callrecord_changelist"), "पुष्टि कभी नहीं हुई"),
+    "calls": (lambda ticket: reverse("admin:exotel_ccm_callrecord_changelist"), "हमें नहीं पता"),
 }
 
 
