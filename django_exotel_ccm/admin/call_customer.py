@@ -28,11 +28,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
-from django_exotel_ccm.admin import lost_updates
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
+from django_exotel_ccm.admin.shown import shown_in_list, shown_on_form
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
@@ -178,7 +178,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         for column in getattr(changelist, "list_display", ()):
             if isinstance(column, _CallColumn):
                 column.show_edited_rows(changelist)
-                self._extend(response, "change_list.html", self._panel(request, column.listed.in_progress))
+                self._extend(request, response, "change_list.html", self._panel(request, column.listed.in_progress))
         return response
 
     # The form.
@@ -198,19 +198,21 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return response
         shown = {} if context.get("is_popup") else self._on_form(request, obj)
         if self.has_call_customer_permission(request, obj):
-            shown["shown"] = lost_updates.shown_on_form(context)
+            shown["shown"] = shown_on_form(context)
             shown["came_back"] = request.method == "POST"
         if shown:
-            self._extend(response, "change_form.html", shown)
+            self._extend(request, response, "change_form.html", shown)
         return response
 
-    def _extend(self, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:
+    def _extend(self, request: HttpRequest, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:
         """Have a template of ours, which shows ``shown``, extend the one of the host's page."""
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             parent = response.template_name
             names: Any = [parent] if isinstance(parent, str) else parent
             response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
             response.template_name = f"exotel_ccm/admin/{template}"
+            if "X-Exotel-Check" in request.headers:
+                response.context_data["messages"] = ()  # our script shows none, so they wait for the next page
 
     def _panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:
         return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site), next_url=request.get_full_path())}
@@ -306,7 +308,7 @@ class _CallColumn:
         if formset.is_bound and {row.pk for row in rows} != {row.pk for row in changelist.result_list}:
             changelist.result_list = rows
             self._model_admin.prepare_columns(self._request, changelist)
-        shown = {"shown": lost_updates.shown_in_list(formset), "came_back": formset.is_bound}
+        shown = {"shown": shown_in_list(formset), "came_back": formset.is_bound}
         self._shown = render_to_string("exotel_ccm/admin/shown.html", shown)
 
     def _find_obstacles(self, rows: list[Model]) -> None:

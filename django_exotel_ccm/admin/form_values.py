@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import hashlib
 import json
-from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
@@ -32,6 +28,8 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from django_exotel_ccm.admin.stored_values import digest_of, plain
+
 MAX_NAMED = 20
 MAX_TEXT = 200
 Sent = dict[str, list[str]]
@@ -46,24 +44,17 @@ def is_comparable(form: BaseForm, name: str) -> bool:
         or isinstance(field, InlineForeignKeyField)  # the same in every row
         or isinstance(_inner(field.widget), PasswordInput)
         or callable(form.initial.get(name, field.initial))
-        # What is in no field of the model and shown to nobody, such as a token against double posts, is machinery.
-        or (field.widget.is_hidden and not is_of_model(form, name))
+        # What is shown to nobody is machinery: a token against double posts, a version that the host compares itself.
+        or field.widget.is_hidden
     )
 
 
-def is_of_model(form: BaseForm, name: str) -> bool:
-    """Return whether the form's field is one of the model's."""
-    meta = form._meta.model._meta  # type: ignore[attr-defined]
-    return any(name == field.name for field in (*meta.concrete_fields, *meta.many_to_many, *meta.private_fields))
-
-
-def stored(form: BaseForm, name: str) -> tuple[Sent, str]:
-    """Return what a browser sends for a field that shows its initial value and that nobody touches, and its digest."""
+def sent_for(form: BaseForm, name: str, value: Any) -> tuple[Sent, str]:
+    """Return what a browser sends for a field that shows ``value`` and that nobody touches, and its digest."""
     field, html_name = form.fields[name], form.add_prefix(name)
-    value = form.get_initial_for_field(field, name)
     if isinstance(field, FileField):
         file_name = str(value or "")
-        return {html_name: [file_name]}, _digest(file_name)
+        return {html_name: [file_name]}, digest_of(plain(file_name))
     sent = _sent(field.widget, html_name, field.prepare_value(value))
     return sent, digest(field, field.widget.value_from_datadict(MultiValueDict(sent), MultiValueDict(), html_name))
 
@@ -93,12 +84,7 @@ def digest(field: Field, raw: Any) -> str:
 
     ``raw`` is what the widget has read from the data that were sent.
     """
-    return _digest(_plain(field, raw))
-
-
-def _digest(plain: Any) -> str:
-    text = json.dumps(plain, sort_keys=True, default=str)
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:9]).decode()
+    return digest_of(json.dumps(_plain(field, raw), sort_keys=True, default=str))
 
 
 def _plain(field: Field, raw: Any) -> Any:
@@ -108,25 +94,9 @@ def _plain(field: Field, raw: Any) -> Any:
         chosen = raw if isinstance(raw, (list, tuple, set)) else [raw]
         return sorted(str(one) for one in chosen if one not in (None, ""))
     try:
-        value = field.to_python(raw)
-    except ValidationError:
-        value = raw
-    return _as_json(value)
-
-
-def _as_json(value: Any) -> Any:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value.replace("\r\n", "\n")  # as browsers send lines
-        case Decimal() if value.is_finite():
-            return format(value.normalize(), "f")
-        case datetime.datetime() if value.tzinfo is not None:
-            return value.astimezone(datetime.UTC).isoformat()
-        case bool() | int() | float() | dict() | list():
-            return value
-    return str(value)
+        return plain(field.to_python(raw))
+    except (ValidationError, TypeError):
+        return plain(raw)
 
 
 def text_of(field: Field, *values: list[str]) -> list[str]:

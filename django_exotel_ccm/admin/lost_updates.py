@@ -10,14 +10,12 @@ The field is not signed: who forges it overwrites what they may overwrite anyway
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.db.models import Model
@@ -26,97 +24,18 @@ from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm.admin.deleted_rows import drop_deleted_rows
-from django_exotel_ccm.admin.form_values import (
-    Sent,
-    digest,
-    is_comparable,
-    is_of_model,
-    stored,
-    text_of,
-)
+from django_exotel_ccm.admin.deleted_rows import drop_deleted_rows, mutable
+from django_exotel_ccm.admin.form_values import Sent, digest, is_comparable, sent_for, text_of
+from django_exotel_ccm.admin.shown import ROW, Shown, harmless, stored_value
+from django_exotel_ccm.admin.stored_values import StoredRow
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin
-    _Form = ModelForm
     _FormSet = BaseModelFormSet
+    _Form: Any = ModelForm
 else:
     _Admin = _Form = _FormSet = object  # the host's own class comes behind ours
-FIELD = "exotel:shown"
-"""The name of our hidden field. No field of a form can be called so, because a colon stands in no Python name."""
-MAX_LENGTH = 500_000
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a page showed: digests by the names of its inputs, and the names about which it asked already."""
-
-    digests: dict[str, str]
-    asked: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, request: HttpRequest) -> Shown | None:
-        """Return what the page showed from which a form is sent; None if it does not say so."""
-        text = request.POST.get(FIELD, "") if request.method == "POST" else ""
-        if not text or len(text) > MAX_LENGTH:
-            return None
-        try:
-            given = json.loads(text)
-            return cls(dict(given["digests"]), frozenset(given["asked"]))
-        except (ValueError, TypeError, LookupError, RecursionError):
-            return None
-
-    def as_json(self) -> str:
-        """Return the value of the hidden field."""
-        return json.dumps({"digests": self.digests, "asked": sorted(self.asked)}, separators=(",", ":"))
-
-
-# The page.
-
-
-def shown_on_form(context: dict[str, Any]) -> str:
-    """Return the value of our field for the page of a change form, or "" if there is nothing to compare."""
-    admin_form = context.get("adminform")
-    named = [(admin_form.form, _names(admin_form))] if admin_form is not None else []
-    for inline in context.get("inline_admin_formsets") or ():
-        if inline.has_change_permission:
-            named += [(form, _names(inline)) for form in inline.formset.initial_forms]
-    return _shown(named)
-
-
-def shown_in_list(formset: Any) -> str:
-    """Return the value of our field for a list whose rows can be edited."""
-    return _shown([(form, list(form.fields)) for form in formset.initial_forms])
-
-
-def _names(shown: Any) -> list[str]:
-    # What the host's form has beyond these is not on the page.
-    return [name for name in flatten_fieldsets(shown.fieldsets) if name not in shown.readonly_fields]
-
-
-def _shown(named: Iterable[tuple[Any, list[str]]]) -> str:
-    digests: dict[str, str] = {}
-    asked: set[str] = set()
-    for form, names in named:
-        if isinstance(form, _Comparing):
-            asked |= form.exotel_shown.asked | {form.add_prefix(name) for name in form.exotel_conflicts}
-        for name in {*names, *_key_of_row(form)} & {*form.fields}:
-            try:
-                if is_comparable(form, name):
-                    _sent, digests[form.add_prefix(name)] = stored(form, name)
-            except Exception:
-                # A field of the host's that shows its value in a way of its own is not compared.
-                logger.debug("The field %s of %s cannot be compared.", name, type(form).__name__, exc_info=True)
-    return Shown(digests, frozenset(asked)).as_json() if digests else ""
-
-
-def _key_of_row(form: Any) -> list[str]:
-    key = form._meta.model._meta.pk.name
-    return [key] if form.prefix and key in form.fields else []
-
-
-# The save.
 
 
 class LostUpdatesMixin(_Admin):
@@ -150,7 +69,8 @@ class LostUpdatesMixin(_Admin):
 def _lock_row(model: type[Model], key: str, from_field: str | None) -> None:
     """Lock the row whose form is saved, so that nothing changes it between our comparison and the save.
 
-    Does nothing outside of a transaction and in a database without such locks.
+    A row that is spread over the tables of several models is locked in each. Does nothing outside of a transaction and
+    in a database without such locks.
     """
     using = router.db_for_write(model)
     connection = transaction.get_connection(using)
@@ -158,8 +78,13 @@ def _lock_row(model: type[Model], key: str, from_field: str | None) -> None:
         return
     try:
         with transaction.atomic(using=using):
-            rows = model._base_manager.using(using).select_for_update().filter(**{from_field or "pk": key})
-            list(rows.values_list("pk"))
+            rows = model._base_manager.using(using).filter(**{from_field or "pk": key})
+            concrete = model._meta.concrete_model or model
+            parents = [parent for parent in concrete._meta.get_parent_list() if not parent._meta.proxy]
+            for parent in reversed(parents):
+                keys = list(rows.values_list(parent._meta.pk.name, flat=True))
+                list(parent._base_manager.using(using).select_for_update().filter(pk__in=keys).values_list("pk"))
+            list(rows.select_for_update().values_list("pk"))
     except Exception:
         logger.exception("The row of %s could not be locked for its save.", model._meta.label)
 
@@ -167,50 +92,89 @@ def _lock_row(model: type[Model], key: str, from_field: str | None) -> None:
 def _comparing(ours: type, hosts: Any, shown: Shown) -> Any:
     """Return the host's form or formset class, made to compare what is sent with what was shown and what is stored."""
     try:
+        if isinstance(hosts, partial):
+            return partial(_comparing(ours, hosts.func, shown), *hosts.args, **hosts.keywords)
         attributes = {"__module__": hosts.__module__, "exotel_shown": shown}
+        if issubclass(ours, _ComparingRows):
+            attributes["form"] = _comparing(_Comparing, hosts.form, shown)
         # Django's metaclass would make the fields anew, without what the host did to them.
         return type.__new__(type(hosts), hosts.__name__, (ours, hosts), attributes)
-    except TypeError:
-        logger.exception("%s cannot be made to compare what is sent with what is stored.", hosts)
+    except Exception:
+        logger.warning("%s cannot be made to compare what is sent with what is stored.", hosts, exc_info=True)
         return hosts
 
 
-class _Comparing(_Form):
+class _Comparing(_Form):  # type: ignore[misc]
     exotel_shown: Shown
+    # The host's form may validate while it is made.
+    exotel_row: Any = None
+    _errors: Any
+    exotel_conflicts: Mapping[str, str] = {}
+    exotel_followed: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        instance = kwargs.get("instance")
+        if instance is not None:
+            with harmless(type(self).__name__):
+                self.exotel_row = StoredRow(instance)
         super().__init__(*args, **kwargs)
-        self.exotel_conflicts: dict[str, str] = {}
-        changed = [name for name in self.fields if self.is_bound and _compare(self, name)]
+        if self.is_bound and self.exotel_row is not None:
+            with harmless(type(self).__name__):
+                self._compare_fields()
+
+    def _compare_fields(self) -> None:
+        self.exotel_conflicts, self.exotel_followed = {}, frozenset()
+        changed = [name for name in self.fields if _compare(self, name)]
         if changed and self.data.get(self.add_prefix(DELETION_FIELD_NAME)):
             _ask_before_deletion(self, changed)
+        if changed and self._errors is not None:
+            self._errors = None
+            self.__dict__.pop("changed_data", None)
+
+    def _clean_fields(self) -> None:
+        super()._clean_fields()
+        for name in self.exotel_followed & {*self._errors}:
+            # What is stored may be nothing that this user can choose, and they have not chosen it.
+            if self.exotel_row.is_field(name) and _is_refused(self, name):
+                del self._errors[name]
+                self.cleaned_data[name] = self.exotel_row.of_python(name)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), *self.exotel_followed}
 
     def full_clean(self) -> None:
         super().full_clean()
         for name, text in self.exotel_conflicts.items():
             if name in self.fields:  # the host's code may have taken it out
-                is_hidden = self.fields[name].widget.is_hidden
-                self.add_error(*((None, f"{self[name].label}: {text}") if is_hidden else (name, text)))
+                self.add_error(name, text)
+
+
+def _is_refused(form: Any, name: str) -> bool:
+    field = form.fields[name]
+    try:
+        field.clean(field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name)))
+    except ValidationError:
+        return True
+    return False
 
 
 def _compare(form: Any, name: str) -> bool:
     """Compare one field, and return whether it was changed meanwhile."""
     field, html_name = form.fields[name], form.add_prefix(name)
-    was = form.exotel_shown.digests.get(html_name)
+    shown, _dot, column = form.exotel_shown.digests.get(html_name, "").partition(".")
     try:
-        if was is None or not is_comparable(form, name):
+        if not (shown or column) or not is_comparable(form, name) or not _is_changed(form, name, column):
             return False
-        sent, now = stored(form, name)
-        if now == was or field.widget.value_omitted_from_data(form.data, form.files, html_name):
+        sent, now = sent_for(form, name, stored_value(form, name))
+        if now == shown or field.widget.value_omitted_from_data(form.data, form.files, html_name):
             return False
         raw = field.widget.value_from_datadict(form.data, form.files, html_name)
         if isinstance(field, FileField):
             is_settled = raw is None  # Django keeps the file that is stored
         else:
             entered = digest(field, raw)
-            is_settled = entered == now or (entered == was and _follow(form, name, sent, now))
-        # Of what is no field of the model we cannot know that it stays the same until somebody changes it.
-        if not is_settled and (is_of_model(form, name) or html_name not in form.exotel_shown.asked):
+            is_settled = entered == now or (entered == shown and _follow(form, name, sent, now))
+        if not is_settled:
             form.exotel_conflicts[name] = _both_values(form, name, sent)
     except Exception:
         logger.exception("The field %s of %s could not be compared with what is stored.", name, type(form).__name__)
@@ -218,18 +182,39 @@ def _compare(form: Any, name: str) -> bool:
     return True
 
 
+def _is_changed(form: Any, name: str, column: str) -> bool:
+    """Return whether what is stored was changed; for what is in no field of the model, whether anything was."""
+    row: StoredRow = form.exotel_row
+    if row.is_field(name):
+        return row.digest_of_field(name) != column
+    given = form.exotel_shown.digests
+    if given.get(form.add_prefix(ROW)) != f".{row.digest}":
+        return True
+    of_model = {one: given.get(form.add_prefix(one), "").partition(".")[2] for one in form.fields if row.is_field(one)}
+    return any(was and row.digest_of_field(one) != was for one, was in of_model.items())
+
+
 def _follow(form: Any, name: str, sent: Sent, now: str) -> bool:
     """Put what is stored in place of what was sent, and return whether the field reads it so."""
     field = form.fields[name]
-    data = form.data.copy()
+    if form.exotel_row.is_field(name) and not form.exotel_row.is_shown(name, form.initial.get(name)):
+        return False  # the host suggests something
+    if not getattr(form.data, "_mutable", False):
+        form.data = mutable(form.data)
+    before = {key: form.data.getlist(key) for key in sent}
+    _put(form.data, sent)
+    if digest(field, field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))) != now:
+        _put(form.data, before)
+        return False
+    form.exotel_followed |= {name}
+    return True
+
+
+def _put(data: Any, sent: Sent) -> None:
     for key, values in sent.items():
         data.pop(key, None)
         if values:
             data.setlist(key, values)
-    if digest(field, field.widget.value_from_datadict(data, form.files, form.add_prefix(name))) != now:
-        return False
-    form.data = data
-    return True
 
 
 def _both_values(form: Any, name: str, sent: Sent) -> str:
@@ -249,11 +234,11 @@ def _values(sent: Sent) -> list[str]:
 
 def _ask_before_deletion(form: Any, changed: list[str]) -> None:
     """Take back the tick that deletes a row, because the user has not seen what they delete."""
-    form.data = form.data.copy()
+    form.data = mutable(form.data)
     del form.data[form.add_prefix(DELETION_FIELD_NAME)]
     text = _("Changed meanwhile to “%(stored)s”. Tick again to delete it.")
     for name in changed:
-        sent, _digest = stored(form, name)
+        sent, _digest = sent_for(form, name, stored_value(form, name))
         form.exotel_conflicts[name] = text % {"stored": text_of(form.fields[name], _values(sent))[0]}
 
 
@@ -261,19 +246,22 @@ class _ComparingRows(_FormSet):
     exotel_shown: Shown
     form: Any
 
+    exotel_lost: Sequence[str] = ()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.exotel_lost: list[str] = []
-        shown = self.exotel_shown
-        try:
-            if self.is_bound:
-                digests, self.exotel_lost = drop_deleted_rows(self, shown.digests)
-                shown = replace(shown, digests=digests)
-        except Exception:
-            logger.exception("Rows of %s could not be compared with what is stored.", self.model)
-        self.form = _comparing(_Comparing, self.form, shown)
+        if self.is_bound:
+            with harmless(type(self).__name__):
+                self._drop_deleted_rows()
+
+    def _drop_deleted_rows(self) -> None:
+        digests, self.exotel_lost = drop_deleted_rows(self, self.exotel_shown.digests)
+        if digests is not self.exotel_shown.digests:
+            self.form = _comparing(_Comparing, self.form.__mro__[2], Shown(digests))
+            self._errors = self._non_form_errors = None
+            vars(self).pop("forms", None)
 
     def clean(self) -> None:
         if self.exotel_lost:
-            raise ValidationError(self.exotel_lost)
+            raise ValidationError([*self.exotel_lost])
         super().clean()

@@ -157,7 +157,7 @@
   };
 
   /* Shows what became of one field, and returns whether there was something new to show. */
-  const follow = (name, controls, fresh, digest) => {
+  const follow = (name, controls, fresh, digest, isSuggested) => {
     const isSame = controls.every((control, index) => control.name === fresh[index]?.name) && controls.length === fresh.length;
     if (!isSame || notes.get(name)?.digest === digest) {
       return false;
@@ -167,7 +167,7 @@
       return false;
     }
     // A form that came back with errors holds edits as if they had been shown.
-    const isTouched = "exotelCameBack" in texts || read(controls) !== base.get(name);
+    const isTouched = isSuggested || "exotelCameBack" in texts || read(controls) !== base.get(name);
     if (isTouched) {
       ask(name, controls, fresh, digest);
     } else if (controls.every(isPlain)) {
@@ -184,13 +184,23 @@
     const shown = JSON.parse(hidden.value).digests;
     const stored = JSON.parse(freshHidden.value).digests;
     const [controls, fresh] = [controlsOf(form), controlsOf(freshHidden.form)];
-    const changed = Object.keys(stored).filter((name) => name in shown && shown[name] !== stored[name]
-      && controls.has(name) && fresh.has(name));
     const isHidden = (name) => controls.get(name).every((control) => control.type === "hidden");
+    const rows = Object.keys(stored).filter((name) => name.endsWith(":row") && shown[name] !== stored[name]);
+    // "shown.stored": a page may show what is not stored, and another at each load. That is left alone.
+    const isChanged = (name) => {
+      const [[, before], [now, after]] = [shown[name].split("."), stored[name].split(".")];
+      if (after) {
+        return now && before !== after;
+      }
+      return shown[name] !== stored[name] && (isHidden(name) || rows.some((row) => name.startsWith(row.slice(0, -4))));
+    };
+    const changed = Object.keys(stored).filter((name) => name in shown && controls.has(name) && fresh.has(name)
+      && isChanged(name));
     // A row whose key is another one stands where a row was deleted or added.
     const moved = new Set(changed.filter(isHidden).map(rowOf));
     const seen = changed.filter((name) => !isHidden(name) && !(rowOf(name) && moved.has(rowOf(name))))
-      .filter((name) => follow(name, controls.get(name), fresh.get(name), stored[name]));
+      .filter((name) => follow(name, controls.get(name), fresh.get(name), stored[name],
+        shown[name].startsWith(".")));
     if (seen.length) {
       const labels = seen.map((name) => (labelOf(controls.get(name)[0]) || "").replace(/:$/, "")).filter(Boolean);
       news.textContent = [texts.exotelChanged, labels.join(", ")].filter(Boolean).join(": ");
@@ -208,7 +218,7 @@
     isDue = false;
     try {
       const response = await fetch(location.href, {
-        headers: { Accept: "text/html" }, cache: "no-store", credentials: "same-origin", redirect: "manual",
+        headers: { Accept: "text/html", "X-Exotel-Check": "1" }, cache: "no-store", credentials: "same-origin", redirect: "manual",
         signal: AbortSignal.timeout(PATIENCE),
       });
       const page = new DOMParser().parseFromString(response.ok ? await response.text() : "", "text/html");

@@ -1,0 +1,133 @@
+"""What the page of a form showed: the value of the hidden field by which a save is compared."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.utils import flatten_fieldsets
+from django.http import HttpRequest
+
+from django_exotel_ccm.admin.form_values import is_comparable, sent_for
+from django_exotel_ccm.admin.stored_values import StoredRow, digest_of
+
+FIELD = "exotel:shown"
+"""The name of our hidden field. No field of a form can be called so, because a colon stands in no Python name."""
+ROW = ":row"
+"""The name under which the digest of all columns of a row stands."""
+MAX_LENGTH = 500_000
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page showed, by the names of its inputs: the digests of what each showed and of what was stored.
+
+    Both are in one text with a dot between them. The first is empty for a value that the host had suggested, the
+    second for what is in no field of the model.
+    """
+
+    digests: dict[str, str]
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Shown | None:
+        """Return what the page showed from which a form is sent; None if it does not say so."""
+        text = request.POST.get(FIELD, "") if request.method == "POST" else ""
+        if not text or len(text) > MAX_LENGTH:
+            return None
+        try:
+            given = json.loads(text)
+            digests = {str(name): one for name, one in dict(given["digests"]).items() if isinstance(one, str)}
+            return cls(digests) if given["key"] == _key() else None
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return None
+
+    def as_json(self) -> str:
+        """Return the value of the hidden field; "" if it would be too long."""
+        text = json.dumps({"digests": self.digests, "key": _key()}, separators=(",", ":"))
+        if len(text) > MAX_LENGTH:
+            logger.warning("The page has too many fields: a save can put back what a call changed meanwhile.")
+            return ""
+        return text
+
+
+def _key() -> str:
+    # Another secret key, or another version of ours, makes other digests: a page from before is not compared.
+    return digest_of("1")
+
+
+def shown_on_form(context: dict[str, Any]) -> str:
+    """Return the value of our field for the page of a change form, or "" if there is nothing to compare."""
+    digests: dict[str, str] = {}
+    with harmless("The form"):
+        admin_form = context["adminform"]
+        digests |= _digests(admin_form.form, _names(admin_form))
+    for inline in context.get("inline_admin_formsets") or ():
+        with harmless("An inline"):
+            if inline.has_change_permission:
+                for form in inline.formset.initial_forms:
+                    digests |= _digests(form, _names(inline))
+    return Shown(digests).as_json() if digests else ""
+
+
+def shown_in_list(formset: Any) -> str:
+    """Return the value of our field for a list whose rows can be edited."""
+    digests: dict[str, str] = {}
+    with harmless("The list"):
+        for form in formset.initial_forms:
+            digests |= _digests(form, list(form.fields))
+    return Shown(digests).as_json() if digests else ""
+
+
+@contextmanager
+def harmless(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("%s could not be compared with what is stored.", what)
+
+
+def _names(shown: Any) -> list[str]:
+    # What the host's form has beyond these is not on the page.
+    return [name for name in flatten_fieldsets(shown.fieldsets) if name not in shown.readonly_fields]
+
+
+def _digests(form: Any, names: list[str]) -> dict[str, str]:
+    row: StoredRow | None = getattr(form, "exotel_row", None)
+    if row is None and form.is_bound:
+        return {}  # validation has changed the instance
+    row = row or StoredRow(form.instance)
+    digests: dict[str, str] = {}
+    for name in {*names} & {*form.fields}:
+        try:
+            if is_comparable(form, name):
+                digests[form.add_prefix(name)] = _digests_of_field(form, name, row)
+        except Exception:
+            # A field of the host's that shows its value in a way of its own is not compared.
+            logger.debug("The field %s of %s cannot be compared.", name, type(form).__name__, exc_info=True)
+    if any(one.endswith(".") for one in digests.values()):
+        digests[form.add_prefix(ROW)] = f".{row.digest}"
+    key = form._meta.model._meta.pk.name
+    if form.prefix and key in form.fields:
+        _sent, shown = sent_for(form, key, form.get_initial_for_field(form.fields[key], key))
+        digests[form.add_prefix(key)] = f"{shown}."
+    return digests
+
+
+def _digests_of_field(form: Any, name: str, row: StoredRow) -> str:
+    shown = sent_for(form, name, stored_value(form, name))[1]
+    if not row.is_field(name):
+        return f"{shown}."
+    return f"{shown if row.is_shown(name, form.initial.get(name)) else ''}.{row.digest_of_field(name)}"
+
+
+def stored_value(form: Any, name: str) -> Any:
+    """Return what is stored in a field of the model, and the initial value of another."""
+    row = getattr(form, "exotel_row", None)
+    if row is not None and row.is_field(name):
+        return row.value(name)
+    return form.get_initial_for_field(form.fields[name], name)
