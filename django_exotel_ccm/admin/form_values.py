@@ -55,16 +55,17 @@ def sent_for(form: BaseForm, name: str, value: Any) -> tuple[Sent, str]:
     if isinstance(field, FileField):
         file_name = str(value or "")
         return {html_name: [file_name]}, digest_of(plain(file_name))
-    sent = _sent(field.widget, html_name, field.prepare_value(value))
+    sent = sent_by(field.widget, html_name, field.prepare_value(value))
     return sent, digest(field, field.widget.value_from_datadict(MultiValueDict(sent), MultiValueDict(), html_name))
 
 
-def _sent(outer: Any, name: str, value: Any) -> Sent:
+def sent_by(outer: Any, name: str, value: Any) -> Sent:
+    """Return what a browser sends for a widget that shows ``value``."""
     widget = _inner(outer)
     if isinstance(widget, MultiWidget):
         parts: Any = value if isinstance(value, (list, tuple)) else widget.decompress(value)
         named = zip(widget.widgets, widget.widgets_names, parts, strict=False)  # type: ignore[attr-defined]
-        return {key: sent for part, end, one in named for key, sent in _sent(part, name + end, one).items()}
+        return {key: sent for part, end, one in named for key, sent in sent_by(part, name + end, one).items()}
     if isinstance(widget, SelectDateWidget):
         return {f"{name}_{part}": [str(one or "")] for part, one in widget.format_value(value).items()}
     if isinstance(widget, CheckboxInput):

@@ -25,7 +25,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm.admin.deleted_rows import drop_deleted_rows, mutable
-from django_exotel_ccm.admin.form_values import Sent, digest, is_comparable, sent_for, text_of
+from django_exotel_ccm.admin.form_values import Sent, digest, is_comparable, sent_by, sent_for, text_of
 from django_exotel_ccm.admin.shown import ROW, Shown, harmless, stored_value
 from django_exotel_ccm.admin.stored_values import StoredRow
 
@@ -206,6 +206,10 @@ def _follow(form: Any, name: str, sent: Sent, now: str) -> bool:
     if digest(field, field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))) != now:
         _put(form.data, before)
         return False
+    if field.show_hidden_initial:
+        html_name = form.add_initial_prefix(name)
+        shown = field.prepare_value(stored_value(form, name))
+        _put(form.data, sent_by(field.hidden_widget(), html_name, shown))
     form.exotel_followed |= {name}
     return True
 

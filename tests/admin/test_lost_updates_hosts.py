@@ -15,8 +15,9 @@ from django.contrib import admin
 from django.forms.models import BaseInlineFormSet
 
 from tests.admin.orders import OpenForm
-from tests.admin.test_lost_updates import LineInline, change, open_form, order
-from tests.helpdesk.models import Customer, Line, Order
+from tests.admin.pages import Session
+from tests.admin.test_lost_updates import LineInline, Urgent, change, open_form, order, statements
+from tests.helpdesk.models import Customer, Line, Order, UrgentTicket
 
 __all__ = ["open_form", "order"]
 Open = Callable[..., OpenForm]
@@ -274,3 +275,59 @@ def test_page_made_with_another_key_is_saved(open_form: Open, order: Order, sett
     form.data["exotel:shown"] = [form.data["exotel:shown"][0].replace('"key":"', '"key":"x')]
 
     assert form.save()
+
+
+# The database.
+
+
+@pytest.mark.not_on_sqlite(reason="locks a row")
+def test_child_is_locked_in_the_table_of_its_parent(host: Any, make_session: Callable[..., Session]) -> None:
+    urgent = UrgentTicket.objects.create(subject="Fire", customer=host.ticket().customer)
+    session = make_session(UrgentTicket, Urgent)
+    session.user.is_superuser = True
+    session.user.save()
+    form = OpenForm(session, session.url("helpdesk_urgentticket_change", urgent.pk), "urgentticket_form")
+
+    found = statements(form.save)
+
+    locks = [one for one in found if "FOR UPDATE" in one]
+    assert ["helpdesk_urgentticket" in one for one in locks] == [False, True]
+    assert "helpdesk_ticket" in locks[0]
+
+
+class Sliced(BaseInlineFormSet):
+    def get_queryset(self) -> Any:
+        return super().get_queryset()[:1]
+
+
+class WithSlice(admin.ModelAdmin):
+    inlines = [type("Lines", (LineInline,), {"formset": Sliced, "extra": 0})]
+
+
+def test_row_beyond_the_queryset_is_not_taken_for_deleted(open_form: Open, order: Order) -> None:
+    form = open_form(WithSlice).enter(lines__0__text="Big fan")
+    Line.objects.filter(pk=101).update(order=Order.objects.create(number="A0", status="open", customer_id=1))
+
+    form.save()
+
+    assert "A row was deleted meanwhile" not in form.page.text
+
+
+class ShowsInitial(forms.ModelForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["status"].show_hidden_initial = True
+
+
+def test_hidden_initial_follows_too(open_form: Open, order: Order) -> None:
+    changed: list[str] = []
+
+    def save_model(_self: Any, request: Any, obj: Any, form: Any, change: bool) -> None:
+        changed.extend(form.changed_data)
+        obj.save()
+
+    form = open_form(admin_of(ShowsInitial, save_model=save_model)).enter(number="Mine")
+    change(order, status="called")
+
+    assert form.save()
+    assert ("number" in changed, "status" in changed, Order.objects.get().status) == (True, False, "called")
