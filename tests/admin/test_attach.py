@@ -83,7 +83,7 @@ def test_concurrent_attach() -> None:
         thread.join(10)
 
     assert failures == []
-    assert list(site.get_model_admin(Ticket).actions) == ["call_customer"]
+    assert list(site.get_model_admin(Ticket).actions) == ["call_customer", "make_call_list"]
 
 
 def test_each_site_has_its_own_rules(host: Any, exotel: Any, settings: Any) -> None:
@@ -310,4 +310,4 @@ def test_every_order_of_installed_apps(order: str) -> None:
 
     assert ran.stderr == ""
     assert ran.stdout.splitlines()[0] == "/exotel/place/ /admin/"
-    assert ran.stdout.splitlines()[1].endswith("['call_customer']")
+    assert ran.stdout.splitlines()[1].endswith("['call_customer', 'make_call_list']")
