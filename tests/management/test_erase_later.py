@@ -163,5 +163,5 @@ def test_admin_says_that_the_customer_was_erased(host: Any, complete_call: Compl
 
     assert "erased" in listed.html.partition("<tbody>")[2]
     assert "erased" in page.text
-    assert "talked for 42 s" in page.text
+    assert "Talked for 42 s" in page.text
     assert "emptied on" in event.text
