@@ -66,7 +66,7 @@ def test_call_from_button_to_ticket(
     found["change_form_after"] = violations(page)
     assert page.input_value("#id_status") == "talked"
     page.click(".exotel-calls a")
-    page.wait_for_selector(".field-summary")
+    page.wait_for_selector(".field-result")
     keep_picture(page, "call_record")
     found["call_record"] = violations(page)
     keep_findings(found)
@@ -74,5 +74,5 @@ def test_call_from_button_to_ticket(
     [call] = CallRecord.objects.all()
     [booked] = exotel.book.calls.values()
     assert (call.call_sid, call.talk_time, call.outcome) == (booked.sid, booked.talk_time, "completed")
-    assert "talked for" in page.inner_text(".field-summary")
+    assert "Talked for" in page.inner_text(".field-result")
     assert {name: seen for name, seen in found.items() if seen} == {}

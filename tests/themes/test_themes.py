@@ -120,6 +120,7 @@ def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[st
         "list": "/admin/helpdesk/ticket/",
         "form": f"/admin/helpdesk/ticket/{tickets[0].pk}/change/",
         "choose": f"/exotel/choose/?exotel_adapter=admin&exotel_type=helpdesk.ticket&{chosen}",
+        "my_calls": "/exotel/my-calls/?exotel_adapter=admin",
         "call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "announcement": f"/admin/exotel_ccm/announcement/{failed.pk}/change/",
     }
