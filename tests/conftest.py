@@ -44,6 +44,15 @@ def belongs_on(vendor: str, item: pytest.Item) -> bool:
     return bool(USES_A_DATABASE & {*marks, *getattr(item, "fixturenames", ())})
 
 
+@pytest.fixture(autouse=True)
+def language() -> Iterator[None]:
+    """Take back the language that a request has activated: LocaleMiddleware leaves it to the next."""
+    from django.utils import translation  # imported as late as the models are
+
+    with translation.override(None):
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The URL of a Redis of our own, as Celery takes it; for tests marked ``redis``."""
