@@ -62,6 +62,7 @@ def pages() -> dict[str, tuple[Ask, str]]:
         "bare view": (ask, "/bare/"),
         "status, unchanged": (asker(304, HTTP_COOKIE=cookie, HTTP_IF_NONE_MATCH=etag), status),
         "list of tickets": (ask, reverse("admin:helpdesk_ticket_changelist")),
+        "list, reached today": (ask, reverse("admin:helpdesk_ticket_changelist") + "?exotel_calls=reached"),
         "a ticket": (ask, reverse("admin:helpdesk_ticket_change", args=[tickets[1].pk])),
         "my calls": (ask, reverse("exotel_ccm:my-calls")),
         "list of calls": (ask, reverse("admin:exotel_ccm_callrecord_changelist")),
@@ -78,7 +79,8 @@ def asker(expected: int = 200, **headers: str) -> Ask:
 
     def ask(url: str) -> dict[str, str]:
         told: list[Any] = []
-        answer = application(environ | {"PATH_INFO": url}, lambda *begun: told.append(begun))
+        path, _mark, query = url.partition("?")
+        answer = application(environ | {"PATH_INFO": path, "QUERY_STRING": query}, lambda *begun: told.append(begun))
         b"".join(answer)
         answer.close()
         status, answered = told[0]
