@@ -113,6 +113,8 @@ def _address(name: str, query: str) -> str:
 
 
 def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recording: str, again: str) -> Entry:
+    # While its phones may ring there is nothing to repeat. Of one that may never have gone out the press asks.
+    can_repeat = again and (call.state == State.UNCONFIRMED or not call.is_in_progress)
     return Entry(
         call=call,
         icon=icon_of(call),
@@ -122,7 +124,7 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
         when=describe_time(call.created_at),
         url=adapter.call_url(request, call),
         recording=recording,
-        again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if again else "",
+        again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if can_repeat else "",
         notes=[_masked(note, request.user) for note in call.notes.all()],
     )
 

@@ -278,6 +278,42 @@ def test_calls_again(asha: Session, host: Any, exotel: Any, state: str) -> None:
     assert (call.customer_number, call.placed_by) == (BY_HAND, asha.user)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"state": "requested"}, 1),
+        ({"state": "active"}, 1),
+        ({"state": "active", "answered_at": timezone.now()}, 1),
+        ({"state": "active", "origin": "external"}, 1),
+        ({"state": "active", "gave_up_at": timezone.now()}, 2),
+        ({"state": "active", "created_at": timezone.now() - datetime.timedelta(hours=5)}, 2),
+        ({"state": "unconfirmed"}, 2),
+    ],
+)
+def test_call_in_progress_has_no_call_again(asha: Session, host: Any, fields: dict[str, Any], count: int) -> None:
+    call_about(ticket := host.ticket())
+    newest = call_about(ticket, **{"talk_time": None, "outcome": "", **fields})
+
+    page = asha.change_form(ticket)
+
+    addresses = [form.attributes["action"] for form in page.of_again]
+    assert len(addresses) == count
+    assert any(f"exotel_again={newest.pk}" in address for address in addresses) == (count == 2)
+    assert len(fragment_of(asha, page).of_again) == count
+
+
+@pytest.mark.books_differ("the first calls were never placed")
+def test_earlier_call_again_asks_during_a_call_as_the_button_does(asha: Session, host: Any, exotel: Any) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    call_about(ticket, customer_number=BY_HAND)
+    call_about(ticket, customer_number=BY_HAND, state="active", talk_time=None, outcome="", placed_by=asha.user)
+
+    press_again(asha, ticket)
+
+    assert CallRecord.objects.count() == 2
+    assert asha.where.startswith("/exotel/choose/")
+
+
 def test_call_again_does_not_dial_a_number_that_the_ticket_has_no_more(asha: Session, host: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
     call_about(ticket, customer_number=OTHER)

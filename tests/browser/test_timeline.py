@@ -109,14 +109,19 @@ def test_history_follows_the_call(site: Any, ticket: Any, exotel: Any, open_page
 def test_row_in_use_stays(site: Any, ticket: Any, exotel: Any, open_page: Callable[..., Any]) -> None:
     """The press of "Call again" keeps the focus, though its row is among the older ones by then."""
     earlier_calls(ticket, 3)
-    page = open_ticket(site, ticket, open_page())
+    page, phones = open_ticket(site, ticket, open_page()), open_page(1000, 800)
 
     press(page, f"{NEWEST} >> nth=2 >> button.exotel-again")
     page.wait_for_selector(f"{NEWEST} >> nth=0 >> text=Calling")
 
     assert page.evaluate("document.activeElement.className") == "exotel-call exotel-again"
     assert CallRecord.objects.count() == 4
+    assert page.locator(f"{NEWEST} >> nth=0 >> .exotel-again").count() == 0
+    page.focus(f"{NEWEST} >> nth=0 >> a")
+    phones.goto(exotel.url)
+    answer_and_hang_up(phones)
     page.wait_for_selector(f"{NEWEST} >> nth=0 >> button.exotel-again")
+    assert page.evaluate("document.activeElement.closest('.exotel-entry').querySelector('.exotel-again') !== null")
 
 
 def test_open_recording_stays_open(site: Any, ticket: Any, exotel: Any, open_page: Callable[..., Any]) -> None:

@@ -11,8 +11,11 @@
 
   const rowsOf = (list) => new Map([...list.children].map((row) => [row.dataset.exotelCall, row]));
 
-  /* A row in use takes the words of the new one, unless the focus is on them. */
+  /* A row in use takes the words of the new one, unless the focus is on them. Its call may be over now. */
   const update = (row, fresh) => {
+    if (!row.querySelector(".exotel-again")) {
+      row.append(...fresh.querySelectorAll(".exotel-again"));
+    }
     const [old, words] = [row, fresh].map((one) => one.querySelector(".exotel-outcome"));
     if (!old.contains(document.activeElement)) {
       old.replaceWith(words);
