@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
 from django_exotel_ccm.admin.adapter import AdminAdapter
-from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls
+from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
 from django_exotel_ccm.admin.shown import shown_in_list, shown_on_form
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+CHECK = "X-Exotel-Check"
+"""The header of our script when it looks at the page anew."""
 SEEN = "exotel_seen"
 """Our one field in the host's list. It holds, as JSON, the key of the newest call by the key of its ticket."""
 
@@ -172,9 +174,14 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
                     column.prepare(changelist)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the panel, with the user's call in progress, above the host's own list, whatever its template is."""
+        """Show the panel, with the user's call in progress, above the host's own list, whatever its template is.
+
+        Say so if the filter by calls leaves tickets out.
+        """
         response = super().changelist_view(request, extra_context)
         changelist: Any = (getattr(response, "context_data", None) or {}).get("cl")
+        if changelist is not None and CHECK not in request.headers and (text := said_of_cut_filter(changelist)):
+            self.message_user(request, text, messages.WARNING)
         for column in getattr(changelist, "list_display", ()):
             if isinstance(column, _CallColumn):
                 column.show_edited_rows(changelist)
@@ -211,7 +218,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             names: Any = [parent] if isinstance(parent, str) else parent
             response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
             response.template_name = f"exotel_ccm/admin/{template}"
-            if "X-Exotel-Check" in request.headers:
+            if CHECK in request.headers:
                 response.context_data["messages"] = ()  # our script shows none, so they wait for the next page
 
     def _panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Max, Model, Q
+from django.db.models import Count, Max, Min, Model, Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -25,7 +26,8 @@ from django_exotel_ccm.models.call import in_progress_of
 from django_exotel_ccm.timeline import icon_of
 
 MOST_KEYS = 10_000
-"""To how many tickets the filter narrows a list at most: they are parameters of the host's own query."""
+"""To how many tickets the filter narrows a list at most: they are parameters of the host's own query. The page says
+so when there are more."""
 
 
 def start_of_today() -> datetime.datetime:
@@ -105,6 +107,8 @@ class CalledTodayFilter(admin.SimpleListFilter):
 
     title = gettext_lazy("calls")
     parameter_name = "exotel_calls"
+    is_cut = False
+    """Whether more than :data:`MOST_KEYS` tickets are of the chosen kind."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Offer three choices besides all."""
@@ -119,22 +123,35 @@ class CalledTodayFilter(admin.SimpleListFilter):
         """Return the tickets of the chosen kind: at most :data:`MOST_KEYS`."""
         match self.value():
             case "not_reached":
-                texts = [text for text, talked in self._called_today() if not talked]
+                texts = self._called_today().filter(talked=0)
             case "reached":
-                texts = [text for text, talked in self._called_today() if talked]
+                texts = self._called_today().filter(talked__gt=0)
             case "due":
                 due = FollowUp.objects.due(timezone.now()).filter(ticket_content_type=self._kind())
-                texts = list(due.values_list("ticket_object_id", flat=True)[:MOST_KEYS])
+                by_ticket = due.order_by().values("ticket_object_id").annotate(first=Min("due_at"))
+                texts = by_ticket.order_by("first", "ticket_object_id").values_list("ticket_object_id", flat=True)
             case _value:
                 return queryset
-        keys = [key for key in map(self._type.key, dict.fromkeys(texts)) if key is not None]
+        found = list(texts[: MOST_KEYS + 1])
+        self.is_cut = len(found) > MOST_KEYS
+        keys = [key for key in map(self._type.key, found[:MOST_KEYS]) if key is not None]
         # A child with a key of its own has inherited this field, too.
         return queryset.filter(**{f"{self._type.model._meta.pk.name}__in": keys})
 
     def _kind(self) -> ContentType:
         return ContentType.objects.get_for_model(self._type.model, for_concrete_model=False)
 
-    def _called_today(self) -> list[tuple[str, int | None]]:
+    def _called_today(self) -> Any:
+        """Return the keys of the tickets that were called today, each with the longest talk of the day."""
         calls = CallRecord.objects.filter(ticket_content_type=self._kind(), created_at__gte=start_of_today())
-        by_ticket = calls.exclude(state=State.REFUSED).order_by().values_list("ticket_object_id")
-        return list(by_ticket.annotate(talked=Max("talk_time")).order_by("-talked", "ticket_object_id")[:MOST_KEYS])
+        by_ticket = calls.exclude(state=State.REFUSED).order_by("ticket_object_id").values("ticket_object_id")
+        longest = by_ticket.annotate(talked=Max("talk_time", default=0))
+        return longest.values_list("ticket_object_id", flat=True)
+
+
+def said_of_cut_filter(changelist: Any) -> str:
+    """Return what to say above a list that our filter has cut; "" if it shows every ticket of the chosen kind."""
+    if not any(isinstance(one, CalledTodayFilter) and one.is_cut for one in changelist.filter_specs):
+        return ""
+    most = number_format(MOST_KEYS, force_grouping=True)
+    return _("More than %(most)s tickets belong here. Some may be missing in this list.") % {"most": most}

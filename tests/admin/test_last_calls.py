@@ -14,8 +14,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.admin import CallCustomerMixin
+from django_exotel_ccm.admin import CallCustomerMixin, last_calls
 from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.models.ticket_link import ticket_columns
+from django_exotel_ccm.services import schedule_follow_up
+from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Session
 from tests.helpdesk.models import CodedTicket, Customer, Lead, LoudTicket, Ticket, UrgentTicket
 
@@ -31,7 +34,9 @@ def asha(host: Any) -> Session:
 def call_about(ticket: Any, *, hours_ago: float = 0, **fields: Any) -> CallRecord:
     created_at = timezone.now() - datetime.timedelta(hours=hours_ago)
     fields = {"state": "ended", "outcome": "customer_unanswered", "agent_label": "Vik", **fields}
-    return CallRecord.objects.create(account="default", ticket=ticket, created_at=created_at, **fields)
+    kind, key = ticket_columns(ticket)
+    linked = {"ticket_content_type": kind, "ticket_object_id": key}
+    return CallRecord.objects.create(account="default", created_at=created_at, **linked, **fields)
 
 
 def talk_about(ticket: Any, **fields: Any) -> CallRecord:
@@ -120,6 +125,96 @@ def test_empty_filter(asha: Session, host: Any, choice: str) -> None:
     assert found_by(asha, choice) == (choice == "nonsense")
 
 
+@pytest.mark.parametrize("choice", ["not_reached", "reached", "due"])
+def test_page_says_that_the_filter_leaves_tickets_out(
+    asha: Session, host: Any, monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    monkeypatch.setattr(last_calls, "MOST_KEYS", 2)
+    found = []
+    for _count in range(3):
+        ticket = host.ticket()
+        for _again in range(3):  # tickets count, not calls
+            (talk_about if choice == "reached" else call_about)(ticket)
+            FollowUp.objects.create(ticket=ticket, due_at=timezone.now(), created_at=timezone.now())
+        page = asha.changelist(f"?exotel_calls={choice}")
+        found.append((page.html.count('name="_selected_action"'), page.messages))
+
+    cut = "More than 2 tickets belong here. Some may be missing in this list."
+    assert found == [(1, ""), (2, ""), (2, cut)]
+    asha.client.get(asha.where, headers={"X-Exotel-Check": "1"})  # our script looks at the page, and nobody reads it
+    assert asha.changelist().messages == ""
+
+
+def test_who_may_only_read_is_told_too(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk_about(host.ticket())
+    reader = Session(host.user("uma", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+
+    texts = []
+    for most in (0, 1):
+        monkeypatch.setattr(last_calls, "MOST_KEYS", most)
+        texts.append(reader.changelist("?exotel_calls=reached").messages)
+
+    assert [bool(text) for text in texts] == [True, False]
+
+
+# Several sites: each shows of calls what its own rules show of tickets.
+
+
+@pytest.fixture
+def two_sites(host: Any, settings: Any) -> tuple[Session, Session]:
+    """The same user on a site with all tickets, and on one with those of a team, where nobody may change any."""
+
+    class Restricted(admin.ModelAdmin):
+        list_display = ["subject", "team"]
+
+        def get_queryset(self, request: Any) -> Any:
+            return super().get_queryset(request).filter(team="red")
+
+        def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+            return False
+
+    open_site, restricted = admin.AdminSite(name="open"), admin.AdminSite(name="restricted")
+    open_site.register(Ticket, admin.ModelAdmin)
+    restricted.register(Ticket, Restricted)
+    settings.ROOT_URLCONF = urls_of(open_site, restricted)
+    user = host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS)
+    sessions = Session(user, "open"), Session(user, "restricted")
+    for session, site in zip(sessions, (open_site, restricted), strict=True):
+        session.site_admin = site
+    return sessions
+
+
+@pytest.mark.parametrize("choice", ["not_reached", "reached", "due"])
+def test_every_site_has_column_and_filter_of_its_own_tickets(
+    two_sites: tuple[Session, Session], host: Any, choice: str
+) -> None:
+    for team in ("red", "blue"):
+        ticket = host.ticket(f"Of the {team} team", team=team)
+        (talk_about if choice == "reached" else call_about)(ticket)
+        FollowUp.objects.create(ticket=ticket, due_at=timezone.now(), created_at=timezone.now())
+    host.ticket("Never called", team="red")
+
+    everything, restricted = two_sites
+
+    assert [found_by(session, choice) for session in two_sites] == [2, 1]
+    assert len(column_of(everything.changelist())) == 3
+    page = restricted.changelist()
+    assert sorted(cell == "never" for cell in column_of(page)) == [False, True]
+    assert "Of the blue team" not in page.html
+    assert all("/restricted1/" in address for name, address in page.links.items() if name == "Of the red team")
+
+
+def test_site_without_our_urls_has_no_column(two_sites: tuple[Session, Session], host: Any, settings: Any) -> None:
+    talk_about(host.ticket(team="red"))
+    sites = [session.site_admin for session in two_sites]
+    settings.ROOT_URLCONF = type("URLs", (), {"urlpatterns": urls_of(*sites).urlpatterns[:2]})
+
+    page = two_sites[1].changelist()
+
+    assert two_sites[1].response.status_code == 200
+    assert column_of(page) == []
+
+
 # Hosts of all kinds.
 
 
@@ -155,6 +250,29 @@ def test_children_and_proxies(host: Any, make_session: Callable[..., Session], m
     page = session.changelist(model=f"helpdesk_{name}")
     assert sorted("Talked for" in cell for cell in column_of(page)) == [False, True]
     assert "By status" in page.text
+
+
+def test_proxy_that_is_declared_itself(host: Any, make_session: Callable[..., Session], settings: Any) -> None:
+    """Calls about it are its own: calls about the rows as plain tickets are not."""
+    settings.EXOTEL_CCM = settings.EXOTEL_CCM | {
+        "TICKETS": {"helpdesk.LoudTicket": {"prefix": "loud", "phone": "customer.phone"}}
+    }
+    customer = Customer.objects.create(name="Ravi", phone="+919000001001")
+    fire, flood = (LoudTicket.objects.create(subject=name, customer=customer) for name in ("Fire", "Flood"))
+    session = make_session(LoudTicket, admin.ModelAdmin)
+    session.user.is_superuser = True
+    session.user.save()
+    talk_about(fire)
+    call_about(flood)
+    talk_about(Ticket.objects.get(pk=flood.pk))
+    schedule_follow_up(ticket=flood, due_at=timezone.now() + datetime.timedelta(hours=1), assigned_to=session.user)
+    FollowUp.objects.update(due_at=timezone.now())
+
+    found = [found_by(session, choice, "helpdesk_loudticket") for choice in ("reached", "not_reached", "due")]
+    page = session.changelist(model="helpdesk_loudticket")
+
+    assert found == [1, 1, 1]
+    assert [cell.split(" 0")[0].split(",")[0] for cell in column_of(page)] == ["No answer", "Talked for 1 min 42 s"]
 
 
 def test_list_costs_three_statements_of_ours(asha: Session, host: Any) -> None:
