@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.measuring import Side, measure_rounds, prepare, run
 
 SIZES = [1_000, 1_000_000]
-TICKETS = 100  # each hundredth call is about one of them, so that a ticket has thousands of calls among a million
+TICKETS = 900  # a ticket has one call, and a thousand among a million
 
 Ask = Callable[[str], Any]
 
@@ -152,7 +152,7 @@ def _make_calls(agents: list[Any]) -> None:
             ended_at=now - timedelta(hours=number % 1_500),
             facts={"status": ["completed", 3]},
         )
-        for number in range(900)
+        for number in range(TICKETS)
     )
 
 
