@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
@@ -20,6 +17,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
+from django_exotel_ccm.call_back_times import chosen_time, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
     describe_customer,
@@ -41,7 +39,6 @@ from django_exotel_ccm.views.call_request import whole_number
 MAX_FOLLOW_UPS = 50
 MAX_CALLS = 50
 MAX_LISTS = 10
-EVENING, MORNING = datetime.time(18), datetime.time(10)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -62,8 +59,8 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
         follow_up = _own_follow_up(request)
         try:
             _change(follow_up, request.POST.dict())
-        except (InvalidFollowUp, ValidationError) as error:
-            problem = follow_up.pk, " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+        except InvalidFollowUp as error:
+            problem = follow_up.pk, str(error)
         else:
             return HttpResponseRedirect(request.get_full_path())
     response = adapter.render(request, "my_calls.html", _context(request, adapter, problem))
@@ -80,44 +77,12 @@ def _own_follow_up(request: HttpRequest) -> FollowUp:
 
 
 def _change(follow_up: FollowUp, values: Mapping[str, str]) -> None:
-    """Do what the button of the form says; raises ``InvalidFollowUp`` or ``ValidationError`` for a wrong time."""
+    """Do what the button of the form says; raises ``InvalidFollowUp`` for a wrong time."""
     wanted = values.get("exotel_do", "")
     if wanted == "done":
         complete_follow_up(follow_up)
         return
-    offered = {choice.name: choice.moment for choice in _offered_times()}
-    due_at = offered.get(wanted) or _chosen_time(values.get("exotel_due_at", ""))
-    reschedule_follow_up(follow_up, due_at)
-
-
-def _chosen_time(text: str) -> datetime.datetime:
-    """Return the moment of a local time; raises ``ValidationError``, also where the clock shows it never or twice."""
-    field = forms.DateTimeField(
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        error_messages=dict.fromkeys(["required", "invalid"], _("Choose the day and the time to call back.")),
-    )
-    moment: datetime.datetime = field.clean(text.replace("\0", ""))
-    return moment
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedTime:
-    """A time to which a call-back can be moved with one press."""
-
-    name: str
-    label: str
-    moment: datetime.datetime
-
-
-def _offered_times() -> list[OfferedTime]:
-    now = timezone.now()
-    local = timezone.localtime(now) if timezone.is_aware(now) else now
-    evening = local.replace(hour=EVENING.hour, minute=0, second=0, microsecond=0)
-    morning = (local + datetime.timedelta(days=1)).replace(hour=MORNING.hour, minute=0, second=0, microsecond=0)
-    offered = [OfferedTime("hour", _("In an hour"), now + datetime.timedelta(hours=1))]
-    if evening > local + datetime.timedelta(minutes=30):
-        offered.append(OfferedTime("evening", _("This evening, 18:00"), evening))
-    return [*offered, OfferedTime("tomorrow", _("Tomorrow, 10:00"), morning)]
+    reschedule_follow_up(follow_up, chosen_time(wanted, values.get("exotel_due_at", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +110,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "follow_ups": follow_ups,
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
-        "times": _offered_times(),
+        "times": offered_times(),
         "call_lists": _call_lists(request, adapter),
         "calls": [_call_row(request, adapter, call, lines.get(link_of_row(call))) for call in calls[:MAX_CALLS]],
         "has_more_calls": len(calls) > MAX_CALLS,

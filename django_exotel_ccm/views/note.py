@@ -16,12 +16,13 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, get_adapter
+from django_exotel_ccm.call_back_times import chosen_time_if_any, describe_call_back
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, Disposition
-from django_exotel_ccm.note_box import describe_call_back, note_box, read_call_back
+from django_exotel_ccm.note_box import note_box
 from django_exotel_ccm.services import add_note
 from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
 
@@ -102,7 +103,7 @@ def _save(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None)
 def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> str:
     """Write the note, and return what is said of it."""
     choice, typed = posted.get("exotel_call_back", ""), posted.get("exotel_call_back_at", "")
-    follow_up_at = read_call_back(choice, typed)
+    follow_up_at = chosen_time_if_any(choice, typed)
     key = posted.get("exotel_key", "")
     add_note(
         call,

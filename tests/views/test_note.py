@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import html
 import re
-import zoneinfo
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,14 +14,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
-from django_exotel_ccm.note_box import read_call_back
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
 
 NOTES = "exotel_ccm.add_callnote"
 JSON = {"HTTP_ACCEPT": "application/json"}
-BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 
 def logged_in(user: Any, **options: Any) -> Client:
@@ -168,36 +164,6 @@ def test_link_without_script_leads_back_to_the_panels_page(client: Client, host:
     assert action is not None
     saved = client.post(html.unescape(action[1]), {"exotel_text": "one", "exotel_next": page}, follow=True)
     assert saved.redirect_chain == [(page, 302)]
-
-
-# Moments.
-
-
-@pytest.fixture
-def berlin() -> Any:
-    with time_machine.travel(datetime.datetime(2027, 3, 27, 12, tzinfo=BERLIN), tick=False), timezone.override(BERLIN):
-        yield
-
-
-@pytest.mark.parametrize(
-    ("choice", "typed", "moment"),
-    [
-        ("", "", None),
-        ("evening", "", datetime.datetime(2027, 3, 27, 18, tzinfo=BERLIN)),
-        ("tomorrow", "", datetime.datetime(2027, 3, 28, 10, tzinfo=BERLIN)),
-        ("chosen", "2027-04-01T09:30", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
-        ("", " 2027-04-01T09:30 ", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
-        ("chosen", "2027-10-31T02:30", datetime.datetime(2027, 10, 31, 0, 30, tzinfo=datetime.UTC)),
-        ("chosen", "2027-04-01T09:30Z", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=datetime.UTC)),
-    ],
-)
-def test_moment(choice: str, typed: str, moment: datetime.datetime | None, berlin: None) -> None:
-    assert read_call_back(choice, typed) == moment
-
-
-def test_hour_that_the_clock_skips(berlin: None) -> None:
-    with pytest.raises(InvalidFollowUp, match="skips that hour"):
-        read_call_back("chosen", "2027-03-28T02:30")
 
 
 # For whom.
