@@ -12,6 +12,8 @@ from django.forms import (
     BaseForm,
     BooleanField,
     CheckboxInput,
+    ChoiceField,
+    ClearableFileInput,
     Field,
     FileField,
     ModelChoiceField,
@@ -25,6 +27,7 @@ from django.forms import (
 from django.forms.models import InlineForeignKeyField
 from django.utils.choices import flatten_choices
 from django.utils.datastructures import MultiValueDict
+from django.utils.html import conditional_escape
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
@@ -74,6 +77,20 @@ def sent_by(outer: Any, name: str, value: Any) -> Sent:
     if isinstance(shown, (list, tuple, set)):
         return {name: [str(one) for one in shown]}
     return {name: ["" if shown is None else str(shown)]}
+
+
+def is_seen(form: BaseForm, name: str, value: Any, sent: Sent) -> bool:
+    """Return whether the page shows ``value`` in the field, and not dots or nothing in its place.
+
+    ``sent`` is what a browser sends for it.
+    """
+    field = form.fields[name]
+    if isinstance(field, (BooleanField, ModelChoiceField, ChoiceField)):
+        return True  # of these a page shows what can be chosen
+    if isinstance(field, FileField):
+        return isinstance(field.widget, ClearableFileInput)
+    html = str(field.widget.render(form.add_prefix(name), field.prepare_value(value)))
+    return all(conditional_escape(one) in html for values in sent.values() for one in values)
 
 
 def _inner(widget: Any) -> Any:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.contrib.admin.utils import flatten_fieldsets
@@ -46,13 +47,19 @@ class Shown:
         except (ValueError, TypeError, LookupError, RecursionError):
             return None
 
-    def as_json(self) -> str:
-        """Return the value of the hidden field; "" if it would be too long."""
+    def as_json(self, of: str) -> str:
+        """Return the value of the hidden field; "" if it would be too long. ``of`` names the page in the log."""
         text = json.dumps({"digests": self.digests, "key": _key()}, separators=(",", ":"))
         if len(text) > MAX_LENGTH:
-            logger.warning("The page has too many fields: a save can put back what a call changed meanwhile.")
+            _warn_of_length(of)
             return ""
         return text
+
+
+@cache
+def _warn_of_length(page: str) -> None:
+    """Say it once in each process: the page is as long at each load."""
+    logger.warning("%s has too many fields: a save can put back what a call changed meanwhile.", page)
 
 
 def _key() -> str:
@@ -71,7 +78,7 @@ def shown_on_form(context: dict[str, Any]) -> str:
             if inline.has_change_permission:
                 for form in inline.formset.initial_forms:
                     digests |= _digests(form, _names(inline))
-    return Shown(digests).as_json() if digests else ""
+    return Shown(digests).as_json(f"The form of {context['opts'].label}") if digests else ""
 
 
 def shown_in_list(formset: Any) -> str:
@@ -80,7 +87,7 @@ def shown_in_list(formset: Any) -> str:
     with harmless("The list"):
         for form in formset.initial_forms:
             digests |= _digests(form, list(form.fields))
-    return Shown(digests).as_json() if digests else ""
+    return Shown(digests).as_json(f"The list of {formset.model._meta.label}") if digests else ""
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django import forms
 from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms.models import BaseInlineFormSet
 
+from django_exotel_ccm.admin import shown
 from tests.admin.orders import OpenForm
 from tests.admin.pages import Session
 from tests.admin.test_lost_updates import LineInline, Urgent, change, open_form, order, statements
@@ -159,13 +161,119 @@ class WithRequest(admin.ModelAdmin):
         return functools.partial(super().get_form(request, obj, **kwargs), request=request)
 
 
-@pytest.mark.parametrize("model_admin", [admin_of(ValidatesItself), WithRequest], ids=["validates", "partial"])
+class MadeByAnother(admin.ModelAdmin):
+    """A known way of handing the request to a form."""
+
+    fields = ["number", "status", "customer"]
+    form = RequestForm
+
+    def get_form(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, **kwargs)
+
+        class WithRequest(form):
+            def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+                return form(*args, **kwargs, request=request)
+
+        return WithRequest
+
+
+@pytest.mark.parametrize(
+    "model_admin",
+    [admin_of(ValidatesItself), WithRequest, MadeByAnother],
+    ids=["validates", "partial", "made by another"],
+)
 def test_unusual_form_follows(open_form: Open, order: Order, model_admin: Any) -> None:
     form = open_form(model_admin).enter(number="Mine")
     change(order, status="called")
 
     assert form.save()
     assert Order.objects.values_list("number", "status").get() == ("Mine", "called")
+
+
+def test_form_that_another_class_makes_asks_once(open_form: Open, order: Order) -> None:
+    form = open_form(MadeByAnother).enter(number="Mine")
+    change(order, number="Theirs")
+
+    assert not form.save()
+    assert form.errors == ["Changed meanwhile to “Theirs”. You entered “Mine”: save again to keep that."]
+    assert form.save()
+    assert Order.objects.get().number == "Mine"
+
+
+class MadeAndValidated(MadeByAnother):
+    form = type("Validating", (ValidatesItself, RequestForm), {})
+
+
+def test_form_that_is_made_and_validated_is_saved_and_logged(
+    open_form: Open, order: Order, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = open_form(MadeAndValidated).enter(number="Mine")
+    change(order, status="called")
+
+    assert form.save()
+    assert "cannot be compared with what is stored" in caplog.text
+
+
+class Made(forms.ModelForm):
+    """Makes itself, which is no other class."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        made.helper = "of a form library"
+        return made
+
+
+def test_form_with_a_new_of_its_own_follows(open_form: Open, order: Order) -> None:
+    form = open_form(admin_of(Made)).enter(number="Mine")
+    change(order, status="called")
+
+    assert form.save()
+    assert Order.objects.get().status == "called"
+
+
+# What a page hides stays hidden.
+
+
+class Dots(forms.TextInput):
+    """Shows dots, and takes what is entered in their place."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
+        return super().render(name, "", {**(attrs or {}), "placeholder": "••••"}, renderer)
+
+
+class Masking(forms.ModelForm):
+    secret = forms.CharField(required=False, widget=Dots)
+    scan = forms.FileField(required=False, widget=forms.FileInput)
+
+
+def test_message_says_only_what_the_page_shows(open_form: Open, order: Order, tmp_path: Any, settings: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    change(order, secret="first", scan="first.pdf")
+    form = open_form(admin_of(Masking)).enter(secret="Mine")
+    change(order, secret="4711", scan="second.pdf", phone="+919000001010")
+
+    assert not form.save(scan=SimpleUploadedFile("mine.pdf", b"x"))
+    assert form.errors == [
+        "Changed meanwhile. To replace what is stored, choose your file again, and save.",
+        "Changed meanwhile. You entered “Mine”: save again to keep that.",
+    ]
+    assert "4711" not in form.page.html
+    assert "second.pdf" not in form.page.html
+
+
+def test_page_with_too_many_fields_says_so_once(
+    open_form: Open, order: Order, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shown, "MAX_LENGTH", 100)
+    shown._warn_of_length.cache_clear()
+
+    form = open_form(admin_of(forms.ModelForm))
+    form.session.get(form.url)
+
+    assert "exotel:shown" not in form.data
+    assert [one.message for one in caplog.records if one.name == shown.__name__] == [
+        "The form of helpdesk.Order has too many fields: a save can put back what a call changed meanwhile."
+    ]
 
 
 class MakesItsForms(BaseInlineFormSet):

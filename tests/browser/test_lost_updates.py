@@ -101,6 +101,28 @@ def test_field_that_both_changed_asks(
     assert ticket.status == stored
 
 
+@pytest.mark.parametrize(("answer", "is_unsaved"), [("Take the new value", False), ("Keep mine", True)])
+def test_value_that_was_taken_is_no_unsaved_edit(
+    ticket: Ticket, site: Any, open_page: Open, answer: str, is_unsaved: bool
+) -> None:
+    """A press after it leaves the page for the one that asks, and opens it beside unsaved edits."""
+    Customer.objects.update(other_phone="+919000001010")
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/admin/helpdesk/ticket/{ticket.pk}/change/")
+    page.fill("#id_status", "waiting")
+    Ticket.objects.update(status="called", team="north")
+    page.evaluate(STEP)
+    page.click(f"{CHANGED} button:has-text('{answer}')")
+    page.wait_for_selector(f".field-team {CHANGED}")
+
+    page.click(".object-tools button.exotel-call")
+
+    shown = ".exotel-headline:has-text('Choose whom to call.')" if is_unsaved else ".exotel-choose"
+    page.wait_for_selector(shown)
+    assert page.input_value("#id_status") == "waiting" if is_unsaved else "/exotel/choose/" in page.url
+
+
 def test_question_without_answer_is_asked_at_save(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:
     page = open_page()
     call_and_end(page, site, exotel, ticket, status="waiting")
@@ -279,6 +301,23 @@ def test_widgets_that_both_changed(open_order: Callable[..., Any], order: Order)
     order.refresh_from_db()
     assert order.due_at == datetime.datetime(2026, 5, 9, 4, 30, tzinfo=datetime.UTC)
     assert order.tags.count() == 2
+
+
+def test_nothing_changes_under_the_cursor(open_order: Callable[..., Any], order: Order) -> None:
+    page = open_order(Plain)
+    before = page.input_value("#id_number")
+    page.focus("#id_number")
+    Order.objects.update(number="B2", phone="+919000001010")
+
+    page.evaluate(STEP)
+    page.wait_for_selector(f".field-phone {CHANGED}")
+    in_use = page.input_value("#id_number"), page.locator(f".field-number {CHANGED}").count()
+    page.focus("#id_phone")
+    page.wait_for_selector(f".field-number {CHANGED}")
+
+    assert in_use == (before, 0)
+    assert page.input_value("#id_number") == "B2"
+    assert page.evaluate("document.activeElement.id") == "id_phone"
 
 
 def test_rows_that_moved_are_left_to_the_server(open_order: Callable[..., Any], order: Order) -> None:

@@ -9,9 +9,10 @@
   const WAIT = 10000; // milliseconds; a browser does not say when the sending of a form was stopped
   const PATIENCE = 60000; // milliseconds for the answer to a press; the server needs at most 55 seconds
 
-  const written = (forms) => JSON.stringify(forms.map((form) => [...new FormData(form)].map(
+  const written = (form) => [...new FormData(form)].map(
     ([name, value]) => [name, value instanceof File ? value.name : value],
-  ).filter(([name]) => !["exotel_seen", "exotel:shown"].includes(name))));
+  ).filter(([name]) => !["exotel_seen", "exotel:shown"].includes(name));
+  const asText = (values) => JSON.stringify(values.map((pair) => JSON.stringify(pair)).sort());
 
   /* Browsers bring back what was typed before a reload, without telling anybody. */
   const restored = (form) => [...form.elements].some((field) => {
@@ -88,7 +89,7 @@
   const baselines = new Map();
   let unsavedFromTheStart = false;
   const unsaved = () => unsavedFromTheStart
-    || [...baselines].some(([form, before]) => form.isConnected && written([form]) !== before);
+    || [...baselines].some(([form, before]) => form.isConnected && asText(written(form)) !== asText(before));
 
   /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
   const hold = (button) => {
@@ -131,7 +132,7 @@
   const find = () => {
     document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm, .exotel-note-box)").forEach((form) => {
       if (!baselines.has(form)) {
-        baselines.set(form, written([form]));
+        baselines.set(form, written(form));
       }
     });
     baselines.forEach((_before, form) => form.isConnected || baselines.delete(form));
@@ -147,6 +148,13 @@
     unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || [...baselines.keys()].some(restored);
     new MutationObserver(find).observe(document, { childList: true, subtree: true });
     document.addEventListener("exotel:panel", find);
+    // These fields of the form show what is stored.
+    document.addEventListener("exotel:stored", ({ detail: { form, names } }) => {
+      if (baselines.has(form)) {
+        const others = baselines.get(form).filter(([name]) => !names.includes(name));
+        baselines.set(form, [...others, ...written(form).filter(([name]) => names.includes(name))]);
+      }
+    });
     document.addEventListener("click", (event) => {
       const pressed = event.target.closest?.("button.exotel-call[data-exotel-place]");
       if (pressed && !isHeld() && !event.defaultPrevented) {

@@ -128,9 +128,15 @@
     base.set(name, shown);
   };
 
+  /* What a field shows is stored: it is no edit any more. */
+  const settleAsStored = (name, controls, digest) => {
+    settle(name, controls, digest, read(controls));
+    document.dispatchEvent(new CustomEvent("exotel:stored", { detail: { form, names: controls.map((control) => control.name) } }));
+  };
+
   const take = (name, controls, fresh, digest) => {
     write(controls, fresh);
-    settle(name, controls, digest, read(controls));
+    settleAsStored(name, controls, digest);
     noteBeside(name, controls, digest, texts.exotelChanged);
   };
 
@@ -163,13 +169,18 @@
       return false;
     }
     if (read(controls) === read(fresh)) {
-      settle(name, controls, digest, read(controls));
+      settleAsStored(name, controls, digest);
       return false;
     }
     // A form that came back with errors holds edits as if they had been shown.
     const isTouched = isSuggested || "exotelCameBack" in texts || read(controls) !== base.get(name);
+    const inUse = controls.find((control) => control === document.activeElement);
     if (isTouched) {
       ask(name, controls, fresh, digest);
+    } else if (inUse) {
+      // Nothing changes under the cursor; whoever leaves the field sees it.
+      inUse.addEventListener("blur", check, { once: true });
+      return false;
     } else if (controls.every(isPlain)) {
       take(name, controls, fresh, digest);
     } else {
