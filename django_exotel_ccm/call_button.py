@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,7 @@ from django_exotel_ccm.services.readiness import (
     load_related,
     number_obstacle,
 )
+from django_exotel_ccm.tickets import TicketType
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +39,41 @@ class CallButton:
 
 
 def call_buttons(
-    adapter: TicketAdapter, request: HttpRequest, found: Sequence[Model], newest: Mapping[str, CallRecord]
-) -> dict[Model, CallButton]:
-    """Return the buttons of many tickets that the user may call, for a fixed number of queries.
+    adapter: TicketAdapter,
+    request: HttpRequest,
+    found: Sequence[Model],
+    newest: Mapping[str, CallRecord],
+    *,
+    ticket_type: TicketType | None = None,
+) -> list[CallButton | None]:
+    """Return the button of each ticket, or None where the user may not call, for a fixed number of queries.
 
-    ``newest`` is the user's newest call about each, by the key as text. An obstacle that only the host's own code could
-    find, ticket by ticket, is said after the press.
+    ``newest`` is the user's newest call about each, by the key as text. ``ticket_type`` is that of a page with tickets
+    of one type. An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
     """
     no_agent = None if not found or has_callable_agent(request.user) else agent_obstacle(adapter, request)
-    may_type = Permission.ANY_NUMBER.granted_to(request.user)
     kinds: defaultdict[type[Model], list[Model]] = defaultdict(list)
     for ticket in found:
         kinds[type(ticket)].append(ticket)
-    buttons = {}
-    for model, its in kinds.items():
-        ticket_type = tickets.type_of(model)
-        asks_numbers = no_agent is None and not may_type and are_numbers_in_fields(ticket_type)
-        load_related(ticket_type, its)
-        for ticket in its:
-            if ticket_type.allows(request.user, ticket):
-                numbers = tickets.numbers_of(ticket) if asks_numbers else None
-                missing = None if numbers is None else number_obstacle(adapter, request, ticket, numbers)
-                call = newest.get(tickets.link_of(ticket)[1])
-                buttons[ticket] = _button(
-                    adapter.of_ticket(request, ticket), request, ticket, call, no_agent or missing
-                )
-    return buttons
+    types = {model: ticket_type or tickets.type_of(model) for model in kinds}
+    readable: set[type[Model]] = set()
+    if no_agent is None and not Permission.ANY_NUMBER.granted_to(request.user):
+        readable = {model for model, its_type in types.items() if are_numbers_in_fields(its_type)}
+    for model in readable:
+        load_related(types[model], kinds[model])
+
+    def button_of(ticket: Model) -> CallButton | None:
+        its_type, obstacle = types[type(ticket)], no_agent
+        if not its_type.allows(request.user, ticket):
+            return None
+        if type(ticket) in readable:
+            obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
+        call = newest.get(tickets.link_of(ticket)[1])
+        its_adapter = adapter.of_ticket(request, ticket)
+        query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path())
+        return _button(request, query, call, obstacle)
+
+    return [button_of(ticket) for ticket in found]
 
 
 def call_button(
@@ -73,25 +83,21 @@ def call_button(
 
     ``item`` is the key of the ticket's item on the call list that shows the button.
     """
-    return _button(adapter, request, ticket, newest, _obstacle(adapter, request, ticket), item)
+    keys, next_url = [str(ticket.pk)], request.get_full_path()
+    query = partial(call_query, adapter, tickets.type_of(ticket), keys, next_url, item=item)
+    return _button(request, query, newest, _obstacle(adapter, request, ticket))
 
 
 def _button(
-    adapter: TicketAdapter,
-    request: HttpRequest,
-    ticket: Model,
-    newest: CallRecord | None,
-    obstacle: Obstacle | None,
-    item: str = "",
+    request: HttpRequest, query: Callable[..., str], newest: CallRecord | None, obstacle: Obstacle | None
 ) -> CallButton:
-    query = partial(call_query, adapter, tickets.type_of(ticket), [str(ticket.pk)], request.get_full_path(), item=item)
+    """Return the button whose addresses have the ``query`` of its ticket."""
     press = query(after=str(newest.pk if newest is not None else 0))
-    user = request.user
     return CallButton(
         place_url=f"{reverse('exotel_ccm:place')}?{press}",
         choose_url=f"{reverse('exotel_ccm:choose')}?{query()}",
         obstacle=obstacle,
-        may_choose=any(one.granted_to(user) for one in (Permission.ANY_NUMBER, Permission.FOR_OTHERS)),
+        may_choose=any(one.granted_to(request.user) for one in (Permission.ANY_NUMBER, Permission.FOR_OTHERS)),
     )
 
 

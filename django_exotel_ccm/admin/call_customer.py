@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string, select_template
+from django.template.loader import select_template
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -29,23 +26,16 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
 from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.button_column import ButtonColumn, seen_by
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
-from django_exotel_ccm.admin.shown import shown_in_list, shown_on_form
+from django_exotel_ccm.admin.shown import shown_on_form
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.call_lists import MAX_ITEMS, create_call_list
-from django_exotel_ccm.services.readiness import (
-    Obstacle,
-    agent_obstacle,
-    are_numbers_in_fields,
-    has_callable_agent,
-    load_related,
-    number_obstacle,
-)
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.timeline import timeline_of
 
@@ -56,8 +46,6 @@ else:
 
 CHECK = "X-Exotel-Check"
 """The header of our script when it looks at the page anew."""
-SEEN = "exotel_seen"
-"""Our one field in the host's list. It holds, as JSON, the key of the newest call by the key of its ticket."""
 
 
 class CallCustomerMixin(LostUpdatesMixin, _Base):
@@ -119,7 +107,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return None
         # "All tickets of this search" may be another ticket by now than the page showed.
         if len(keys) == 1 and request.POST.get("select_across") != "1":
-            query = self._query(keys, request, after=_seen_by(request, keys[0]))
+            query = self._query(keys, request, after=seen_by(request, keys[0]))
             # The browser sends the same form with its CSRF token to the place view.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
@@ -143,7 +131,9 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         columns = super().get_list_display(request)
         if IS_POPUP_VAR in request.GET:
             return columns
-        ours: list[Any] = [_CallColumn(self, request)] if self.has_call_customer_permission(request) else []
+        ours: list[Any] = []
+        if self.has_call_customer_permission(request):
+            ours.append(ButtonColumn(AdminAdapter(self.admin_site), self.get_ticket_type(), request))
         if self._shows_calls(request):
             ours.append(LastCallColumn(request.user))
         # Beside the name, because on wide lists a last column is out of sight.
@@ -165,12 +155,12 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
 
     def prepare_columns(self, request: HttpRequest, changelist: ChangeList) -> None:
         """Load what our columns show of the changelist's rows."""
-        ours = [one for one in changelist.list_display if isinstance(one, (_CallColumn, LastCallColumn))]
+        ours = [one for one in changelist.list_display if isinstance(one, (ButtonColumn, LastCallColumn))]
         if ours:
             listed = ListedCalls.load(request.user, list(changelist.result_list))
             for column in ours:
                 column.listed = listed
-                if isinstance(column, _CallColumn):
+                if isinstance(column, ButtonColumn):
                     column.prepare(changelist)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -183,8 +173,10 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         if changelist is not None and CHECK not in request.headers and (text := said_of_cut_filter(changelist)):
             self.message_user(request, text, messages.WARNING)
         for column in getattr(changelist, "list_display", ()):
-            if isinstance(column, _CallColumn):
-                column.show_edited_rows(changelist)
+            if isinstance(column, ButtonColumn):
+                if column.keep_edited_rows(changelist):
+                    self.prepare_columns(request, changelist)
+                column.show_stored(changelist)
                 self._extend(request, response, "change_list.html", self._panel(request, column.listed.in_progress))
         return response
 
@@ -260,101 +252,3 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
 def _now() -> str:
     now = timezone.now()
     return date_format(timezone.localtime(now) if timezone.is_aware(now) else now, "SHORT_DATETIME_FORMAT")
-
-
-def _seen_by(request: HttpRequest, key: str) -> str:
-    """Return the key of the ticket's newest call on the list, "0" for none; "" if the form does not say it."""
-    try:
-        seen = json.loads(request.POST.get(SEEN, ""))
-    except (ValueError, RecursionError):
-        return ""
-    return str(seen.get(key, 0)) if isinstance(seen, dict) else ""
-
-
-class _CallColumn:
-    """The list's column of buttons, for one request.
-
-    A row has a link to the choose page. Our script replaces it by a button that calls at once. A button in the host's
-    own form would be pressed by Enter.
-    """
-
-    __name__ = "call_customer"
-    short_description = gettext_lazy("call")
-
-    def __init__(self, model_admin: CallCustomerMixin, request: HttpRequest) -> None:
-        self._model_admin = model_admin
-        self._request = request
-        self._ticket_type = model_admin.get_ticket_type()
-        self.listed = ListedCalls()
-        self._newest: dict[str, str] = {}
-        self._first = ""
-        self._attributes = ""
-        self._obstacles: dict[str, Obstacle] = {}
-        self._shown = SafeString()
-
-    def prepare(self, changelist: ChangeList) -> None:
-        """Note this user's newest call about each row, and find out which rows cannot be called."""
-        rows = list(changelist.result_list)
-        linked = {str(ticket.pk): self.listed.own.get(tickets.link_of(ticket)[1]) for ticket in rows}
-        self._newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
-        self._first = next(iter(linked), "")
-        self._find_obstacles(rows)
-        if changelist.list_editable:
-            # Without our script the link opens another tab, so that edits in the list are not lost.
-            self._attributes = SafeString(' target="_blank"')
-            if self._request.method == "POST":
-                self._attributes += SafeString(" data-exotel-unsaved")
-
-    def show_edited_rows(self, changelist: ChangeList) -> None:
-        """Say what the rows of an editable list show. Keep rows in sight whose edits came back with errors."""
-        formset: Any = changelist.formset
-        if formset is None:
-            return
-        rows = [form.instance for form in formset.initial_forms]
-        # A call may have moved a ticket out of the filtered list; Django would show its error nowhere.
-        if formset.is_bound and {row.pk for row in rows} != {row.pk for row in changelist.result_list}:
-            changelist.result_list = rows
-            self._model_admin.prepare_columns(self._request, changelist)
-        shown = {"shown": shown_in_list(formset), "came_back": formset.is_bound}
-        self._shown = render_to_string("exotel_ccm/admin/shown.html", shown)
-
-    def _find_obstacles(self, rows: list[Model]) -> None:
-        """Find out which rows cannot be called, as far as a fixed number of queries can tell."""
-        adapter = AdminAdapter(self._model_admin.admin_site)
-        if not has_callable_agent(self._request.user):
-            no_agent = agent_obstacle(adapter, self._request)
-            self._obstacles = {str(ticket.pk): no_agent for ticket in rows}
-        elif not Permission.ANY_NUMBER.granted_to(self._request.user) and are_numbers_in_fields(self._ticket_type):
-            load_related(self._ticket_type, rows)
-            for ticket in rows:
-                obstacle = number_obstacle(adapter, self._request, ticket, tickets.numbers_of(ticket))
-                if obstacle is not None:
-                    self._obstacles[str(ticket.pk)] = obstacle
-
-    def __call__(self, ticket: Model) -> SafeString:
-        """Return the row's link. The first row adds the field that says which calls the page shows as the newest."""
-        key = str(ticket.pk)
-        seen = format_html('<input type="hidden" name="{}" value="{}">', SEEN, json.dumps(self._newest))
-        press = self._press(ticket, key) if self._ticket_type.allows(self._request.user, ticket) else ""
-        return format_html("{}{}{}", press, seen, self._shown) if key == self._first else SafeString(press)
-
-    def _press(self, ticket: Model, key: str) -> SafeString:
-        obstacle = self._obstacles.get(key)
-        if obstacle is not None:
-            shown = format_html('<span class="exotel-obstacle" title="{}">{}</span>', obstacle.text, obstacle.title)
-            if not obstacle.url:
-                return shown
-            return format_html('{} <a href="{}">{}</a>', shown, obstacle.url, obstacle.link_text)
-        after = self._newest.get(key, "0")
-        return format_html(
-            '<a href="{}?{}" class="exotel-call" data-exotel-place="{}?{}" data-exotel-waiting="{}"{}'
-            ' aria-label="{}">{}</a>',
-            reverse("exotel_ccm:choose"),
-            self._model_admin._query([key], self._request),  # noqa: SLF001 - one class in two parts
-            reverse("exotel_ccm:place"),
-            self._model_admin._query([key], self._request, after=after),  # noqa: SLF001
-            _("Calling…"),
-            self._attributes,
-            _("Call customer: %(ticket)s") % {"ticket": ticket},
-            _("Call"),
-        )

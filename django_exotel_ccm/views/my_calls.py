@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -99,10 +98,13 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
     due = list(FollowUp.objects.of_user(request.user).open().order_by("due_at", "pk")[: MAX_FOLLOW_UPS + 1])
     calls = _calls_of_today(request.user)
     found = tickets_of_rows(adapter, request, [*due, *calls])
-    to_call = list({link_of_row(row): found[link_of_row(row)] for row in due if link_of_row(row) in found}.values())
-    newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, to_call)
-    buttons = call_buttons(adapter, request, to_call, newest)
-    lines = {link: _ticket_line(request, adapter, ticket, buttons) for link, ticket in found.items()}
+    to_call = {link_of_row(row): found[link_of_row(row)] for row in due if link_of_row(row) in found}
+    newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(to_call.values()))
+    buttons = dict(zip(to_call, call_buttons(adapter, request, list(to_call.values()), newest), strict=True))
+    lines = {
+        link: TicketLine(visible_to(str(ticket), request.user), adapter.ticket_url(ticket), buttons.get(link))
+        for link, ticket in found.items()
+    }
     follow_ups = [_follow_up_row(request, row, lines.get(link_of_row(row)), problem) for row in due[:MAX_FOLLOW_UPS]]
     return {
         "title": _("My calls"),
@@ -139,12 +141,6 @@ def _calls_of_today(user: Any) -> list[CallRecord]:
     own = CallRecord.objects.filter(placed_by_id=user.pk, created_at__gte=midnight)
     newest = own.select_related("agent").with_advice().defer("facts").order_by("-created_at", "-pk")
     return list(newest[: MAX_CALLS + 1])
-
-
-def _ticket_line(
-    request: HttpRequest, adapter: TicketAdapter, ticket: Model, buttons: Mapping[Model, CallButton]
-) -> TicketLine:
-    return TicketLine(visible_to(str(ticket), request.user), adapter.ticket_url(ticket), buttons.get(ticket))
 
 
 def _follow_up_row(
