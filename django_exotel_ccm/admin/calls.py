@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
@@ -22,24 +18,17 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm import lifecycle
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.app_list import my_calls_url
+from django_exotel_ccm.admin.call_columns import CallColumns, load_advice
 from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, ResultFilter, TicketFilter
 from django_exotel_ccm.admin.call_search import EVERYWHERE, search_calls
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
-from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.descriptions import (
-    describe_customer,
-    describe_length,
-    describe_result,
-    describe_time,
-    reconciler_missing_message,
-)
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.descriptions import describe_length, describe_time, reconciler_missing_message
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.note_box import note_box
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
-from django_exotel_ccm.timeline import detail_of, icon_of, player
 
 TECHNICAL_FILTERS: list[Any] = ["state", "outcome", NeverConfirmedFilter, AccountFilter]
 """Only for users who may see events."""
@@ -84,8 +73,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show how it went, who called whom, and when."""
-        result, customer, ticket = self._result(request), self._customer(request), self._ticket(request)
-        return [result, "agent_label", customer, ticket, "length", "placed"]
+        ours = CallColumns(request, self.admin_site)
+        return [ours.result(), "agent_label", ours.customer(), ours.ticket(), "length", "placed"]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Offer technical words only to users who may see events."""
@@ -119,7 +108,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Name the page after people and time; add the box for a note, for who may write one and see the ticket."""
         if obj is not None:
-            context.update({"title": self._title(request, obj), "subtitle": None})
+            context.update({"title": CallColumns(request, self.admin_site).title(obj), "subtitle": None})
         if obj is not None and Permission.ADD_NOTE.granted_to(request.user) and self._may_note(request, obj):
             adapter = AdminAdapter(self.admin_site)
             with suppress(NoReverseMatch):  # our URLs are not included: a check says so
@@ -129,14 +118,6 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def _may_note(self, request: HttpRequest, call: CallRecord) -> bool:
         is_own = call.placed_by_id == request.user.pk
         return call.erased_at is None and (is_own or is_ticket_visible(request, self.admin_site, call))
-
-    def _title(self, request: HttpRequest, call: CallRecord) -> str:
-        words = {
-            "agent": call.agent_label or gettext("an agent"),
-            "customer": describe_customer(*self._as_seen(request, call)),
-            "when": describe_time(call.created_at),
-        }
-        return gettext("Call by %(agent)s to %(customer)s, %(when)s") % words
 
     def _warn_if_reconciler_missing(self, request: HttpRequest) -> None:
         if request.method == "GET" and self.has_view_permission(request) and is_reconciler_missing():
@@ -159,7 +140,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         """Find out for all rows at once which tickets this user may see, and why calls were refused."""
         changelist = super().get_changelist_instance(request)
         mark_visible(request, self.admin_site, list(changelist.result_list))
-        _load_advice(changelist.result_list)
+        load_advice(changelist.result_list)
         return changelist
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -168,81 +149,24 @@ class CallRecordAdmin(ReadOnlyAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show how it went, about what and who; then when; and what is technical only to who may see events."""
-        ticket, customer = self._ticket(request, link=True), self._customer(request)
-        opening = [self._result(request), ticket, customer, "agent_label", "placed_by_label", "exophone_number"]
+        ours = CallColumns(request, self.admin_site)
+        people = [ours.ticket(link=True), ours.customer(), "agent_label", "placed_by_label", "exophone_number"]
+        opening = [ours.result(), *people]
         if Permission.LISTEN.granted_to(request.user):
-            opening.insert(1, self._recording(request))
+            opening.insert(1, ours.recording())
         if obj is not None and obj.is_external:
             opening.insert(1, "origin")
         times = ["placed", "started", "answered", "over", "length"]
         fieldsets = [(None, {"fields": opening}), (_("Times"), {"fields": times})]
         if Permission.VIEW_EVENT.granted_to(request.user):
-            refusal = self._column(request, "refusal", _("refusal"), _refusal)
-            custom_field = self._column(request, "name", _("custom field"), _custom_field)
-            names = ["reference", "call_sid", custom_field, "account", "updated_at"]
-            facts = ["state", "outcome", refusal, "words", *names, "next_check_at", "checks", "gave_up_at"]
+            names = ["reference", "call_sid", ours.custom_field(), "account", "updated_at"]
+            facts = ["state", "outcome", ours.refusal(), "words", *names, "next_check_at", "checks", "gave_up_at"]
             fieldsets.append((_("Technical data"), {"classes": ["collapse"], "fields": facts}))
         return fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Every field shown is read-only, ours included."""
         return flatten_fieldsets(self.get_fieldsets(request, obj))
-
-    # A ticket's name and number are shown to users who may see the ticket on this site.
-
-    def _column(
-        self, request: HttpRequest, name: str, label: Any, text: Callable[[CallRecord, Any], str]
-    ) -> Callable[[Any], str]:
-        """Return a column of ``text(call, user)``. ``user`` is None when they may not see the ticket."""
-
-        def column(call: CallRecord) -> str:
-            return text(call, request.user if is_ticket_visible(request, self.admin_site, call) else None) or "-"
-
-        column.__name__ = name
-        column.short_description = label  # type: ignore[attr-defined]
-        return column
-
-    def _as_seen(self, request: HttpRequest, call: CallRecord) -> tuple[CallRecord, Any]:
-        """Return the call and its reader as the texts need them: of a hidden ticket, without the customer."""
-        if is_ticket_visible(request, self.admin_site, call):
-            return call, request.user
-        shown = copy.copy(call)
-        shown.customer_label = shown.customer_number = shown.ticket_label = ""
-        return shown, AnonymousUser()
-
-    def _result(self, request: HttpRequest) -> Callable[[Any], str]:
-        """Return the column that says how it went, and why a call was refused to users who may see the ticket."""
-
-        def column(call: CallRecord) -> str:
-            _load_advice([call])
-            shown, user = self._as_seen(request, call)
-            context = {"icon": icon_of(call), "result": describe_result(shown, user)}
-            if shown is call:
-                context["detail"] = detail_of(call, user)
-            return render_to_string("exotel_ccm/admin/result.html", context)
-
-        column.__name__ = "result"
-        column.short_description = _("how it went")  # type: ignore[attr-defined]
-        return column
-
-    def _customer(self, request: HttpRequest) -> Callable[[Any], str]:
-        return self._column(request, "customer", _("customer"), _customer)
-
-    def _ticket(self, request: HttpRequest, *, link: bool = False) -> Callable[[Any], str]:
-        """Return the column with the ticket's name; ``link`` adds a link to its page."""
-        adapter = AdminAdapter(self.admin_site)
-
-        def name(call: CallRecord, user: Any) -> str:
-            if user is None:
-                return str(_("not yours to see"))
-            label, url = visible_to(call.ticket_label, user), adapter.ticket_url_of(call) if link else ""
-            return format_html('<a href="{}">{}</a>', url, label or "-") if url else label
-
-        return self._column(request, "ticket_name", _("ticket"), name)
-
-    def _recording(self, request: HttpRequest) -> Callable[[Any], str]:
-        adapter = AdminAdapter(self.admin_site)
-        return self._column(request, "recording", _("recording"), lambda call, user: _player(adapter, call, user))
 
     @admin.display(description=_("placed"), ordering="created_at")
     def placed(self, call: CallRecord) -> str:
@@ -279,41 +203,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         return ", ".join(lifecycle.status_words(call.facts)) or "-"
 
 
-def _load_advice(calls: Sequence[Any]) -> None:
-    """Find out why those of ``calls`` were not called that were refused, in one statement if there are any."""
-    refused = [call for call in calls if call.state == State.REFUSED and not hasattr(call, "advice")]
-    if refused:
-        found: Any = CallRecord.objects.filter(pk__in=[call.pk for call in refused]).with_advice()
-        advice = dict(found.values_list("pk", "advice"))
-        for call in refused:
-            call.advice = advice.get(call.pk)
-
-
 def _time(moment: datetime.datetime | None) -> str:
     if moment is None:
         return "-"
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), describe_time(moment))
-
-
-def _player(adapter: AdminAdapter, call: CallRecord, user: Any) -> str:
-    return player(adapter, call, is_open=True) if user is not None else ""
-
-
-def _customer(call: CallRecord, user: Any) -> str:
-    if call.erased_at is not None:
-        return str(_("erased on request"))
-    name = call.customer_label if user is not None else ""  # without a user, the ticket is not theirs to see
-    return visible_to(", ".join(filter(None, (name, call.customer_number))), user)
-
-
-def _refusal(call: CallRecord, user: Any) -> str:
-    if not call.refusal_code:
-        return ""
-    if call.state in (State.ACTIVE, State.ENDED):
-        return str(_("%(code)s, but Exotel reported the call later")) % {"code": call.refusal_code}
-    event = call.events.filter(verdict=State.REFUSED).order_by("-pk").first()
-    return visible_to(f"{call.refusal_code}: {event.advice}" if event is not None else call.refusal_code, user)
-
-
-def _custom_field(call: CallRecord, user: Any) -> str:
-    return visible_to(call.custom_field, user)

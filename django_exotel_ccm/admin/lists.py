@@ -1,4 +1,4 @@
-"""What all of our lists share: bounded counts, and only cheap conditions from the address."""
+"""What all of our lists share: actions, columns, bounded counts, and only cheap conditions from the address."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def action(description: Any, permission: str) -> Callable[[_Action], _Action]:
         return method
 
     return decorate
+
+
+def column(name: str, label: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return a column of ``text(row)``, for what depends on the user of a request: the list or page makes it anew."""
+
+    def shown(row: Any) -> str:
+        return text(row) or "-"
+
+    shown.__name__ = name
+    shown.short_description = label  # type: ignore[attr-defined]
+    return shown
 
 
 class BoundedPaginator(Paginator):

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
-from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action
+from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, verbatim
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
@@ -87,14 +87,11 @@ class _AboutTicketsAdmin(ReadOnlyAdmin):
     def words(self, request: HttpRequest, name: str, label: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
         """Return a column of ``text(row)`` for users who may see the ticket."""
 
-        def column(row: Any) -> str:
-            if not is_ticket_visible(request, self.admin_site, self.linked_row(row)):
-                return gettext("not yours to see")
-            return text(row) or "-"
+        def shown(row: Any) -> str:
+            is_visible = is_ticket_visible(request, self.admin_site, self.linked_row(row))
+            return text(row) if is_visible else gettext("not yours to see")
 
-        column.__name__ = name
-        column.short_description = label  # type: ignore[attr-defined]
-        return column
+        return column(name, label, shown)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Every field shown is read-only, ours included."""

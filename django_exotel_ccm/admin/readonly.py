@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import ngettext
 
-from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin
+from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin, column
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.phone_numbers import visible_to
 
@@ -98,13 +98,11 @@ def masked_column(
 ) -> Callable[[Any], str]:
     """Return an admin column of ``text(row)``, masked for this request's user. ``keep`` keeps its lines and spaces."""
 
-    def column(row: Any) -> str:
-        shown = masked_text(text(row), request)
-        return (verbatim(shown) if keep else shown) or "-"
+    def shown(row: Any) -> str:
+        masked = masked_text(text(row), request)
+        return verbatim(masked) if keep else masked
 
-    column.__name__ = name
-    column.short_description = label  # type: ignore[attr-defined]
-    return column
+    return column(name, label, shown)
 
 
 def masked_text(text: str, request: HttpRequest) -> str:
