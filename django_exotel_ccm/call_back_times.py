@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidFollowUp
+from django_exotel_ccm.local_time import local_now, to_local
 
 EVENING, MORNING = datetime.time(18), datetime.time(10)
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
@@ -54,15 +55,14 @@ def chosen_time_if_any(choice: str, typed: str) -> datetime.datetime | None:
 
 def describe_call_back(moment: datetime.datetime) -> str:
     """Return when somebody is called back, in the user's time zone."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    local = to_local(moment)
     words = {"date": date_format(local, "DATE_FORMAT"), "time": time_format(local, "H:i")}
     return _("Call back on %(date)s at %(time)s.") % words
 
 
 def _now() -> datetime.datetime:
-    """Return the user's time of day, naive."""
-    now = timezone.now()
-    return timezone.localtime(now).replace(tzinfo=None) if timezone.is_aware(now) else now
+    """Return what the user's clock shows, naive."""
+    return local_now().replace(tzinfo=None)
 
 
 def _typed(text: str) -> datetime.datetime:

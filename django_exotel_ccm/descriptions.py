@@ -6,7 +6,6 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.text import capfirst
 from django.utils.timesince import timesince
@@ -14,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from django_exotel_ccm.choices import Outcome, State, Step
+from django_exotel_ccm.local_time import local_now, to_local
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 
@@ -229,15 +229,15 @@ def _sentence(call: CallRecord) -> str:
 
 def _time(moment: datetime.datetime) -> str:
     """Return the time of day, with the date unless it is today."""
-    local, now = _local(moment), _local(timezone.now())
-    if local.date() == now.date():
+    local = to_local(moment)
+    if local.date() == local_now().date():
         return time_format(local, "H:i")
     return f"{date_format(local, 'SHORT_DATE_FORMAT')} {time_format(local, 'H:i')}"
 
 
 def describe_time(moment: datetime.datetime) -> str:
     """Return day and time of day, as short as can be told apart: "today 10:04", "November 24, 11:02"."""
-    local, today = _local(moment), _local(timezone.now()).date()
+    local, today = to_local(moment), local_now().date()
     words = {"time": time_format(local, "H:i")}
     if local.date() == today:
         return _("today %(time)s") % words
@@ -257,11 +257,6 @@ def describe_age(moment: datetime.datetime) -> str:
 def describe_time_since(moment: datetime.datetime, now: datetime.datetime | None = None) -> str:
     """Return the time from ``moment`` to now in its largest unit: "5 minutes"."""
     return timesince(moment, now, depth=1, time_strings=UNITS)  # type: ignore[arg-type] # they are lazy
-
-
-def _local(moment: datetime.datetime) -> datetime.datetime:
-    # Hosts without USE_TZ have naive times, which are local already.
-    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
 def describe_outcome(call: CallRecord) -> str:

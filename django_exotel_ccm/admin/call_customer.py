@@ -17,7 +17,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import select_template
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -33,6 +32,7 @@ from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
 from django_exotel_ccm.admin.shown import shown_on_form
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.local_time import local_now
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.call_lists import MAX_ITEMS, create_call_list
@@ -121,7 +121,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             text = _("Choose at most %(most)d tickets for one call list.") % {"most": MAX_ITEMS}
             self.message_user(request, text, messages.WARNING)
             return None
-        title = f"{capfirst(self.opts.verbose_name_plural)}, {_now()}"
+        title = f"{capfirst(self.opts.verbose_name_plural)}, {date_format(local_now(), 'SHORT_DATETIME_FORMAT')}"
         made = create_call_list(owner=request.user, name=title, model=self.model, keys=keys)
         query = urlencode({"exotel_adapter": self.admin_site.name})
         return HttpResponseRedirect(f"{reverse('exotel_ccm:call-list', args=[made.pk])}?{query}")
@@ -247,8 +247,3 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
 
     def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
         return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
-
-
-def _now() -> str:
-    now = timezone.now()
-    return date_format(timezone.localtime(now) if timezone.is_aware(now) else now, "SHORT_DATETIME_FORMAT")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.conf import uses_time_zones
 from django_exotel_ccm.descriptions import describe_age, describe_result
+from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.models.call import in_progress_of
 from django_exotel_ccm.timeline import icon_of
@@ -28,12 +27,6 @@ from django_exotel_ccm.timeline import icon_of
 MOST_KEYS = 10_000
 """To how many tickets the filter narrows a list at most: they are parameters of the host's own query. The page says
 so when there are more."""
-
-
-def start_of_today() -> datetime.datetime:
-    """Return midnight in the current time zone."""
-    now = timezone.localtime() if uses_time_zones() else datetime.datetime.now()  # noqa: DTZ005 - so the host has it
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @dataclass

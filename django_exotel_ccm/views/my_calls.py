@@ -26,6 +26,7 @@ from django_exotel_ccm.descriptions import (
     describe_time_since,
 )
 from django_exotel_ccm.exceptions import InvalidFollowUp
+from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
@@ -135,10 +136,7 @@ def _call_lists(request: HttpRequest, adapter: TicketAdapter) -> list[dict[str, 
 
 
 def _calls_of_today(user: Any) -> list[CallRecord]:
-    now = timezone.now()
-    local = timezone.localtime(now) if timezone.is_aware(now) else now
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    own = CallRecord.objects.filter(placed_by_id=user.pk, created_at__gte=midnight)
+    own = CallRecord.objects.filter(placed_by_id=user.pk, created_at__gte=start_of_today())
     newest = own.select_related("agent").with_advice().defer("facts").order_by("-created_at", "-pk")
     return list(newest[: MAX_CALLS + 1])
 
