@@ -25,7 +25,7 @@ ARGUMENTS = (
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 # Before 6.1 breadcrumbs and search bar of the stock admin hold links that differ from text by colour only.
 CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]]} if django.VERSION < (6, 1) else None
-CALLING = ".exotel-panel:not([hidden]) .exotel-headline:has-text('Your phone rings first: pick up.')"
+CALLING = ".exotel-panel:not([data-exotel-empty]) .exotel-headline:has-text('Your phone rings first: pick up.')"
 PATIENCE = 15_000  # milliseconds until a page that does not do what it should fails its test
 
 

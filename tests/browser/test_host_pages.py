@@ -71,10 +71,10 @@ class Agent:
         self.page.wait_for_selector(CALLING)
 
     def wait_for(self, headline: str) -> None:
-        self.page.wait_for_selector(f".exotel-panel:not([hidden]) .exotel-headline:has-text('{headline}')")
+        self.page.wait_for_selector(f".exotel-panel:not([data-exotel-empty]) .exotel-headline:has-text('{headline}')")
 
     def panels(self) -> int:
-        return int(self.page.locator(".exotel-panel:not([hidden])").count())
+        return int(self.page.locator(".exotel-panel:not([data-exotel-empty])").count())
 
 
 @pytest.fixture
@@ -186,4 +186,4 @@ def test_without_script(crm: Any, open_agent: Callable[..., Agent]) -> None:
         page.wait_for_timeout(1000)
         if "Talked with" in page.inner_text("main"):
             break
-    assert "Talked with" in page.inner_text(".exotel-panel:not([hidden])")
+    assert "Talked with" in page.inner_text(".exotel-panel:not([data-exotel-empty])")

@@ -81,7 +81,8 @@ def test_button_waits_while_it_calls(page: Any, exotel: Any) -> None:
     waiting = page.evaluate(
         """() => { const button = document.querySelector("button.exotel-call"); button.click();
         const panel = document.querySelector(".exotel-panel");
-        return [button.type, button.textContent, button.ariaDisabled, panel.hidden, panel.innerText.trim()]; }"""
+        const isEmpty = "exotelEmpty" in panel.dataset;
+        return [button.type, button.textContent, button.ariaDisabled, isEmpty, panel.innerText.trim()]; }"""
     )
     page.wait_for_selector(CALLING)
 

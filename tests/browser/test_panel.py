@@ -85,6 +85,59 @@ def test_panel_follows_the_call(open_desk: Callable[..., Desk], exotel: Any, opt
     assert "Talked with Ravi for" in desk.page.inner_text(".exotel-panel")
 
 
+REGION = ".exotel-panel [role=status]"
+SAID = """() => { const region = document.querySelector(".exotel-panel [role=status]");
+  window.said = []; window.region = region;
+  new MutationObserver(() => window.said.push(region.innerText.trim())).observe(
+    region, {childList: true, characterData: true, subtree: true}); }"""
+
+
+def is_in_accessibility_tree(page: Any, selector: str) -> bool:
+    """Return whether a screen reader knows the element."""
+    tools = page.context.new_cdp_session(page)
+    tools.send("DOM.enable")
+    found = tools.send("Runtime.evaluate", {"expression": f"document.querySelector({selector!r})"})["result"]
+    node = tools.send("DOM.describeNode", {"objectId": found["objectId"]})["node"]["backendNodeId"]
+    nodes = tools.send("Accessibility.getFullAXTree")["nodes"]
+    return any(one.get("backendDOMNodeId") == node and not one["ignored"] for one in nodes)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_first_words_come_into_a_region_that_is_there(open_desk: Callable[..., Desk], width: int) -> None:
+    """A screen reader says what changes in a region that it knows, and may pass over one that appears."""
+    desk = open_desk(width=width)
+    page = desk.page
+    before = is_in_accessibility_tree(page, REGION), page.inner_text(REGION)
+    page.evaluate(SAID)
+
+    desk.press()
+
+    assert before == (True, "")
+    assert is_in_accessibility_tree(page, REGION)
+    assert page.evaluate(f"window.region === document.querySelector('{REGION}')")
+    assert page.evaluate("window.said[0]") == "Calling…"
+    assert page.get_attribute(".exotel-panel", "aria-label") == "Your call"
+
+
+@pytest.mark.parametrize("path", ["", "{key}/change/"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_empty_panel_takes_no_place(open_desk: Callable[..., Desk], site: Any, width: int, path: str) -> None:
+    desk = open_desk(width=width)
+    page = desk.page
+    page.goto(f"{site.url}/admin/helpdesk/ticket/{path.format(key=desk.ticket.pk)}")
+    places = """() => [...document.querySelectorAll("h1, h2, form, table, .object-tools, .exotel-call")].map(
+      (one) => [one.getBoundingClientRect().x, one.getBoundingClientRect().y])"""
+
+    with_panel = page.evaluate(places)
+    stops = page.evaluate("document.querySelectorAll('.exotel-panel a').length")
+    seen = page.locator(".exotel-panel a >> visible=true").count()
+    page.evaluate("document.querySelector('.exotel-panel').remove()")
+
+    assert page.evaluate(places) == with_panel
+    assert (stops, seen) == (1, 0)
+    assert violations(page) == []
+
+
 def test_every_page_finds_the_call_again(open_desk: Callable[..., Desk], exotel: Any, site: Any, host: Any) -> None:
     desk, other = open_desk(), host.ticket("Another matter", phone="+919000001002")
     desk.press()

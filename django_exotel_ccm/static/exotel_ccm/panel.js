@@ -37,9 +37,22 @@
       this.plan(null);
     }
 
+    /* Until it has something to show nobody sees it. It is there all the same: a screen reader says what is written
+       into a place that it knows, and passes over one that has just appeared. */
+    appear() {
+      if (this.isEmpty()) {
+        this.element.setAttribute("aria-label", this.texts.exotelEmpty);
+        this.element.removeAttribute("data-exotel-empty");
+      }
+    }
+
+    isEmpty() {
+      return this.element.hasAttribute("data-exotel-empty");
+    }
+
     follow(url, status) {
       Object.assign(this, { url, etag: "", failures: 0, isStopped: false, status: null });
-      this.element.hidden = false;
+      this.appear();
       this.show(status);
     }
 
@@ -76,7 +89,7 @@
     tell(step, headline, hint) {
       this.stop(hint);
       this.status = null;
-      this.element.hidden = false;
+      this.appear();
       this.links.replaceChildren();
       this.paint({ step, headline, hint, outcome: "", talk_time: null });
     }
@@ -216,7 +229,7 @@
   };
   const all = (action) => panels.forEach(action);
   /* One panel shows what came of a press: that which shows a call already, else the first. */
-  const one = () => [...panels.values()].find((panel) => !panel.element.hidden) ?? panels.values().next().value;
+  const one = () => [...panels.values()].find((panel) => !panel.isEmpty()) ?? panels.values().next().value;
 
   find();
   new MutationObserver(find).observe(document, { childList: true, subtree: true });
