@@ -29,6 +29,8 @@ class TicketAdapter(Protocol):
     """One user interface of the host."""
 
     name: str
+    knows_who_sees: bool
+    """Whether it can say of any ticket who may see it. The host's own pages know only what they have shown to whom."""
 
     def login_url(self, next_url: str) -> str:
         """Return the login page that leads on to ``next_url``; "" if there is none."""
@@ -38,6 +40,9 @@ class TicketAdapter(Protocol):
 
     def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
         """Return ``view`` behind the checks that precede every page of this interface, such as a second factor."""
+
+    def shows(self, ticket_type: TicketType) -> bool:
+        """Return whether this interface shows tickets of this type at all, to whomever."""
 
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return those of the tickets that this user may see, in the order of ``keys``."""
@@ -172,5 +177,15 @@ def adapter_of_user(request: HttpRequest, name: str) -> TicketAdapter | None:
     own = named.of_user(request) if named is not None else None
     if own is not None:
         return own
-    served = [adapter for listing in _listings for adapter in listing()]
+    served = _served_adapters()
     return next((one for one in served if one.has_access(request)), served[0] if served else None)
+
+
+def deciding_adapters(request: HttpRequest, ticket_type: TicketType) -> list[TicketAdapter]:
+    """Return those that this user may enter, that show such tickets, and that know of each who may see it."""
+    served = [one for one in _served_adapters() if one.knows_who_sees and one.shows(ticket_type)]
+    return [one for one in served if one.has_access(request)]
+
+
+def _served_adapters() -> list[TicketAdapter]:
+    return [adapter for listing in _listings for adapter in listing()]

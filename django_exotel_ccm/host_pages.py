@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import get_script_prefix
 
-from django_exotel_ccm.adapters import calls_about_visible_tickets
+from django_exotel_ccm.adapters import calls_about_visible_tickets, deciding_adapters
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.tickets import TicketType, link_of, type_of
 
@@ -30,6 +30,8 @@ class HostPagesAdapter:
     The host's own view decided that this user sees this ticket, and our views cannot ask it again. So the adapter's
     name is signed, and holds both: who writes such a name by hand sees nothing. Without a ticket it shows none.
     """
+
+    knows_who_sees = False
 
     def __init__(self, name: str = NAME, user_key: str = "", link: tuple[str, str] = ("", "")) -> None:
         self.name = name
@@ -54,6 +56,10 @@ class HostPagesAdapter:
     def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
         """Return ``view``: the host's middleware has guarded it already."""
         return view
+
+    def shows(self, ticket_type: TicketType) -> bool:
+        """Return whether the model is in ``TICKETS``."""
+        return bool(ticket_type.prefix)
 
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the page's ticket if it is among ``keys``, and this user may still see it.
@@ -128,14 +134,18 @@ class HostPagesAdapter:
 class OwnPagesAdapter(HostPagesAdapter):
     """Pages of ours that belong to one user, in the host's frame: they show tickets to which the user has rows of ours.
 
-    The host has shown each of them to the user before, and :func:`may_see` decides whether they may see it still.
+    Such a row says that the user has seen the ticket once. :func:`may_see` decides whether they may see it still, and
+    so does an admin site which they may enter and which shows such tickets: this frame is no way around its rules.
     """
 
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see, in the order of ``keys``."""
         wanted = [key for key in map(ticket_type.key, keys) if key is not None]
-        if not wanted or not self.has_access(request) or not ticket_type.prefix:
+        if not wanted or not self.has_access(request) or not self.shows(ticket_type):
             return []
+        if sites := deciding_adapters(request, ticket_type):
+            seen = {one.pk for site in sites for one in site.visible_tickets(request, ticket_type, keys)}
+            wanted = [key for key in wanted if key in seen]
         found = {ticket.pk: ticket for ticket in ticket_type.model._default_manager.filter(pk__in=wanted)}
         return [found[key] for key in wanted if key in found and may_see(request.user, found[key])]
 

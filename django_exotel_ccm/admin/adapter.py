@@ -29,6 +29,8 @@ TICKET_PARAMETER = "ticket"
 class AdminAdapter:
     """One admin site: ``get_queryset`` and ``has_view_permission`` of its ModelAdmin decide who sees a ticket."""
 
+    knows_who_sees = True
+
     def __init__(self, site: AdminSite) -> None:
         self.site = site
         self.name = site.name
@@ -46,10 +48,14 @@ class AdminAdapter:
         """Return ``view`` behind the site's own ``admin_view``. The view itself decides what may be cached."""
         return self.site.admin_view(view, cacheable=True)
 
+    def shows(self, ticket_type: TicketType) -> bool:
+        """Return whether the model is registered on this site."""
+        return self.site.is_registered(ticket_type.model)
+
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see on this site, in the order of ``keys``."""
         wanted = [key for key in map(ticket_type.key, keys) if key is not None]
-        if not wanted or not self.site.is_registered(ticket_type.model):
+        if not wanted or not self.shows(ticket_type):
             return []
         model_admin = self.site.get_model_admin(ticket_type.model)
         found = {ticket.pk: ticket for ticket in model_admin.get_queryset(request).filter(pk__in=wanted)}

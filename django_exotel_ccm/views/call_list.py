@@ -44,7 +44,8 @@ def call_list(request: HttpRequest, key: int) -> HttpResponseBase:
 
 def _answer(request: HttpRequest, adapter: TicketAdapter, key: int) -> HttpResponseBase:
     found = CallList.objects.open_to(request.user).filter(pk=key).first()
-    if found is None:
+    # Who works in the host's own pages has seen the tickets of their own lists, and maybe none of a colleague's.
+    if found is None or not (adapter.knows_who_sees or found.owner_id == request.user.pk):
         raise Http404
     position = whole_number(request.GET.get("exotel_position", ""))
     item = found.items.filter(position=position).first() if position is not None else None

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
@@ -253,3 +254,38 @@ def test_supervisors_read_lists_in_the_admin(host: Any) -> None:
     assert "Renewals" in page.text
     assert session.response.status_code == 200
     assert not page.of_id("calllist_form").buttons
+
+
+def host_pages_name(user: Any, ticket: Ticket) -> str:
+    """Return what any page of the host with our button has in its source."""
+    return HostPagesAdapter.of(user, ticket).name
+
+
+def test_list_of_a_colleague_is_not_opened_through_the_hosts_pages(host: Any) -> None:
+    """A host's own view may hide tickets from a user, and our views cannot ask it about those of a colleague."""
+    agent = host.user("vik", *AGENT_WORK, "exotel_ccm.view_calllist")
+    type(agent).objects.update(is_staff=False)
+    vik = Session(agent)
+    made = list_of(host.user("asha", agent=None), host.ticket("Secret merger"))
+    own = list_of(agent, mine := host.ticket("Mine"))
+    query = f"?exotel_adapter={host_pages_name(agent, mine)}"
+
+    page = vik.get(reverse("exotel_ccm:call-list", args=[made.pk]) + query)
+    assert vik.response.status_code == 404
+    assert "Secret merger" not in page.html
+
+    assert "Mine" in vik.get(reverse("exotel_ccm:call-list", args=[own.pk]) + query).text
+
+
+def test_hosts_frame_shows_no_ticket_that_the_site_hides(host: Any) -> None:
+    agent = host.user("north", *AGENT_WORK, last_name="north")
+    north = Session(agent)
+    mine, moved = host.ticket("Mine", team="north"), host.ticket("Handed to legal", team="north")
+    made = list_of(agent, moved, mine)
+    Ticket.objects.filter(pk=moved.pk).update(team="south")
+    address = reverse("exotel_ccm:call-list", args=[made.pk])
+
+    for query in ("", f"?exotel_adapter={host_pages_name(agent, mine)}"):
+        page = north.get(address + query)
+        assert "2 of 2 Mine" in page.text
+        assert "Handed to legal" not in page.html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.services import schedule_follow_up
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
@@ -299,6 +301,23 @@ def test_plain_page_written_by_hand_shows_what_the_site_shows(asha: Session, hos
     page = my_calls(asha, "?exotel_adapter=host%3Apages")
 
     assert "Django administration" in page.html
+
+
+def test_hosts_frame_shows_no_ticket_that_the_site_hides(host: Any) -> None:
+    north = host.user("north", *AGENT_WORK, last_name="north")
+    mine, moved = host.ticket("Mine", team="north"), host.ticket("Handed to legal", team="north")
+    promise(north, mine, hours=1)
+    promise(north, moved, text="They will sue", hours=1)
+    Ticket.objects.filter(pk=moved.pk).update(team="south")
+    # Any page of the host with our button has this name in its source.
+    query = urlencode({"exotel_adapter": HostPagesAdapter.of(north, mine).name})
+
+    page = my_calls(Session(north), f"?{query}")
+
+    assert "Django administration" not in page.html
+    assert "Mine" in page.text
+    assert "Handed to legal" not in page.html
+    assert "They will sue" not in page.html
 
 
 def test_statements_do_not_grow(asha: Session, host: Any) -> None:
