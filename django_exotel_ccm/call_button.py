@@ -54,7 +54,7 @@ def call_buttons(
     no_agent = None if not found or has_callable_agent(request.user) else agent_obstacle(adapter, request)
     kinds: defaultdict[type[Model], list[Model]] = defaultdict(list)
     for ticket in found:
-        kinds[type(ticket)].append(ticket)
+        kinds[ticket.__class__].append(ticket)
     types = {model: ticket_type or tickets.type_of(model) for model in kinds}
     readable: set[type[Model]] = set()
     if no_agent is None and not Permission.ANY_NUMBER.granted_to(request.user):
@@ -63,10 +63,10 @@ def call_buttons(
         load_related(types[model], kinds[model])
 
     def button_of(ticket: Model) -> CallButton | None:
-        its_type, obstacle = types[type(ticket)], no_agent
+        its_type, obstacle = types[ticket.__class__], no_agent
         if not its_type.allows(request.user, ticket):
             return None
-        if type(ticket) in readable:
+        if ticket.__class__ in readable:
             obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
         call = newest.get(tickets.link_of(ticket)[1])
         its_adapter = adapter.of_ticket(request, ticket)
@@ -106,7 +106,7 @@ def _obstacle(adapter: TicketAdapter, request: HttpRequest, ticket: Model) -> Ob
         return agent_obstacle(adapter, request)
     try:
         # The host's code may break the transaction, and the rest of the page needs it.
-        with transaction.atomic(using=router.db_for_read(type(ticket), instance=ticket)):
+        with transaction.atomic(using=router.db_for_read(ticket.__class__, instance=ticket)):
             return number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
     except Exception:  # noqa: BLE001 - the page works on, and the choose page says what failed
         return None

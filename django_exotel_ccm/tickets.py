@@ -175,7 +175,8 @@ def declared_type(ticket: Model | type[Model]) -> TicketType:
     Raises ``ImproperlyConfigured`` as :func:`type_of`.
     """
     types = ticket_types()
-    for base in type(ticket).__mro__ if isinstance(ticket, Model) else ticket.__mro__:
+    # Not type(): of an object that Django loads lazily (SimpleLazyObject) that is no model.
+    for base in ticket.__class__.__mro__ if isinstance(ticket, Model) else ticket.__mro__:
         meta = getattr(base, "_meta", None)
         if meta is not None and not meta.abstract and meta.label_lower in types:
             return types[meta.label_lower]
@@ -195,7 +196,7 @@ def link_of(ticket: Model) -> tuple[type[Model], str]:
     try:
         model = declared_type(ticket).model
     except ImproperlyConfigured:
-        model = type(ticket)
+        model = ticket.__class__
     return model, str(getattr(ticket, model._meta.pk.attname))
 
 
@@ -295,7 +296,7 @@ def customer_of(ticket: Model, number: str) -> Model | None:
 def _labelled(ticket_type: TicketType, ticket: Model) -> Iterable[tuple[str, Any]]:
     if ticket_type.numbers is None:
         for path in ticket_type.phone:
-            yield from _spread(_name_of(type(ticket), path), _follow(ticket, path))
+            yield from _spread(_name_of(ticket.__class__, path), _follow(ticket, path))
         return
     numbers = conf.load(ticket_type.numbers) if isinstance(ticket_type.numbers, str) else ticket_type.numbers
     yield from _spread("", numbers(ticket))

@@ -80,11 +80,11 @@ class AdminAdapter:
 
     def log_change(self, request: HttpRequest, ticket: Model, text: str) -> None:
         """Add a line to the ticket's admin history."""
-        self.site.get_model_admin(type(ticket)).log_change(request, ticket, text)
+        self.site.get_model_admin(ticket.__class__).log_change(request, ticket, text)
 
     def ticket_url(self, ticket: Model) -> str:
         """Return the ticket's change form."""
-        return self._page(type(ticket), "change", ticket.pk)
+        return self._page(ticket.__class__, "change", ticket.pk)
 
     def ticket_url_of(self, call: CallRecord) -> str:
         """Return the change form of a call's ticket; "" if this site has none."""
@@ -141,8 +141,8 @@ class AdminAdapter:
         return url if may_add else ""
 
     def _form(self, request: HttpRequest, row: Model) -> str:
-        url = self._page(type(row), "change", row.pk)
-        may_change = url and self.site.get_model_admin(type(row)).has_change_permission(request, row)
+        url = self._page(row.__class__, "change", row.pk)
+        may_change = url and self.site.get_model_admin(row.__class__).has_change_permission(request, row)
         return url if may_change else ""
 
     def _page(self, model: type[Model], page: str, *keys: Any) -> str:

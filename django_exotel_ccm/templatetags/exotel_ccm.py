@@ -143,7 +143,7 @@ def _request_of(context: Context) -> HttpRequest | None:
 
 def _is_ticket(ticket: Any, tag: str) -> bool:
     """Return whether there is a ticket; raises ``ImproperlyConfigured`` for an object that can be none."""
-    if ticket is None or ticket == "":
+    if ticket in (None, ""):
         return False  # an empty relation, or a variable that the template does not know
     if not isinstance(ticket, Model):
         problem = f"{{% {tag} %}} takes an object of a model in EXOTEL_CCM['TICKETS'], not a {type(ticket).__name__}."

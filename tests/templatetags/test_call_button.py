@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import BY_HAND
@@ -95,7 +96,18 @@ def test_can_call_alone_decides_where_there_is_one(host: Any, settings: Any) -> 
     assert render(BUTTON, request_of(user), ticket=host.ticket(status="closed")).html.strip() == ""
 
 
-@pytest.mark.parametrize("ticket", [None, "", Ticket(subject="Not saved")])
+def test_ticket_that_is_loaded_lazily(asha: Any, host: Any, in_real_time: Any) -> None:
+    """A middleware can offer ``request.ticket`` as Django offers ``request.user``."""
+    ticket = host.ticket()
+    lazy = SimpleLazyObject(lambda: Ticket.objects.get(pk=ticket.pk))
+
+    button = Browser(asha).button_of(lazy)
+    Browser(asha).press(button["data-exotel-place"])
+
+    assert CallRecord.objects.get().ticket == ticket
+
+
+@pytest.mark.parametrize("ticket", [None, "", SimpleLazyObject(lambda: None), Ticket(subject="Not saved")])
 def test_no_ticket_no_button(asha: Any, ticket: Any) -> None:
     assert render(BUTTON, request_of(asha), ticket=ticket).html.strip() == ""
 
