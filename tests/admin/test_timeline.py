@@ -303,7 +303,7 @@ def test_call_in_progress_has_no_call_again(asha: Session, host: Any, fields: di
 
 
 @pytest.mark.books_differ("the first calls were never placed")
-def test_earlier_call_again_asks_during_a_call_as_the_button_does(asha: Session, host: Any, exotel: Any) -> None:
+def test_calling_again_during_a_call_asks_first(asha: Session, host: Any, exotel: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
     call_about(ticket, customer_number=BY_HAND)
     call_about(ticket, customer_number=BY_HAND, state="active", talk_time=None, outcome="", placed_by=asha.user)
@@ -314,7 +314,7 @@ def test_earlier_call_again_asks_during_a_call_as_the_button_does(asha: Session,
     assert asha.where.startswith("/exotel/choose/")
 
 
-def test_call_again_does_not_dial_a_number_that_the_ticket_has_no_more(asha: Session, host: Any) -> None:
+def test_call_again_dials_no_number_of_the_past(asha: Session, host: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
     call_about(ticket, customer_number=OTHER)
 

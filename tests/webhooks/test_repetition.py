@@ -46,9 +46,7 @@ def test_repeated_callback_is_stored_once(calls: Calls, receivers: Callable[...,
     assert columns(calls.reread(call)) == before
 
 
-def test_repeated_callback_is_stored_once_when_the_facts_are_lost(
-    calls: Calls, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_repetition_is_known_when_the_facts_are_lost(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     call = calls.accepted()
     calls.deliver(call, body_of())
     CallRecord.objects.update(facts={})
