@@ -45,14 +45,6 @@ def chosen_time(choice: str, typed: str) -> datetime.datetime:
     raise InvalidFollowUp(_("Choose when to call back."))
 
 
-def chosen_time_if_any(choice: str, typed: str) -> datetime.datetime | None:
-    """Return :func:`chosen_time`, or None for not at all.
-
-    Without script ``typed`` may be filled in and "chosen" not chosen.
-    """
-    return chosen_time(choice or "chosen", typed) if choice or typed.strip() else None
-
-
 def describe_call_back(moment: datetime.datetime) -> str:
     """Return when somebody is called back, in the user's time zone."""
     local = to_local(moment)

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from django_exotel_ccm.call_back_times import chosen_time, chosen_time_if_any, offered_times
+from django_exotel_ccm.call_back_times import chosen_time, offered_times
 from django_exotel_ccm.exceptions import InvalidFollowUp
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -26,19 +26,17 @@ def berlin() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("choice", "typed", "moment"),
     [
-        ("", "", None),
-        ("", " ", None),
         ("hour", "", datetime.datetime(2027, 3, 27, 13, tzinfo=BERLIN)),
         ("evening", "", datetime.datetime(2027, 3, 27, 18, tzinfo=BERLIN)),
         ("tomorrow", "", datetime.datetime(2027, 3, 28, 10, tzinfo=BERLIN)),
         ("chosen", "2027-04-01T09:30", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
-        ("", " 2027-04-01T09:30 ", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
+        ("chosen", " 2027-04-01T09:30 ", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=BERLIN)),
         ("chosen", "2027-10-31T02:30", datetime.datetime(2027, 10, 31, 0, 30, tzinfo=datetime.UTC)),
         ("chosen", "2027-04-01T09:30Z", datetime.datetime(2027, 4, 1, 9, 30, tzinfo=datetime.UTC)),
     ],
 )
-def test_moment(choice: str, typed: str, moment: datetime.datetime | None, berlin: None) -> None:
-    assert chosen_time_if_any(choice, typed) == moment
+def test_moment(choice: str, typed: str, moment: datetime.datetime, berlin: None) -> None:
+    assert chosen_time(choice, typed) == moment
 
 
 def test_hour_that_the_clock_skips(berlin: None) -> None:

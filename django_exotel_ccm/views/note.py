@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, get_adapter
-from django_exotel_ccm.call_back_times import chosen_time_if_any, describe_call_back
+from django_exotel_ccm.call_back_times import chosen_time, describe_call_back
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
@@ -34,8 +34,8 @@ def note(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     """Show the box of a call, or write the note that it was filled with.
 
     For users with ``add_callnote`` who may ask for the call's status. Takes ``exotel_disposition`` (a code),
-    ``exotel_text``, ``exotel_call_back`` ("", "hour", "evening", "tomorrow" or "chosen"), ``exotel_call_back_at`` (a
-    local date and time), ``exotel_key``, which is the same when Save is pressed twice, and ``exotel_next``.
+    ``exotel_text``, ``exotel_call_back`` ("", "hour", "evening", "tomorrow" or "chosen"), ``exotel_call_back_at`` (the
+    local date and time of "chosen"), ``exotel_key``, which is the same when Save is pressed twice, and ``exotel_next``.
 
     A request that prefers JSON, our script's, gets {html, csrf_token, has_note} for the box, {text} once it is saved,
     and {code, advice} with status 400, 401 or 403 if it is not.
@@ -103,7 +103,8 @@ def _save(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None)
 def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> str:
     """Write the note, and return what is said of it."""
     choice, typed = posted.get("exotel_call_back", ""), posted.get("exotel_call_back_at", "")
-    follow_up_at = chosen_time_if_any(choice, typed)
+    # A date stays in its field, out of sight, when another choice follows it.
+    follow_up_at = chosen_time(choice, typed) if choice else None
     key = posted.get("exotel_key", "")
     add_note(
         call,

@@ -199,3 +199,47 @@ def test_box_on_the_calls_page(script: bool, host: Any, site: Any, open_page: Ca
     page.wait_for_selector("text=Saved. Call back on ")
 
     assert (CallNote.objects.count(), FollowUp.objects.count()) == (1, 1)
+
+
+@pytest.fixture
+def ended_call(host: Any) -> CallRecord:
+    """A call of asha's, who may write notes about it."""
+    asha = host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote")
+    return CallRecord.objects.create(
+        account="default", placed_by=asha, ticket=host.ticket(), state="ended", talk_time=4, created_at=timezone.now()
+    )
+
+
+@pytest.fixture
+def open_call(ended_call: CallRecord, site: Any, open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """Open the page of asha's call."""
+
+    def open_it(**options: Any) -> Any:
+        page = open_page(**options)
+        log_in(page, site.url, "asha")
+        page.goto(site.url + reverse("admin:exotel_ccm_callrecord_change", args=[ended_call.pk]))
+        return page
+
+    return open_it
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+def test_date_counts_only_while_it_is_chosen(open_call: Callable[..., Any]) -> None:
+    page = open_call()
+    page.fill(f"{BOX} textarea", "Calls us himself")
+    page.check(f"{BOX} input[value=chosen]", force=True)
+    page.fill(f"{BOX} .exotel-when", "2027-06-01T10:00")
+    page.check(f"{BOX} [name=exotel_call_back][value='']", force=True)
+    assert not page.is_visible(f"{BOX} .exotel-when")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+
+    assert not FollowUp.objects.exists()
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+def test_filling_in_a_date_chooses_it(open_call: Callable[..., Any]) -> None:
+    page = open_call()
+    page.add_style_tag(content=".exotel-note-box .exotel-when.exotel-when { display: inline-block !important }")
+    page.fill(f"{BOX} .exotel-when", "2027-06-01T10:00")
+    assert page.is_checked(f"{BOX} input[value=chosen]")

@@ -129,9 +129,9 @@ def test_page_keeps_what_cannot_be_saved(client: Client, call: CallRecord) -> No
         ({"disposition": "\0"}, "not offered any more"),
         ({"text": "one", "call_back": "chosen"}, "Choose when to call back"),
         ({"text": "one", "call_back": "never"}, "Choose when to call back"),
-        ({"text": "one", "call_back_at": "2020-01-01T10:00"}, "over already"),
-        ({"text": "one", "call_back_at": "tomorrow"}, "Choose a date and a time"),
-        ({"text": "one", "call_back_at": "9999-12-31T23:59"}, "too far away"),
+        ({"text": "one", "call_back": "chosen", "call_back_at": "2020-01-01T10:00"}, "over already"),
+        ({"text": "one", "call_back": "chosen", "call_back_at": "tomorrow"}, "Choose a date and a time"),
+        ({"text": "one", "call_back": "chosen", "call_back_at": "9999-12-31T23:59"}, "too far away"),
     ],
 )
 def test_what_is_refused(fields: dict[str, str], advice: str, client: Client, call: CallRecord) -> None:
@@ -140,6 +140,13 @@ def test_what_is_refused(fields: dict[str, str], advice: str, client: Client, ca
     assert (response.status_code, response.json()["code"]) == (400, "invalid")
     assert advice in response.json()["advice"]
     assert not CallNote.objects.exists()
+
+
+def test_date_without_its_choice_is_no_call_back(client: Client, call: CallRecord) -> None:
+    saved = post(client, call, text="Calls us himself", call_back="", call_back_at="2031-01-01T10:00")
+
+    assert saved.json()["text"] == "Saved."
+    assert not FollowUp.objects.exists()
 
 
 def test_disposition_that_was_switched_off_meanwhile(client: Client, call: CallRecord) -> None:

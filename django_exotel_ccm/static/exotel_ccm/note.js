@@ -216,6 +216,13 @@
     }
   });
 
+  // A date counts when it is chosen. Where the style cannot hide its field until then, filling it in chooses it.
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches(".exotel-note-box .exotel-when")) {
+      target.form.querySelector("[name=exotel_call_back][value=chosen]").checked = true;
+    }
+  });
+
   // A box that came with the page.
   const ready = () => document.querySelectorAll("form.exotel-note-box").forEach((form) => attend(form, (said) => {
     const shown = Object.assign(document.createElement("p"), { className: "exotel-said", tabIndex: -1, textContent: said });
