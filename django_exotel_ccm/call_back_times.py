@@ -14,7 +14,7 @@ from django_exotel_ccm.local_time import local_now, to_local
 
 EVENING, MORNING = datetime.time(18), datetime.time(10)
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
-LONGEST_MOMENT = 40  # characters
+LONGEST_DATE, LONGEST_MOMENT = 10, 40  # characters
 
 
 def offered_times() -> list[tuple[str, str]]:
@@ -59,6 +59,8 @@ def _now() -> datetime.datetime:
 
 def _typed(text: str) -> datetime.datetime:
     try:
+        if len(text) <= LONGEST_DATE:
+            raise ValueError("Python reads a date alone as its midnight.")
         return _moment(datetime.datetime.fromisoformat(text[:LONGEST_MOMENT]))
     except (ValueError, OverflowError) as error:
         if isinstance(error, InvalidFollowUp):

@@ -45,7 +45,9 @@ def test_hour_that_the_clock_skips(berlin: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "typed"), [("", ""), ("chosen", " "), ("never", "2027-04-01T09:30"), ("chosen", "9" * 1_000_000)]
+    ("choice", "typed"),
+    [("", ""), ("chosen", " "), ("never", "2027-04-01T09:30"), ("chosen", "9" * 1_000_000)]
+    + [("chosen", date) for date in ("2027-04-01", "20270401", "2027-W13-4")],
 )
 def test_what_is_no_moment(choice: str, typed: str, berlin: None) -> None:
     with pytest.raises(InvalidFollowUp, match="Choose"):
