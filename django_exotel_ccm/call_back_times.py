@@ -71,7 +71,7 @@ def _typed(text: str) -> datetime.datetime:
 def _moment(local: datetime.datetime) -> datetime.datetime:
     """Return a moment of the user's clock. Of an hour that the clock shows twice, it is the first."""
     if not conf.uses_time_zones():
-        return local.replace(tzinfo=None)
+        return local if local.tzinfo is None else timezone.make_naive(local, timezone.get_default_timezone())
     if local.tzinfo is not None:
         return local.astimezone(datetime.UTC)
     zone = timezone.get_current_timezone()

@@ -58,6 +58,8 @@ def test_naive_times(settings: Any, berlin: None) -> None:
     settings.USE_TZ = False
 
     assert chosen_time("chosen", "2027-03-28T02:30") == datetime.datetime(2027, 3, 28, 2, 30)  # noqa: DTZ001
+    # TIME_ZONE is Asia/Kolkata, and counts here; not the zone of the user.
+    assert chosen_time("chosen", "2027-04-01T10:00Z") == datetime.datetime(2027, 4, 1, 15, 30)  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
