@@ -33,7 +33,7 @@ from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
 from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.timeline import icon_of
-from django_exotel_ccm.views.access import answer_own_page
+from django_exotel_ccm.views.access import answer_own_page, may_see_call
 from django_exotel_ccm.views.call_request import whole_number
 
 MAX_FOLLOW_UPS = 50
@@ -87,7 +87,7 @@ def _change(follow_up: FollowUp, values: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TicketLine:
-    """What a row says of its ticket; without a name it was deleted, or is not the user's to see (any more)."""
+    """Whom a row is about: a ticket, or the customer of a call without one."""
 
     name: str
     url: str
@@ -96,7 +96,8 @@ class TicketLine:
 
 def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, str] | None) -> dict[str, Any]:
     # The order of the index: what is overdue comes first, then today's, then the next days'.
-    due = list(FollowUp.objects.of_user(request.user).open().order_by("due_at", "pk")[: MAX_FOLLOW_UPS + 1])
+    open_ones = FollowUp.objects.of_user(request.user).open().select_related("call").defer("call__facts")
+    due = list(open_ones.order_by("due_at", "pk")[: MAX_FOLLOW_UPS + 1])
     calls = _calls_of_today(request.user)
     found = tickets_of_rows(adapter, request, [*due, *calls])
     to_call = {link_of_row(row): found[link_of_row(row)] for row in due if link_of_row(row) in found}
@@ -106,7 +107,15 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         link: TicketLine(visible_to(str(ticket), request.user), adapter.ticket_url(ticket), buttons.get(link))
         for link, ticket in found.items()
     }
-    follow_ups = [_follow_up_row(request, row, lines.get(link_of_row(row)), problem) for row in due[:MAX_FOLLOW_UPS]]
+    follow_ups = [
+        _follow_up_row(
+            request,
+            row,
+            lines.get(link_of_row(row)) if row.ticket_object_id else _customer_line(request, adapter, row.call),
+            problem,
+        )
+        for row in due[:MAX_FOLLOW_UPS]
+    ]
     return {
         "title": _("My calls"),
         "opts": CallRecord._meta,
@@ -139,6 +148,13 @@ def _calls_of_today(user: Any) -> list[CallRecord]:
     own = CallRecord.objects.filter(placed_by_id=user.pk, created_at__gte=start_of_today())
     newest = own.select_related("agent").with_advice().defer("facts").order_by("-created_at", "-pk")
     return list(newest[: MAX_CALLS + 1])
+
+
+def _customer_line(request: HttpRequest, adapter: TicketAdapter, call: CallRecord | None) -> TicketLine:
+    """Return the line of a call-back that was noted after ``call``, which was about no ticket."""
+    if call is None or not may_see_call(request, call, adapter):
+        return TicketLine(_("A customer"), "")
+    return TicketLine(describe_customer(call, request.user), adapter.call_url(request, call))
 
 
 def _follow_up_row(

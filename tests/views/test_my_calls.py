@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, FollowUp
-from django_exotel_ccm.services import schedule_follow_up
+from django_exotel_ccm.services import add_note, schedule_follow_up
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
 from tests.helpdesk.models import Ticket
 
@@ -42,11 +42,12 @@ def promise(user: Any, ticket: Any, text: str = "", **ago: float) -> FollowUp:
 
 
 def call(user: Any, ticket: Any, **fields: Any) -> CallRecord:
-    given = {"account": "default", "state": "ended", "outcome": "completed", "talk_time": 192, "customer_label": "Ravi"}
+    given: dict[str, Any] = {"account": "default", "state": "ended", "outcome": "completed", "talk_time": 192}
+    given["customer_label"] = "Ravi"
+    if ticket is not None:
+        given["ticket"] = ticket
     now = timezone.now()
-    return CallRecord.objects.create(
-        **{**given, "ticket": ticket, "placed_by": user, "created_at": now, "ended_at": now, **fields}
-    )
+    return CallRecord.objects.create(**{**given, "placed_by": user, "created_at": now, "ended_at": now, **fields})
 
 
 def press(session: Session, follow_up: FollowUp, do: str, **more: str) -> Page:
@@ -127,6 +128,27 @@ def test_hidden_and_deleted_tickets_are_not_named(asha: Session, host: Any) -> N
     assert page.text.count(NOT_SHOWN) == 4
     assert "ecret" not in page.html
     assert "data-exotel-place" not in page.html
+
+
+def test_call_back_after_a_call_without_a_ticket(asha: Session, host: Any) -> None:
+    placed = call(asha.user, None, customer_number="+919000001001")
+    vik = host.user("vik", agent=None)
+    of_vik = call(vik, None, customer_label="Meera", customer_number="+919000001002")
+    later = timezone.now() + datetime.timedelta(days=1)
+    add_note(placed, author=asha.user, text="Wants the price list", follow_up_at=later)
+    add_note(of_vik, author=asha.user, text="Wants to pay", follow_up_at=later)
+
+    text = my_calls(asha).text.partition("My calls today")[0]
+
+    assert "Ravi" in text
+    assert "Wants the price list" in text
+    assert NOT_SHOWN not in text
+    assert "Meera" not in text  # without view_callrecord, she may see her own calls alone
+    assert "Wants to pay" in text
+    asha.user.user_permissions.add(Permission.objects.get(codename="view_callrecord"))
+    assert my_calls(asha).links["Meera"] == reverse("admin:exotel_ccm_callrecord_change", args=[of_vik.pk])
+    press(asha, FollowUp.objects.order_by("pk")[0], "done")
+    assert "Wants the price list" not in my_calls(asha).text
 
 
 def test_numbers_are_masked(asha: Session, host: Any) -> None:
