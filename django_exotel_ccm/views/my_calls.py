@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
-from django_exotel_ccm.call_back_times import chosen_time, offered_times
+from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
     describe_customer,
@@ -58,10 +59,11 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
     if request.method == "POST":
         follow_up = _own_follow_up(request)
         try:
-            _change(follow_up, request.POST.dict())
+            said = _change(follow_up, request.POST.dict())
         except InvalidFollowUp as error:
             problem = follow_up.pk, str(error)
         else:
+            adapter.add_message(request, "success", format_html("{}", said))
             return HttpResponseRedirect(request.get_full_path())
     response = adapter.render(request, "my_calls.html", _context(request, adapter, problem))
     response.status_code = 200 if problem is None else 400
@@ -76,13 +78,19 @@ def _own_follow_up(request: HttpRequest) -> FollowUp:
     return found
 
 
-def _change(follow_up: FollowUp, values: Mapping[str, str]) -> None:
-    """Do what the button of the form says; raises ``InvalidFollowUp`` for a wrong time."""
+def _change(follow_up: FollowUp, values: Mapping[str, str]) -> str:
+    """Do what the button of the form says, and return what is said of it.
+
+    Raises ``InvalidFollowUp`` for a wrong time, and for another time of what is done already.
+    """
     wanted = values.get("exotel_do", "")
     if wanted == "done":
         complete_follow_up(follow_up)
-        return
-    reschedule_follow_up(follow_up, chosen_time(wanted, values.get("exotel_due_at", "")))
+        return _("The call-back is done.")
+    due_at = chosen_time(wanted, values.get("exotel_due_at", ""))
+    if not reschedule_follow_up(follow_up, due_at):
+        raise InvalidFollowUp(_("This call-back was done meanwhile, so it was not moved."))
+    return describe_call_back(due_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "opts": CallRecord._meta,
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "follow_ups": follow_ups,
+        "problem": problem[1] if problem is not None and not any(row["problem"] for row in follow_ups) else "",
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
         "times": offered_times(),
         "call_lists": _call_lists(request, adapter),

@@ -212,6 +212,7 @@ def test_done(asha: Session, host: Any) -> None:
     assert follow_up.done_at is not None
     assert follow_up.done_by is None
     assert "Invoice" not in page.text
+    assert "The call-back is done." in page.messages
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,7 @@ def test_done(asha: Session, host: Any) -> None:
     [
         ("2026-11-26 06:00Z", "hour", "2026-11-26 07:00Z"),
         ("2026-11-26 06:00Z", "evening", "2026-11-26 12:30Z"),
+        ("2026-11-26 12:10Z", "evening", "2026-11-26 12:30Z"),  # 17:40 in Kolkata
         ("2026-11-26 06:00Z", "tomorrow", "2026-11-27 04:30Z"),
         ("2026-11-26 20:00Z", "tomorrow", "2026-11-28 04:30Z"),  # in Kolkata it is the 27th
     ],
@@ -228,10 +230,11 @@ def test_move_to_an_offered_time(asha: Session, host: Any, time_machine: Any, no
     asha.client.force_login(asha.user)
     follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
 
-    press(asha, follow_up, do)
+    page = press(asha, follow_up, do)
 
     follow_up.refresh_from_db()
     assert follow_up.due_at == datetime.datetime.fromisoformat(due)
+    assert "Call back on Nov. 2" in page.messages
 
 
 def test_move_to_a_chosen_time(asha: Session, host: Any) -> None:
@@ -242,6 +245,43 @@ def test_move_to_a_chosen_time(asha: Session, host: Any) -> None:
 
     follow_up.refresh_from_db()
     assert follow_up.due_at == datetime.datetime(year, 3, 4, 5, 45, tzinfo=datetime.UTC)
+
+
+def test_button_that_there_is_not(asha: Session, host: Any) -> None:
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+    before = FollowUp.objects.get().due_at
+
+    page = press(asha, follow_up, "nonsense", exotel_due_at="2031-03-04T11:15")
+
+    assert (asha.response.status_code, "Choose when to call back." in page.text) == (400, True)
+    assert FollowUp.objects.get().due_at == before
+
+
+def test_moving_what_was_done_meanwhile(asha: Session, host: Any) -> None:
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+    form = next(one for one in my_calls(asha).forms if "exotel_follow_up" in one.data)
+    FollowUp.objects.update(done_at=timezone.now())  # a call has reached the customer since
+
+    moved = asha.post(asha.where, form.data | {"exotel_do": "tomorrow"})
+
+    assert (asha.response.status_code, "done meanwhile, so it was not moved" in moved.text) == (400, True)
+    asha.get(reverse("exotel_ccm:my-calls"))
+    assert "The call-back is done." in asha.post(asha.where, form.data | {"exotel_do": "done"}).messages
+    follow_up.refresh_from_db()
+    assert follow_up.done_at is not None
+
+
+def test_problem_with_a_row_that_is_not_shown_any_more(
+    asha: Session, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (promise(asha.user, host.ticket(), hours=hours) for hours in (2, 1))
+    form = next(one for one in my_calls(asha).forms if ("exotel_follow_up", str(second.pk)) in one.fields)
+    monkeypatch.setattr("django_exotel_ccm.views.my_calls.MAX_FOLLOW_UPS", 1)
+
+    page = asha.post(asha.where, form.data | {"exotel_do": "chosen", "exotel_due_at": ""})
+
+    assert page.text.count("Choose when to call back.") == 1
+    assert f"exotel-follow-up-{first.pk}" in page.html
 
 
 @pytest.mark.usefixtures("host")
