@@ -31,7 +31,7 @@ def chosen_time(choice: str, typed: str) -> datetime.datetime:
     """Return the moment that ``choice``, one of the offered times or "chosen", stands for.
 
     ``typed`` is the date and time of "chosen" in the user's time zone. Raises :class:`InvalidFollowUp` for what is no
-    moment. Whether it is past or too far away is for ``services.notes`` to say.
+    moment. Whether it is past or too far away is for ``services.follow_ups`` to say.
     """
     match choice:
         case "hour":

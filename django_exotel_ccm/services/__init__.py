@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django_exotel_ccm.services.events import record_event
-from django_exotel_ccm.services.follow_ups import complete_follow_up, reschedule_follow_up
+from django_exotel_ccm.services.follow_ups import complete_follow_up, reschedule_follow_up, schedule_follow_up
 from django_exotel_ccm.services.moving import move_calls
-from django_exotel_ccm.services.notes import add_note, schedule_follow_up
+from django_exotel_ccm.services.notes import add_note
 from django_exotel_ccm.services.placing import agents_for, place_call
 
 __all__ = [

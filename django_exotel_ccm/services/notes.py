@@ -1,4 +1,4 @@
-"""What comes after a call: a note, and the promise to call back."""
+"""What agents write about a call."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import datetime
 from functools import partial
 from typing import Any
 
-from django.db import connections, router, transaction
-from django.db.models import Model
+from django.db import router
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import tickets
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
-from django_exotel_ccm.exotel.values import storable
-from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.services.announcements.announce import plan_note_announcement, send_announcements
-from django_exotel_ccm.services.drafts import digest_of, label_of, link_ticket
+from django_exotel_ccm.services.drafts import digest_of, label_of
 from django_exotel_ccm.services.events import lock
-from django_exotel_ccm.services.transactions import insert, open_transaction, run_durably, update
-
-MAX_TEXT = 10_000
-"""Characters of a note."""
-LATEST = datetime.timedelta(days=3660)
-"""How far ahead somebody can be called back."""
+from django_exotel_ccm.services.follow_ups import check_due, new_follow_up
+from django_exotel_ccm.services.note_checks import check_not_erased, checked_text
+from django_exotel_ccm.services.transactions import insert, run_in_transaction, update
 
 
 def add_note(
@@ -50,7 +44,7 @@ def add_note(
     ``TypeError`` for wrong types; ``CallRecord.DoesNotExist`` if the call is not in the database.
     """
     _check_types(text, disposition)
-    text = _checked_text(text)
+    text = checked_text(text)
     if not (text or disposition or follow_up_at):
         raise InvalidNote(_("There is nothing to save yet. Choose how it went, or write a note."))
     if follow_up_at is not None:
@@ -63,68 +57,13 @@ def add_note(
         note.request_key = digest_of(said)
     using = router.db_for_write(CallRecord)
     work = partial(_add_note, note, call, disposition, follow_up_at, using)
-    if open_transaction() is not None and connections[using].in_atomic_block:
-        with transaction.atomic(using=using):
-            return work(deliver=True)
     # On the last attempt no receiver runs, because a receiver may be what breaks the transaction.
-    return run_durably(partial(work, deliver=True), using=using, last_attempt=partial(work, deliver=False))
-
-
-def schedule_follow_up(
-    *, ticket: Model, due_at: datetime.datetime, assigned_to: Any, text: str = "", call: CallRecord | None = None
-) -> FollowUp:
-    """Note that the user ``assigned_to`` is to call about ``ticket`` at ``due_at``; return the follow-up.
-
-    ``call`` is the call after which this was noted, if there was one. A later call about the ticket with a conversation
-    settles it. It is for trusted code: permissions are not asked.
-
-    Raises :class:`InvalidFollowUp` for a moment that is past, naive (where ``USE_TZ`` is on) or too far away;
-    :class:`InvalidNote` if the text is too long or the call's customer was erased; ``ValueError`` if the ticket or the
-    user is not saved; ``ImproperlyConfigured`` if the ticket's model is not in ``TICKETS``.
-    """
-    tickets.type_of(ticket)
-    if ticket.pk is None or assigned_to is None or assigned_to.pk is None:
-        raise ValueError("schedule_follow_up: save ticket and assigned_to first; they are not in the database yet.")
-    check_due(due_at)
-    if call is not None:
-        _check_not_erased(call)
-    follow_up = _new_follow_up(assigned_to, due_at, _checked_text(text), call)
-    link_ticket(follow_up, ticket)
-    follow_up.save(using=router.db_for_write(FollowUp))
-    return follow_up
-
-
-def check_due(moment: datetime.datetime) -> None:
-    """Raise :class:`InvalidFollowUp` if nobody can be called back at ``moment``."""
-    if not isinstance(moment, datetime.datetime):
-        raise TypeError("The moment of a follow-up is a datetime.")
-    now = timezone.now()
-    if timezone.is_aware(moment) != timezone.is_aware(now):
-        raise InvalidFollowUp(
-            "The moment of a follow-up has to be aware where USE_TZ is on, and naive where it is off."
-        )
-    if moment <= now:
-        raise InvalidFollowUp(_("The time to call back is over already. Choose a later one."))
-    if moment > now + LATEST:
-        raise InvalidFollowUp(_("The time to call back is too far away. Choose an earlier one."))
+    return run_in_transaction(partial(work, deliver=True), using=using, last_attempt=partial(work, deliver=False))
 
 
 def _check_types(text: object, disposition: object) -> None:
     if not isinstance(text, str) or not isinstance(disposition, Disposition | None):
         raise TypeError("add_note: text is a str, and disposition a Disposition or None.")
-
-
-def _checked_text(text: str) -> str:
-    text = storable(text).replace("\r\n", "\n")
-    if len(text) > MAX_TEXT:
-        too_long = _("The note has %(count)d characters, and at most %(max)d can be saved. Make it shorter.")
-        raise InvalidNote(too_long % {"count": len(text), "max": MAX_TEXT})
-    return text
-
-
-def _check_not_erased(call: CallRecord) -> None:
-    if call.erased_at is not None:
-        raise InvalidNote(_("The customer of this call was erased on request, so nothing more is written about it."))
 
 
 def _add_note(
@@ -144,11 +83,11 @@ def _add_note(
         known = CallNote.objects.using(using).filter(request_key=note.request_key).first()
         if known is not None:
             return known
-    _check_not_erased(locked)
+    check_not_erased(locked)
     note.pk, note.call, note.disposition = None, locked, _offered(disposition, using)
     insert([note], using)
     if follow_up_at is not None:
-        follow_up = _new_follow_up(note.author, follow_up_at, note.text, locked)
+        follow_up = new_follow_up(note.author, follow_up_at, note.text, locked)
         for column in ("ticket_content_type_id", "ticket_object_id", "ticket_label"):
             setattr(follow_up, column, getattr(locked, column))
         insert([follow_up], using)
@@ -170,14 +109,3 @@ def _offered(disposition: Disposition | None, using: str) -> Disposition | None:
             _('"%(disposition)s" is not offered any more. Choose again how it went.') % {"disposition": disposition}
         )
     return now
-
-
-def _new_follow_up(user: Any, due_at: datetime.datetime, text: str, call: CallRecord | None) -> FollowUp:
-    return FollowUp(
-        assigned_to=user,
-        assigned_to_label=label_of(user),
-        due_at=due_at,
-        text=text,
-        call=call,
-        created_at=timezone.now(),
-    )

@@ -90,6 +90,14 @@ def run_durably(work: Callable[[], T], *, using: str, last_attempt: Callable[[],
     raise NotCommitted("The database dropped the transaction without an error.")
 
 
+def run_in_transaction(work: Callable[[], T], *, using: str, last_attempt: Callable[[], T] | None = None) -> T:
+    """Run ``work`` in the caller's transaction on database ``using``, or where there is none as :func:`run_durably`."""
+    if open_transaction() is not None and connections[using].in_atomic_block:
+        with transaction.atomic(using=using):
+            return work()
+    return run_durably(work, using=using, last_attempt=last_attempt)
+
+
 def _lock_database(using: str) -> None:
     """Take the write lock of a database without row locks, before anything is read: SQLite cannot upgrade a read lock.
 

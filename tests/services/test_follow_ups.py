@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.utils import timezone
 
 from django_exotel_ccm.choices import EventKind
@@ -77,11 +78,16 @@ def test_note_schedules_for_its_author(asha: User, ticket: Ticket) -> None:
 
 def test_refused_follow_ups(asha: User, ticket: Ticket) -> None:
     later = timezone.now() + HOUR
-    erased = call_about(ticket, erased_at=timezone.now())
+    erased, stale = call_about(ticket, erased_at=timezone.now()), call_about(ticket)
+    CallRecord.objects.filter(pk=stale.pk).update(erased_at=timezone.now())  # since it was loaded
+    of_another = call_about(Lead.objects.create(name="Meera"))
     wrong: list[tuple[type[Exception], dict[str, Any]]] = [
         (InvalidFollowUp, {"due_at": timezone.now() - HOUR}),
         (InvalidNote, {"text": "x" * 1_000_000}),
         (InvalidNote, {"call": erased}),
+        (InvalidNote, {"call": stale}),
+        (ValueError, {"call": of_another}),
+        (CallRecord.DoesNotExist, {"call": CallRecord(ticket=ticket)}),
         (ValueError, {"ticket": Ticket()}),
         (ValueError, {"assigned_to": None}),
         (ImproperlyConfigured, {"ticket": Customer.objects.create()}),
@@ -90,6 +96,15 @@ def test_refused_follow_ups(asha: User, ticket: Ticket) -> None:
         with pytest.raises(error):
             schedule_follow_up(**{"ticket": ticket, "due_at": later, "assigned_to": asha, **arguments})
     assert not FollowUp.objects.exists()
+
+
+def test_call_after_which_it_was_noted(asha: User, ticket: Ticket) -> None:
+    about_it = call_about(ticket)
+    about_none = Calls(None).requested()  # type: ignore[arg-type]
+    for call in (about_it, about_none):
+        with transaction.atomic():
+            noted = schedule_follow_up(ticket=ticket, due_at=timezone.now() + HOUR, assigned_to=asha, call=call)
+        assert FollowUp.objects.get(pk=noted.pk).call == call
 
 
 # What settles them.
