@@ -24,6 +24,7 @@ from django_exotel_ccm.services.readiness import (
     load_related,
     number_obstacle,
 )
+from django_exotel_ccm.ticket_numbers import numbers_of
 from django_exotel_ccm.tickets import TicketType
 
 
@@ -67,7 +68,7 @@ def call_buttons(
         if not its_type.allows(request.user, ticket):
             return None
         if ticket.__class__ in readable:
-            obstacle = number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
+            obstacle = number_obstacle(adapter, request, ticket, numbers_of(ticket))
         call = newest.get(tickets.link_of(ticket)[1])
         its_adapter = adapter.of_ticket(request, ticket)
         query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path())
@@ -107,6 +108,6 @@ def _obstacle(adapter: TicketAdapter, request: HttpRequest, ticket: Model) -> Ob
     try:
         # The host's code may break the transaction, and the rest of the page needs it.
         with transaction.atomic(using=router.db_for_read(ticket.__class__, instance=ticket)):
-            return number_obstacle(adapter, request, ticket, tickets.numbers_of(ticket))
+            return number_obstacle(adapter, request, ticket, numbers_of(ticket))
     except Exception:  # noqa: BLE001 - the page works on, and the choose page says what failed
         return None

@@ -20,7 +20,8 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import calls_about_visible_tickets
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.tickets import TicketType, number_holder
+from django_exotel_ccm.ticket_numbers import number_holder
+from django_exotel_ccm.tickets import TicketType
 
 TICKET_PARAMETER = "ticket"
 """In the address of the list of calls: the ticket's ``custom_field``."""

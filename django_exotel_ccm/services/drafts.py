@@ -12,7 +12,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import tickets
+from django_exotel_ccm import ticket_numbers, tickets
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD, OPTIONS, check_option
 from django_exotel_ccm.exotel.values import storable
@@ -124,7 +124,7 @@ def add_ticket_and_customer(call: CallRecord, request: PlaceCallRequest) -> Refu
 def customer_name(ticket: models.Model, number: str) -> str:
     """Return the name of the row that has the number, such as the ticket's customer; "" if none has it, or a name."""
     try:
-        customer = tickets.customer_of(ticket, number)
+        customer = ticket_numbers.customer_of(ticket, number)
         has_name = customer is not None and type(customer).__str__ is not models.Model.__str__
         return label_of(customer) if has_name else ""
     except Exception:
@@ -145,8 +145,8 @@ def resolve_number(to: PhoneNumber | None, ticket: models.Model | None) -> str |
             return parse_number(to)
         except InvalidNumber as error:
             return Refusal("invalid_number", str(error))
-    numbers = tickets.numbers_of(ticket) if ticket is not None else []
-    number = tickets.only_number(numbers)
+    numbers = ticket_numbers.numbers_of(ticket) if ticket is not None else []
+    number = ticket_numbers.only_number(numbers)
     if number:
         return number
     if not numbers:

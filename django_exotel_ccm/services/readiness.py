@@ -15,12 +15,13 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import tickets
+from django_exotel_ccm import ticket_numbers
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.services.placing import agents_for
-from django_exotel_ccm.tickets import TicketNumber, TicketType
+from django_exotel_ccm.ticket_numbers import TicketNumber
+from django_exotel_ccm.tickets import TicketType
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
@@ -51,7 +52,7 @@ def callable_agents(user: Any) -> list[Agent]:
 def read_numbers(ticket: Model) -> list[TicketNumber]:
     """Return the ticket's numbers; raises :class:`NumbersUnreadable` where the host's settings or its code fail."""
     try:
-        return tickets.numbers_of(ticket)
+        return ticket_numbers.numbers_of(ticket)
     except DatabaseError:
         raise  # the transaction is lost, and with it the page
     except ImproperlyConfigured as error:

@@ -19,6 +19,7 @@ from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.services.readiness import callable_agents, read_numbers
+from django_exotel_ccm.ticket_numbers import only_number
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.views.access import is_of_this_host
 
@@ -108,7 +109,7 @@ def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str
     if named:
         tokens = {one.number: number_token(ticket, one.number) for one in numbers}
         return next((number for number, token in tokens.items() if constant_time_compare(token, named)), None)
-    return tickets.only_number(numbers) or None
+    return only_number(numbers) or None
 
 
 def number_of_call(ticket: Model, key: int) -> str | None:

@@ -26,6 +26,7 @@ from django_exotel_ccm.services.readiness import (
     number_obstacle,
     read_numbers,
 )
+from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import CallTarget, number_token, whole_number
 
@@ -120,7 +121,7 @@ def _obstacle(
     request: HttpRequest,
     target: CallTarget,
     ticket: Model,
-    numbers: list[tickets.TicketNumber],
+    numbers: list[TicketNumber],
     no_agent: Obstacle | None,
 ) -> Obstacle | None:
     if not target.ticket_type.allows(request.user, ticket):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_exotel_ccm import signals, tickets
+from django_exotel_ccm import signals, ticket_numbers, tickets
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import place_call
@@ -76,8 +76,8 @@ def test_ticket_number_is_read_in_the_work_context(
 ) -> None:
     entered.clear()
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "WORK_CONTEXT": f"{__name__}.tenant"}
-    numbers_of, find = tickets.numbers_of, tickets.find
-    monkeypatch.setattr(tickets, "numbers_of", lambda ticket: entered.append("numbers") or numbers_of(ticket))
+    numbers_of, find = ticket_numbers.numbers_of, tickets.find
+    monkeypatch.setattr(ticket_numbers, "numbers_of", lambda ticket: entered.append("numbers") or numbers_of(ticket))
     monkeypatch.setattr(tickets, "find", lambda text: entered.append("find") or find(text))
 
     place_call(agent=host.agent(), custom_field=f"ticket_{host.ticket().pk}")
