@@ -226,11 +226,13 @@ def _record(call: CallRecord, event: CallEvent) -> None:
     while True:
         try:
             saved = record_event(event, placed=call)
-        except DatabaseFailure:
-            reset_connection(router.db_for_write(CallRecord))
-            if time.monotonic() < until:
-                time.sleep(0.5)
-                continue
+        except Exception as error:
+            if isinstance(error, DatabaseFailure):
+                reset_connection(router.db_for_write(CallRecord))
+                if time.monotonic() < until:
+                    time.sleep(0.5)
+                    continue
+            # Else it is code of the host's that hears of saved rows. The phones ring all the same.
             logger.exception(
                 "The answer for call %s (sid %s) could not be saved.", call.reference, event.parsed.call_sid or ""
             )

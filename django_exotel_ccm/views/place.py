@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,8 @@ from django_exotel_ccm.views.call_request import (
     number_of_call,
     whole_number,
 )
+
+logger = logging.getLogger(__name__)
 
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
 
@@ -99,7 +103,8 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             return HttpResponseRedirect(ask_url)
     if is_script(request):
         return JsonResponse(_as_json(request, target.adapter, pressed))
-    _add_message(request, target.adapter, pressed)
+    with _after_the_press("The message"):
+        _add_message(request, target.adapter, pressed)
     return HttpResponseRedirect(next_url)
 
 
@@ -174,7 +179,9 @@ def _place(
         )
     except CallRefused as refused:
         call, advice = refused.call, visible_to(refused.advice, request.user)
-        correction_url = adapter.correction_url(request, call, refused.code)
+        correction_url = ""
+        with _after_the_press("The link that corrects a refusal"):
+            correction_url = adapter.correction_url(request, call, refused.code)
         pressed = Pressed("error", advice, call, advice=advice, correction_url=correction_url)
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
@@ -188,8 +195,18 @@ def _place(
         pressed = Pressed(LEVELS.get(call.state, "info"), text, call)
     # A double click gets the call of the first click, loaded from the database. That click has logged it.
     if call.agent is agent:
-        adapter.log_change(request, ticket, describe_call(call, None))
+        with _after_the_press("The log of changes"):
+            adapter.log_change(request, ticket, describe_call(call, None))
     return pressed
+
+
+@contextmanager
+def _after_the_press(what: str) -> Iterator[None]:
+    """Log whatever the host's code raises. It must not deny a call that was placed."""
+    try:
+        yield
+    except Exception:
+        logger.exception("%s failed after a call was placed.", what)
 
 
 def _add_message(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.messages import get_messages
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db.models.signals import post_save
+from django.http import Http404
 from django.urls import reverse
 
 from django_exotel_ccm.models import Agent, CallRecord
+from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
+from tests.helpdesk.models import Ticket
 from tests.views.conftest import orders
 
 pytestmark = pytest.mark.django_db
@@ -127,3 +135,96 @@ def test_rules_are_those_of_a_form(host: Any, exotel: Any) -> None:
 
     assert answers == [403, 404, 302]
     assert orders(exotel) == []
+
+
+# What fails in the host's code once the call was placed does not deny it.
+
+REFUSING = [PermissionDenied, Http404, SuspiciousOperation, ValueError]
+
+
+def raising(error: type[Exception]) -> Any:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error("of the host's")
+
+    return fail
+
+
+@pytest.fixture
+def crm(settings: Any) -> Callable[..., Session]:
+    """Return a user's session on a site whose ticket admin has these methods."""
+
+    def session_of(user: Any, *, agents: Any = None, **methods: Any) -> Session:
+        site = admin.AdminSite(name="admin")
+        site.register(Ticket, type("TicketAdmin", (admin.ModelAdmin,), methods))
+        if agents is not None:
+            site.register(Agent, agents)
+        settings.ROOT_URLCONF = urls_of(site)
+        session = Session(user)
+        session.site_admin = site
+        return session
+
+    return session_of
+
+
+@pytest.mark.parametrize("error", REFUSING)
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_failing_log_of_changes_does_not_deny_the_call(
+    host: Any, exotel: Any, crm: Callable[..., Session], caplog: Any, error: type[Exception], accept: str
+) -> None:
+    asha, ticket = crm(host.user("asha", *AGENT_WORK), log_change=raising(error)), host.ticket(phone=BY_HAND)
+
+    response = place(asha, ticket, accept=accept)
+
+    call = CallRecord.objects.get()
+    assert (call.state, len(orders(exotel))) == ("active", 1)
+    assert "The log of changes failed after a call was placed." in caplog.text
+    if accept == "application/json":
+        assert response.json()["status"]["headline"] == "Calling Ravi. Your phone rings first: pick up."
+    else:
+        assert response.status_code == 302
+        assert "Your phone rings first: pick up." in asha.changelist().messages
+
+
+@pytest.mark.books_differ("the answer could not be saved")
+@pytest.mark.parametrize("error", REFUSING[:2])
+def test_failing_receiver_of_saved_rows_does_not_deny_the_call(
+    host: Any, exotel: Any, asha: Session, caplog: Any, error: type[Exception]
+) -> None:
+    def fail(sender: Any, created: bool, **kwargs: Any) -> None:
+        if not created:
+            raise error("of the host's")
+
+    post_save.connect(fail, sender=CallRecord)
+    try:
+        told = place(asha, host.ticket(phone=BY_HAND)).json()
+    finally:
+        post_save.disconnect(fail, sender=CallRecord)
+
+    assert told["status"]["headline"] == "Calling Ravi. Your phone rings first: pick up."
+    assert len(orders(exotel)) == 1
+    assert "could not be saved" in caplog.text
+
+
+class FullStorage(FallbackStorage):
+    def add(self, level: int, message: str, extra_tags: str = "") -> None:
+        raise PermissionDenied("of the host's")
+
+
+def test_failing_messages_do_not_deny_the_call(host: Any, exotel: Any, asha: Session, settings: Any) -> None:
+    settings.MESSAGE_STORAGE = f"{__name__}.FullStorage"
+
+    response = place(asha, host.ticket(phone=BY_HAND), accept="text/html")
+
+    assert (response.status_code, response["Location"]) == (302, "/admin/helpdesk/ticket/")
+    assert len(orders(exotel)) == 1
+
+
+def test_failing_permission_keeps_the_reason_of_a_refusal(host: Any, exotel: Any, crm: Callable[..., Session]) -> None:
+    methods = {"has_change_permission": raising(PermissionDenied)}
+    asha = crm(host.user("asha", *AGENT_WORK), agents=type("AgentAdmin", (admin.ModelAdmin,), methods))
+    Agent.objects.update(contact_uri="")
+
+    told = place(asha, host.ticket(phone=BY_HAND)).json()
+
+    assert told["status"]["hint"].startswith("This agent has no phone.")
+    assert (told["correction_url"], orders(exotel)) == ("", [])
