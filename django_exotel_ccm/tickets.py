@@ -14,7 +14,7 @@ from django.db import router
 from django.db.models import Model
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.exotel.calls import OPTIONS, check_option
+from django_exotel_ccm.exotel.call_request import OPTIONS, check_option
 
 ENTRY = ("prefix", "phone", "numbers", "can_call", "call")
 _PREFIX = re.compile(r"[a-z][a-z0-9]*")

@@ -26,7 +26,7 @@ from django.utils.log import AdminEmailHandler
 
 from django_exotel_ccm import accounts, conf, signals, simulator
 from django_exotel_ccm.exceptions import CallRefused
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.models import Agent, Announcement, CallListItem

@@ -20,7 +20,8 @@ import urllib3
 
 from . import transport
 from .account import TO_KEYS, Account, without_locals
-from .calls import CallFacts, CallRequest, facts_of_answer
+from .call_request import CallRequest
+from .calls import CallFacts, facts_of_answer
 from .errors import ExotelError, InvalidRequest, OutcomeUnknown, Reply, Unreachable, error_from_answer
 from .transport import Attempt, Connections
 from .values import as_object, clean_seconds, clean_text, read_json

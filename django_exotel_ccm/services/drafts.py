@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import ticket_numbers, tickets
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD, OPTIONS, check_option
+from django_exotel_ccm.exotel.call_request import OPTIONS, check_option
+from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone, FollowUp
 from django_exotel_ccm.models.ticket_link import ticket_columns

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone

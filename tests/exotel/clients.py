@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from django_exotel_ccm.exotel.account import Account, Secret
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError
 from tests.exotel.leaks import KEY, TOKEN, leaks_in, text_of_exception

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.call_request import CallRequest
 from tests.exotel.samples import AGENT
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from django_exotel_ccm.exotel import client as client_module
 from django_exotel_ccm.exotel.account import Account, Secret, account_from_parts, account_from_url
-from django_exotel_ccm.exotel.calls import CallRequest
+from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.download import open_recording
 from django_exotel_ccm.exotel.errors import ExotelError
