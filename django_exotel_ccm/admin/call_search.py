@@ -35,7 +35,7 @@ def search_calls(request: HttpRequest, site: AdminSite, queryset: Any, search_te
     if Permission.VIEW_ALL_CALLS.granted_to(request.user):
         return queryset.filter(anything)
     # Without what the list loads besides.
-    newest = queryset.select_related(None).filter(anything).order_by("-pk")
+    newest = queryset.select_related(None).filter(anything).newest_first()
     newest = newest.only("ticket_content_type_id", "ticket_object_id")[:SEARCHED]
     visible = AdminAdapter(site).visible_calls(request, newest)
     return queryset.filter(_has_words(term, EVERYWHERE) | Q(pk__in=visible))

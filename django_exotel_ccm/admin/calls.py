@@ -61,7 +61,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
     list_filter = [TicketFilter, AgentFilter, ResultFilter, *TECHNICAL_FILTERS, "created_at"]
     list_select_related = ["agent"]
     search_fields = EVERYWHERE  # get_search_results adds the rest
-    ordering = ["-pk"]
+    ordering = ["-created_at"]
+    sortable_by = ["placed"]  # which an index sorts
     change_list_template = "exotel_ccm/admin/calls.html"
     inlines = [NoteInline, EventInline, AnnouncementInline]
 

@@ -17,11 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.choices import State
+from django_exotel_ccm.choices import Origin, State
 from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.models.call import in_progress_of
+from django_exotel_ccm.models.ticket_link import about
 from django_exotel_ccm.timeline import icon_of
 
 MOST_KEYS = 10_000
@@ -44,20 +45,29 @@ class ListedCalls:
     def load(cls, user: Any, rows: Sequence[Model]) -> ListedCalls:
         """Return the calls about these tickets, and the user's call in progress."""
         is_of_today = Q(created_at__gte=start_of_today()) & ~Q(state=State.REFUSED)
-        about = CallRecord.objects.about(*rows).order_by().values("ticket_object_id")
+        by_ticket = CallRecord.objects.about(*rows).order_by().values("ticket_object_id")
         sums = list(
-            about.annotate(
-                newest=Max("pk"),
+            by_ticket.annotate(
+                newest=Max("pk", filter=Q(origin=Origin.HERE)),
+                elsewhere=Max("created_at", filter=Q(origin=Origin.EXTERNAL)),
                 own=Max("pk", filter=Q(placed_by_id=user.pk)),
                 attempts=Count("pk", filter=is_of_today),
             )
         )
         keys = {row[name] for row in sums for name in ("newest", "own")} - {None}
-        found = CallRecord.objects.filter(Q(pk__in=keys) | in_progress_of(user)).select_related("agent").newest_first()
-        calls = {call.pk: call for call in found}
+        # A call that was placed elsewhere is stored later than it was placed: its key says nothing of its time.
+        moments = {row["elsewhere"] for row in sums} - {None}
+        wanted = Q(pk__in=keys) | in_progress_of(user)
+        if moments:
+            wanted |= about(*rows) & Q(origin=Origin.EXTERNAL, created_at__in=moments)
+        calls = {call.pk: call for call in CallRecord.objects.filter(wanted).select_related("agent").newest_first()}
         own_in_progress = (call for call in calls.values() if call.placed_by_id == user.pk and call.is_in_progress)
+        newest: dict[str, CallRecord] = {}
+        for call in calls.values():
+            if call.pk in keys or call.is_external:
+                newest.setdefault(call.ticket_object_id, call)
         return cls(
-            newest={row["ticket_object_id"]: calls[row["newest"]] for row in sums if row["newest"] in calls},
+            newest=newest,
             own={row["ticket_object_id"]: calls[row["own"]] for row in sums if row["own"] in calls},
             attempts={row["ticket_object_id"]: row["attempts"] for row in sums},
             in_progress=next(own_in_progress, None),

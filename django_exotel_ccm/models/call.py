@@ -55,6 +55,14 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         newest = {call.ticket_object_id: call for call in calls if call.pk in keys}
         return newest, next((call for call in calls if call.is_in_progress), None)
 
+    def newest_key_by(self, user: Any, ticket: Model) -> int:
+        """Return the key of the newest call that ``user`` placed about the ticket; 0 for none.
+
+        A press names it, so that a second press of the same page means the same call.
+        """
+        own = self.about(ticket).filter(placed_by_id=user.pk).order_by("-pk")
+        return own.values_list("pk", flat=True).first() or 0
+
     def with_advice(self) -> CallRecordQuerySet:
         """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""
         events: Any = self.model._meta.get_field("events").related_model
@@ -69,8 +77,8 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         return next(iter(self.select_for_update().order_by()), None)
 
     def newest_first(self) -> CallRecordQuerySet:
-        """Return the calls, the newest first."""
-        return self.order_by("-pk")
+        """Return the calls, the newest first: one that was placed elsewhere is stored later than it was placed."""
+        return self.order_by("-created_at", "-pk")
 
 
 class CallRecord(models.Model):
@@ -286,7 +294,10 @@ class CallRecord(models.Model):
             models.UniqueConstraint(fields=["request_key"], name="exotel_ccm_request_key"),
         ]
         indexes = [
-            models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_call_ticket"),
+            models.Index(fields=["created_at"], name="exotel_ccm_call_created"),
+            models.Index(
+                fields=["ticket_content_type", "ticket_object_id", "created_at"], name="exotel_ccm_call_ticket"
+            ),
             models.Index(fields=["state", "created_at"], name="exotel_ccm_call_state"),
             models.Index(fields=["placed_by", "created_at"], name="exotel_ccm_call_placed_by"),
         ]

@@ -102,7 +102,8 @@ def exotel_call_timeline(context: Context, ticket: Any) -> dict[str, Any]:
     if not Permission.VIEW_CALL.granted_to(request.user) or not may_see(request.user, ticket):
         return {}
     adapter = HostPagesAdapter.of(request.user, ticket)
-    after = _newest_own_call(request, ticket) if Permission.PLACE_CALL.granted_to(request.user) else None
+    may_call = Permission.PLACE_CALL.granted_to(request.user)
+    after = CallRecord.objects.newest_key_by(request.user, ticket) if may_call else None
     try:
         timeline = timeline_of(request, adapter, ticket, next_url=request.get_full_path(), after=after)
         return {"timeline": timeline, **_assets(context, request, *OF_TIMELINE)}
@@ -121,12 +122,6 @@ def exotel_assets(context: Context, *names: str) -> dict[str, Any]:
         return {} if request is None else _assets(context, request, *OF_TIMELINE, *names)
     except NoReverseMatch:
         return {}
-
-
-def _newest_own_call(request: HttpRequest, ticket: Model) -> int:
-    """Return the key of the user's newest call about the ticket; 0 for none."""
-    own = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
-    return own.newest_first().values_list("pk", flat=True).first() or 0
 
 
 def _any_request_of(context: Context) -> HttpRequest | None:

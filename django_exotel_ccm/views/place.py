@@ -132,7 +132,7 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     # The ticket by its custom field, which is the same in the admin of a child model and of its parent.
     request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
     own_calls = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
-    newest = own_calls.filter(customer_number=number).newest_first().first()
+    newest = own_calls.filter(customer_number=number).order_by("pk").last()
     if newest is not None:
         _check_newest(newest, request_key, after, values.get("exotel_confirmed", ""))
     return _place(request, target, ticket, agent, number, request_key)

@@ -39,8 +39,7 @@ def _answer(request: HttpRequest, adapter: TicketAdapter, values: Mapping[str, s
         and Permission.PLACE_CALL.granted_to(request.user)
         and target.ticket_type.allows(request.user, ticket)
     ):
-        own = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
-        after = own.newest_first().values_list("pk", flat=True).first() or 0
+        after = CallRecord.objects.newest_key_by(request.user, ticket)
     next_url = target.next_url(request, values.get("exotel_next", ""))
     context = {"timeline": timeline_of(request, adapter, ticket, next_url=next_url, after=after)}
     response = render(request, "exotel_ccm/timeline.html", context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
 
@@ -74,6 +75,19 @@ def test_list_shows_outcomes(reader: Session) -> None:
 
     words = ("We don&#x27;t know whether", "Busy</span>", "Talked for 1 min 42 s")
     assert [text in rows for text in words] == [True] * 3
+
+
+def test_list_is_sorted_by_time(reader: Session) -> None:
+    make_calls(1, state="ended", outcome="completed", talk_time=11)
+    week = datetime.timedelta(days=7)
+    make_calls(1, state="ended", outcome="completed", talk_time=22, created_at=timezone.now() - week, origin="external")
+
+    page = listed(reader, "callrecord")
+    oldest = listed(reader, "callrecord", "?o=5")
+
+    assert page.text.index("Talked for 11 s") < page.text.index("Talked for 22 s")
+    assert oldest.text.index("Talked for 22 s") < oldest.text.index("Talked for 11 s")
+    assert page.html.count("sorthandler") + page.html.count('class="sortoptions"') == 1  # no column without an index
 
 
 def test_agents_read_no_technical_words(host: Any) -> None:

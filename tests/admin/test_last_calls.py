@@ -76,6 +76,18 @@ def test_column_says_how_the_last_call_went(asha: Session, host: Any) -> None:
     assert re.search(r"\d+\s(hours?|minutes?) ago", missed_cell.replace("\xa0", " "))
 
 
+@pytest.mark.parametrize("hours_ago", [1, 3])
+def test_call_placed_elsewhere_counts_by_its_time(asha: Session, host: Any, hours_ago: int) -> None:
+    """It is stored when Exotel is asked about it, which can be later than the next call."""
+    ticket = host.ticket()
+    call_about(ticket, hours_ago=2)
+    talk_about(ticket, hours_ago=hours_ago, origin="external")
+
+    cell = column_of(asha.changelist())[0]
+
+    assert ("Talked for 1 min 42 s" in cell) == (hours_ago < 2)
+
+
 def test_refused_call_is_no_attempt(asha: Session, host: Any) -> None:
     ticket = host.ticket()
     with time_machine.travel(NOON, tick=False):

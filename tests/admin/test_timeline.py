@@ -65,6 +65,17 @@ def lists_of(page: Page) -> tuple[list[str], list[str]]:
 # What a row says.
 
 
+def test_call_placed_elsewhere_stands_at_its_time(asha: Session, host: Any) -> None:
+    ticket = host.ticket()
+    call_about(ticket, talk_time=11)
+    call_about(ticket, talk_time=22, origin="external", created_at=timezone.now() - datetime.timedelta(days=7))
+
+    newer, older = rows_of(section_of(asha.change_form(ticket)))
+
+    assert "Talked for 11 s" in newer
+    assert "Talked for 22 s" in older
+
+
 def test_row_begins_with_the_outcome(asha: Session, host: Any) -> None:
     call_about(ticket := host.ticket())
 
