@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Permission(StrEnum):
@@ -51,25 +52,25 @@ class Step(StrEnum):
 class State(TextChoices):
     """How far a call has come. Later states are never left for earlier ones."""
 
-    REQUESTED = "requested", _("requested")
+    REQUESTED = "requested", pgettext_lazy("telephony", "requested")
     UNCONFIRMED = "unconfirmed", _("outcome unknown")
-    REFUSED = "refused", _("refused")
+    REFUSED = "refused", pgettext_lazy("telephony", "refused")
     ACTIVE = "active", _("accepted by Exotel")
-    ENDED = "ended", _("ended")
+    ENDED = "ended", pgettext_lazy("telephony", "ended")
 
 
 class Outcome(TextChoices):
     """How a call ended. Exotel: Call Details, ``call_status``."""
 
-    COMPLETED = "completed", _("completed")
+    COMPLETED = "completed", pgettext_lazy("telephony", "completed")
     AGENT_UNANSWERED = "agent_unanswered", _("agent did not answer")
     CUSTOMER_UNANSWERED = "customer_unanswered", _("customer did not answer")
     AGENT_CANCELED = "agent_canceled", _("agent hung up first")
     CUSTOMER_NO_DIAL = "customer_no_dial", _("customer could not be dialled")
     AGENT_NO_DIAL = "agent_no_dial", _("agent could not be dialled")
-    FAILED = "failed", _("failed")
+    FAILED = "failed", pgettext_lazy("telephony", "failed")
     BUSY = "busy", _("customer was busy")
-    UNKNOWN = "unknown", _("unknown")
+    UNKNOWN = "unknown", pgettext_lazy("telephony", "unknown")
 
 
 class Origin(TextChoices):
@@ -135,10 +136,10 @@ class SignalName(TextChoices):
 class AnnouncementState(TextChoices):
     """How far an announcement was delivered to its receivers."""
 
-    PENDING = "pending", _("pending")
-    DONE = "done", _("delivered")
+    PENDING = "pending", pgettext_lazy("telephony", "pending")
+    DONE = "done", pgettext_lazy("telephony", "delivered")
     FAILED = "failed", _("a receiver failed")
-    SUPERSEDED = "superseded", _("superseded")
+    SUPERSEDED = "superseded", pgettext_lazy("telephony", "superseded")
 
 
 class Means(TextChoices):
@@ -152,9 +153,9 @@ class Means(TextChoices):
 class ItemState(TextChoices):
     """How far a ticket on a call list is."""
 
-    WAITING = "waiting", _("waiting")
-    CALLED = "called", _("called")
-    SKIPPED = "skipped", _("skipped")
+    WAITING = "waiting", pgettext_lazy("telephony", "waiting")
+    CALLED = "called", pgettext_lazy("telephony", "called")
+    SKIPPED = "skipped", pgettext_lazy("telephony", "skipped")
 
 
 class NoRecording(TextChoices):

@@ -10,7 +10,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.text import capfirst
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy, pgettext, pgettext_lazy
 
 from django_exotel_ccm.choices import Outcome, State, Step
 from django_exotel_ccm.local_time import local_now, to_local
@@ -18,26 +18,26 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 
 WITHOUT_CONVERSATION = {
-    Outcome.COMPLETED: gettext_lazy("completed"),
+    Outcome.COMPLETED: pgettext_lazy("telephony", "completed"),
     Outcome.AGENT_UNANSWERED: gettext_lazy("the agent did not pick up"),
     Outcome.CUSTOMER_UNANSWERED: gettext_lazy("no answer"),
     Outcome.AGENT_CANCELED: gettext_lazy("the agent hung up first"),
     Outcome.CUSTOMER_NO_DIAL: gettext_lazy("the customer could not be called"),
     Outcome.AGENT_NO_DIAL: gettext_lazy("the agent could not be called"),
-    Outcome.FAILED: gettext_lazy("failed"),
-    Outcome.BUSY: gettext_lazy("busy"),
+    Outcome.FAILED: pgettext_lazy("telephony", "failed"),
+    Outcome.BUSY: pgettext_lazy("telephony", "busy"),
     Outcome.UNKNOWN: gettext_lazy("Exotel did not say how"),
 }
 
 WITHOUT_ANSWER = {
-    Outcome.COMPLETED: gettext_lazy("Ended"),
+    Outcome.COMPLETED: pgettext_lazy("telephony", "Ended"),
     Outcome.AGENT_UNANSWERED: gettext_lazy("%(agent)s did not pick up"),
     Outcome.CUSTOMER_UNANSWERED: gettext_lazy("No answer"),
     Outcome.AGENT_CANCELED: gettext_lazy("%(agent)s hung up first"),
     Outcome.CUSTOMER_NO_DIAL: gettext_lazy("%(customer)s could not be reached"),
     Outcome.AGENT_NO_DIAL: gettext_lazy("%(agent)s's phone could not be reached"),
     Outcome.FAILED: gettext_lazy("The call failed"),
-    Outcome.BUSY: gettext_lazy("Busy"),
+    Outcome.BUSY: pgettext_lazy("telephony", "Busy"),
     Outcome.UNKNOWN: gettext_lazy("Ended; Exotel did not say how"),
 }
 OWN_WITHOUT_ANSWER = {
@@ -48,12 +48,12 @@ OWN_WITHOUT_ANSWER = {
 
 # Django's own are not translated into all of our languages.
 UNITS = {
-    "year": ngettext_lazy("%(num)d year", "%(num)d years", "num"),
-    "month": ngettext_lazy("%(num)d month", "%(num)d months", "num"),
-    "week": ngettext_lazy("%(num)d week", "%(num)d weeks", "num"),
-    "day": ngettext_lazy("%(num)d day", "%(num)d days", "num"),
-    "hour": ngettext_lazy("%(num)d hour", "%(num)d hours", "num"),
-    "minute": ngettext_lazy("%(num)d minute", "%(num)d minutes", "num"),
+    "year": npgettext_lazy("telephony", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("telephony", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("telephony", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("telephony", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("telephony", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("telephony", "%(num)d minute", "%(num)d minutes", "num"),
 }
 
 
@@ -162,8 +162,8 @@ def describe_result(call: CallRecord, user: Any) -> str:
     if call.is_conversation and step == Step.ENDED:
         return _("Talked for %(length)s") % {"length": describe_length(call.talk_time or 0)}
     results = {
-        Step.REQUESTED: _("Calling"),
-        Step.ACCEPTED: _("Exotel knows of this call") if call.is_external else _("Calling"),
+        Step.REQUESTED: pgettext("telephony", "Calling"),
+        Step.ACCEPTED: _("Exotel knows of this call") if call.is_external else pgettext("telephony", "Calling"),
         Step.ANSWERED: _("In progress: a phone was picked up"),
         Step.REFUSED: _("Not called"),
         Step.UNCONFIRMED: _("We don't know whether this call went out"),

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.call_back_times import offered_times
@@ -48,7 +48,7 @@ def note_box(
         "dispositions": list(Disposition.objects.offered()),
         "disposition": posted.get("exotel_disposition", ""),
         "text": posted.get("exotel_text", ""),
-        "choices": [("", _("No")), *offered_times(), ("chosen", _("Choose…"))],
+        "choices": [("", pgettext("telephony", "No")), *offered_times(), ("chosen", pgettext("telephony", "Choose…"))],
         "choice": posted.get("exotel_call_back", ""),
         "typed": posted.get("exotel_call_back_at", ""),
     }

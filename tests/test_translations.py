@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gettext
+import importlib
 import re
 import shutil
 from pathlib import Path
 
+import django.contrib.admin
 import pytest
+from django.utils import translation
 
 from tests.messages import APPS, MISSING, catalogues, compile_catalogue, extract, has_gettext, unfinished
 
@@ -15,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TRANSLATIONS = [path for app in APPS for path in catalogues(app)]
 DEVANAGARI = re.compile("[\u0900-\u097f]")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w+\}")
+MESSAGE = re.compile(r'(?m)^msgid "((?:[^"\\]|\\.)+)"$')
 SAME_IN_HINDI = {
     "Call Details",
     "ExoPhone",
@@ -39,6 +43,11 @@ def entries(compiled: Path) -> dict[object, str]:
     with compiled.open("rb") as file:
         catalogue = gettext.GNUTranslations(file)
     return {message: text for message, text in vars(catalogue)["_catalog"].items() if message}
+
+
+def bare(message: object) -> str:
+    """Return a message without its context."""
+    return str(message[0] if isinstance(message, tuple) else message).rpartition("\4")[2]
 
 
 def identity(path: Path) -> str:
@@ -68,7 +77,7 @@ def test_translation_is_complete_and_compiled(path: Path, tmp_path: Path) -> Non
 def test_translation_is_in_its_language(path: Path) -> None:
     texts = entries(path.with_suffix(".mo"))
 
-    messages = {message[0] if isinstance(message, tuple) else str(message): text for message, text in texts.items()}
+    messages = {bare(message): text for message, text in texts.items()}
     latin = {
         message
         for message, text in messages.items()
@@ -76,6 +85,45 @@ def test_translation_is_in_its_language(path: Path) -> None:
     }
 
     assert latin - SAME_IN_HINDI == set()
+
+
+# Catalogues of all installed apps are one: of two with the same message, that of the app named first wins everywhere.
+
+
+def without_context() -> set[str]:
+    """Return our messages that have no context."""
+    [path] = catalogues(APPS[0])
+    texts = entries(path.with_suffix(".mo"))
+    messages = {str(message[0] if isinstance(message, tuple) else message) for message in texts}
+    return {message for message in messages if "\4" not in message}
+
+
+@pytest.mark.parametrize("package", ["django", "rest_framework"])
+def test_no_message_of_ours_replaces_one_of_django(package: str) -> None:
+    [folder] = importlib.import_module(package).__path__
+    sources = [*Path(folder).glob("**/locale/en/LC_MESSAGES/*.po")]
+    theirs = {message for path in sources for message in MESSAGE.findall(path.read_text(encoding="utf-8"))}
+
+    assert "Save" in theirs or package != "django"
+    assert without_context() & theirs == set(), 'give them a context: pgettext("telephony", …)'
+
+
+def test_words_of_the_admin_stay_its_own() -> None:
+    """The tests' settings name our app before the admin."""
+    own = Path(django.contrib.admin.__path__[0], "locale", "hi", "LC_MESSAGES", "django.mo")
+
+    with translation.override("hi"):
+        words = translation.gettext("Save"), translation.pgettext("telephony", "Save")
+
+    assert words[0] == entries(own)["Save"]
+    assert words[1] == entries(catalogues(APPS[0])[0].with_suffix(".mo"))["telephony\4Save"]
+    assert words[0] != words[1]
+
+
+def test_no_message_of_ours_replaces_a_word_of_the_host() -> None:
+    words = {message for message in without_context() if re.fullmatch(r"\W*\w[\w'-]*\W*", message)}
+
+    assert words == {"ExoPhone", "ExoPhones"}, 'give them a context: pgettext("telephony", …)'
 
 
 def test_hindi_counts_none_as_one() -> None:

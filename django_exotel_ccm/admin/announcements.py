@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
 from django_exotel_ccm.admin.confirmed_action import MAX_AT_ONCE, TIME_LIMIT, ConfirmedActionMixin
 from django_exotel_ccm.admin.lists import action
@@ -33,7 +33,7 @@ class TriedAgainFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Offer both kinds."""
-        return [("yes", _("Planned after a failure")), ("no", _("Abandoned"))]
+        return [("yes", _("Planned after a failure")), ("no", pgettext_lazy("telephony", "Abandoned"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the chosen kind, by the state, which has an index."""
@@ -76,7 +76,7 @@ class AnnouncementAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         """Every field shown is read-only, ours included."""
         return self.get_fields(request, obj)
 
-    @admin.display(description=_("attempts"))
+    @admin.display(description=pgettext_lazy("telephony", "attempts"))
     def attempts(self, announcement: Announcement) -> int:
         """The number of calls of the receiver that was called most often."""
         return max((delivery["attempts"] for delivery in announcement.receivers), default=0)
@@ -153,12 +153,17 @@ def _failures_seen(request: HttpRequest, announcement: Announcement) -> str:
 def _receivers(request: HttpRequest) -> Callable[[Any], str]:
     """Return the field that shows each delivery: its result, or its error and traceback."""
 
-    @admin.display(description=_("receivers"))
+    @admin.display(description=pgettext_lazy("telephony", "receivers"))
     def receivers(announcement: Announcement) -> str:
         rows = (
             (
                 delivery["receiver"],
-                masked_text(delivery["error"], request) or (_("delivered") if delivery["delivered"] else _("pending")),
+                masked_text(delivery["error"], request)
+                or (
+                    pgettext_lazy("telephony", "delivered")
+                    if delivery["delivered"]
+                    else pgettext_lazy("telephony", "pending")
+                ),
                 verbatim(masked_text(delivery["traceback"], request)),
             )
             for delivery in announcement.receivers

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import pgettext, pgettext_lazy
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter
@@ -42,7 +42,7 @@ class ButtonColumn:
     """
 
     __name__ = "call_customer"
-    short_description = gettext_lazy("call")
+    short_description = pgettext_lazy("telephony", "call")
 
     def __init__(self, adapter: TicketAdapter, ticket_type: TicketType, request: HttpRequest) -> None:
         self._adapter = adapter
@@ -110,8 +110,8 @@ class ButtonColumn:
             '<a href="{}" class="exotel-call" data-exotel-place="{}" data-exotel-waiting="{}"{} aria-label="{}">{}</a>',
             button.choose_url,
             button.place_url,
-            _("Calling…"),
+            pgettext("telephony", "Calling…"),
             self._attributes,
             _("Call customer: %(ticket)s") % {"ticket": ticket},
-            _("Call"),
+            pgettext("telephony", "Call"),
         )

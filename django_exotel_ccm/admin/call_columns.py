@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
@@ -47,7 +47,7 @@ class CallColumns:
 
     def customer(self) -> Callable[[Any], str]:
         """Return the column with the customer's name and number."""
-        return self._column("customer", _("customer"), _customer)
+        return self._column("customer", pgettext_lazy("telephony", "customer"), _customer)
 
     def ticket(self, *, link: bool = False) -> Callable[[Any], str]:
         """Return the column with the ticket's name; ``link`` adds a link to its page."""
@@ -58,7 +58,7 @@ class CallColumns:
             label, url = visible_to(call.ticket_label, user), self._adapter.ticket_url_of(call) if link else ""
             return format_html('<a href="{}">{}</a>', url, label or "-") if url else label
 
-        return self._column("ticket_name", _("ticket"), name)
+        return self._column("ticket_name", pgettext_lazy("telephony", "ticket"), name)
 
     def recording(self) -> Callable[[Any], str]:
         """Return the column with the player."""
@@ -66,11 +66,11 @@ class CallColumns:
         def recording(call: CallRecord, user: Any) -> str:
             return player(self._adapter, call, is_open=True) if user is not None else ""
 
-        return self._column("recording", _("recording"), recording)
+        return self._column("recording", pgettext_lazy("telephony", "recording"), recording)
 
     def refusal(self) -> Callable[[Any], str]:
         """Return the column with the code of a refusal, and what it means."""
-        return self._column("refusal", _("refusal"), _refusal)
+        return self._column("refusal", pgettext_lazy("telephony", "refusal"), _refusal)
 
     def custom_field(self) -> Callable[[Any], str]:
         """Return the column with the ticket's name in Exotel."""

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
@@ -25,7 +26,7 @@ class NeverConfirmedFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Offer one choice besides all."""
-        return [("yes", _("Yes"))]
+        return [("yes", pgettext_lazy("telephony", "Yes"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the given up calls without an end; by their state, which has an index."""
@@ -43,7 +44,7 @@ class ResultFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Offer what an agent looks for."""
         return [
-            ("talked", _("Talked")),
+            ("talked", pgettext_lazy("telephony", "Talked")),
             ("missed", _("Nobody talked")),
             ("refused", _("Not called")),
             ("going_on", _("In progress")),
@@ -72,7 +73,7 @@ class ResultFilter(admin.SimpleListFilter):
 class AgentFilter(admin.SimpleListFilter):
     """The agents; Django's own filter would offer any number of them."""
 
-    title = _("agent")
+    title = pgettext_lazy("telephony", "agent")
     parameter_name = "agent"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -91,7 +92,7 @@ class AgentFilter(admin.SimpleListFilter):
 class TicketFilter(admin.SimpleListFilter):
     """The calls about one ticket, to which its page links. Who may not see the ticket finds none."""
 
-    title = _("ticket")
+    title = pgettext_lazy("telephony", "ticket")
     parameter_name = TICKET_PARAMETER
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.models import CallList
@@ -25,7 +26,7 @@ class CallListAdmin(ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show whose it is, its name, and how far it is."""
 
-        @admin.display(description=_("name"))
+        @admin.display(description=pgettext_lazy("telephony", "name"))
         def shown_name(row: CallList) -> str:
             return visible_to(row.name, request.user)  # what people type may hold a number
 

@@ -12,7 +12,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.html import format_html
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
@@ -158,7 +158,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         if obj is not None and obj.is_external:
             opening.insert(1, "origin")
         times = ["placed", "started", "answered", "over", "length"]
-        fieldsets = [(None, {"fields": opening}), (_("Times"), {"fields": times})]
+        fieldsets = [(None, {"fields": opening}), (pgettext_lazy("telephony", "Times"), {"fields": times})]
         if Permission.VIEW_EVENT.granted_to(request.user):
             names = ["reference", "call_sid", ours.custom_field(), "account", "updated_at"]
             facts = ["state", "outcome", ours.refusal(), "words", *names, "next_check_at", "checks", "gave_up_at"]
@@ -169,12 +169,12 @@ class CallRecordAdmin(ReadOnlyAdmin):
         """Every field shown is read-only, ours included."""
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
-    @admin.display(description=_("placed"), ordering="created_at")
+    @admin.display(description=pgettext_lazy("telephony", "placed"), ordering="created_at")
     def placed(self, call: CallRecord) -> str:
         """When the button was pressed."""
         return _time(call.created_at)
 
-    @admin.display(description=_("started"))
+    @admin.display(description=pgettext_lazy("telephony", "started"))
     def started(self, call: CallRecord) -> str:
         """When Exotel began the call."""
         return _time(call.started_at)
@@ -184,14 +184,14 @@ class CallRecordAdmin(ReadOnlyAdmin):
         """When a phone was picked up; whose, Exotel does not say."""
         return _time(call.answered_at)
 
-    @admin.display(description=_("ended"))
+    @admin.display(description=pgettext_lazy("telephony", "ended"))
     def over(self, call: CallRecord) -> str:
         """The end of the call, and whether it is approximate."""
         ended = _time(call.ended_at)
         is_approximate = call.ended_at is not None and call.ended_at_approximate
         return format_html(gettext("about {time}"), time=ended) if is_approximate else ended
 
-    @admin.display(description=_("length"))
+    @admin.display(description=pgettext_lazy("telephony", "length"))
     def length(self, call: CallRecord) -> str:
         """How long the two talked, else how long the call took with ringing."""
         if call.is_conversation:

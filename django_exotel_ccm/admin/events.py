@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_value
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.confirmed_action import TIME_LIMIT, ConfirmedActionMixin
@@ -50,7 +50,9 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show what came, what was read of it, and the raw body."""
-        advice = masked_column(request, "advice_shown", _("advice"), lambda event: event.advice)
+        advice = masked_column(
+            request, "advice_shown", pgettext_lazy("telephony", "advice"), lambda event: event.advice
+        )
         opening = ["received_at", "kind", "event", "call", "reference", "authentication", "account", "reason"]
         body = ["http_status", "request_id", "tries", "content_type", _raw(request), "fingerprint"]
         return [
@@ -118,7 +120,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
 
 def _result(reason: str) -> str:
     if not reason:
-        return gettext("applied")
+        return pgettext("telephony", "applied")
     return gettext("not applied, %(reason)s") % {"reason": EventReason(reason).label}
 
 
@@ -155,4 +157,4 @@ def _facts(request: HttpRequest) -> Callable[[Any], str]:
     def text(event: CallEvent) -> str:
         return json.dumps(event.facts, indent=2, ensure_ascii=False) if event.facts else ""
 
-    return masked_column(request, "facts_read", _("facts"), text, keep=True)
+    return masked_column(request, "facts_read", pgettext_lazy("telephony", "facts"), text, keep=True)

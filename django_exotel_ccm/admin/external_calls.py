@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
@@ -21,7 +22,7 @@ WARN_FOR = datetime.timedelta(days=1)
 class StatusFilter(admin.SimpleListFilter):
     """Calls that wait, were verified, or were given up."""
 
-    title = _("status")
+    title = pgettext_lazy("telephony", "status")
     parameter_name = "status"
     _filters = {
         "waiting": {"next_check_at__isnull": False},
@@ -31,7 +32,11 @@ class StatusFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
-        return [("waiting", _("waiting")), ("verified", _("verified")), ("given_up", _("given up"))]
+        return [
+            ("waiting", pgettext_lazy("telephony", "waiting")),
+            ("verified", pgettext_lazy("telephony", "verified")),
+            ("given_up", _("given up")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the calls of the chosen status."""
@@ -65,7 +70,7 @@ class UnverifiedCallAdmin(ReadOnlyAdmin):
         """Leave out the calls' facts, which can be large."""
         return super().get_queryset(request).defer("call__facts")
 
-    @admin.display(description=_("status"))
+    @admin.display(description=pgettext_lazy("telephony", "status"))
     def status(self, unverified: UnverifiedCall) -> str:
         """Whether the call is in the records, and if not, why."""
         if unverified.call_id is not None:
@@ -73,7 +78,7 @@ class UnverifiedCallAdmin(ReadOnlyAdmin):
         reason = _reason(unverified.code)
         if unverified.gave_up_at is not None:
             return str(_("given up: %(reason)s") % {"reason": reason})
-        return str(_("waiting: %(reason)s") % {"reason": reason} if reason else _("waiting"))
+        return str(_("waiting: %(reason)s") % {"reason": reason} if reason else pgettext_lazy("telephony", "waiting"))
 
 
 def _reason(code: str) -> str:

@@ -29,7 +29,7 @@ from django.utils.choices import flatten_choices
 from django.utils.datastructures import MultiValueDict
 from django.utils.html import conditional_escape
 from django.utils.text import Truncator
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_exotel_ccm.admin.stored_values import digest_of, plain
 
@@ -125,10 +125,10 @@ def text_of(field: Field, *values: list[str]) -> list[str]:
 
 def _text(field: Field, value: list[str], labels: dict[str, str]) -> str:
     if isinstance(field, BooleanField) and isinstance(field.widget, CheckboxInput):
-        return _("Yes") if value else _("No")
+        return pgettext("telephony", "Yes") if value else pgettext("telephony", "No")
     named = [labels.get(one, one) for one in value if one.strip()]
     between = ", " if isinstance(field, (ModelMultipleChoiceField, MultipleChoiceField)) else " "
-    return Truncator(between.join(named)).chars(MAX_TEXT) or _("nothing")
+    return Truncator(between.join(named)).chars(MAX_TEXT) or pgettext("telephony", "nothing")
 
 
 def _labels(field: Field, values: set[str]) -> dict[str, str]:

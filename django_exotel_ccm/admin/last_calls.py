@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Origin, State
@@ -89,7 +89,7 @@ class LastCallColumn:
         key = tickets.link_of(ticket)[1]
         call = self.listed.newest.get(key)
         if call is None:
-            return _("never")
+            return pgettext("telephony", "never")
         attempts = self.listed.attempts.get(key, 0)
         result = describe_result(call, self._user)
         several = ngettext("%(result)s, %(count)d time today", "%(result)s, %(count)d times today", attempts)
@@ -108,7 +108,7 @@ class CalledTodayFilter(admin.SimpleListFilter):
     The keys are made in Python, since calls keep the ticket's key as text.
     """
 
-    title = gettext_lazy("calls")
+    title = pgettext_lazy("telephony", "calls")
     parameter_name = "exotel_calls"
     is_cut = False
     """Whether more than :data:`MOST_KEYS` tickets are of the chosen kind."""

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 
@@ -58,7 +58,7 @@ class BoundedPaginator(Paginator):
 class AccountFilter(admin.SimpleListFilter):
     """The configured accounts; Django's own filter would read every row to find out which there are."""
 
-    title = _("account")
+    title = pgettext_lazy("telephony", "account")
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from django.forms import BaseModelFormSet, FileField, ModelForm
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_exotel_ccm.admin.deleted_rows import drop_deleted_rows, mutable
 from django_exotel_ccm.admin.form_values import Sent, digest, is_comparable, is_seen, sent_by, sent_for, text_of
@@ -249,7 +250,7 @@ def _both_values(form: Any, name: str, sent: Sent) -> str:
         if not is_seen(form, name, stored_value(form, name), sent):
             return _("Changed meanwhile. To replace what is stored, choose your file again, and save.")
         text = _("Changed meanwhile to “%(stored)s”. To replace that, choose your file again, and save.")
-        return text % {"stored": "".join(sent[form.add_prefix(name)]) or _("nothing")}
+        return text % {"stored": "".join(sent[form.add_prefix(name)]) or pgettext("telephony", "nothing")}
     entered = [value for key in sent for value in form.data.getlist(key)]
     if not is_seen(form, name, stored_value(form, name), sent):
         text = _("Changed meanwhile. You entered “%(entered)s”: save again to keep that.")

@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import Truncator
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
@@ -65,7 +65,7 @@ class NoteInline(ReadOnlyInline):
         """Whoever sees the call's page and its ticket reads its notes."""
         return obj is None or is_ticket_visible(request, self.admin_site, obj)
 
-    @admin.display(description=_("text"))
+    @admin.display(description=pgettext_lazy("telephony", "text"))
     def full_text(self, note: CallNote) -> str:
         """The text, with its lines."""
         return verbatim(note.text) or "-"
@@ -118,26 +118,33 @@ class CallNoteAdmin(_AboutTicketsAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show who wrote what about which ticket."""
         ticket = self.words(
-            request, "ticket_name", _("ticket"), lambda note: visible_to(note.call.ticket_label, request.user)
+            request,
+            "ticket_name",
+            pgettext_lazy("telephony", "ticket"),
+            lambda note: visible_to(note.call.ticket_label, request.user),
         )
-        text = self.words(request, "short_text", _("text"), _short_text)
+        text = self.words(request, "short_text", pgettext_lazy("telephony", "text"), _short_text)
         return ["created_at", "author_label", "disposition", ticket, text]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the whole note, and a link to its call."""
-        text = self.words(request, "full_text", _("text"), lambda note: verbatim(note.text))
+        text = self.words(request, "full_text", pgettext_lazy("telephony", "text"), lambda note: verbatim(note.text))
         return ["created_at", "author_label", "disposition", text, "call"]
 
 
 class DoneFilter(admin.SimpleListFilter):
     """Call-backs that are open, due, or done."""
 
-    title = _("state")
+    title = pgettext_lazy("telephony", "state")
     parameter_name = "done"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Offer the three."""
-        return [("open", _("Open")), ("due", _("Due")), ("done", _("Done"))]
+        return [
+            ("open", pgettext_lazy("telephony", "Open")),
+            ("due", pgettext_lazy("telephony", "Due")),
+            ("done", pgettext_lazy("telephony", "Done")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the chosen ones; an index sorts each kind by the moment."""
@@ -171,11 +178,14 @@ class FollowUpAdmin(_AboutTicketsAdmin):
 
     def _ticket(self, request: HttpRequest) -> Callable[[Any], str]:
         return self.words(
-            request, "ticket_name", _("ticket"), lambda follow_up: visible_to(follow_up.ticket_label, request.user)
+            request,
+            "ticket_name",
+            pgettext_lazy("telephony", "ticket"),
+            lambda follow_up: visible_to(follow_up.ticket_label, request.user),
         )
 
     def _text(self, request: HttpRequest, text: Callable[[Any], str]) -> Callable[[Any], str]:
-        return self.words(request, "shown_text", _("text"), text)
+        return self.words(request, "shown_text", pgettext_lazy("telephony", "text"), text)
 
     def has_done_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may mark call-backs as done."""

@@ -8,6 +8,7 @@ from django.db import models, router
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 MINUTE = datetime.timedelta(minutes=1)
 LONGEST_PAUSE = datetime.timedelta(days=1)
@@ -68,23 +69,34 @@ class AccountUsage(models.Model):
     """The requests of one account in this minute, and until when none is sent."""
 
     account = models.CharField(
-        _("account"), max_length=50, unique=True, help_text=_("The Exotel account, by its alias.")
+        pgettext_lazy("telephony", "account"),
+        max_length=50,
+        unique=True,
+        help_text=_("The Exotel account, by its alias."),
     )
-    minute = models.DateTimeField(_("minute"), null=True, help_text=_("The minute that is counted."))
+    minute = models.DateTimeField(
+        pgettext_lazy("telephony", "minute"), null=True, help_text=_("The minute that is counted.")
+    )
     requests_this_minute = models.PositiveIntegerField(
-        _("requests"), default=0, help_text=_("How many requests were sent in that minute.")
+        pgettext_lazy("telephony", "requests"), default=0, help_text=_("How many requests were sent in that minute.")
     )
     paused_until = models.DateTimeField(
         _("paused until"), null=True, help_text=_("Until then nothing is sent: Exotel said so, or was away.")
     )
     failures = models.PositiveSmallIntegerField(
-        _("failures"), default=0, help_text=_("How many requests in a row had no usable answer.")
+        pgettext_lazy("telephony", "failures"),
+        default=0,
+        help_text=_("How many requests in a row had no usable answer."),
     )
     reconciled_at = models.DateTimeField(
-        _("reconciled"), null=True, help_text=_("When exotel_reconcile last checked this account's calls.")
+        pgettext_lazy("telephony", "reconciled"),
+        null=True,
+        help_text=_("When exotel_reconcile last checked this account's calls."),
     )
     flooded_at = models.DateTimeField(
-        _("flooded"), null=True, help_text=_("When its own callback URL last reported more than is stored.")
+        pgettext_lazy("telephony", "flooded"),
+        null=True,
+        help_text=_("When its own callback URL last reported more than is stored."),
     )
 
     objects = AccountUsageQuerySet.as_manager()

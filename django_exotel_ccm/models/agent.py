@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
@@ -53,12 +54,14 @@ class Agent(models.Model):
         null=True,
         blank=True,
         related_name="exotel_agents",
-        verbose_name=_("user"),
+        verbose_name=pgettext_lazy("telephony", "user"),
         help_text=_("The person who logs in here. Without one, others can still call as this agent."),
     )
-    name = models.CharField(_("name"), max_length=150, help_text=_("Shown in lists and beside calls."))
+    name = models.CharField(
+        pgettext_lazy("telephony", "name"), max_length=150, help_text=_("Shown in lists and beside calls.")
+    )
     account = models.CharField(
-        _("account"),
+        pgettext_lazy("telephony", "account"),
         max_length=50,
         default=conf.DEFAULT_ALIAS,
         help_text=_("The Exotel account, by its alias in the settings."),
@@ -86,13 +89,15 @@ class Agent(models.Model):
         verbose_name=_("ExoPhone"),
         help_text=_("The number that this agent's customers see. Without one, the account's default."),
     )
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Only active agents can place calls."))
+    is_active = models.BooleanField(
+        pgettext_lazy("telephony", "active"), default=True, help_text=_("Only active agents can place calls.")
+    )
 
     objects = AgentQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("agent")
-        verbose_name_plural = _("agents")
+        verbose_name = pgettext_lazy("telephony", "agent")
+        verbose_name_plural = pgettext_lazy("telephony", "agents")
         constraints = [
             models.UniqueConstraint(fields=["user", "account"], name="exotel_ccm_agent_user"),
             models.UniqueConstraint(fields=["account", "contact_uri"], name="exotel_ccm_agent_contact_uri"),

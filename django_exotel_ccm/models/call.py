@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
@@ -95,22 +95,28 @@ class CallRecord(models.Model):
     """The columns that :meth:`redact` changes."""
 
     reference = models.UUIDField(
-        _("reference"),
+        pgettext_lazy("telephony", "reference"),
         default=uuid.uuid4,
         unique=True,
         editable=False,
         help_text=_("Our own name for the call."),
     )
-    account = models.CharField(_("account"), max_length=50, help_text=_("The Exotel account, by its alias."))
+    account = models.CharField(
+        pgettext_lazy("telephony", "account"), max_length=50, help_text=_("The Exotel account, by its alias.")
+    )
     origin = models.CharField(
-        _("origin"), max_length=10, choices=Origin, default=Origin.HERE, help_text=_("Where the call was placed.")
+        pgettext_lazy("telephony", "origin"),
+        max_length=10,
+        choices=Origin,
+        default=Origin.HERE,
+        help_text=_("Where the call was placed."),
     )
     agent = models.ForeignKey(
         Agent,
         models.SET_NULL,
         null=True,
         related_name="calls",
-        verbose_name=_("agent"),
+        verbose_name=pgettext_lazy("telephony", "agent"),
         help_text=_("Rings first."),
     )
     agent_label = models.CharField(
@@ -134,7 +140,7 @@ class CallRecord(models.Model):
         help_text=_("The ExoPhone when the call was placed."),
     )
     customer_number = models.CharField(
-        _("customer"),
+        pgettext_lazy("telephony", "customer"),
         max_length=16,
         blank=True,
         help_text=_("Rings second. Blank when there was no valid number."),
@@ -159,7 +165,7 @@ class CallRecord(models.Model):
     )
     ticket = GenericForeignKey("ticket_content_type", "ticket_object_id")
     ticket_label = models.CharField(
-        _("ticket"),
+        pgettext_lazy("telephony", "ticket"),
         max_length=200,
         blank=True,
         help_text=_("What the ticket was called when the call was placed."),
@@ -195,34 +201,42 @@ class CallRecord(models.Model):
         help_text=_("Exotel's name for the call; empty while unknown."),
     )
     state = models.CharField(
-        _("state"),
+        pgettext_lazy("telephony", "state"),
         max_length=12,
         choices=State,
         default=State.REQUESTED,
         help_text=_("How far the call has come."),
     )
     outcome = models.CharField(
-        _("outcome"),
+        pgettext_lazy("telephony", "outcome"),
         max_length=20,
         choices=Outcome,
         blank=True,
         help_text=_("How it ended; blank until it has."),
     )
     refusal_code = models.CharField(
-        _("refusal"),
+        pgettext_lazy("telephony", "refusal"),
         max_length=40,
         blank=True,
         help_text=_("Exotel's code, or the name of the rule that said no."),
     )
-    started_at = models.DateTimeField(_("started"), null=True, help_text=_("When Exotel began the call."))
-    answered_at = models.DateTimeField(
-        _("answered"), null=True, help_text=_("When a phone was answered; it proves no conversation.")
+    started_at = models.DateTimeField(
+        pgettext_lazy("telephony", "started"), null=True, help_text=_("When Exotel began the call.")
     )
-    ended_at = models.DateTimeField(_("ended"), null=True, help_text=_("When the call was over."))
+    answered_at = models.DateTimeField(
+        pgettext_lazy("telephony", "answered"),
+        null=True,
+        help_text=_("When a phone was answered; it proves no conversation."),
+    )
+    ended_at = models.DateTimeField(
+        pgettext_lazy("telephony", "ended"), null=True, help_text=_("When the call was over.")
+    )
     ended_at_approximate = models.BooleanField(
         _("end is approximate"), default=False, help_text=_("Whether the end was worked out, not told.")
     )
-    total_duration = models.PositiveIntegerField(_("duration"), null=True, help_text=_("Seconds, with ringing."))
+    total_duration = models.PositiveIntegerField(
+        pgettext_lazy("telephony", "duration"), null=True, help_text=_("Seconds, with ringing.")
+    )
     talk_time = models.PositiveIntegerField(
         _("talk time"),
         null=True,
@@ -232,7 +246,7 @@ class CallRecord(models.Model):
         _("recording URL"), max_length=2000, blank=True, help_text=_("Where Exotel keeps the recording.")
     )
     facts = models.JSONField(
-        _("facts"),
+        pgettext_lazy("telephony", "facts"),
         default=dict,
         editable=False,
         help_text=_("Everything known, joined; the columns show it."),
@@ -250,7 +264,9 @@ class CallRecord(models.Model):
         _("announces next"), null=True, help_text=_("When pending announcements are delivered next.")
     )
     checks = models.PositiveSmallIntegerField(
-        _("checks"), default=0, help_text=_("How often Exotel was asked since the state changed.")
+        pgettext_lazy("telephony", "checks"),
+        default=0,
+        help_text=_("How often Exotel was asked since the state changed."),
     )
     gave_up_at = models.DateTimeField(
         _("given up"), null=True, help_text=_("When we stopped asking. A late callback still counts.")
@@ -262,24 +278,32 @@ class CallRecord(models.Model):
         _("events not stored"), default=0, help_text=_("How many callbacks were only counted, because too many came.")
     )
     was_rebuilt = models.BooleanField(
-        _("rebuilt"), default=False, help_text=_("Whether facts were taken back that may have been announced.")
+        pgettext_lazy("telephony", "rebuilt"),
+        default=False,
+        help_text=_("Whether facts were taken back that may have been announced."),
     )
     recording_requested = models.BooleanField(
         _("recording requested"), default=False, help_text=_("Whether Exotel was asked to record the call.")
     )
     erased_at = models.DateTimeField(
-        _("erased"), null=True, help_text=_("When the customer's number and recordings were erased on request.")
+        pgettext_lazy("telephony", "erased"),
+        null=True,
+        help_text=_("When the customer's number and recordings were erased on request."),
     )
-    created_at = models.DateTimeField(_("placed"), db_index=True, help_text=_("When the button was pressed."))
-    updated_at = models.DateTimeField(_("updated"), auto_now=True, help_text=_("When the record last changed."))
+    created_at = models.DateTimeField(
+        pgettext_lazy("telephony", "placed"), db_index=True, help_text=_("When the button was pressed.")
+    )
+    updated_at = models.DateTimeField(
+        pgettext_lazy("telephony", "updated"), auto_now=True, help_text=_("When the record last changed.")
+    )
 
     MAX_EVENTS = 5_000
 
     objects = CallRecordQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("call")
-        verbose_name_plural = _("calls")
+        verbose_name = pgettext_lazy("telephony", "call")
+        verbose_name_plural = pgettext_lazy("telephony", "calls")
         permissions = [
             ("place_call", _("Can place calls")),
             ("dial_any_number", _("Can dial numbers that are not the ticket's")),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import ItemState, Permission
@@ -30,14 +31,14 @@ class CallList(models.Model):
         null=True,
         db_index=False,  # the index of both columns begins with it
         related_name="exotel_call_lists",
-        verbose_name=_("owner"),
+        verbose_name=pgettext_lazy("telephony", "owner"),
         help_text=_("Who calls them."),
     )
     owner_label = models.CharField(
         _("owner (name)"), max_length=200, blank=True, help_text=_("Their name when the list was made.")
     )
-    name = models.CharField(_("name"), max_length=200, help_text=_("What the list is called."))
-    created_at = models.DateTimeField(_("made"), help_text=_("When the list was made."))
+    name = models.CharField(pgettext_lazy("telephony", "name"), max_length=200, help_text=_("What the list is called."))
+    created_at = models.DateTimeField(pgettext_lazy("telephony", "made"), help_text=_("When the list was made."))
 
     objects = CallListQuerySet.as_manager()
 
@@ -61,16 +62,22 @@ class CallListItem(TicketLink):
         verbose_name=_("call list"),
         help_text=_("The list that it is on."),
     )
-    position = models.PositiveIntegerField(_("position"), help_text=_("The items are sorted by it, the lowest first."))
+    position = models.PositiveIntegerField(
+        pgettext_lazy("telephony", "position"), help_text=_("The items are sorted by it, the lowest first.")
+    )
     state = models.CharField(
-        _("state"), max_length=8, choices=ItemState, default=ItemState.WAITING, help_text=_("How far it is.")
+        pgettext_lazy("telephony", "state"),
+        max_length=8,
+        choices=ItemState,
+        default=ItemState.WAITING,
+        help_text=_("How far it is."),
     )
     call = models.ForeignKey(
         CallRecord,
         models.SET_NULL,
         null=True,
         related_name="+",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("The call that was placed from the list."),
     )
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm.choices import Authentication, EventKind, EventReason, State
 from django_exotel_ccm.exotel.calls import CallFacts
@@ -33,23 +34,31 @@ class CallEvent(models.Model):
         models.CASCADE,
         null=True,
         related_name="events",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("Empty when no such call is known."),
     )
     reference = models.UUIDField(
-        _("reference"),
+        pgettext_lazy("telephony", "reference"),
         null=True,
         help_text=_("The call that the signed URL named, whether we know it or not."),
     )
     account = models.CharField(
-        _("account"), max_length=50, blank=True, help_text=_("The account whose own URL it came to, by its alias.")
+        pgettext_lazy("telephony", "account"),
+        max_length=50,
+        blank=True,
+        help_text=_("The account whose own URL it came to, by its alias."),
     )
-    kind = models.CharField(_("kind"), max_length=12, choices=EventKind, help_text=_("Where it came from."))
+    kind = models.CharField(
+        pgettext_lazy("telephony", "kind"), max_length=12, choices=EventKind, help_text=_("Where it came from.")
+    )
     authentication = models.CharField(
-        _("authentication"), max_length=12, choices=Authentication, help_text=_("What vouches for it.")
+        pgettext_lazy("telephony", "authentication"),
+        max_length=12,
+        choices=Authentication,
+        help_text=_("What vouches for it."),
     )
     event = models.CharField(
-        _("event"),
+        pgettext_lazy("telephony", "event"),
         max_length=64,
         blank=True,
         help_text=_("What the body says happened, else what its URL was for."),
@@ -57,13 +66,20 @@ class CallEvent(models.Model):
     url_event = models.CharField(
         _("URL's event"), max_length=10, blank=True, help_text=_("The event that the callback URL was signed for.")
     )
-    facts = models.JSONField(_("facts"), default=dict, help_text=_("What it says, as read."))
+    facts = models.JSONField(pgettext_lazy("telephony", "facts"), default=dict, help_text=_("What it says, as read."))
     verdict = models.CharField(
-        _("verdict"), max_length=12, blank=True, help_text=_("What an answer to our request proves.")
+        pgettext_lazy("telephony", "verdict"),
+        max_length=12,
+        blank=True,
+        help_text=_("What an answer to our request proves."),
     )
-    code = models.CharField(_("code"), max_length=40, blank=True, help_text=_("Exotel's code, or what went wrong."))
-    advice = models.TextField(_("advice"), blank=True, help_text=_("What the agent was told."))
-    tries = models.PositiveSmallIntegerField(_("tries"), default=1, help_text=_("How many requests it took."))
+    code = models.CharField(
+        pgettext_lazy("telephony", "code"), max_length=40, blank=True, help_text=_("Exotel's code, or what went wrong.")
+    )
+    advice = models.TextField(pgettext_lazy("telephony", "advice"), blank=True, help_text=_("What the agent was told."))
+    tries = models.PositiveSmallIntegerField(
+        pgettext_lazy("telephony", "tries"), default=1, help_text=_("How many requests it took.")
+    )
     http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, help_text=_("The status of an answer."))
     request_id = models.CharField(
         _("request id"),
@@ -71,7 +87,9 @@ class CallEvent(models.Model):
         blank=True,
         help_text=_("Exotel's name for the request; support asks for it."),
     )
-    content_type = models.CharField(_("content type"), max_length=200, blank=True, help_text=_("As it was sent."))
+    content_type = models.CharField(
+        pgettext_lazy("telephony", "content type"), max_length=200, blank=True, help_text=_("As it was sent.")
+    )
     raw = models.BinaryField(_("raw body"), default=bytes, help_text=_("As it was sent, to the byte."))
     purged_at = models.DateTimeField(_("raw body purged"), null=True, help_text=_("When the raw body was purged."))
     reason = models.CharField(
@@ -82,18 +100,20 @@ class CallEvent(models.Model):
         help_text=_("Blank when it was applied to the call."),
     )
     fingerprint = models.CharField(
-        _("fingerprint"),
+        pgettext_lazy("telephony", "fingerprint"),
         max_length=64,
         help_text=_("The same news told twice has the same fingerprint."),
     )
-    received_at = models.DateTimeField(_("received"), db_index=True, help_text=_("When we were told."))
+    received_at = models.DateTimeField(
+        pgettext_lazy("telephony", "received"), db_index=True, help_text=_("When we were told.")
+    )
 
     #: The JSON that was parsed, and what it says.
     _parsed: tuple[object, CallFacts] = (None, CallFacts())
 
     class Meta:
-        verbose_name = _("event")
-        verbose_name_plural = _("events")
+        verbose_name = pgettext_lazy("telephony", "event")
+        verbose_name_plural = pgettext_lazy("telephony", "events")
         # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.
         constraints = [models.UniqueConstraint(fields=["fingerprint"], name="exotel_ccm_fingerprint")]
         indexes = [models.Index(fields=["reason", "received_at"], name="exotel_ccm_event_reason")]

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.exceptions import InvalidNumber
@@ -30,21 +31,27 @@ class ExoPhone(models.Model):
     """A virtual number of the Exotel account, shown to customers as caller id."""
 
     number = models.CharField(
-        _("number"), max_length=16, help_text=_("With its country code, for example +918000000700.")
+        pgettext_lazy("telephony", "number"),
+        max_length=16,
+        help_text=_("With its country code, for example +918000000700."),
     )
     account = models.CharField(
-        _("account"),
+        pgettext_lazy("telephony", "account"),
         max_length=50,
         default=conf.DEFAULT_ALIAS,
         help_text=_("The Exotel account, by its alias in the settings."),
     )
-    label = models.CharField(_("label"), max_length=100, blank=True, help_text=_("What this number is for."))
+    label = models.CharField(
+        pgettext_lazy("telephony", "label"), max_length=100, blank=True, help_text=_("What this number is for.")
+    )
     is_default = models.BooleanField(
-        _("default"),
+        pgettext_lazy("telephony", "default"),
         default=False,
         help_text=_("Used for agents who have no ExoPhone of their own; one per account."),
     )
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Only active ExoPhones are used."))
+    is_active = models.BooleanField(
+        pgettext_lazy("telephony", "active"), default=True, help_text=_("Only active ExoPhones are used.")
+    )
     # MariaDB has no conditional unique constraints: a stored column that is NULL for all but the default serves.
     default_for = models.GeneratedField(
         expression=models.Case(models.When(is_default=True, then=models.F("account")), default=None),

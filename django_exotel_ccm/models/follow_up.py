@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Model, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models.call import CallRecord
@@ -68,14 +69,17 @@ class FollowUp(TicketLink):
     """The columns that :meth:`redact` changes."""
 
     ticket_label = models.CharField(
-        _("ticket"), max_length=200, blank=True, help_text=_("What the ticket was called when this was noted.")
+        pgettext_lazy("telephony", "ticket"),
+        max_length=200,
+        blank=True,
+        help_text=_("What the ticket was called when this was noted."),
     )
     call = models.ForeignKey(
         CallRecord,
         models.SET_NULL,
         null=True,
         related_name="follow_ups",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("The call after which it was noted, if there was one."),
     )
     assigned_to = models.ForeignKey(
@@ -91,9 +95,9 @@ class FollowUp(TicketLink):
         _("who calls back (name)"), max_length=200, blank=True, help_text=_("Their name when this was noted.")
     )
     due_at = models.DateTimeField(_("call back at"), help_text=_("When the customer is to be called."))
-    text = models.TextField(_("text"), blank=True, help_text=_("What to talk about."))
+    text = models.TextField(pgettext_lazy("telephony", "text"), blank=True, help_text=_("What to talk about."))
     done_at = models.DateTimeField(
-        _("done"),
+        pgettext_lazy("telephony", "done"),
         null=True,
         help_text=_("When the call that settled it was placed, or somebody marked it as done."),
     )
@@ -105,13 +109,13 @@ class FollowUp(TicketLink):
         verbose_name=_("settled by"),
         help_text=_("The call that reached the customer; empty if somebody marked it as done."),
     )
-    created_at = models.DateTimeField(_("noted"), help_text=_("When it was noted."))
+    created_at = models.DateTimeField(pgettext_lazy("telephony", "noted"), help_text=_("When it was noted."))
 
     objects = FollowUpQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("call-back")
-        verbose_name_plural = _("call-backs")
+        verbose_name = pgettext_lazy("telephony", "call-back")
+        verbose_name_plural = pgettext_lazy("telephony", "call-backs")
         indexes = [
             models.Index(fields=["assigned_to", "done_at", "due_at"], name="exotel_ccm_follow_up_user"),
             models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_follow_up_ticket"),

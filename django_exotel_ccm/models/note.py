@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models.call import CallRecord
@@ -22,7 +23,7 @@ class CallNote(models.Model):
         CallRecord,
         models.CASCADE,
         related_name="notes",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("The call it is about."),
     )
     author = models.ForeignKey(
@@ -30,19 +31,19 @@ class CallNote(models.Model):
         models.SET_NULL,
         null=True,
         related_name="+",
-        verbose_name=_("author"),
+        verbose_name=pgettext_lazy("telephony", "author"),
         help_text=_("Who wrote it."),
     )
     author_label = models.CharField(
         _("author (name)"), max_length=200, blank=True, help_text=_("Their name when it was written.")
     )
-    text = models.TextField(_("text"), blank=True, help_text=_("What was written."))
+    text = models.TextField(pgettext_lazy("telephony", "text"), blank=True, help_text=_("What was written."))
     disposition = models.ForeignKey(
         Disposition,
         models.PROTECT,
         null=True,
         related_name="notes",
-        verbose_name=_("disposition"),
+        verbose_name=pgettext_lazy("telephony", "disposition"),
         help_text=_("How the call went, if that was chosen."),
     )
     request_key = models.CharField(
@@ -51,11 +52,13 @@ class CallNote(models.Model):
         null=True,
         help_text=_("A digest of what makes this press of Save the same press: a double click writes one note."),
     )
-    created_at = models.DateTimeField(_("written"), db_index=True, help_text=_("When it was written."))
+    created_at = models.DateTimeField(
+        pgettext_lazy("telephony", "written"), db_index=True, help_text=_("When it was written.")
+    )
 
     class Meta:
-        verbose_name = _("note")
-        verbose_name_plural = _("notes")
+        verbose_name = pgettext_lazy("telephony", "note")
+        verbose_name_plural = pgettext_lazy("telephony", "notes")
         # Not unique=True: for text, PostgreSQL would get a second index.
         constraints = [models.UniqueConstraint(fields=["request_key"], name="exotel_ccm_note_request_key")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models.call import CallRecord
@@ -16,23 +17,25 @@ class RecordingAccess(models.Model):
         CallRecord,
         models.CASCADE,
         related_name="recording_accesses",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("The call whose recording it was."),
     )
     recording = models.CharField(
-        _("recording"), max_length=16, help_text=_("Which recording of the call: its id, as in our address.")
+        pgettext_lazy("telephony", "recording"),
+        max_length=16,
+        help_text=_("Which recording of the call: its id, as in our address."),
     )
     user = models.ForeignKey(
         conf.user_model(),
         models.SET_NULL,
         null=True,
         related_name="+",
-        verbose_name=_("listener"),
+        verbose_name=pgettext_lazy("telephony", "listener"),
         help_text=_("Who listened."),
     )
     user_label = models.CharField(_("listener (name)"), max_length=200, help_text=_("Their name at the time."))
     listened_at = models.DateTimeField(
-        _("listened"), db_index=True, help_text=_("When the recording was first requested.")
+        pgettext_lazy("telephony", "listened"), db_index=True, help_text=_("When the recording was first requested.")
     )
     listening_key = models.CharField(
         _("listening key"),

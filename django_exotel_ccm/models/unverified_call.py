@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm.models.call import CallRecord
 
@@ -43,23 +44,29 @@ class UnverifiedCallQuerySet(models.QuerySet["UnverifiedCall"]):
 class UnverifiedCall(models.Model):
     """A reported call SID that is not in the records."""
 
-    account = models.CharField(_("account"), max_length=50, help_text=_("The Exotel account, by its alias."))
+    account = models.CharField(
+        pgettext_lazy("telephony", "account"), max_length=50, help_text=_("The Exotel account, by its alias.")
+    )
     call_sid = models.CharField(_("call SID"), max_length=64, help_text=_("Exotel's name for the call."))
-    reported_at = models.DateTimeField(_("reported"), help_text=_("When it was first reported."))
+    reported_at = models.DateTimeField(
+        pgettext_lazy("telephony", "reported"), help_text=_("When it was first reported.")
+    )
     next_check_at = models.DateTimeField(
         _("next check"), null=True, db_index=True, help_text=_("When Call Details are fetched.")
     )
     checks = models.PositiveSmallIntegerField(
-        _("checks"), default=0, help_text=_("How often Call Details were fetched.")
+        pgettext_lazy("telephony", "checks"), default=0, help_text=_("How often Call Details were fetched.")
     )
     gave_up_at = models.DateTimeField(_("given up"), null=True, help_text=_("When checking was given up."))
-    code = models.CharField(_("code"), max_length=40, blank=True, help_text=_("Why it is not in the records."))
+    code = models.CharField(
+        pgettext_lazy("telephony", "code"), max_length=40, blank=True, help_text=_("Why it is not in the records.")
+    )
     call = models.ForeignKey(
         CallRecord,
         models.SET_NULL,
         null=True,
         related_name="+",
-        verbose_name=_("call"),
+        verbose_name=pgettext_lazy("telephony", "call"),
         help_text=_("The call in the records, once it is verified."),
     )
 

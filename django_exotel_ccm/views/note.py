@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
@@ -114,7 +115,8 @@ def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> st
         follow_up_at=follow_up_at,
         request_key=f"{key}|{choice}|{typed}" if key else None,
     )
-    return f"{_('Saved.')} {describe_call_back(follow_up_at)}" if follow_up_at is not None else _("Saved.")
+    saved = pgettext("telephony", "Saved.")
+    return saved if follow_up_at is None else f"{saved} {describe_call_back(follow_up_at)}"
 
 
 def _disposition(code: str) -> Disposition | None:
