@@ -7,8 +7,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.contrib.contenttypes.fields import GenericForeignKey
-from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Model, Q
 from django.utils import timezone
@@ -21,7 +19,7 @@ from django_exotel_ccm.choices import Origin, Outcome, State
 from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.models.ticket_link import about, mask_key
+from django_exotel_ccm.models.ticket_link import TicketLink, about, mask_key
 
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
 
@@ -81,7 +79,7 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         return self.order_by("-created_at", "-pk")
 
 
-class CallRecord(models.Model):
+class CallRecord(TicketLink):
     """A call: who asked for it, whom it was to reach, and what is known of it."""
 
     REDACTED: ClassVar = (
@@ -151,19 +149,6 @@ class CallRecord(models.Model):
         blank=True,
         help_text=_("The customer's name when the call was placed; blank when the ticket itself has the number."),
     )
-    ticket_content_type = models.ForeignKey(
-        ContentType,
-        models.SET_NULL,
-        null=True,
-        db_index=False,  # the index of both columns begins with it
-        related_name="+",
-        verbose_name=_("kind of ticket"),
-        help_text=_("The model of the ticket."),
-    )
-    ticket_object_id = models.CharField(
-        _("ticket's key"), max_length=128, blank=True, help_text=_("The primary key of the ticket, as text.")
-    )
-    ticket = GenericForeignKey("ticket_content_type", "ticket_object_id")
     ticket_label = models.CharField(
         pgettext_lazy("telephony", "ticket"),
         max_length=200,
