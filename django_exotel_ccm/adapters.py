@@ -14,6 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
@@ -88,6 +89,16 @@ class TicketAdapter(Protocol):
 
     def of_user(self, request: HttpRequest) -> TicketAdapter | None:
         """Return the adapter of the pages that belong to this user, such as "My calls"; None if it has none."""
+
+
+def page_url(adapter: TicketAdapter | None, name: str, *args: Any, **query: Any) -> str:
+    """Return the address of our view ``name`` with these arguments, which asks ``adapter`` what this user may see.
+
+    Empty values of ``query`` are left out. Raises ``NoReverseMatch`` where our URLs are not included.
+    """
+    named = {"exotel_adapter": adapter.name if adapter is not None else "", **query}
+    given = urlencode({name: value for name, value in named.items() if value != ""})
+    return reverse(f"exotel_ccm:{name}", args=args) + (f"?{given}" if given else "")
 
 
 def call_query(adapter: TicketAdapter, ticket_type: TicketType, keys: Sequence[str], next_url: str, **more: str) -> str:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from django.urls import reverse
 from django.utils.translation import pgettext
 
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.call_back_times import offered_times
 from django_exotel_ccm.models import CallRecord, Disposition
 
 
 def note_url(reference: UUID, adapter: TicketAdapter | None, next_url: str = "") -> str:
     """Return the address of the box of a call, to which it is posted, and from there the user goes to ``next_url``."""
-    query = {"exotel_adapter": adapter.name if adapter is not None else "", "exotel_next": next_url}
-    given = urlencode({name: value for name, value in query.items() if value})
-    return reverse("exotel_ccm:note", args=[reference]) + (f"?{given}" if given else "")
+    return page_url(adapter, "note", reference, exotel_next=next_url)
 
 
 def note_box(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.models import CallRecord
@@ -77,12 +75,11 @@ def panel_of(
 
     ``next_url`` is the page that has the panel: without script, a note that was written elsewhere leads back to it.
     """
-    query = f"?{urlencode({'exotel_adapter': adapter.name})}" if adapter is not None else ""
     may_note = Permission.ADD_NOTE.granted_to(user)
     shown = {
         "status": None,
         "url": "",
-        "my_calls_url": reverse("exotel_ccm:my-calls") + query,
+        "my_calls_url": page_url(adapter, "my-calls"),
         # Of a call that is still to come; the script puts its reference in the place of this one.
         "any_note_url": note_url(NO_CALL, adapter) if may_note else "",
     }
@@ -90,6 +87,6 @@ def panel_of(
         return shown
     return shown | {
         "status": status_of(call, user, advice=advice),
-        "url": reverse("exotel_ccm:status", args=[call.reference]) + query,
+        "url": page_url(adapter, "status", call.reference),
         "note_url": note_url(call.reference, adapter, next_url) if may_note else "",
     }

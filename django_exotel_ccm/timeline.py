@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter, call_query
+from django_exotel_ccm.adapters import TicketAdapter, call_query, page_url
 from django_exotel_ccm.choices import NoRecording, Outcome, Permission, State, Step
 from django_exotel_ccm.descriptions import (
     describe_customer,
@@ -184,10 +184,10 @@ def player(adapter: TicketAdapter, call: CallRecord, *, is_open: bool = False) -
     reason = missing_reason(call)
     if reason == NoRecording.NOT_READY and call.state != State.ENDED:
         return ""
-    query = urlencode({"exotel_adapter": adapter.name, "page_view": new_page_view()})
+    page_view = new_page_view()
     recordings = recording_urls(call) if reason is None else {}
     try:
-        urls = [f"{reverse('exotel_ccm:recording', args=[call.reference, one])}?{query}" for one in recordings]
+        urls = [page_url(adapter, "recording", call.reference, one, page_view=page_view) for one in recordings]
     except NoReverseMatch:
         return ""  # our URLs are not included: a check says so
     context = {

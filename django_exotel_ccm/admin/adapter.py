@@ -106,10 +106,6 @@ class AdminAdapter:
         url = self._page(CallRecord, "changelist") if Permission.VIEW_CALL.granted_to(request.user) else ""
         return f"{url}?{urlencode({TICKET_PARAMETER: tickets.custom_field(ticket)})}" if url else ""
 
-    def my_calls_url(self) -> str:
-        """Return the page "My calls" in the site's frame. Raises ``NoReverseMatch`` where our URLs are missing."""
-        return f"{reverse('exotel_ccm:my-calls')}?{urlencode({'exotel_adapter': self.name})}"
-
     def of_ticket(self, request: HttpRequest, ticket: Model) -> AdminAdapter:
         """Return the site itself: it decides anew about each ticket."""
         return self

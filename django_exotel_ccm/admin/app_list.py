@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 
+from django_exotel_ccm.adapters import page_url
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
@@ -22,7 +23,7 @@ def my_calls_url(site: AdminSite, request: HttpRequest) -> str:
     if not Permission.PLACE_CALL.granted_to(request.user):
         return ""
     try:
-        return AdminAdapter(site).my_calls_url()
+        return page_url(AdminAdapter(site), "my-calls")
     except NoReverseMatch:
         return ""  # our URLs are not included: a check says so
 

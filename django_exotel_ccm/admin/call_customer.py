@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
@@ -23,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query
+from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query, page_url
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.button_column import ButtonColumn, seen_by
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
@@ -123,8 +122,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return None
         title = f"{capfirst(self.opts.verbose_name_plural)}, {date_format(local_now(), 'SHORT_DATETIME_FORMAT')}"
         made = create_call_list(owner=request.user, name=title, model=self.model, keys=keys)
-        query = urlencode({"exotel_adapter": self.admin_site.name})
-        return HttpResponseRedirect(f"{reverse('exotel_ccm:call-list', args=[made.pk])}?{query}")
+        return HttpResponseRedirect(page_url(AdminAdapter(self.admin_site), "call-list", made.pk))
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Add the button's column for users who may call, and the last call's for those who may see calls."""

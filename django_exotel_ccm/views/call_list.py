@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import ItemState, Permission, State
 from django_exotel_ccm.descriptions import describe_result, describe_time_since
@@ -60,8 +58,7 @@ def _answer(request: HttpRequest, adapter: TicketAdapter, key: int) -> HttpRespo
 
 
 def _address(adapter: TicketAdapter, found: CallList, query: Mapping[str, Any]) -> str:
-    address = reverse("exotel_ccm:call-list", args=[found.pk])
-    return f"{address}?{urlencode({'exotel_adapter': adapter.name, **query})}"
+    return page_url(adapter, "call-list", found.pk, **query)
 
 
 def _change(
@@ -74,8 +71,7 @@ def _change(
             return HttpResponseRedirect(request.get_full_path())
         case "delete" if is_own:
             found.delete()
-            query = urlencode({"exotel_adapter": adapter.name})
-            return HttpResponseRedirect(f"{reverse('exotel_ccm:my-calls')}?{query}")
+            return HttpResponseRedirect(page_url(adapter, "my-calls"))
         case "skip" if item is not None:
             skip(item)
     upcoming = find_next(request, adapter, found, item.position if item is not None else 0)
@@ -122,14 +118,13 @@ def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any
 
 
 def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:
-    query = urlencode({"exotel_adapter": adapter.name})
     return {
         "title": found.name,
         "opts": CallRecord._meta,
         "call_list": found,
         "is_own": found.owner_id == request.user.pk,
         "progress": progress_of([found]).get(found.pk),
-        "my_calls_url": f"{reverse('exotel_ccm:my-calls')}?{query}",
+        "my_calls_url": page_url(adapter, "my-calls"),
         "panel": panel_of(None, request.user, adapter) | {"my_calls_url": ""},
     }
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -16,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, link_of_row, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
@@ -141,12 +139,11 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
 def _call_lists(request: HttpRequest, adapter: TicketAdapter) -> list[dict[str, Any]]:
     own = list(CallList.objects.filter(owner_id=request.user.pk).order_by("-created_at", "-pk")[:MAX_LISTS])
     progress = progress_of(own)
-    query = urlencode({"exotel_adapter": adapter.name})
     return [
         {
             "key": one.pk,
             "name": one.name,
-            "url": f"{reverse('exotel_ccm:call-list', args=[one.pk])}?{query}",
+            "url": page_url(adapter, "call-list", one.pk),
             **progress.get(one.pk, {}),
         }
         for one in own
