@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
+from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
 from tests.browser.conftest import answer_and_hang_up, keep_picture, log_in, violations
 from tests.servers.packages import has_hindi_font
@@ -49,6 +52,18 @@ def test_call_in_hindi(width: int, host: Any, exotel: Any, site: Any, open_page:
     look("ended", "बात हुई")
     page.wait_for_selector(".exotel-calls strong:has-text('बात हुई')")
     assert found == []
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+def test_note_saved_on_the_calls_page(host: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    asha = host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote")
+    call = CallRecord.objects.create(account="default", placed_by=asha, state="ended", created_at=timezone.now())
+    page = open_page(locale="hi-IN")
+    log_in(page, site.url, "asha")
+    page.goto(site.url + reverse("admin:exotel_ccm_callrecord_change", args=[call.pk]))
+    page.fill("form.exotel-note-box textarea", "पता डाक से भेजेंगे")
+    page.click(".exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('सेव हो गया')")
 
 
 def test_page_with_its_language_in_the_address(

@@ -10,11 +10,11 @@
   const ANY_CALL = "00000000-0000-0000-0000-000000000000";
   const WITH_NOTE = ["accepted", "answered", "ended", "never_confirmed"];
 
-  const ask = async (url, options = {}) => {
+  /* `place`, a panel or a box, has the language of the page, which is not the browser's where it stands in the address. */
+  const ask = async (place, url, options = {}) => {
     try {
       return await fetch(url, {
-        // The page's language, which is not the browser's where it stands in the address.
-        headers: { Accept: "application/json", "Accept-Language": document.querySelector("[data-exotel-panel]")?.lang || "*" },
+        headers: { Accept: "application/json", "Accept-Language": place.lang },
         credentials: "same-origin", cache: "no-store", redirect: "manual",
         signal: AbortSignal.timeout(PATIENCE), ...options,
       });
@@ -30,14 +30,14 @@
     }
   };
 
-  const send = (form) => ask(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  const send = (form) => ask(form, form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
 
   /* Returns what is said once the note is saved; null if it is not, and then the form says why. */
   const save = async (form) => {
     let response = await send(form);
     if (response && response.status === 403) {
       // Who has logged in again in another tab needs a new token.
-      const fresh = await ask(form.action);
+      const fresh = await ask(form, form.action);
       if (fresh && fresh.ok) {
         form.elements.csrfmiddlewaretoken.value = (await read(fresh)).csrf_token;
         response = await send(form);
@@ -144,7 +144,7 @@
     async open({ focus, onlyNew = false }) {
       const reference = this.reference;
       if (!this.form) {
-        const response = await ask(this.url);
+        const response = await ask(this.panel, this.url);
         const answer = response && response.ok ? await read(response) : {};
         if (!answer.html || this.form || reference !== this.reference || (onlyNew && answer.has_note) || (!focus && typing())) {
           if (focus && !answer.html) {

@@ -9,7 +9,7 @@
 
   const reasonFor = async (box, address) => {
     try {
-      const headers = { Range: "bytes=0-0", "Accept-Language": box.closest("[lang]")?.lang || "*" };
+      const headers = { Range: "bytes=0-0", "Accept-Language": box.lang };
       const answer = await fetch(address, { credentials: "same-origin", headers });
       const plain = (answer.headers.get("Content-Type") || "").startsWith("text/plain");
       if (!answer.ok && plain) {
