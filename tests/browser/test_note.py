@@ -243,3 +243,19 @@ def test_filling_in_a_date_chooses_it(open_call: Callable[..., Any]) -> None:
     page.add_style_tag(content=".exotel-note-box .exotel-when.exotel-when { display: inline-block !important }")
     page.fill(f"{BOX} .exotel-when", "2027-06-01T10:00")
     assert page.is_checked(f"{BOX} input[value=chosen]")
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+def test_box_that_comes_with_a_swapped_body(open_call: Callable[..., Any]) -> None:
+    page = open_call()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.evaluate("window.isSamePage = true")
+    page.evaluate("document.body.replaceWith(document.body.cloneNode(true))")
+    page.fill(f"{BOX} textarea", "Sends the new address")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+
+    assert CallNote.objects.get().text == "Sends the new address"
+    assert page.evaluate("window.isSamePage")
+    assert asked == []

@@ -62,8 +62,25 @@
   const isWritten = (form) => form.elements.exotel_text.value.trim() !== ""
     || [...form.querySelectorAll("input[type=radio]")].some((choice) => choice.checked !== choice.defaultChecked);
 
-  /* Has the form saved by this script; `done` is called with what is said then. */
-  const attend = (form, done) => form.addEventListener("submit", async (event) => {
+  /* After Save in a box that came with the page. */
+  const leave = (form, said) => {
+    const shown = Object.assign(document.createElement("p"), { className: "exotel-said", tabIndex: -1, textContent: said });
+    shown.setAttribute("role", "status");
+    const next = form.elements.exotel_next?.value;
+    form.replaceWith(shown);
+    shown.focus();
+    if (next && next !== location.pathname + location.search) {
+      location.assign(next);
+    }
+  };
+
+  const owners = new WeakMap(); // the desk that has opened a box
+  // Not on the boxes: a page can swap its body.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form.exotel-note-box") || event.defaultPrevented) {
+      return;
+    }
     event.preventDefault();
     const button = form.querySelector(".exotel-save");
     if (button.getAttribute("aria-disabled") === "true") {
@@ -78,8 +95,10 @@
     button.textContent = label;
     if (said === null) {
       problem.textContent = wrong;
+    } else if (owners.has(form)) {
+      owners.get(form).finish(said);
     } else {
-      done(said);
+      leave(form, said);
     }
   });
 
@@ -159,7 +178,7 @@
         notNow.textContent = this.panel.dataset.exotelNotNow;
         notNow.addEventListener("click", () => this.putAway());
         this.form.querySelector(".exotel-note-buttons").append(notNow);
-        attend(this.form, (said) => this.finish(said));
+        owners.set(this.form, this);
         this.place.append(this.form);
       }
       if (focus) {
@@ -222,21 +241,4 @@
       target.form.querySelector("[name=exotel_call_back][value=chosen]").checked = true;
     }
   });
-
-  // A box that came with the page.
-  const ready = () => document.querySelectorAll("form.exotel-note-box").forEach((form) => attend(form, (said) => {
-    const shown = Object.assign(document.createElement("p"), { className: "exotel-said", tabIndex: -1, textContent: said });
-    shown.setAttribute("role", "status");
-    const next = form.elements.exotel_next?.value;
-    form.replaceWith(shown);
-    shown.focus();
-    if (next && next !== location.pathname + location.search) {
-      location.assign(next);
-    }
-  }));
-  if (document.readyState === "loading") {
-    document.addEventListener("DOMContentLoaded", ready);
-  } else {
-    ready();
-  }
 })();
