@@ -12,7 +12,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy, pgettext, pgettext_lazy
 
-from django_exotel_ccm.choices import Outcome, State, Step
+from django_exotel_ccm.choices import Outcome, Permission, State, Step
 from django_exotel_ccm.local_time import local_now, to_local
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
@@ -276,6 +276,16 @@ def repeated_call_warning(call: CallRecord) -> str:
     if call.is_over:
         return _("You have called this number since this page was loaded. Call again only if you mean to.")
     return _("A call to this number is still going on. Call again only if you mean to.")
+
+
+def colleague_calling_warning(call: CallRecord, user: Any) -> str:
+    """Return that somebody else is on ``call``, to be considered before its ticket is called about.
+
+    Who it is, is for those who may see calls.
+    """
+    who = call.placed_by_label or call.agent_label if Permission.VIEW_CALL.granted_to(user) else ""
+    words = {"who": who or _("A colleague")}
+    return _("%(who)s is calling about this ticket right now. Call only if you mean to.") % words
 
 
 def reconciler_missing_message() -> str:

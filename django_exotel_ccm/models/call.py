@@ -24,10 +24,15 @@ from django_exotel_ccm.models.ticket_link import TicketLink, about, mask_key
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
 
 
+def is_in_progress() -> Q:
+    """Return the condition of :attr:`CallRecord.is_in_progress`."""
+    states = [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE]
+    return Q(state__in=states, gave_up_at=None, created_at__gt=timezone.now() - LONGEST_CALL)
+
+
 def in_progress_of(user: Any) -> Q:
-    """Return the condition of :attr:`CallRecord.is_in_progress`, for calls that ``user`` placed."""
-    going_on = Q(state__in=[State.REQUESTED, State.UNCONFIRMED, State.ACTIVE], gave_up_at=None)
-    return going_on & Q(placed_by_id=user.pk, created_at__gt=timezone.now() - LONGEST_CALL)
+    """Return the condition that ``user`` placed a call that is in progress."""
+    return is_in_progress() & Q(placed_by_id=user.pk)
 
 
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
@@ -60,6 +65,10 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         """
         own = self.about(ticket).filter(placed_by_id=user.pk).order_by("-pk")
         return own.values_list("pk", flat=True).first() or 0
+
+    def in_progress_of_others(self, user: Any, tickets: Sequence[Model]) -> CallRecordQuerySet:
+        """Return the calls in progress about the tickets that ``user`` has not placed, the newest first."""
+        return self.about(*tickets).filter(is_in_progress()).exclude(placed_by_id=user.pk).newest_first()
 
     def with_advice(self) -> CallRecordQuerySet:
         """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""

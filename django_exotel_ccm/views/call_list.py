@@ -112,9 +112,8 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
 
 def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any, str]]:
     """Return which of the tickets a colleague is calling now."""
-    states = [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE]
-    calls = CallRecord.objects.about(*shown).filter(state__in=states).exclude(placed_by_id=request.user.pk)
-    return {link_of_row(call) for call in calls.defer("facts") if call.is_in_progress}
+    calls = CallRecord.objects.in_progress_of_others(request.user, shown).order_by()
+    return {link_of_row(call) for call in calls.only("ticket_content_type", "ticket_object_id")}
 
 
 def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:

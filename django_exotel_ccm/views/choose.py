@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from django.db.models import Model
@@ -13,7 +14,12 @@ from django.views.decorators.http import require_safe
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.descriptions import describe_call, hidden_tickets_message, repeated_call_warning
+from django_exotel_ccm.descriptions import (
+    colleague_calling_warning,
+    describe_call,
+    hidden_tickets_message,
+    repeated_call_warning,
+)
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.readiness import (
@@ -54,10 +60,14 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
 
 def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: list[Model]) -> dict[str, Any]:
     newest = CallRecord.objects.newest_by(request.user, found)
+    others = _calls_of_others(request, found)
     agents = callable_agents(request.user)
     no_agent = None if agents else agent_obstacle(target.adapter, request)
     next_url = target.next_url(request, request.GET.get("exotel_next", ""))
-    rows = [_row(request, target, ticket, newest.get(tickets.link_of(ticket)[1]), no_agent) for ticket in found]
+    rows = []
+    for ticket in found:
+        key = tickets.link_of(ticket)[1]
+        rows.append(_row(request, target, ticket, newest.get(key), others.get(key, []), no_agent))
     return {
         "title": _("Call customer"),
         "opts": target.ticket_type.model._meta,
@@ -76,8 +86,21 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     }
 
 
+def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[str, list[CallRecord]]:
+    """Return by the ticket's key as text who else is calling about it now, the newest call first."""
+    calls: defaultdict[str, list[CallRecord]] = defaultdict(list)
+    for call in CallRecord.objects.in_progress_of_others(request.user, found).defer("facts"):
+        calls[call.ticket_object_id].append(call)
+    return calls
+
+
 def _row(
-    request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, no_agent: Obstacle | None
+    request: HttpRequest,
+    target: CallTarget,
+    ticket: Model,
+    newest: CallRecord | None,
+    others: list[CallRecord],
+    no_agent: Obstacle | None,
 ) -> dict[str, Any]:
     try:
         numbers, unreadable = read_numbers(ticket), ""
@@ -104,10 +127,11 @@ def _row(
         "obstacle": Obstacle("", unreadable) if unreadable else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),
         "warning": repeated_call_warning(placed) if placed is not None else "",
+        "of_others": colleague_calling_warning(others[0], request.user) if others else "",
         "newest": describe_call(call, request.user) if call is not None else "",
         "newest_url": target.adapter.call_url(request, call) if call is not None else "",
-        # Whoever presses here has read that this call goes on.
-        "confirmed": str(call.pk) if call is not None and not call.is_over else "",
+        # Whoever presses here has read that these calls go on.
+        "confirmed": " ".join(str(one.pk) for one in (call, *others) if one is not None and not one.is_over),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.descriptions import describe_call, repeated_call_warning
+from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.panel import panel_of
@@ -50,7 +50,7 @@ def place(request: HttpRequest) -> HttpResponseBase:
 
     Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next`` and ``exotel_after``, the key of the
     newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
-    ``exotel_to``, and ``exotel_confirmed``, the key of a call that the user knows to be going on. What is missing is
+    ``exotel_to``, and ``exotel_confirmed``, the keys of calls that the user knows to be going on. What is missing is
     asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it.
     ``exotel_item`` is the key of the item on the call list from which it is called.
 
@@ -133,8 +133,10 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
     own_calls = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
     newest = own_calls.filter(customer_number=number).order_by("pk").last()
-    if newest is not None:
-        _check_newest(newest, request_key, after, values.get("exotel_confirmed", ""))
+    if not _is_same_press(newest, request_key):
+        confirmed = values.get("exotel_confirmed", "").split()
+        _check_newest(newest, request_key, after, confirmed)
+        _check_others(request, ticket, confirmed)
     return _place(request, target, ticket, agent, number, request_key)
 
 
@@ -155,18 +157,28 @@ def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> s
     return number
 
 
-def _check_newest(newest: CallRecord, request_key: str, after: int, confirmed: str) -> None:
+def _is_same_press(newest: CallRecord | None, request_key: str) -> bool:
+    """Return whether this very press (a double click, a second tab) has placed ``newest``, which goes on."""
+    return newest is not None and newest.request_key == digest_of(request_key) and not newest.is_over
+
+
+def _check_newest(newest: CallRecord | None, request_key: str, after: int, confirmed: Sequence[str]) -> None:
     """Raise :class:`NeedsConfirmation` unless this user can only mean another call than ``newest``.
 
-    That is their newest call to the same number. A call that this very press placed (a double click, a second tab)
-    raises nothing while it goes on. Once it is over, the press comes from an old page, and the user has to confirm.
+    That is their newest call to the same number. If this very press placed it, the press comes from an old page.
     """
-    is_same_press = newest.request_key == digest_of(request_key)
-    if is_same_press and not newest.is_over:
+    if newest is None:
         return
-    is_new_to_page = is_same_press or newest.pk > after
-    if is_new_to_page or (not newest.is_over and confirmed != str(newest.pk)):
+    is_new_to_page = newest.request_key == digest_of(request_key) or newest.pk > after
+    if is_new_to_page or (not newest.is_over and str(newest.pk) not in confirmed):
         raise NeedsConfirmation(repeated_call_warning(newest), confirmed=str(newest.pk))
+
+
+def _check_others(request: HttpRequest, ticket: Model, confirmed: Sequence[str]) -> None:
+    """Raise :class:`NeedsConfirmation` if somebody else is calling about the ticket and this user may not know it."""
+    for call in CallRecord.objects.in_progress_of_others(request.user, [ticket]).defer("facts"):
+        if str(call.pk) not in confirmed:
+            raise NeedsConfirmation(colleague_calling_warning(call, request.user), confirmed=str(call.pk))
 
 
 def _place(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
@@ -13,6 +15,7 @@ from tests.admin.pages import BY_HAND, OTHER, Session
 from tests.views.conftest import orders
 
 pytestmark = pytest.mark.books_differ(reason="the calls that go on are written by hand")
+BEFORE_THE_LONGEST = timezone.now() - datetime.timedelta(hours=5)
 STILL = "A call to this number is still going on. Call again only if you mean to."
 
 
@@ -86,9 +89,47 @@ def test_call_that_is_over_needs_no_confirmation(host: Any, exotel: Any, session
     assert len(orders(exotel)) == 1
 
 
-def test_call_of_another_user_is_ignored(host: Any, exotel: Any, session: Session) -> None:
+@pytest.mark.parametrize("state", [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE])
+def test_call_of_a_colleague_needs_confirmation(host: Any, exotel: Any, session: Session, state: State) -> None:
     ticket = host.ticket(phone=BY_HAND)
+    page = session.change_form(ticket)
+    vik = {"placed_by": host.user("vik", agent=None), "placed_by_label": "vik", "agent_label": ""}
+    earlier_call(session, ticket, number=OTHER, state=state, **vik)
+    earlier_call(session, ticket, state=state)  # and one of their own
+
+    page = session.press_button_of(page)
+    assert "vik is calling about this ticket right now." in page.text
+    assert orders(exotel) == []
+    session.press_choice(page)
+
+    assert len(orders(exotel)) == 1
+    session.user.user_permissions.remove(Permission.objects.get(codename="view_callrecord"))
+    page = session.press_button(ticket)
+    assert "A colleague is calling about this ticket right now." in page.text
+    assert "vik" not in page.text  # who may not see calls does not learn who places them
+
+
+def test_second_press_finds_the_call_of_the_first_beside_that_of_a_colleague(
+    host: Any, exotel: Any, session: Session
+) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    page = session.change_form(ticket)
+    session.press_button_of(page)
     earlier_call(session, ticket, state=State.ACTIVE, placed_by=host.user("vik", agent=None))
+
+    assert not session.press_button_of(page).of_class("exotel-choose-form")
+    assert len(orders(exotel)) == 1
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{"state": State.ENDED}, {"state": State.ACTIVE, "gave_up_at": timezone.now()}, {"created_at": BEFORE_THE_LONGEST}],
+)
+def test_call_of_a_colleague_that_is_over_is_ignored(
+    host: Any, exotel: Any, session: Session, over: dict[str, Any]
+) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    earlier_call(session, ticket, placed_by=host.user("vik", agent=None), **over)
 
     session.press_button(ticket)
 
