@@ -130,7 +130,7 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
 
 
 def _masked(note: CallNote, user: Any) -> CallNote:
-    note.text = visible_to(note.text[:LONGEST_NOTE], user)
+    note.text = visible_to(note.text, user)[:LONGEST_NOTE]  # cut last: the first digits of a number are not masked
     return note
 
 

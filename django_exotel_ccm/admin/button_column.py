@@ -19,6 +19,7 @@ from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.admin.last_calls import ListedCalls
 from django_exotel_ccm.admin.shown import shown_in_list
 from django_exotel_ccm.call_button import CallButton, call_buttons
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.tickets import TicketType
 
 SEEN = "exotel_seen"
@@ -112,6 +113,6 @@ class ButtonColumn:
             button.place_url,
             pgettext("telephony", "Calling…"),
             self._attributes,
-            _("Call customer: %(ticket)s") % {"ticket": ticket},
+            _("Call customer: %(ticket)s") % {"ticket": visible_to(str(ticket), self._request.user)},
             pgettext("telephony", "Call"),
         )

@@ -14,6 +14,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import Agent
+from django_exotel_ccm.phone_numbers import visible_to
 
 MOST_AGENTS = 200
 
@@ -104,7 +105,8 @@ class TicketFilter(admin.SimpleListFilter):
             adapter, key = AdminAdapter(model_admin.admin_site), text.partition("_")[2]
             found = adapter.visible_tickets(request, tickets.type_of(model), [key])
             self._ticket = next(iter(found), None)
-        return [(text, str(self._ticket or _("not yours to see")))] if text else []
+        name = visible_to(str(self._ticket), request.user) if self._ticket is not None else str(_("not yours to see"))
+        return [(text, name)] if text else []
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Return the calls about the ticket."""

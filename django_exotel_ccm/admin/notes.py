@@ -14,7 +14,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_l
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
-from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, verbatim
+from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.phone_numbers import visible_to
@@ -53,9 +53,8 @@ class NoteInline(ReadOnlyInline):
     """The notes about the call, for all who may see the call and its ticket."""
 
     model = CallNote
-    readonly_fields = ["created_at", "author_label", "disposition", "full_text"]
-    fields = (*readonly_fields,)
     show_change_link = False  # nothing more stands there
+    _shown: list[Any] | None = None
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Load the dispositions with the notes."""
@@ -65,10 +64,19 @@ class NoteInline(ReadOnlyInline):
         """Whoever sees the call's page and its ticket reads its notes."""
         return obj is None or is_ticket_visible(request, self.admin_site, obj)
 
-    @admin.display(description=pgettext_lazy("telephony", "text"))
-    def full_text(self, note: CallNote) -> str:
-        """The text, with its lines."""
-        return verbatim(note.text) or "-"
+    def get_fields(self, request: HttpRequest, obj: CallRecord | None = None) -> Any:
+        """Show the text with its lines, masked for this user."""
+        # Made once: Django looks for the very same column among the read-only fields, and makes an inline per request.
+        if self._shown is None:
+            text = masked_column(
+                request, "full_text", pgettext_lazy("telephony", "text"), lambda note: note.text, keep=True
+            )
+            self._shown = ["created_at", "author_label", "disposition", text]
+        return self._shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CallRecord | None = None) -> Any:
+        """Every field shown is read-only, ours included."""
+        return self.get_fields(request, obj)
 
 
 class _AboutTicketsAdmin(ReadOnlyAdmin):
@@ -123,12 +131,16 @@ class CallNoteAdmin(_AboutTicketsAdmin):
             pgettext_lazy("telephony", "ticket"),
             lambda note: visible_to(note.call.ticket_label, request.user),
         )
-        text = self.words(request, "short_text", pgettext_lazy("telephony", "text"), _short_text)
+        text = self.words(
+            request, "short_text", pgettext_lazy("telephony", "text"), lambda note: _short_text(note, request)
+        )
         return ["created_at", "author_label", "disposition", ticket, text]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the whole note, and a link to its call."""
-        text = self.words(request, "full_text", pgettext_lazy("telephony", "text"), lambda note: verbatim(note.text))
+        text = self.words(
+            request, "full_text", pgettext_lazy("telephony", "text"), lambda note: _full_text(note, request)
+        )
         return ["created_at", "author_label", "disposition", text, "call"]
 
 
@@ -173,7 +185,7 @@ class FollowUpAdmin(_AboutTicketsAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the rest, and links to the calls."""
-        text = self._text(request, lambda follow_up: verbatim(follow_up.text))
+        text = self._text(request, _full_text)
         return ["due_at", "assigned_to_label", self._ticket(request), text, "created_at", "call", "done_at", "done_by"]
 
     def _ticket(self, request: HttpRequest) -> Callable[[Any], str]:
@@ -184,8 +196,10 @@ class FollowUpAdmin(_AboutTicketsAdmin):
             lambda follow_up: visible_to(follow_up.ticket_label, request.user),
         )
 
-    def _text(self, request: HttpRequest, text: Callable[[Any], str]) -> Callable[[Any], str]:
-        return self.words(request, "shown_text", pgettext_lazy("telephony", "text"), text)
+    def _text(self, request: HttpRequest, text: Callable[[Any, HttpRequest], str]) -> Callable[[Any], str]:
+        return self.words(
+            request, "shown_text", pgettext_lazy("telephony", "text"), lambda follow_up: text(follow_up, request)
+        )
 
     def has_done_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may mark call-backs as done."""
@@ -199,5 +213,10 @@ class FollowUpAdmin(_AboutTicketsAdmin):
         self.message_user(request, text % {"count": done}, messages.SUCCESS)
 
 
-def _short_text(row: CallNote | FollowUp) -> str:
-    return Truncator(row.text).chars(LISTED_CHARACTERS)
+def _short_text(row: CallNote | FollowUp, request: HttpRequest) -> str:
+    # Masked before it is cut: the first digits of a number are no number any more.
+    return Truncator(masked_text(row.text, request)).chars(LISTED_CHARACTERS)
+
+
+def _full_text(row: CallNote | FollowUp, request: HttpRequest) -> str:
+    return verbatim(masked_text(row.text, request))

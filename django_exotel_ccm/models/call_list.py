@@ -12,6 +12,7 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.choices import ItemState, Permission
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.ticket_link import TicketLink
+from django_exotel_ccm.phone_numbers import mask
 
 
 class CallListQuerySet(models.QuerySet["CallList"]):
@@ -48,7 +49,7 @@ class CallList(models.Model):
         indexes = [models.Index(fields=["owner", "created_at"], name="exotel_ccm_list_owner")]
 
     def __str__(self) -> str:
-        return self.name
+        return mask(self.name)  # stands in titles of pages for whoever may see lists, and people type numbers
 
 
 class CallListItem(TicketLink):

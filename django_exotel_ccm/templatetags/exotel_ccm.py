@@ -24,6 +24,7 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.timeline import timeline_of
 
 register = template.Library()
@@ -64,7 +65,7 @@ def exotel_call_button(context: Context, ticket: Any) -> dict[str, Any]:
     try:
         shown: dict[str, Any] = {
             "button": call_button(adapter, request, ticket, newest),
-            "label": _("Call customer: %(ticket)s") % {"ticket": ticket},
+            "label": _("Call customer: %(ticket)s") % {"ticket": visible_to(str(ticket), request.user)},
             "csrf_token": get_token(request),
             **_assets(context, request),
         }

@@ -109,7 +109,7 @@ def _row(
     placed = _just_placed(request, ticket)
     call = placed or newest
     return {
-        "ticket": ticket,
+        "ticket": visible_to(str(ticket), request.user),
         "key": str(ticket.pk),
         "url": target.adapter.ticket_url(ticket),
         "numbers": [

@@ -142,7 +142,7 @@ def _call_lists(request: HttpRequest, adapter: TicketAdapter) -> list[dict[str, 
     return [
         {
             "key": one.pk,
-            "name": one.name,
+            "name": visible_to(one.name, request.user),
             "url": page_url(adapter, "call-list", one.pk),
             **progress.get(one.pk, {}),
         }

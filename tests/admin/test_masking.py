@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
-from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
-from django_exotel_ccm.services import place_call
+from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, FollowUp
+from django_exotel_ccm.phone_numbers import mask
+from django_exotel_ccm.services import add_note, place_call, schedule_follow_up
+from django_exotel_ccm.services.call_lists import create_call_list
 from django_exotel_ccm.signals import call_ended, recording_ready
 from tests.admin.pages import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS, Session
+from tests.helpdesk.models import Ticket
+from tests.templatetags.pages import BUTTON, render, request_of
 
+HOUR = datetime.timedelta(hours=1)
 COMPLETED = "+919000001001"
 DIGITS = re.compile(r"9[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*0[\s()-]*1[\s()-]*0[\s()-]*0[\s()-]*1")
 
@@ -122,3 +129,64 @@ def test_pages_hide_recording_addresses(shape: str, host: Any, exotel: Any, rece
 
     assert [url for url, html in shown.items() if path in html or path.rpartition("/")[2] in html] == []
     assert sum(origin.rpartition(":")[0] in html for html in shown.values()) >= 3
+
+
+NOTED = "+91 98765 43210"
+NAMED = "+91 98765 43211"
+CUT = "9876543212"
+
+
+@pytest.fixture
+def written(host: Any) -> dict[str, str]:
+    """A ticket, a list, notes and a call-back with numbers in their words; return their pages by name."""
+    ticket, asha = host.ticket(f"Ravi {NAMED}"), host.user("asha", agent=None)
+    now = timezone.now()
+    call = CallRecord.objects.create(
+        account="default", ticket=ticket, ticket_label=str(ticket), placed_by=asha, state="ended", created_at=now
+    )
+    note = add_note(call, author=asha, text=f"Ring {NOTED}")
+    for length in (110, 994):  # where a list and where the history cut a note
+        add_note(call, author=asha, text=f"{'x' * length} {CUT}")
+    back = schedule_follow_up(ticket=ticket, due_at=now + HOUR, assigned_to=asha, text=f"Ring {NOTED}")
+    made = create_call_list(owner=asha, name=f"For {NAMED}", model=Ticket, keys=[ticket.pk])
+    query = urlencode({"exotel_adapter": "admin", "exotel_type": "helpdesk.ticket", "exotel_ticket": ticket.pk})
+    pages = {
+        f"{model} {page}": reverse(f"admin:exotel_ccm_{model}_{page}", args=keys)
+        for model, row in (("callrecord", call), ("callnote", note), ("followup", back), ("calllist", made))
+        for page, keys in (("changelist", []), ("change", [row.pk]))
+    }
+    return pages | {
+        "calls of the ticket": f"{pages['callrecord changelist']}?ticket=ticket_{ticket.pk}",
+        "call list": reverse("exotel_ccm:call-list", args=[made.pk]),
+        "my calls": reverse("exotel_ccm:my-calls"),
+        "choose": f"{reverse('exotel_ccm:choose')}?{query}",
+        "history": f"{reverse('exotel_ccm:timeline')}?{query}",
+    }
+
+
+READS = ("exotel_ccm.view_callnote", "exotel_ccm.view_followup", "exotel_ccm.view_calllist", SEES_CALLS)
+
+
+@pytest.mark.parametrize("sees", [False, True])
+def test_numbers_in_words_are_masked_alike_on_every_page(host: Any, written: dict[str, str], sees: bool) -> None:
+    reader = host.user("meera", *AGENT_WORK, *READS, *([SEES_NUMBERS] if sees else []))
+    FollowUp.objects.update(assigned_to=reader)
+    create_call_list(owner=reader, name=f"Of {NAMED}", model=Ticket, keys=[Ticket.objects.get().pk])
+    session = Session(reader)
+
+    found = {name: session.get(url).html for name, url in written.items()}
+    assert [name for name, html in found.items() if not re.search(r"•{5}|98765", html)] == []
+    shown = {name for name, html in found.items() if re.search(r"98765|987654", html)}
+
+    assert shown == (set(found) if sees else set())
+
+
+def test_labels_of_buttons_are_masked(host: Any) -> None:
+    """They are ours, also where the host's page shows the ticket's name whole."""
+    asha, ticket = host.user("asha", *AGENT_WORK), host.ticket(f"Ravi {NAMED}")
+    rows = Session(asha).changelist().row_buttons
+    of_tag = render(BUTTON, request_of(asha), ticket=ticket).call_buttons
+
+    labels = [one["aria-label"] for one in [*rows, *(button.attributes for button in of_tag)]]
+
+    assert labels == [f"Call customer: Ravi {mask(NAMED)}"] * 2
