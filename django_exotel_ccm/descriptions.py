@@ -250,7 +250,9 @@ def describe_time(moment: datetime.datetime) -> str:
 
 
 def describe_age(moment: datetime.datetime) -> str:
-    """Return how long ago something was, in its largest unit: "5 minutes ago"."""
+    """Return how long ago something was, in its largest unit: "just now", "5 minutes ago"."""
+    if local_now() - to_local(moment) < datetime.timedelta(minutes=1):
+        return _("just now")
     return _("%(age)s ago") % {"age": describe_time_since(moment)}
 
 

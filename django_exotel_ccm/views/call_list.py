@@ -17,7 +17,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import ItemState, Permission, State
-from django_exotel_ccm.descriptions import describe_result, describe_time_since
+from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
@@ -164,7 +164,7 @@ def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> 
         return ""
     words = {
         "who": call.placed_by_label or call.agent_label or _("A colleague"),
-        "ago": describe_time_since(call.created_at),
+        "ago": describe_age(call.created_at),
         "result": describe_result(call, request.user),
     }
-    return _("%(who)s called %(ago)s ago: %(result)s") % words
+    return _("%(who)s called %(ago)s: %(result)s") % words
