@@ -12,7 +12,7 @@ from django_exotel_ccm.models import AccountUsage
 class AccountUsageAdmin(ReadOnlyAdmin):
     """One row per account."""
 
-    readonly_fields = [
+    fields = (
         "account",
         "reconciled_at",
         "minute",
@@ -20,7 +20,6 @@ class AccountUsageAdmin(ReadOnlyAdmin):
         "paused_until",
         "failures",
         "flooded_at",
-    ]
-    list_display = (*readonly_fields,)
-    fields = (*readonly_fields,)
+    )
+    list_display = fields
     ordering = ["account"]

@@ -72,10 +72,6 @@ class AnnouncementAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
         """Show what was announced, and the delivery to each receiver."""
         return ["created_at", "signal", "call", "event", "state", "next_try_at", "changed", _receivers(request)]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return self.get_fields(request, obj)
-
     @admin.display(description=pgettext_lazy("telephony", "attempts"))
     def attempts(self, announcement: Announcement) -> int:
         """The number of calls of the receiver that was called most often."""

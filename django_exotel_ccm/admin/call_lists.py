@@ -45,10 +45,6 @@ class CallListAdmin(ReadOnlyAdmin):
         """Show the same on the page of one list."""
         return self.get_list_display(request)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Nobody edits a list here."""
-        return self.get_fields(request, obj)
-
     @admin.display(description=_("how far it is"))
     def progress(self, row: Any) -> str:
         """How many tickets are called or skipped, of how many."""

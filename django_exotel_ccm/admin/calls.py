@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
@@ -38,8 +37,7 @@ class EventInline(ReadOnlyInline):
     """The events of the call."""
 
     model = CallEvent
-    readonly_fields = ["received_at", "kind", "event", "verdict", "code", "http_status", "request_id", "reason"]
-    fields = (*readonly_fields,)
+    fields = ("received_at", "kind", "event", "verdict", "code", "http_status", "request_id", "reason")
     deferred = ["raw", "facts"]
     classes = ("collapse",)
 
@@ -48,8 +46,7 @@ class AnnouncementInline(ReadOnlyInline):
     """The announcements of the call."""
 
     model = Announcement
-    readonly_fields = ["created_at", "signal", "state"]
-    fields = (*readonly_fields,)
+    fields = ("created_at", "signal", "state")
     deferred = ["receivers"]
     classes = ("collapse",)
 
@@ -164,10 +161,6 @@ class CallRecordAdmin(ReadOnlyAdmin):
             facts = ["state", "outcome", ours.refusal(), "words", *names, "next_check_at", "checks", "gave_up_at"]
             fieldsets.append((_("Technical data"), {"classes": ["collapse"], "fields": facts}))
         return fieldsets
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return flatten_fieldsets(self.get_fieldsets(request, obj))
 
     @admin.display(description=pgettext_lazy("telephony", "placed"), ordering="created_at")
     def placed(self, call: CallRecord) -> str:

@@ -61,10 +61,6 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
             (_("As it came"), {"fields": body}),
         ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return [field for _title, options in self.get_fieldsets(request, obj) for field in options["fields"]]
-
     @action(_("Apply again"), "confirmed")
     def apply_again(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Ask for a confirmation. Changes nothing."""

@@ -52,8 +52,7 @@ class UnverifiedCallAdmin(ReadOnlyAdmin):
     list_select_related = ["call"]
     search_fields = ["=call_sid"]
     ordering = ["-pk"]
-    readonly_fields = ["reported_at", "account", "call_sid", "status", "call", "checks", "next_check_at", "gave_up_at"]
-    fields = (*readonly_fields,)
+    fields = ("reported_at", "account", "call_sid", "status", "call", "checks", "next_check_at", "gave_up_at")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Warn of accounts whose own URL was flooded during the last day."""

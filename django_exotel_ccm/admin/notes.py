@@ -74,10 +74,6 @@ class NoteInline(ReadOnlyInline):
             self._shown = ["created_at", "author_label", "disposition", text]
         return self._shown
 
-    def get_readonly_fields(self, request: HttpRequest, obj: CallRecord | None = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return self.get_fields(request, obj)
-
 
 class _AboutTicketsAdmin(ReadOnlyAdmin):
     """Rows whose words are shown only to users who may see the ticket."""
@@ -100,10 +96,6 @@ class _AboutTicketsAdmin(ReadOnlyAdmin):
             return text(row) if is_visible else gettext("not yours to see")
 
         return column(name, label, shown)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Every field shown is read-only, ours included."""
-        return self.get_fields(request, obj)
 
 
 @admin.register(CallNote)

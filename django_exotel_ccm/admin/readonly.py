@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -19,7 +21,27 @@ SHOWN_CHARACTERS = 20_000
 SHOWN_ROWS = 50
 
 
-class ReadOnlyAdmin(CheapLookupsAdmin):
+if TYPE_CHECKING:
+    _Base = BaseModelAdmin[Any]
+else:
+    _Base = object
+
+
+class _ReadOnly(_Base):
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Every field shown is read-only, ours included. A subclass says which fields it shows."""
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits rows."""
+        return False
+
+
+class ReadOnlyAdmin(_ReadOnly, CheapLookupsAdmin):
     """Rows that users with the view permission read, and nobody changes."""
 
     paginator = BoundedPaginator
@@ -41,14 +63,6 @@ class ReadOnlyAdmin(CheapLookupsAdmin):
             return True
         return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds rows by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits rows."""
-        return False
-
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes rows."""
         return False
@@ -69,7 +83,7 @@ class NewestFormSet(BaseInlineFormSet):
         return len(self._newest) > SHOWN_ROWS
 
 
-class ReadOnlyInline(admin.TabularInline):
+class ReadOnlyInline(_ReadOnly, admin.TabularInline):
     """The newest rows that belong to a call, below it."""
 
     formset = NewestFormSet
@@ -83,14 +97,6 @@ class ReadOnlyInline(admin.TabularInline):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Do not load the large columns."""
         return super().get_queryset(request).defer(*self.deferred)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds rows by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits rows."""
-        return False
 
 
 def masked_column(

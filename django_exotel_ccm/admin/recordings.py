@@ -20,8 +20,7 @@ class RecordingAccessAdmin(ReadOnlyAdmin):
     list_select_related = ["call"]
     search_fields = ["user_label", "=call__reference"]
     ordering = ["-listened_at", "-pk"]
-    readonly_fields = ["listened_at", "user_label", "user", "call", "recording"]
-    fields = (*readonly_fields,)
+    fields = ("listened_at", "user_label", "user", "call", "recording")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Leave the calls' facts in the database."""
