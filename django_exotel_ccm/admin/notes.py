@@ -22,6 +22,7 @@ from django_exotel_ccm.phone_numbers import visible_to
 _ = gettext_lazy
 
 LISTED_CHARACTERS = 120
+BATCH = 500  # how many chosen rows are looked through at once
 
 
 def mark_visible(request: HttpRequest, site: admin.AdminSite, rows: list[Any]) -> None:
@@ -199,10 +200,24 @@ class FollowUpAdmin(_AboutTicketsAdmin):
 
     @action(_("Mark as done"), "done")
     def mark_as_done(self, request: HttpRequest, queryset: Any) -> None:
-        """Mark the open ones among the chosen as done, now."""
-        done = queryset.order_by().open().update(done_at=timezone.now())
-        text = ngettext("%(count)d call-back is done.", "%(count)d call-backs are done.", done)
-        self.message_user(request, text % {"count": done}, messages.SUCCESS)
+        """Mark the open ones among the chosen as done, now. Those about tickets that the user may not see stay open."""
+        adapter, rows = AdminAdapter(self.admin_site), queryset.open().order_by("pk")
+        done = hidden = last = 0
+        while batch := list(rows.filter(pk__gt=last)[:BATCH]):
+            last = batch[-1].pk
+            seen = adapter.visible_calls(request, batch)
+            hidden += len(batch) - len(seen)
+            done += FollowUp.objects.open().filter(pk__in=seen).update(done_at=timezone.now())
+        if done or not hidden:
+            text = ngettext("%(count)d call-back is done.", "%(count)d call-backs are done.", done)
+            self.message_user(request, text % {"count": done}, messages.SUCCESS)
+        if hidden:
+            text = ngettext(
+                "%(count)d call-back is left open: its ticket was deleted, or is not yours to see.",
+                "%(count)d call-backs are left open: their tickets were deleted, or are not yours to see.",
+                hidden,
+            )
+            self.message_user(request, text % {"count": hidden}, messages.WARNING)
 
 
 def _short_text(row: CallNote | FollowUp, request: HttpRequest) -> str:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm.admin import notes
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.services import add_note, schedule_follow_up
 from tests.admin.pages import SEES_CALLS, Session
@@ -19,6 +20,7 @@ from tests.factories import Calls
 
 READS = ("exotel_ccm.view_callnote", "exotel_ccm.view_followup")
 EVIL = "<script>alert(1)</script>\nsecond line"
+CHANGES = "exotel_ccm.change_followup"
 HOUR = datetime.timedelta(hours=1)
 
 
@@ -43,6 +45,10 @@ def note(host: Any, call: CallRecord) -> CallNote:
     reached = Disposition.objects.create(code="reached", label="Reached")
     later = timezone.now() + HOUR
     return add_note(call, author=host.user("asha"), text=EVIL, disposition=reached, follow_up_at=later)
+
+
+def promise(ticket: Any, user: Any) -> FollowUp:
+    return schedule_follow_up(ticket=ticket, due_at=timezone.now() + HOUR, assigned_to=user)
 
 
 def logged_in(user: Any) -> Client:
@@ -148,3 +154,20 @@ def test_follow_ups_are_filtered_and_marked_as_done(host: Any, reader: Session) 
     boss = logged_in(host.user("boss", is_superuser=True, agent=None))
     boss.post(list_of("followup"), form)
     assert (shown("open"), shown("done")) == ([], ["Lamp", "Fan", "Chair"])
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_call_backs_of_hidden_tickets_stay_open(host: Any, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "BATCH", batch)
+    lead = host.user("lead", "helpdesk.view_ticket", *READS, CHANGES, agent=None, last_name="north")
+    for team in ("north", "south", "north"):
+        promise(host.ticket(team=team), lead)
+    session = Session(lead)
+    form = session.get(list_of("followup")).of_id("changelist-form")
+
+    keys = list(FollowUp.objects.values_list("pk", flat=True))
+    page = session.post(list_of("followup"), form.data | {"action": ["mark_as_done"], "_selected_action": keys})
+
+    assert [one.ticket.team for one in FollowUp.objects.open()] == ["south"]
+    assert "2 call-backs are done." in page.messages
+    assert "1 call-back is left open: its ticket was deleted, or is not yours to see." in page.messages
