@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -16,8 +17,9 @@ from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.services import assign_follow_up
 
 _ = gettext_lazy
 
@@ -178,8 +180,34 @@ class FollowUpAdmin(_AboutTicketsAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the rest, and links to the calls."""
-        text = self._text(request, _full_text)
-        return ["due_at", "assigned_to_label", self._ticket(request), text, "created_at", "call", "done_at", "done_by"]
+        # Made once: Django looks for the very same columns among the read-only fields.
+        made = vars(request).setdefault("_exotel_ccm_columns", (self._ticket(request), self._text(request, _full_text)))
+        who = "assigned_to" if self.has_change_permission(request, obj) else "assigned_to_label"
+        return ["due_at", who, *made, "created_at", "call", "done_at", "done_by"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only who calls back can be changed."""
+        return [one for one in self.get_fields(request, obj) if one != "assigned_to"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user may hand call-backs on: those that are open, about tickets that they may see."""
+        if not Permission.CHANGE_FOLLOW_UP.granted_to(request.user):
+            return False
+        return obj is None or (obj.done_at is None and is_ticket_visible(request, self.admin_site, obj))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the users who can call."""
+        if db_field.name == "assigned_to":
+            can_call = Agent.objects.active().filter(user__isnull=False).order_by().values("user_id")
+            kwargs["queryset"] = get_user_model()._default_manager.filter(pk__in=can_call)
+            kwargs["help_text"] = _("Who is to call: a user with an active agent.")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: FollowUp, form: Any, change: bool) -> None:
+        """Hand the call-back on, unless it was settled since the page was loaded."""
+        if "assigned_to" in form.changed_data and not assign_follow_up(obj, obj.assigned_to):
+            text = gettext("The call-back was not handed on: it is done by now, or was deleted.")
+            self.message_user(request, text, messages.WARNING)
 
     def _ticket(self, request: HttpRequest) -> Callable[[Any], str]:
         return self.words(

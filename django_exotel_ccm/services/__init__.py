@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from django_exotel_ccm.services.events import record_event
-from django_exotel_ccm.services.follow_ups import complete_follow_up, reschedule_follow_up, schedule_follow_up
+from django_exotel_ccm.services.follow_ups import (
+    assign_follow_up,
+    complete_follow_up,
+    reschedule_follow_up,
+    schedule_follow_up,
+)
 from django_exotel_ccm.services.moving import move_calls
 from django_exotel_ccm.services.notes import add_note
 from django_exotel_ccm.services.placing import agents_for, place_call
@@ -11,6 +16,7 @@ from django_exotel_ccm.services.placing import agents_for, place_call
 __all__ = [
     "add_note",
     "agents_for",
+    "assign_follow_up",
     "complete_follow_up",
     "move_calls",
     "place_call",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.admin import notes
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
-from django_exotel_ccm.services import add_note, schedule_follow_up
+from django_exotel_ccm.services import add_note, assign_follow_up, schedule_follow_up
 from tests.admin.pages import SEES_CALLS, Session
 from tests.factories import Calls
 
@@ -171,3 +172,47 @@ def test_call_backs_of_hidden_tickets_stay_open(host: Any, batch: int, monkeypat
     assert [one.ticket.team for one in FollowUp.objects.open()] == ["south"]
     assert "2 call-backs are done." in page.messages
     assert "1 call-back is left open: its ticket was deleted, or is not yours to see." in page.messages
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_call_back_is_handed_on(host: Any, is_deleted: bool) -> None:
+    boss = host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None)
+    left, vik = host.user("left", agent=None), host.user("vik")
+    one = promise(host.ticket(), left)
+    due = FollowUp.objects.get().due_at
+    if is_deleted:
+        left.delete()
+    session = Session(boss)
+
+    page = session.get(page_of("followup", one))
+    assert re.findall(r'<option value="(\d+)"', page.html) == [str(vik.pk)]  # boss and left cannot call
+    [form] = [form for form in page.forms if form.attributes.get("id") == "followup_form"]
+    assert set(form.data) - {"csrfmiddlewaretoken"} == set()  # what else the page shows cannot be changed
+    session.post(session.where, form.data | {"assigned_to": str(vik.pk)})
+
+    one.refresh_from_db()
+    assert (one.assigned_to, one.assigned_to_label, one.due_at, one.done_at) == (vik, "vik", due, None)
+    assert "vik" in session.get(list_of("followup")).text
+
+
+def test_who_hands_on(host: Any, reader: Session) -> None:
+    ticket, vik = host.ticket(team="south"), host.user("vik")
+    hidden, done = promise(ticket, host.user("left", agent=None)), promise(host.ticket(team="north"), vik)
+    FollowUp.objects.filter(pk=done.pk).update(done_at=timezone.now())
+    lead = Session(host.user("lead", "helpdesk.view_ticket", *READS, CHANGES, agent=None, last_name="north"))
+
+    for session, one in ((reader, hidden), (lead, hidden), (lead, done)):
+        assert 'name="assigned_to"' not in session.get(page_of("followup", one)).html
+        sent = logged_in(session.user).post(page_of("followup", one), {"assigned_to": vik.pk})
+        assert sent.status_code == 403
+
+    assert FollowUp.objects.get(pk=hidden.pk).assigned_to_label == "left"
+
+
+def test_call_back_that_was_settled_meanwhile_stays_whose_it_was(host: Any) -> None:
+    vik, one = host.user("vik"), promise(host.ticket(), host.user("left", agent=None))
+    done, stale = FollowUp.objects.filter(pk=one.pk), FollowUp.objects.get(pk=one.pk)
+    done.update(done_at=timezone.now())
+
+    assert assign_follow_up(stale, vik) is False
+    assert done.get().assigned_to_label == "left"
