@@ -78,7 +78,7 @@ def shown_on_form(context: dict[str, Any]) -> str:
             if inline.has_change_permission:
                 for form in inline.formset.initial_forms:
                     digests |= _digests(form, _names(inline))
-    return Shown(digests).as_json(f"The form of {context['opts'].label}") if digests else ""
+    return Shown(digests).as_json(f"The form of {context.get('opts')}") if digests else ""
 
 
 def shown_in_list(formset: Any) -> str:

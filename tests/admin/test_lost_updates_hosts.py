@@ -272,7 +272,7 @@ def test_page_with_too_many_fields_says_so_once(
 
     assert "exotel:shown" not in form.data
     assert [one.message for one in caplog.records if one.name == shown.__name__] == [
-        "The form of helpdesk.Order has too many fields: a save can put back what a call changed meanwhile."
+        "The form of helpdesk.order has too many fields: a save can put back what a call changed meanwhile."
     ]
 
 
