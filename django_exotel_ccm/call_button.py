@@ -46,11 +46,13 @@ def call_buttons(
     newest: Mapping[str, CallRecord],
     *,
     ticket_type: TicketType | None = None,
+    items: Mapping[str, str] | None = None,
 ) -> list[CallButton | None]:
     """Return the button of each ticket, or None where the user may not call, for a fixed number of queries.
 
     ``newest`` is the user's newest call about each, by the key as text. ``ticket_type`` is that of a page with tickets
-    of one type. An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
+    of one type; ``items`` is, for the page of a call list, the key of each ticket's item by the ticket's key as text.
+    An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
     """
     no_agent = None if not found or has_callable_agent(request.user) else agent_obstacle(adapter, request)
     kinds: defaultdict[type[Model], list[Model]] = defaultdict(list)
@@ -69,10 +71,10 @@ def call_buttons(
             return None
         if ticket.__class__ in readable:
             obstacle = number_obstacle(adapter, request, ticket, numbers_of(ticket))
-        call = newest.get(tickets.link_of(ticket)[1])
-        its_adapter = adapter.of_ticket(request, ticket)
-        query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path())
-        return _button(request, query, call, obstacle)
+        key = tickets.link_of(ticket)[1]
+        its_adapter, item = adapter.of_ticket(request, ticket), (items or {}).get(key, "")
+        query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path(), item=item)
+        return _button(request, query, newest.get(key), obstacle)
 
     return [button_of(ticket) for ticket in found]
 

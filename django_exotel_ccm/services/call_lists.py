@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import router, transaction
-from django.db.models import Count, Model, Q
+from django.db.models import Count, Model, Q, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm.choices import ItemState, State
@@ -19,6 +19,7 @@ from django_exotel_ccm.tickets import declared_type
 MAX_ITEMS = 5_000
 MAX_NAME = 200
 BATCH = 500
+_IS_OVER = Q(call__state=State.ENDED) | Q(call=None)
 
 
 def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterable[Any]) -> CallList:
@@ -69,6 +70,13 @@ def skip(item: CallListItem) -> None:
     CallListItem.objects.filter(pk=item.pk, state=ItemState.WAITING).update(state=ItemState.SKIPPED)
 
 
+def left_over(call_list: CallList) -> QuerySet[CallListItem]:
+    """Return the items that were skipped, and those whose call has ended without a talk, in their order."""
+    is_missed = Q(state=ItemState.CALLED) & _IS_OVER & ~Q(call__talk_time__gt=0)
+    found = call_list.items.filter(Q(state=ItemState.SKIPPED) | is_missed)
+    return found.select_related("call__agent").order_by("position")
+
+
 def rename_call_list(call_list: CallList, name: str) -> bool:
     """Give the list another name; return False if that is blank."""
     call_list.name = storable(name)[:MAX_NAME].strip()
@@ -83,16 +91,16 @@ def progress_of(call_lists: Iterable[CallList]) -> dict[Any, dict[str, int]]:
     ``open`` are those whose call is not known to have ended. Takes one statement.
     """
     called = Q(state=ItemState.CALLED)
-    talked, is_over = Q(call__talk_time__gt=0), Q(call__state=State.ENDED) | Q(call=None)
+    talked = Q(call__talk_time__gt=0)
     items = CallListItem.objects.filter(call_list__in=list(call_lists)).order_by()
     rows = items.values("call_list").annotate(
         total=Count("pk"),
         waiting=Count("pk", filter=Q(state=ItemState.WAITING)),
         skipped=Count("pk", filter=Q(state=ItemState.SKIPPED)),
         reached=Count("pk", filter=called & talked),
-        over=Count("pk", filter=called & is_over),
+        over=Count("pk", filter=called & _IS_OVER),
         called=Count("pk", filter=called),
-        reached_and_over=Count("pk", filter=called & is_over & talked),
+        reached_and_over=Count("pk", filter=called & _IS_OVER & talked),
     )
     return {
         row["call_list"]: {

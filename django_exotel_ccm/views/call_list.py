@@ -9,23 +9,26 @@ from typing import Any
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
-from django_exotel_ccm.call_button import call_button
+from django_exotel_ccm.call_button import call_button, call_buttons
 from django_exotel_ccm.choices import ItemState, Permission, State
-from django_exotel_ccm.descriptions import describe_age, describe_result
+from django_exotel_ccm.descriptions import describe_age, describe_result, describe_time
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.services.call_lists import progress_of, rename_call_list, skip
+from django_exotel_ccm.services.call_lists import left_over, progress_of, rename_call_list, skip
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_own_page
 from django_exotel_ccm.views.call_request import whole_number
 
+MAX_LEFT_OVER = 50
+"""How many of the tickets that were skipped or not reached the end shows."""
 FIRST_BATCH, BATCH = 20, 500  # how many waiting items are looked through at once
 
 
@@ -53,7 +56,7 @@ def _answer(request: HttpRequest, adapter: TicketAdapter, key: int) -> HttpRespo
         upcoming = find_next(request, adapter, found, position or 0)
         if upcoming is not None:
             return HttpResponseRedirect(_address(adapter, found, upcoming.as_query()))
-        return adapter.render(request, "call_list.html", _frame(request, adapter, found))
+        return adapter.render(request, "call_list.html", _end(request, adapter, found))
     return adapter.render(request, "call_list.html", _context(request, adapter, found, item))
 
 
@@ -126,6 +129,34 @@ def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dic
         "my_calls_url": page_url(adapter, "my-calls"),
         "panel": panel_of(None, request.user, adapter) | {"my_calls_url": ""},
     }
+
+
+def _end(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:
+    """Return the context of the end, with a press for each ticket that was skipped or not reached."""
+    items = list(left_over(found)[: MAX_LEFT_OVER + 1])
+    shown = tickets_of_rows(adapter, request, items[:MAX_LEFT_OVER])
+    of_items = {item: shown[link_of_row(item)] for item in items if link_of_row(item) in shown}
+    newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(of_items.values()))
+    keys = {item.ticket_object_id: str(item.pk) for item in of_items}
+    buttons = call_buttons(adapter, request, list(of_items.values()), newest, items=keys)
+    panel = panel_of(in_progress, request.user, adapter, next_url=request.get_full_path())
+    return _frame(request, adapter, found) | {
+        "panel": panel | {"my_calls_url": ""},
+        "left_over": [
+            _left_over(request, adapter, item, ticket) | {"button": button}
+            for (item, ticket), button in zip(of_items.items(), buttons, strict=True)
+        ],
+        "has_more": len(items) > MAX_LEFT_OVER,
+    }
+
+
+def _left_over(request: HttpRequest, adapter: TicketAdapter, item: CallListItem, ticket: Model) -> dict[str, Any]:
+    shown = {"name": visible_to(str(ticket), request.user), "url": adapter.ticket_url(ticket)}
+    if item.state == ItemState.SKIPPED:
+        return shown | {"result": pgettext("telephony", "Skipped")}
+    if item.call is None:
+        return shown | {"result": pgettext("telephony", "Called")}
+    return shown | {"result": describe_result(item.call, request.user), "when": describe_time(item.call.created_at)}
 
 
 def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item: CallListItem) -> dict[str, Any]:

@@ -112,6 +112,73 @@ def test_call_from_a_page_of_the_host(crm: Any, open_agent: Callable[..., Agent]
     assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def call_and_note(agent: Agent, crm: Any, text: str) -> list[str]:
+    """Press the first button, talk, write a note in the box; return what axe finds with the box open."""
+    agent.page.evaluate("window.isSamePage = true")
+    agent.press()
+    agent.phones.goto(crm.phones)
+    answer_and_hang_up(agent.phones)
+    agent.wait_for("Talked with")
+    agent.page.fill("form.exotel-note-box textarea", text)
+    found = violations(agent.page)
+    agent.page.click(".exotel-save")
+    agent.page.wait_for_selector(".exotel-said:has-text('Saved.')")
+    assert agent.page.evaluate("window.isSamePage")
+    return found
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_my_calls_in_the_frame_of_the_host(crm: Any, open_agent: Callable[..., Agent], look: str) -> None:
+    agent = open_agent(**LOOKS[look])
+    agent.page.goto(f"{crm.url}/exotel/my-calls/")
+    keep_picture(agent.page, f"host_my_calls_{look}")
+    found = violations(agent.page)
+    assert "asks for red" in agent.page.inner_text(".exotel-is-overdue")
+    weight = "getComputedStyle(document.querySelector('.exotel-is-overdue p')).fontWeight"
+    assert agent.page.evaluate(weight) == "400"
+
+    found += call_and_note(agent, crm, "Took the blue one")
+    keep_picture(agent.page, f"host_my_calls_{look}_saved")
+    agent.page.reload()
+
+    assert found == []
+    assert agent.complaints == []
+    assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert agent.page.locator(".exotel-is-overdue").count() == 0  # the call has settled it
+    assert "Talked for" in agent.page.inner_text("[aria-labelledby=exotel-today]")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_call_list_in_the_frame_of_the_host(crm: Any, open_agent: Callable[..., Agent], look: str) -> None:
+    agent = open_agent(**LOOKS[look])
+    agent.page.goto(f"{crm.url}/exotel/my-calls/")
+    agent.page.click("text=Go on")
+    agent.page.wait_for_selector("h2:has-text('Blue carpet')")
+    keep_picture(agent.page, f"host_call_list_{look}")
+    found = violations(agent.page)
+
+    found += call_and_note(agent, crm, "Took the blue one")
+    agent.page.wait_for_selector(".exotel-calls >> text=Took the blue one")
+    keep_picture(agent.page, f"host_call_list_{look}_saved")
+    agent.page.click("button[value=next]")
+    agent.page.wait_for_selector("h2:has-text('Roses for today')")
+    agent.page.click("button[value=skip]")
+    agent.page.wait_for_selector("h2:has-text('Asked for a quote')")
+    agent.page.click("button[value=skip]")
+    agent.page.wait_for_selector("text=The end of the list")
+    keep_picture(agent.page, f"host_call_list_{look}_end")
+    found += violations(agent.page)
+    left_over = [" ".join(row.split()) for row in agent.page.locator("main .exotel-line").all_inner_texts()]
+    agent.press()  # the one that was skipped
+
+    assert left_over == ["Skipped Roses for today Call", "Skipped Asked for a quote no number"]
+    assert found == []
+    assert agent.complaints == []
+    assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    agent.page.click(".exotel-ticket:has-text('Roses for today')")
+    agent.page.wait_for_selector("h1:has-text('Roses for today')")
+
+
 def test_child_with_uuid_key(crm: Any, open_agent: Callable[..., Agent]) -> None:
     agent = open_agent()
     agent.open(crm.rush)

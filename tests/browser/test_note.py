@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.services import schedule_follow_up
+from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, press, violations
 from tests.browser.test_journey import answer_and_hang_up
@@ -61,6 +64,39 @@ def step_to(page: Any, key: str, wanted: str, most: int = 6) -> None:
         if stops[-1] == wanted:
             return
     pytest.fail(f"{key} reaches {stops}, not {wanted!r}; now {page.evaluate('document.activeElement.outerHTML')}")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("name", ["my-calls", "call-list"])
+def test_box_on_the_agents_own_pages(
+    host: Any, site: Any, exotel: Any, open_page: Callable[..., Any], name: str, width: int
+) -> None:
+    Disposition.objects.add_starter_set()
+    asha = host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote")
+    ticket = host.ticket("Invoice shows the old address")
+    schedule_follow_up(ticket=ticket, due_at=timezone.now() + datetime.timedelta(hours=1), assigned_to=asha)
+    made = create_call_list(owner=asha, name="Renewals", model=type(ticket), keys=[ticket.pk])
+    page = open_page(width)
+    log_in(page, site.url, "asha")
+    page.goto(site.url + reverse(f"exotel_ccm:{name}", args=[made.pk] if name == "call-list" else []))
+    if name == "call-list":
+        page.wait_for_selector("h2:has-text('Invoice shows the old address')")
+
+    call_and_talk(page, exotel, open_page)
+    page.wait_for_selector(BOX)
+    keep_picture(page, f"note_{name}_{width}")
+    found = violations(page)
+    assert page.evaluate("getComputedStyle(document.querySelector('form.exotel-note-box')).borderTopStyle") == "solid"
+    page.fill(f"{BOX} textarea", "Sends the new address by mail.")
+    page.click(".exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+
+    assert found + violations(page) == []
+    assert CallNote.objects.get().text == "Sends the new address by mail."
+    assert page.evaluate("window.isSamePage")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if name == "call-list":
+        page.wait_for_selector(".exotel-calls >> text=Sends the new address by mail.")
 
 
 @pytest.mark.parametrize("options", [{}, {"dark": True}, {"width": 360}], ids=["wide", "dark", "narrow"])
@@ -161,14 +197,14 @@ def test_note_about_an_earlier_call_stays_about_it(
     page.fill(f"{BOX} textarea", "Angry")
     first = CallRecord.objects.get()
     press(page)
-    page.wait_for_selector(".exotel-about:has-text('Talked with Ravi')")
+    page.wait_for_selector(".exotel-of-call:has-text('Talked with Ravi')")
     assert page.input_value(f"{BOX} textarea") == "Angry"
     keep_picture(page, "note_earlier_call")
     page.click(f"{BOX} .exotel-save")
     page.wait_for_selector(".exotel-said:has-text('Saved.')")
 
     assert CallNote.objects.get().call == first
-    assert not page.is_visible(".exotel-about")
+    assert not page.is_visible(".exotel-of-call")
     page.wait_for_selector(".exotel-calls >> text=Angry")  # the history follows
     end_call(exotel, open_page)
     page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")

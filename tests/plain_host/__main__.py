@@ -5,6 +5,7 @@ python -m tests.plain_host FOLDER prints one line of JSON with the addresses, an
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.utils import timezone
 
 from django_exotel_ccm import simulator
 from tests.bare_host import Quiet
@@ -101,7 +103,9 @@ def fill() -> dict[str, str]:
     """Make an agent who may call, and what they see; return the keys."""
     from django.contrib.auth.models import Permission
 
-    from django_exotel_ccm.models import Agent, ExoPhone
+    from django_exotel_ccm.models import Agent, Disposition, ExoPhone, FollowUp
+    from django_exotel_ccm.services import schedule_follow_up
+    from django_exotel_ccm.services.call_lists import create_call_list
     from tests.plain_host.models import Order, Person, RushOrder
 
     person = Person(email="asha@example.com")
@@ -114,7 +118,12 @@ def fill() -> dict[str, str]:
     order = Order.objects.create(title="Blue carpet", phone="+919000001001")
     rush = RushOrder.objects.create(title="Roses for today", phone="+919000001009")
     none = Order.objects.create(title="Asked for a quote", phone="")
-    return {"order": str(order.pk), "rush": str(rush.pk), "none": str(none.pk)}
+    made = create_call_list(owner=person, name="Reminders", model=Order, keys=[order.pk, rush.pk, none.pk])
+    tomorrow = timezone.now() + datetime.timedelta(days=1)
+    schedule_follow_up(ticket=order, due_at=tomorrow, assigned_to=person, text="asks for red")
+    FollowUp.objects.update(due_at=timezone.now() - datetime.timedelta(hours=1))
+    Disposition.objects.add_starter_set()
+    return {"order": str(order.pk), "rush": str(rush.pk), "none": str(none.pk), "call_list": str(made.pk)}
 
 
 def main(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.utils import timezone
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.services.call_lists import create_call_list
+from django_exotel_ccm.views import call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
 from tests.helpdesk.models import Ticket
 
@@ -87,6 +89,66 @@ def test_next_leaves_a_ticket_for_later(asha: Session, host: Any) -> None:
     page = press(asha, page, "skip")
 
     assert "1 of 2 First" in page.text
+
+
+def called(made: CallList, position: int, **fields: Any) -> None:
+    item = made.items.get(position=position)
+    values = {"state": "ended", "outcome": "customer_unanswered", "created_at": timezone.now(), **fields}
+    item.call = CallRecord.objects.create(account="default", ticket=item.ticket, **values)
+    item.state = "called"
+    item.save()
+
+
+@pytest.mark.books_differ("the earlier calls were never placed")
+def test_end_names_who_was_skipped_or_not_reached(asha: Session, host: Any, exotel: Any) -> None:
+    subjects = ["Missed", "Talked", "Skipped", "Going on", "Call lost", "Hidden", "Deleted"]
+    tickets = [host.ticket(subject) for subject in subjects]
+    made = list_of(asha.user, *tickets)
+    called(made, 1)
+    called(made, 2, outcome="completed", talk_time=42)
+    called(made, 4, state="active", outcome="")
+    made.items.filter(position__in=[3, 6, 7]).update(state="skipped")
+    made.items.filter(position=5).update(state="called")
+    asha.user.last_name = "red"
+    asha.user.save()
+    Ticket.objects.exclude(subject="Hidden").update(team="red")
+    tickets[6].delete()
+
+    page = open_list(asha, made)
+
+    rows = [Page(one).text for one in re.findall(r'<li class="exotel-line">.*?</li>', page.html, re.DOTALL)]
+    assert [" ".join(row.split()) for row in rows][1:] == ["Skipped Skipped Call", "Called Call lost Call"]
+    assert re.fullmatch(r"No answer Missed today \d\d:\d\d Call", rows[0])
+    assert page.links["Missed"] == f"/admin/helpdesk/ticket/{tickets[0].pk}/change/"
+
+    skipped = page.call_buttons[1]
+    page = asha.post(skipped.attributes["action"], skipped.data)
+    assert "The end of the list" in page.text
+    assert "Your phone rings first: pick up." in page.text
+    assert states(made)[2] == "called"
+    assert made.items.get(position=3).call == CallRecord.objects.newest_first()[0]
+    assert "Skipped Call" not in page.text
+
+
+def test_end_of_a_long_list_costs_a_fixed_number_of_queries(
+    asha: Session, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_list, "MAX_LEFT_OVER", 20)
+
+    def cost(count: int) -> tuple[int, int, bool]:
+        made = list_of(asha.user, *(host.ticket(f"T{n}") for n in range(count)))
+        for position in range(1, count + 1, 2):
+            called(made, position)
+        made.items.filter(state="waiting").update(state="skipped")
+        with CaptureQueriesContext(connection) as queries:
+            page = open_list(asha, made)
+        return len(queries), len(page.call_buttons), "There are more." in page.text
+
+    cost(2)
+    few, many = cost(2), cost(25)
+
+    assert few[0] == many[0]
+    assert (few[1:], many[1:]) == ((2, False), (20, True))
 
 
 def test_number_that_was_chosen_counts_too(asha: Session, host: Any, exotel: Any) -> None:

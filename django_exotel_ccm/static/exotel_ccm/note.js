@@ -106,7 +106,7 @@
     constructor(panel) {
       this.panel = panel;
       this.place = Object.assign(document.createElement("div"), { className: "exotel-note-place" });
-      this.about = Object.assign(document.createElement("p"), { className: "exotel-about", hidden: true });
+      this.about = Object.assign(document.createElement("p"), { className: "exotel-of-call", hidden: true });
       this.said = Object.assign(document.createElement("p"), { className: "exotel-said", tabIndex: -1 });
       this.said.setAttribute("role", "status");
       this.button = Object.assign(document.createElement("button"), { className: "exotel-note-open", type: "button", hidden: true });
