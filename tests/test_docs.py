@@ -86,8 +86,14 @@ def check_ids() -> set[str]:
     return {f"exotel_ccm.{number}" for number in in_code(r"""(?:exotel_ccm\.|["'])([EW]\d{3})\b""")}
 
 
-def rooms() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules([str(PACKAGE)])} - {"migrations"}
+def rooms(inside: str = "") -> set[str]:
+    return {module.name for module in pkgutil.iter_modules([str(PACKAGE / inside)])} - {"migrations"}
+
+
+def documented_rooms(inside: str = "") -> list[str]:
+    """The rooms that the architecture names, of the package or inside one of its larger rooms."""
+    package, *larger = re.split(r"^In `(\w+)`:$", section("architecture", "Rooms"), flags=re.MULTILINE)
+    return first_names(dict(zip(larger[::2], larger[1::2], strict=True))[inside] if inside else package)
 
 
 def command_names() -> set[str]:
@@ -133,7 +139,10 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
         first_names(section("simulator", "Options")),
         {one.name for one in dataclasses.fields(Options)},
     ),
-    ("rooms", first_names(section("architecture", "Rooms")), rooms()),
+    *(
+        (f"rooms {inside}".rstrip(), documented_rooms(inside), rooms(inside))
+        for inside in ("", "admin", "views", "services", "exotel")
+    ),
     ("outcomes", first_names(section("life-of-a-call", "`outcome`")), Outcome.values),
 ]
 
