@@ -28,7 +28,7 @@ from django_exotel_ccm.admin.button_column import ButtonColumn, seen_by
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
-from django_exotel_ccm.admin.shown import shown_on_form
+from django_exotel_ccm.admin.shown import CHECK, shown_on_form
 from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.local_time import local_now
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     _Base = admin.ModelAdmin
 else:
     _Base = object
-
-CHECK = "X-Exotel-Check"
-"""The header of our script when it looks at the page anew."""
 
 
 class CallCustomerMixin(LostUpdatesMixin, _Base):

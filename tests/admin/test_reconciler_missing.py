@@ -48,6 +48,19 @@ def test_admin_and_checks_warn(overdue: CallRecord, reader: Any) -> None:
     assert warnings() == []
 
 
+def test_script_that_looks_at_the_page_takes_no_message(overdue: CallRecord, reader: Any) -> None:
+    """After a note our script fetches the call's page for its list of notes; nobody reads the messages in it."""
+    page = f"/admin/exotel_ccm/callrecord/{overdue.pk}/change/"
+    reader.post("/admin/auth/group/add/", {"name": "Night shift"})
+
+    checked = reader.get(page, headers={"X-Exotel-Check": "1"}).content.decode()
+    shown = reader.get(page).content.decode()
+
+    assert ["was added successfully" in one for one in (checked, shown)] == [False, True]
+    assert [one.count(SENTENCE) for one in (checked, shown)] == [0, 1]
+    assert 'data-exotel-inline="notes"' in checked
+
+
 def test_no_warning_during_a_long_pass(overdue: CallRecord) -> None:
     due = overdue.created_at
     for _number in range(2):

@@ -260,6 +260,24 @@ def open_call(ended_call: CallRecord, site: Any, open_page: Callable[..., Any]) 
 
 
 @pytest.mark.books_differ("the call is none of the simulator's")
+@pytest.mark.parametrize("width", [1280, 360])
+def test_saved_note_is_listed_at_once(open_call: Callable[..., Any], ended_call: CallRecord, width: int) -> None:
+    page = open_call(width=width)
+    notes = "[data-exotel-inline=notes]"
+    assert "None yet." in page.inner_text(notes)
+    page.evaluate("window.isSamePage = true")
+
+    page.fill(f"{BOX} textarea", "Sends the new address")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(f"{notes} >> text=Sends the new address")
+
+    assert page.evaluate("window.isSamePage && document.activeElement.className") == "exotel-said"
+    assert page.locator(notes).count() == 1
+    keep_picture(page, f"note_listed_{width}")
+    assert violations(page) == []
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
 def test_date_counts_only_while_it_is_chosen(open_call: Callable[..., Any]) -> None:
     page = open_call()
     page.fill(f"{BOX} textarea", "Calls us himself")

@@ -71,6 +71,23 @@
     shown.focus();
     if (next && next !== location.pathname + location.search) {
       location.assign(next);
+    } else {
+      renewNotes(form);
+    }
+  };
+
+  /* The call's page lists its notes. Where they cannot be fetched they are there when it is loaded again. */
+  const renewNotes = async (form) => {
+    const find = (page) => page.querySelector("[data-exotel-inline='notes']");
+    if (!find(document)) {
+      return;
+    }
+    const response = await ask(form, location.href, {
+      headers: { Accept: "text/html", "Accept-Language": form.lang, "X-Exotel-Check": "1" },
+    });
+    const fresh = response && response.ok ? find(new DOMParser().parseFromString(await response.text(), "text/html")) : null;
+    if (fresh) {
+      find(document).replaceWith(fresh);
     }
   };
 
