@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,7 +63,11 @@ def mark_called(item_key: int, call: CallRecord, user: Any) -> bool:
         ticket_object_id=call.ticket_object_id,
     )
     key = items.values_list("pk", flat=True).first()
-    return bool(key and CallListItem.objects.filter(pk=key).update(state=ItemState.CALLED, call=call))
+    if key is None:
+        return False
+    has_no_newer = Q(call=None) | Q(call__lt=call.pk)  # of two presses, the first can be answered last
+    CallListItem.objects.filter(has_no_newer, pk=key).update(state=ItemState.CALLED, call=call)
+    return True
 
 
 def skip(item: CallListItem) -> None:
@@ -86,14 +91,26 @@ def rename_call_list(call_list: CallList, name: str) -> bool:
 
 
 def progress_of(call_lists: Iterable[CallList]) -> dict[Any, dict[str, int]]:
-    """Return by the list's key how many items it has: ``total``, ``waiting``, ``skipped``, ``reached``, ``missed``.
+    """Return by the list's key how many items it has: ``total``, ``waiting`` and ``done``.
+
+    Takes one statement, which reads an index alone: pages show many lists, and a list has up to :data:`MAX_ITEMS`.
+    """
+    items = CallListItem.objects.filter(call_list__in=list(call_lists)).order_by()
+    counts: defaultdict[Any, dict[str, int]] = defaultdict(lambda: {"total": 0, "waiting": 0, "done": 0})
+    for key, state, count in items.values_list("call_list", "state").annotate(Count("pk")):
+        counts[key]["total"] += count
+        counts[key]["waiting" if state == ItemState.WAITING else "done"] += count
+    return dict(counts)
+
+
+def results_of(call_list: CallList) -> dict[str, int]:
+    """Return what came of a list: :func:`progress_of` it, ``skipped``, ``reached``, ``missed``, and ``open``.
 
     ``open`` are those whose call is not known to have ended. Takes one statement.
     """
     called = Q(state=ItemState.CALLED)
     talked = Q(call__talk_time__gt=0)
-    items = CallListItem.objects.filter(call_list__in=list(call_lists)).order_by()
-    rows = items.values("call_list").annotate(
+    counts = call_list.items.aggregate(
         total=Count("pk"),
         waiting=Count("pk", filter=Q(state=ItemState.WAITING)),
         skipped=Count("pk", filter=Q(state=ItemState.SKIPPED)),
@@ -102,15 +119,13 @@ def progress_of(call_lists: Iterable[CallList]) -> dict[Any, dict[str, int]]:
         called=Count("pk", filter=called),
         reached_and_over=Count("pk", filter=called & _IS_OVER & talked),
     )
+    missed = counts["over"] - counts["reached_and_over"]
     return {
-        row["call_list"]: {
-            "total": row["total"],
-            "waiting": row["waiting"],
-            "done": row["total"] - row["waiting"],
-            "skipped": row["skipped"],
-            "reached": row["reached"],
-            "missed": row["over"] - row["reached_and_over"],
-            "open": row["called"] - row["reached"] - (row["over"] - row["reached_and_over"]),
-        }
-        for row in rows
+        "total": counts["total"],
+        "waiting": counts["waiting"],
+        "done": counts["total"] - counts["waiting"],
+        "skipped": counts["skipped"],
+        "reached": counts["reached"],
+        "missed": missed,
+        "open": counts["called"] - counts["reached"] - missed,
     }

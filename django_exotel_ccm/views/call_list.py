@@ -22,7 +22,7 @@ from django_exotel_ccm.descriptions import describe_age, describe_result, descri
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.services.call_lists import left_over, progress_of, rename_call_list, skip
+from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_own_page
 from django_exotel_ccm.views.call_request import whole_number
@@ -125,7 +125,7 @@ def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dic
         "opts": CallRecord._meta,
         "call_list": found,
         "is_own": found.owner_id == request.user.pk,
-        "progress": progress_of([found]).get(found.pk),
+        "progress": results_of(found),
         "my_calls_url": page_url(adapter, "my-calls"),
         "panel": panel_of(None, request.user, adapter) | {"my_calls_url": ""},
     }

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
-from django_exotel_ccm.services.call_lists import create_call_list
+from django_exotel_ccm.services.call_lists import create_call_list, mark_called, progress_of
 from django_exotel_ccm.views import call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
 from tests.helpdesk.models import Ticket
@@ -256,6 +256,40 @@ def test_my_calls_shows_it(asha: Session, host: Any) -> None:
 
     assert "Renewals 1 of 2" in page.text
     assert "2 of 2 Second" in asha.get(page.links["Go on"]).text
+
+
+def test_progress_reads_an_index_alone(asha: Session, host: Any) -> None:
+    made, other = list_of(asha.user, *(host.ticket() for _ in range(3))), list_of(asha.user, host.ticket())
+    made.items.filter(position=1).update(state="skipped")
+
+    with CaptureQueriesContext(connection) as counting:
+        counts = progress_of([made, other])
+
+    assert counts == {
+        made.pk: {"total": 3, "waiting": 2, "done": 1},
+        other.pk: {"total": 1, "waiting": 1, "done": 0},
+    }
+    [statement] = [one["sql"] for one in counting]
+    assert "JOIN" not in statement
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+            assert "COVERING INDEX exotel_ccm_list_next" in str(cursor.fetchall())
+
+
+def test_of_two_presses_the_newer_call_counts(asha: Session, host: Any) -> None:
+    ticket = host.ticket()
+    item = list_of(asha.user, ticket).items.get()
+    first, second = (
+        CallRecord.objects.create(account="default", placed_by=asha.user, ticket=ticket, created_at=timezone.now())
+        for _ in range(2)
+    )
+
+    assert mark_called(item.pk, second, asha.user)
+    assert mark_called(item.pk, first, asha.user)  # its request took longer
+
+    item.refresh_from_db()
+    assert (item.call, item.state) == (second, "called")
 
 
 def test_five_thousand_tickets(asha: Session, host: Any) -> None:
