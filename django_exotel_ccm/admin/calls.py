@@ -60,7 +60,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     list_select_related = ["agent"]
     search_fields = EVERYWHERE  # get_search_results adds the rest
     ordering = ["-created_at"]
-    sortable_by = ["placed"]  # which an index sorts
+    sortable_by = ("placed",)  # which an index sorts
     change_list_template = "exotel_ccm/admin/calls.html"
     inlines = [NoteInline, EventInline, AnnouncementInline]
 

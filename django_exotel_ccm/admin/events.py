@@ -31,6 +31,7 @@ class CallEventAdmin(ConfirmedActionMixin, ReadOnlyAdmin):
     list_select_related = ["call"]
     search_fields = ["=reference", "=request_id", "=fingerprint"]
     ordering = ["-received_at", "-pk"]
+    sortable_by = ("received_at",)
     actions = ["apply_again"]
     action_name = "apply_again"
     action_label = _("Apply again")

@@ -109,6 +109,7 @@ class CallNoteAdmin(_AboutTicketsAdmin):
     list_select_related = ["call", "disposition"]
     search_fields = ["author_label", "=call__reference"]
     ordering = ["-pk"]
+    sortable_by = ("created_at",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Leave the calls' facts in the database."""
@@ -172,6 +173,7 @@ class FollowUpAdmin(_AboutTicketsAdmin):
     list_filter = [DoneFilter, "due_at"]
     search_fields = ["assigned_to_label"]
     ordering = ["-due_at", "-pk"]
+    sortable_by = ("due_at",)
     actions = ["mark_as_done"]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

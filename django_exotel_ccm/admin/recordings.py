@@ -20,6 +20,7 @@ class RecordingAccessAdmin(ReadOnlyAdmin):
     list_select_related = ["call"]
     search_fields = ["user_label", "=call__reference"]
     ordering = ["-listened_at", "-pk"]
+    sortable_by = ("listened_at",)
     fields = ("listened_at", "user_label", "user", "call", "recording")
 
     def get_queryset(self, request: HttpRequest) -> Any:

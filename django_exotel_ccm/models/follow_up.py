@@ -120,6 +120,7 @@ class FollowUp(TicketLink):
             models.Index(fields=["assigned_to", "done_at", "due_at"], name="exotel_ccm_follow_up_user"),
             models.Index(fields=["ticket_content_type", "ticket_object_id"], name="exotel_ccm_follow_up_ticket"),
             models.Index(fields=["done_at", "due_at"], name="exotel_ccm_follow_up_due"),
+            models.Index(fields=["due_at"], name="exotel_ccm_follow_up_time"),
         ]
 
     def __str__(self) -> str:

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.admin import notes
-from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp, RecordingAccess
 from django_exotel_ccm.services import add_note, assign_follow_up, schedule_follow_up
 from tests.admin.pages import SEES_CALLS, Session
-from tests.factories import Calls
+from tests.factories import Calls, record_callback
 
 READS = ("exotel_ccm.view_callnote", "exotel_ccm.view_followup")
 EVIL = "<script>alert(1)</script>\nsecond line"
@@ -216,3 +216,33 @@ def test_call_back_that_was_settled_meanwhile_stays_whose_it_was(host: Any) -> N
 
     assert assign_follow_up(stale, vik) is False
     assert done.get().assigned_to_label == "left"
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite, which depend on no statistics")
+@pytest.mark.parametrize("query", ["", "?done=open", "?done=due", "?done=done", "?o=0", "?o=1", "?o=-4.1"])
+def test_list_of_call_backs_is_sorted_by_an_index(query: str, reader: Session, host: Any) -> None:
+    schedule_follow_up(
+        ticket=host.ticket(), due_at=timezone.now() + datetime.timedelta(hours=1), assigned_to=reader.user
+    )
+    with CaptureQueriesContext(connection) as seen:
+        reader.get(list_of("followup", query))
+    [statement] = [one["sql"] for one in seen if "ORDER BY" in one["sql"] and "exotel_ccm_followup" in one["sql"]]
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        plan = str(cursor.fetchall())
+
+    assert "exotel_ccm_follow_up" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan
+
+
+@pytest.mark.parametrize(
+    ("model", "columns"),
+    [("followup", 1), ("callnote", 1), ("callevent", 1), ("recordingaccess", 1), ("announcement", 0)],
+)
+def test_lists_are_sorted_by_columns_with_an_index_alone(model: str, columns: int, note: CallNote, host: Any) -> None:
+    ola = Session(host.user("ola", f"exotel_ccm.view_{model}", SEES_CALLS, agent=None))
+    schedule_follow_up(ticket=host.ticket(), due_at=timezone.now() + datetime.timedelta(hours=1), assigned_to=ola.user)
+    RecordingAccess.objects.create(call=note.call, listened_at=timezone.now())
+    record_callback(note.call, "answered")
+    assert ola.get(list_of(model)).html.count('class="sortable') == columns
