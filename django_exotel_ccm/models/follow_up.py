@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from django.db import models
@@ -46,6 +49,18 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
         )
         later_call = Q(done_by__isnull=False, done_at__gt=call.created_at)
         return earlier.filter(Q(done_at=None) | later_call).update(done_at=call.created_at, done_by=call)
+
+    def settle_moved(self, ticket: Model, calls: Sequence[tuple[datetime.datetime, Any, int | None]]) -> None:
+        """Settle what is about ``ticket`` by its ``calls``, to which those about another have come.
+
+        ``calls`` are placed, key and talk time of all of them, the oldest first. What somebody marked as done stays.
+        """
+        conversations = [(placed, key) for placed, key, talk_time in calls if talk_time]
+        for follow_up in self.about(ticket).filter(Q(done_at=None) | Q(done_by__isnull=False)):
+            first = bisect_right(conversations, follow_up.created_at, key=itemgetter(0))
+            if first < len(conversations) and follow_up.done_by_id != conversations[first][1]:
+                follow_up.done_at, follow_up.done_by_id = conversations[first]
+                follow_up.save(using=self.db, update_fields=["done_at", "done_by"])
 
     def reopen(self, call: CallRecord) -> None:
         """Undo :meth:`settle`: it is known by now that the two did not talk. The next conversation counts, if any."""

@@ -18,8 +18,9 @@ def move_calls(from_ticket: Model, to_ticket: Model) -> int:
     """Make the calls about ``from_ticket`` calls about ``to_ticket``; return how many there were.
 
     Their notes, the ticket's follow-ups and its places on call lists come along. The two may be of different models.
-    Callbacks that arrive later find the new ticket. ``custom_field`` stays as it was sent to Exotel. Call it in the
-    transaction that merges the tickets, before ``from_ticket`` is deleted.
+    A conversation about the one settles what was noted about the other before it. Callbacks that arrive later find the
+    new ticket. ``custom_field`` stays as it was sent to Exotel. Call it in the transaction that merges the tickets,
+    before ``from_ticket`` is deleted.
 
     Raises ``ValueError`` if ``from_ticket`` has no primary key or ``to_ticket`` is not saved yet, and
     ``ImproperlyConfigured`` if the model of ``to_ticket`` is not in ``TICKETS``.
@@ -41,6 +42,10 @@ def move_calls(from_ticket: Model, to_ticket: Model) -> int:
     items = CallListItem.objects.using(using).filter(about(from_ticket))
     with transaction.atomic(using=using):
         moved = calls.update(**link, ticket_label=label, updated_at=timezone.now())
+        # Locked, so that a call whose talk time is being recorded now settles nothing, or is seen here.
+        now_its = CallRecord.objects.using(using).about(to_ticket).select_for_update().order_by("created_at", "pk")
+        conversations = list(now_its.values_list("created_at", "pk", "talk_time"))
         follow_ups.update(**link, ticket_label=label_unless_erased)
+        FollowUp.objects.using(using).settle_moved(to_ticket, conversations)
         items.update(**link)
     return moved

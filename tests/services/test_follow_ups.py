@@ -17,7 +17,7 @@ from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import Moment
 from django_exotel_ccm.models import CallEvent, CallRecord, FollowUp
-from django_exotel_ccm.services import add_note, move_calls, record_event, schedule_follow_up
+from django_exotel_ccm.services import add_note, complete_follow_up, move_calls, record_event, schedule_follow_up
 from django_exotel_ccm.services.replay import replay
 from tests.factories import Calls, record_callback
 from tests.helpdesk.models import Customer, Lead, Ticket
@@ -200,6 +200,46 @@ def test_follow_up_is_reopened(follow_up: FollowUp, ticket: Ticket) -> None:
 
 
 # Moving.
+
+
+def test_conversation_settles_what_moves_to_its_ticket(follow_up: FollowUp, ticket: Ticket, asha: User) -> None:
+    lead = Lead.objects.create(name="Meera")
+    ended(call_about(lead, after=-HOUR), 42)
+    first, second = call_about(lead, after=HOUR), call_about(lead, after=2 * HOUR)
+    for call in (second, first):
+        ended(call, 42)
+
+    move_calls(ticket, lead)
+
+    assert settled_by(follow_up) == first
+    assert follow_up.done_at == first.created_at
+
+
+def test_moved_conversation_settles_what_its_new_ticket_has(follow_up: FollowUp, ticket: Ticket) -> None:
+    lead = Lead.objects.create(name="Meera")
+    later, first = call_about(ticket, after=2 * HOUR), call_about(lead)
+    for call in (later, first):
+        ended(call, 42)
+    assert settled_by(follow_up) == later
+
+    move_calls(lead, ticket)
+
+    assert settled_by(follow_up) == first  # the first one counts, as if all had been about one ticket
+
+
+def test_moving_settles_nothing_else(follow_up: FollowUp, ticket: Ticket, asha: User) -> None:
+    lead = Lead.objects.create(name="Meera")
+    ended(call_about(lead, after=-HOUR), 42)
+    ended(call_about(lead), 0)
+    by_hand = schedule_follow_up(ticket=lead, due_at=timezone.now() + HOUR, assigned_to=asha)
+    complete_follow_up(by_hand)
+    ended(call_about(lead, after=2 * HOUR), None)
+
+    move_calls(ticket, lead)
+
+    assert settled_by(follow_up) is None
+    by_hand.refresh_from_db()
+    assert by_hand.done_by is None
 
 
 def test_follow_ups_and_notes_move_with_the_calls(asha: User, ticket: Ticket) -> None:
