@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.contrib import admin
@@ -17,6 +18,7 @@ from django_exotel_ccm.models import Agent
 from django_exotel_ccm.phone_numbers import visible_to
 
 MOST_AGENTS = 200
+_KEY = re.compile(r"[0-9]{1,18}")
 
 
 class NeverConfirmedFilter(admin.SimpleListFilter):
@@ -78,8 +80,11 @@ class AgentFilter(admin.SimpleListFilter):
     parameter_name = "agent"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the agents by name, at most :data:`MOST_AGENTS`, active ones first."""
-        agents = Agent.objects.order_by("-is_active", "name", "pk")[:MOST_AGENTS]
+        """Offer the agents by name, at most :data:`MOST_AGENTS`, active ones first; and the one in the address."""
+        agents = list(Agent.objects.order_by("-is_active", "name", "pk")[:MOST_AGENTS])
+        chosen = request.GET.get(self.parameter_name, "")
+        if _KEY.fullmatch(chosen) and int(chosen) not in {agent.pk for agent in agents}:
+            agents += Agent.objects.filter(pk=chosen)
         return [(str(agent.pk), str(agent)) for agent in agents]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.admin import lists
+from django_exotel_ccm.admin import call_filters, lists
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.signals import call_ended
@@ -164,6 +164,20 @@ def test_agent_filter(host: Any, reader: Session) -> None:
 
     assert "By agent" in counts[0]
     assert [("1 call" in counts[agents[1].pk])] + ["0 calls" in counts[key] for key in (0, "x", "%00")] == [True] * 4
+
+
+def test_agent_filter_takes_one_that_it_does_not_offer(
+    host: Any, reader: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_filters, "MOST_AGENTS", 1)
+    host.agent("Asha")
+    left = host.agent("Zed", "sip:zed4c1d77e2", is_active=False)
+    make_calls(1, agent=left)
+
+    text = listed(reader, "callrecord", f"?agent={left.pk}").text
+
+    assert "1 call" in text
+    assert "Zed" in text  # the filter says who is chosen
 
 
 def test_list_shows_the_customers_name(host: Any, reader: Session) -> None:
