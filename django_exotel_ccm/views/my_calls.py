@@ -166,14 +166,16 @@ def _customer_line(request: HttpRequest, adapter: TicketAdapter, call: CallRecor
 def _follow_up_row(
     request: HttpRequest, row: FollowUp, line: TicketLine | None, problem: tuple[int, str] | None
 ) -> dict[str, Any]:
-    now = timezone.now()
+    now, when = timezone.now(), describe_time(row.due_at)
     return {
         "key": str(row.pk),
         "ticket": line,
+        # Named in the labels of the buttons, by which they are told apart when they are heard.
+        "name": line.name if line is not None else _("a call-back, %(when)s") % {"when": when},
         # What was written about a ticket is for those who may see it.
         "text": visible_to(row.text, request.user) if line is not None else "",
         "due_at": row.due_at,
-        "when": describe_time(row.due_at),
+        "when": when,
         "overdue": describe_time_since(row.due_at, now) if row.due_at <= now else "",
         "problem": problem[1] if problem is not None and problem[0] == row.pk else "",
     }

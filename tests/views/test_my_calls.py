@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -149,6 +150,17 @@ def test_call_back_after_a_call_without_a_ticket(asha: Session, host: Any) -> No
     assert my_calls(asha).links["Meera"] == reverse("admin:exotel_ccm_callrecord_change", args=[of_vik.pk])
     press(asha, FollowUp.objects.order_by("pk")[0], "done")
     assert "Wants the price list" not in my_calls(asha).text
+
+
+def test_lines_of_deleted_tickets_can_be_told_apart_by_ear(asha: Session, host: Any) -> None:
+    for hours in (24, 25):
+        promise(asha.user, ticket := host.ticket(), hours=hours)
+        ticket.delete()
+
+    labels = re.findall(r'aria-label="((?:Done|Another time): [^"]*)"', my_calls(asha).html)
+
+    assert len(set(labels)) == 4
+    assert all(re.fullmatch(r"(Done|Another time): a call-back, .* [0-9]{2}:[0-9]{2}", label) for label in labels)
 
 
 def test_numbers_are_masked(asha: Session, host: Any) -> None:
