@@ -150,6 +150,14 @@ def test_notes_are_shown(asha: Session, host: Any) -> None:
     assert "x" * 1001 not in rows[0]
 
 
+def test_signs_in_a_note_do_not_turn_round_what_stands_beside_it(asha: Session, host: Any) -> None:
+    """A right-to-left override stays in force until its element ends."""
+    call = call_about(ticket := host.ticket())
+    CallNote.objects.create(call=call, text="paid \u202e", author_label="Vik", created_at=timezone.now())
+
+    assert "<bdi>paid \u202e</bdi> <small>Vik</small>" in asha.change_form(ticket).html
+
+
 def test_number_is_masked(host: Any) -> None:
     call_about(ticket := host.ticket(phone=BY_HAND), customer_label="")
     blind = Session(host.user("uma", *AGENT_WORK, SEES_CALLS))
