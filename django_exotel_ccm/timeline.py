@@ -35,6 +35,8 @@ SHOWN = 3
 LOADED = 20
 """How many calls the fold has at most; older ones are on the list of calls."""
 MOST_COUNTED = 1_000
+NOTES = 5
+"""How many notes of a call are shown, the newest; the call's page has the others."""
 LONGEST_NOTE = 1_000  # characters; the call's page shows all of it
 
 ICONS = {
@@ -61,6 +63,7 @@ class Entry:
     recording: str
     again: str
     notes: list[CallNote]
+    has_more_notes: bool
 
 
 def timeline_of(
@@ -74,7 +77,8 @@ def timeline_of(
     if not Permission.VIEW_CALL.granted_to(request.user):
         return None
     about = CallRecord.objects.about(ticket).select_related("agent").with_advice()
-    notes = Prefetch("notes", CallNote.objects.select_related("disposition").order_by("pk"))
+    newest = CallNote.objects.select_related("disposition").order_by("-pk")[: NOTES + 1]
+    notes = Prefetch("notes", newest, to_attr="newest_notes")
     calls = list(about.prefetch_related(notes).newest_first()[: LOADED + 1])
     has_more = len(calls) > LOADED
     shown = calls[:LOADED]
@@ -115,6 +119,7 @@ def _address(name: str, query: str) -> str:
 def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recording: str, again: str) -> Entry:
     # While its phones may ring there is nothing to repeat. Of one that may never have gone out the press asks.
     can_repeat = again and (call.state == State.UNCONFIRMED or not call.is_in_progress)
+    notes: list[CallNote] = getattr(call, "newest_notes", [])
     return Entry(
         call=call,
         icon=icon_of(call),
@@ -125,7 +130,8 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
         url=adapter.call_url(request, call),
         recording=recording,
         again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if can_repeat else "",
-        notes=[_masked(note, request.user) for note in call.notes.all()],
+        notes=[_masked(note, request.user) for note in reversed(notes[:NOTES])],
+        has_more_notes=len(notes) > NOTES,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import timeline
@@ -156,6 +157,25 @@ def test_signs_in_a_note_do_not_turn_round_what_stands_beside_it(asha: Session, 
     CallNote.objects.create(call=call, text="paid \u202e", author_label="Vik", created_at=timezone.now())
 
     assert "<bdi>paid \u202e</bdi> <small>Vik</small>" in asha.change_form(ticket).html
+
+
+def test_newest_notes_of_a_call_are_loaded(asha: Session, host: Any) -> None:
+    call = call_about(ticket := host.ticket())
+    made = [CallNote(call=call, text=f"note-{n}.", created_at=timezone.now()) for n in range(500)]
+    CallNote.objects.bulk_create(made)
+    short = call_about(ticket)
+    CallNote.objects.bulk_create(CallNote(call=short, text="few", created_at=timezone.now()) for _n in range(5))
+
+    with CaptureQueriesContext(connection) as seen:
+        page = asha.change_form(ticket)
+
+    few, many = lists_of(page)[0][:2]
+    assert re.findall(r"note-[0-9]+", many) == [f"note-{n}" for n in range(495, 500)]
+    assert "Older notes" in many
+    assert page.links["Older notes"] == reverse("admin:exotel_ccm_callrecord_change", args=[call.pk])
+    assert few.count("few") == 5
+    assert "Older notes" not in few
+    assert len([one for one in seen if 'FROM "exotel_ccm_callnote"' in one["sql"].replace("`", '"')]) == 1
 
 
 def test_number_is_masked(host: Any) -> None:
