@@ -20,6 +20,7 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import assign_follow_up
+from django_exotel_ccm.services.batches import batches
 
 _ = gettext_lazy
 
@@ -231,10 +232,9 @@ class FollowUpAdmin(_AboutTicketsAdmin):
     @action(_("Mark as done"), "done")
     def mark_as_done(self, request: HttpRequest, queryset: Any) -> None:
         """Mark the open ones among the chosen as done, now. Those about tickets that the user may not see stay open."""
-        adapter, rows = AdminAdapter(self.admin_site), queryset.open().order_by("pk")
-        done = hidden = last = 0
-        while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-            last = batch[-1].pk
+        adapter = AdminAdapter(self.admin_site)
+        done = hidden = 0
+        for batch in batches(queryset.open(), BATCH):
             seen = adapter.visible_calls(request, batch)
             hidden += len(batch) - len(seen)
             done += FollowUp.objects.open().filter(pk__in=seen).update(done_at=timezone.now())

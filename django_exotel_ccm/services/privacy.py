@@ -28,6 +28,7 @@ from django_exotel_ccm.models import (
 from django_exotel_ccm.models.ticket_link import mask_key
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
+from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import lock, rebuild
 from django_exotel_ccm.services.transactions import run_durably
 
@@ -83,26 +84,19 @@ def erase(number: str, *, apply: bool) -> Iterator[Found]:
     """
     erasure = _Erasure(number, router.db_for_write(CallRecord), apply)
     events = CallEvent.objects.using(erasure.using).select_related("call").defer("call__facts")
-    for calls in _batches(CallRecord.objects.using(erasure.using).filter(customer_number=number)):
+    for calls in batches(CallRecord.objects.using(erasure.using).filter(customer_number=number), BATCH):
         for call in calls:
             erasure.erase_call(call)
         yield erasure.found
     nobody_known = events.filter(call__customer_number="", call__erased_at=None)
-    for batch in _batches(nobody_known.exclude(reason=EventReason.ANOTHER_CALL)):
+    for batch in batches(nobody_known.exclude(reason=EventReason.ANOTHER_CALL), BATCH):
         for event in batch:
             if erasure.is_named_by(event, event.call):
                 erasure.erase_call(event.call)
         yield erasure.found
-    for batch in _batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL))):
+    for batch in batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)), BATCH):
         erasure.erase_events(batch)
         yield erasure.found
-
-
-def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    batch = list(rows.order_by("pk")[:BATCH])
-    while batch:
-        yield batch
-        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
 
 
 @dataclass(slots=True)

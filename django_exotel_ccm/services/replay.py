@@ -21,6 +21,7 @@ from django_exotel_ccm.exotel.redact import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.phone_numbers import mask
+from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import Replayed, lock, rebuild, replay_facts
 from django_exotel_ccm.services.transactions import run_durably
 
@@ -54,7 +55,7 @@ def replay(calls: QuerySet[CallRecord], *, apply: bool) -> Iterator[tuple[int, l
     using = calls.db
     strays = _strays(calls, using)
     looked = 0
-    for batch in _batches(calls):
+    for batch in batches(calls, BATCH):
         for reference in _suspects(batch, strays, using):
             differences = run_durably(partial(_settle, reference, using, apply=apply), using=using)
             if differences:
@@ -63,18 +64,11 @@ def replay(calls: QuerySet[CallRecord], *, apply: bool) -> Iterator[tuple[int, l
         yield looked, []
 
 
-def _batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    batch = list(rows.order_by("pk")[:BATCH])
-    while batch:
-        yield batch
-        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:BATCH])
-
-
 def _strays(calls: QuerySet[CallRecord], using: str) -> set[UUID]:
     """Return the references of those ``calls`` that have events from before they were known."""
     events = CallEvent.objects.using(using).filter(reason=EventReason.UNKNOWN_CALL, reference__isnull=False)
     found: set[UUID] = set()
-    for batch in _batches(events.only("reference")):
+    for batch in batches(events.only("reference"), BATCH):
         named = calls.filter(reference__in={event.reference for event in batch})
         found.update(named.values_list("reference", flat=True))
     return found
