@@ -1,4 +1,4 @@
-"""Processes that a test starts on its own database, and ends with its block."""
+"""Processes that a test starts: on its own database, ended with its block; or with a bare environment, to their end."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def child(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
                 process.wait(ENDS_WITHIN)
         process.kill()
         process.communicate()
+
+
+def python(*arguments: str, **environment: str) -> str:
+    """Run Python in the project with a bare environment; return what it prints, fail with what it complains."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT,
+        env=kept | {"NO_PROXY": "127.0.0.1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
 
 
 def child_environment() -> dict[str, str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -14,24 +11,9 @@ import pytest
 from pytest_socket import SocketConnectBlockedError
 
 from tests.run import ROOT, Suite
+from tests.subprocesses import python
 
 NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: never routed
-
-
-def python(*arguments: str, **environment: str) -> str:
-    """Run Python in the project with a bare environment; return what it prints, fail with what it complains."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=ROOT,
-        env=kept | {"NO_PROXY": "127.0.0.1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def modules_after(statement: str) -> set[str]:

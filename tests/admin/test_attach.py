@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +23,7 @@ from tests.admin.conftest import urls_of
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
 from tests.helpdesk.admin import TicketAdmin
 from tests.helpdesk.models import Customer, Lead, LeadPhone, Ticket, UrgentTicket
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.subprocesses import python
 
 
 class OwnAdmin(admin.ModelAdmin):
@@ -298,16 +293,7 @@ PROGRAM = """
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_order_of_installed_apps(order: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(PROGRAM), ",".join(ORDERS[order])],
-        cwd=REPOSITORY,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    addresses, added = python("-c", textwrap.dedent(PROGRAM), ",".join(ORDERS[order])).splitlines()
 
-    assert ran.stderr == ""
-    assert ran.stdout.splitlines()[0] == "/exotel/place/ /admin/"
-    assert ran.stdout.splitlines()[1].endswith("['call_customer', 'make_call_list']")
+    assert addresses == "/exotel/place/ /admin/"
+    assert added.endswith("['call_customer', 'make_call_list']")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +16,7 @@ from django_exotel_ccm import background, signals
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from tests.background.conftest import notes, state_of
-from tests.subprocesses import ROOT
+from tests.subprocesses import python
 from tests.webhooks.test_not_committed import failing
 
 HERE = f"{__name__}.take"
@@ -173,19 +171,9 @@ def test_inline_job_runs_at_once(run_with: Any, accepted: CallRecord, hang_up: A
 # Imports.
 
 
-def python(statements: str) -> str:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", statements],
-        cwd=ROOT,
-        env=kept | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def printed(statements: str) -> str:
+    """Return what the statements print in a process of their own."""
+    return python("-c", statements, DJANGO_SETTINGS_MODULE="tests.settings").strip()
 
 
 USE_CELERY = "from django.conf import settings; settings.EXOTEL_CCM['RUNNER'] = 'celery'\n"
@@ -194,11 +182,11 @@ SET_UP = "import django, sys; django.setup()\n"
 
 @pytest.mark.parametrize(("configure", "imported"), [("", "False"), (USE_CELERY, "True")])
 def test_celery_is_imported_only_if_configured(configure: str, imported: str) -> None:
-    assert python(f"{configure}{SET_UP}print('celery' in sys.modules)") == imported
+    assert printed(f"{configure}{SET_UP}print('celery' in sys.modules)") == imported
 
 
 def test_django_starts_without_a_configured_celery() -> None:
-    assert python(f"import sys; sys.modules['celery'] = None\n{USE_CELERY}{SET_UP}print('started')") == "started"
+    assert printed(f"import sys; sys.modules['celery'] = None\n{USE_CELERY}{SET_UP}print('started')") == "started"
 
 
 def test_celery_worker_has_the_task() -> None:
@@ -207,4 +195,4 @@ def test_celery_worker_has_the_task() -> None:
         "print([name for name in host.app.tasks if 'exotel' in name])"
     )
 
-    assert python(f"{USE_CELERY}{SET_UP}{statements}") == "['exotel_ccm.run_job']"
+    assert printed(f"{USE_CELERY}{SET_UP}{statements}") == "['exotel_ccm.run_job']"
