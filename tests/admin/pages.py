@@ -180,3 +180,8 @@ class Session:
         """Press "Call" on the choose page."""
         form = page.of_class("exotel-choose-form")[nth]
         return self.post(form.attributes["action"], form.data | {f"exotel_{name}": one for name, one in given.items()})
+
+
+def orders(exotel: Any) -> list[Any]:
+    """Return the calls that Exotel was requested to place."""
+    return [seen.body for seen in exotel.book.requests if seen.method == "POST"]

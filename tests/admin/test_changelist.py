@@ -14,17 +14,13 @@ from django.test.utils import CaptureQueriesContext
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session, orders
 from tests.helpdesk.models import Customer, Lead, Ticket
 
 
 @pytest.fixture
 def session(host: Any) -> Session:
     return Session(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
-
-
-def orders(exotel: Any) -> list[Any]:
-    return [seen.body for seen in exotel.book.requests if seen.method == "POST"]
 
 
 # One ticket.

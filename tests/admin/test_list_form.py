@@ -12,17 +12,13 @@ from django.contrib.auth.models import Permission
 
 from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS, Session, orders
 from tests.helpdesk.models import CodedTicket, Customer, Ticket
 
 
 @pytest.fixture
 def session(host: Any) -> Session:
     return Session(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
-
-
-def orders(exotel: Any) -> list[Any]:
-    return [seen.body for seen in exotel.book.requests if seen.method == "POST"]
 
 
 class EditableList(admin.ModelAdmin):

@@ -17,11 +17,6 @@ def session(host: Any) -> Session:
     return Session(host.user("asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS))
 
 
-def orders(exotel: Any) -> list[Any]:
-    """Return the calls that Exotel was requested to place."""
-    return [seen.body for seen in exotel.book.requests if seen.method == "POST"]
-
-
 @pytest.fixture
 def exotel(exotel: Any) -> Any:
     """The simulated Exotel in real time: an unanswered call rings longer than a test lasts."""

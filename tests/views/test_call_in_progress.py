@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import BY_HAND, OTHER, Session
-from tests.views.conftest import orders
+from tests.admin.pages import BY_HAND, OTHER, Session, orders
 
 pytestmark = pytest.mark.books_differ(reason="the calls that go on are written by hand")
 BEFORE_THE_LONGEST = timezone.now() - datetime.timedelta(hours=5)

@@ -9,8 +9,7 @@ from django.contrib.auth.models import Permission
 from django.urls import path
 
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import BY_HAND, OTHER, Session
-from tests.views.conftest import orders
+from tests.admin.pages import BY_HAND, OTHER, Session, orders
 
 
 def test_press_uses_options_of_entry(host: Any, exotel: Any, session: Session, settings: Any) -> None:

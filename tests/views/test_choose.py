@@ -12,10 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session, orders
 from tests.conftest import EXOPHONE
 from tests.helpdesk.models import Customer, Ticket
-from tests.views.conftest import orders
 
 OLA = "+919000000103"
 

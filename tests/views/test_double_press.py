@@ -12,8 +12,7 @@ from django.db import connections, transaction
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from tests.admin.pages import BY_HAND, OTHER, Form, Session
-from tests.views.conftest import orders
+from tests.admin.pages import BY_HAND, OTHER, Form, Session, orders
 
 
 def hang_up(exotel: Any) -> None:

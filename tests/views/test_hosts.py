@@ -13,9 +13,8 @@ from django.urls import reverse
 
 from django_exotel_ccm.models import CallRecord
 from tests.admin.custom_site import OwnSite
-from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, Session, orders
 from tests.helpdesk.models import Ticket
-from tests.views.conftest import orders
 
 # Fields of the host's own.
 

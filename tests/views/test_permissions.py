@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from django_exotel_ccm import urls
 from django_exotel_ccm.models import Agent, Announcement, CallEvent, CallRecord, ExoPhone, RecordingAccess
-from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, Session, orders
 from tests.helpdesk.models import Ticket
-from tests.views.conftest import orders
 
 MODELS = [Agent, ExoPhone, CallRecord, CallEvent, Announcement, RecordingAccess]
 HISTORY = [CallRecord, CallEvent, Announcement, RecordingAccess]

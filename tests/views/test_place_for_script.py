@@ -16,9 +16,8 @@ from django.urls import reverse
 
 from django_exotel_ccm.models import Agent, CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session, orders
 from tests.helpdesk.models import Ticket
-from tests.views.conftest import orders
 
 pytestmark = pytest.mark.django_db
 

@@ -14,10 +14,9 @@ from django.urls import include, path, reverse
 from django_exotel_ccm.admin import CallRecordAdmin
 from django_exotel_ccm.models import CallRecord
 from tests.admin.conftest import urls_of
-from tests.admin.pages import AGENT_WORK, BY_HAND, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, Session, orders
 from tests.helpdesk.models import Ticket
 from tests.servers.scripted_http import answering, http
-from tests.views.conftest import orders
 from tests.views.recording_player import LISTEN, SOUND, TYPE, RecordingPlayer, url_of
 
 SEEN_BY_NOBODY = {"get_queryset": lambda self, request: Ticket.objects.none()}
