@@ -19,6 +19,7 @@ from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import (
     Announcement,
     CallEvent,
+    CallList,
     CallListItem,
     CallNote,
     CallRecord,
@@ -74,6 +75,8 @@ class Found:
     """Notes and follow-ups that say something."""
     other_events: int = 0
     """Events that name the customer or a call of theirs, and belong to no call of theirs."""
+    call_lists: int = 0
+    """Call lists whose name has the number in it."""
 
 
 def erase(number: str, *, apply: bool) -> Iterator[Found]:
@@ -96,6 +99,9 @@ def erase(number: str, *, apply: bool) -> Iterator[Found]:
         yield erasure.found
     for batch in batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)), BATCH):
         erasure.erase_events(batch)
+        yield erasure.found
+    for call_lists in _batches(CallList.objects.using(erasure.using)):
+        erasure.erase_names(call_lists)
         yield erasure.found
 
 
@@ -186,6 +192,15 @@ class _Erasure:
                 self.found.other_events += 1
                 if self.apply:
                     run_durably(partial(self._redact_event, event), using=self.using)
+
+    def erase_names(self, call_lists: Sequence[CallList]) -> None:
+        """Mask the number in names of call lists, which people type."""
+        for call_list in call_lists:
+            name = mask_key(call_list.name, self.number)
+            if name != call_list.name:
+                self.found.call_lists += 1
+                if self.apply:
+                    CallList.objects.using(self.using).filter(pk=call_list.pk, name=call_list.name).update(name=name)
 
     def _erased(self, names: set[Any]) -> set[Any]:
         """Return those of the ``names`` (see :func:`_names_in`) that are names of erased calls."""

@@ -235,6 +235,19 @@ def test_key_of_a_ticket_on_a_call_list_is_masked(real_calls: Calls, host: Any, 
     assert sorted(call_list.items.values_list("ticket_object_id", flat=True)) == ["+919000001002", "+••••••••••01"]
 
 
+def test_number_in_the_name_of_a_call_list_is_masked(host: Any, run: Run, erase: Erase) -> None:
+    asha = host.user("asha")
+    for name in ("Ravi 90000-01001", f"Not {OTHER}", "Monday"):
+        CallList.objects.create(owner=asha, name=name, created_at=timezone.now())
+
+    assert "; 1 name of a call list;" in run("exotel_erase", CUSTOMER).out
+    assert CallList.objects.filter(name="Ravi 90000-01001").exists()
+    erase()
+
+    names = list(CallList.objects.order_by("pk").values_list("name", flat=True))
+    assert names == ["Ravi •••••-•••01", f"Not {OTHER}", "Monday"]
+
+
 def test_traceback_with_encoded_number_is_masked(real_calls: Calls, erase: Erase) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
     text = "Max retries exceeded with url: /send?to=%2B91+90000+01001&json=%7B%22to%22:%20%229000001001%22%7D"

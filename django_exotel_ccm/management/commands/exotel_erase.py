@@ -59,4 +59,5 @@ def _counted(found: Found) -> str:
     calls, events = several(found.calls, "call"), several(found.events, "event")
     others = several(found.other_events, "other event")
     notes = f" {several(found.notes, 'note or call-back', 'notes and call-backs')};" if found.notes else ""
-    return f"{calls}, {found.recordings} with a recording; {events} of theirs;{notes} {others}."
+    lists = f" {several(found.call_lists, 'name of a call list', 'names of call lists')};" if found.call_lists else ""
+    return f"{calls}, {found.recordings} with a recording; {events} of theirs;{notes}{lists} {others}."
