@@ -305,7 +305,7 @@ def press_again(session: Session, ticket: Any, nth: int = 0) -> Page:
 
 
 @pytest.mark.books_differ("the first call was never placed")
-@pytest.mark.parametrize("state", ["ended", "refused", "unconfirmed"])
+@pytest.mark.parametrize("state", ["ended", "refused"])
 def test_calls_again(asha: Session, host: Any, exotel: Any, state: str) -> None:
     ticket = host.ticket(phone=BY_HAND, other=OTHER)
     call_about(ticket, state=state, customer_number=BY_HAND)
@@ -315,6 +315,17 @@ def test_calls_again(asha: Session, host: Any, exotel: Any, state: str) -> None:
     call = CallRecord.objects.newest_first().first()
     assert "Exotel accepted the request" in page.messages
     assert (call.customer_number, call.placed_by) == (BY_HAND, asha.user)  # type: ignore[union-attr]
+
+
+@pytest.mark.books_differ("the first call was never placed")
+def test_press_asks_about_a_colleagues_call_that_may_have_gone_out(asha: Session, host: Any, exotel: Any) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    call_about(ticket, state="unconfirmed", placed_by_label="Vik")
+
+    page = press_again(asha, ticket)
+
+    assert "Call only if you mean to." in page.text
+    assert CallRecord.objects.count() == 1
 
 
 @pytest.mark.parametrize(
