@@ -5,6 +5,8 @@ The user is that of the template's ``request``. Whoever may not call or see gets
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +20,9 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.assets import asset_url
-from django_exotel_ccm.call_button import call_button
+from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
 from django_exotel_ccm.models import CallRecord
@@ -31,6 +34,10 @@ register = template.Library()
 OF_TIMELINE = ("timeline.js", "recording.js")
 
 
+_Link = tuple[type[Model], str]
+_ButtonAndCall = tuple[CallButton | None, CallRecord | None]
+
+
 @dataclass
 class _Page:
     """What our tags have put on the page of a request so far."""
@@ -38,6 +45,8 @@ class _Page:
     assets: set[str] = field(default_factory=set)
     has_panel: bool = False
     shows_call: bool = False
+    buttons: dict[_Link, _ButtonAndCall] = field(default_factory=dict)
+    """Those that were made for many tickets at once."""
 
     @classmethod
     def of(cls, request: HttpRequest) -> _Page:
@@ -52,29 +61,53 @@ class _Page:
 
 
 @register.inclusion_tag("exotel_ccm/call_button.html", takes_context=True)
-def exotel_call_button(context: Context, ticket: Any) -> dict[str, Any]:
-    """Show the button that calls the ticket's customer, and the panel that follows the call."""
+def exotel_call_button(context: Context, ticket: Any, among: Iterable[Any] = ()) -> dict[str, Any]:
+    """Show the button that calls the ticket's customer, and the panel that follows the call.
+
+    In a loop, ``among`` is what the loop goes over: the buttons of all are then made for a fixed number of queries.
+    """
     request = _request_of(context)
     if not _is_ticket(ticket, "exotel_call_button") or request is None:
         return {}
     if not Permission.PLACE_CALL.granted_to(request.user) or not may_see(request.user, ticket):
         return {}
-    adapter = HostPagesAdapter.of(request.user, ticket)
-    own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
-    newest = own.get(tickets.link_of(ticket)[1])
+    adapter, link = HostPagesAdapter.of(request.user, ticket), tickets.link_of(ticket)
     try:
+        buttons = _Page.of(request).buttons
+        if among and link not in buttons:
+            buttons |= _buttons_of_many(request, among)
+        button, call = buttons[link] if link in buttons else _button_of_one(request, adapter, ticket)
         shown: dict[str, Any] = {
-            "button": call_button(adapter, request, ticket, newest),
+            "button": button,
             "label": _("Call customer: %(ticket)s") % {"ticket": visible_to(str(ticket), request.user)},
             "csrf_token": get_token(request),
             **_assets(context, request),
         }
-        call = call_to_show(newest, in_progress)
         if _Page.of(request).takes_panel(call):
             shown["panel"] = panel_of(call, request.user, adapter, next_url=request.get_full_path())
     except NoReverseMatch:
         return {}  # our URLs are not included: a check says so
     return shown
+
+
+def _button_of_one(request: HttpRequest, adapter: TicketAdapter, ticket: Model) -> _ButtonAndCall:
+    own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
+    newest = own.get(tickets.link_of(ticket)[1])
+    return call_button(adapter, request, ticket, newest), call_to_show(newest, in_progress)
+
+
+def _buttons_of_many(request: HttpRequest, among: Iterable[Any]) -> dict[_Link, _ButtonAndCall]:
+    kinds: defaultdict[type[Model], list[Model]] = defaultdict(list)
+    for one in among:
+        if _is_ticket(one, "exotel_call_button") and may_see(request.user, one):
+            kinds[tickets.link_of(one)[0]].append(one)
+    found: dict[_Link, _ButtonAndCall] = {}
+    for its in kinds.values():
+        own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, its)
+        for ticket, button in zip(its, call_buttons(HostPagesAdapter(), request, its, own), strict=True):
+            link = tickets.link_of(ticket)
+            found[link] = button, call_to_show(own.get(link[1]), in_progress)
+    return found
 
 
 @register.inclusion_tag("exotel_ccm/call_panel.html", takes_context=True)

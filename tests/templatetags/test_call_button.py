@@ -196,6 +196,46 @@ def test_queries(asha: Any, host: Any) -> None:
     assert len(panel) == 1
 
 
+LOOP = "{% load exotel_ccm %}{% for ticket in tickets %}{% exotel_call_button ticket among=tickets %}{% endfor %}"
+
+
+def test_buttons_in_a_loop_cost_a_fixed_number_of_queries(asha: Any, host: Any) -> None:
+    for _number in range(10):
+        host.ticket()
+    counts, rows = [], Ticket.objects.order_by("pk")
+    for found in (rows[:1], rows[:1], rows):  # the first reads permissions and content types
+        with CaptureQueriesContext(connection) as seen:
+            page = render(LOOP, request_of(asha), tickets=found)
+        counts.append(len(seen))
+        assert len(page.call_buttons) == len(found)
+
+    assert counts[1] == counts[2] <= 5  # the tickets, their customers, and three of ours
+
+
+def test_buttons_in_a_loop_are_those_of_their_tickets(asha: Any, host: Any) -> None:
+    made = [host.ticket("A"), host.ticket("B", phone=""), host.ticket("C")]
+    call = CallRecord.objects.create(
+        account="default", ticket=made[2], placed_by=asha, created_at=timezone.now(), state="ended", outcome="busy"
+    )
+    page = render(LOOP, request_of(asha, "/tickets/"), tickets=[*made, None])
+
+    assert page.html.count('class="exotel-reason"') == 1  # B has no number
+    [first, third] = [button.attributes for button in page.call_buttons]
+    assert (first["aria-label"], third["aria-label"]) == ("Call customer: A", "Call customer: C")
+    assert "exotel_after=0" in first["data-exotel-place"]
+    assert f"exotel_after={call.pk}" in third["data-exotel-place"]
+
+
+def test_buttons_in_a_loop_ask_who_may_call(host: Any, settings: Any) -> None:
+    entry(settings, can_call=f"{__name__}.open_only")
+    user = host.user("asha", "exotel_ccm.place_call")
+    made = [host.ticket("A"), host.ticket("B", status="closed")]
+
+    page = render(LOOP, request_of(user), tickets=made)
+
+    assert [button.attributes["aria-label"] for button in page.call_buttons] == ["Call customer: A"]
+
+
 def test_assets_in_the_head_are_for_everybody(asha: Any, host: Any) -> None:
     """A page that swaps its body keeps its head, also that of the login page."""
     head = "{% load exotel_ccm %}{% exotel_assets %}"
