@@ -100,7 +100,7 @@ def erase(number: str, *, apply: bool) -> Iterator[Found]:
     for batch in batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)), BATCH):
         erasure.erase_events(batch)
         yield erasure.found
-    for call_lists in _batches(CallList.objects.using(erasure.using)):
+    for call_lists in batches(CallList.objects.using(erasure.using), BATCH):
         erasure.erase_names(call_lists)
         yield erasure.found
 
