@@ -10,9 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
@@ -30,6 +30,7 @@ from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_c
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_not_required  # who is not logged in is told so, and keeps the text; a redirect would lose it
+@never_cache
 @csrf_protect
 def note(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     """Show the box of a call, or write the note that it was filled with.
@@ -54,19 +55,21 @@ def note(request: HttpRequest, reference: UUID) -> HttpResponseBase:
 
 def _ask_to_log_in(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
     login = adapter.login_url(request.get_full_path())
-    if is_script(request) or not login:
+    if is_script(request):
         advice = _("You are logged out. Your note is kept here: log in again in another tab, then save it.")
         return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
-    return HttpResponseRedirect(login)
+    if login and request.method != "POST":
+        return HttpResponseRedirect(login)
+    # Nothing about the call, whoever this is. The form cannot be sent again: a login changes its token.
+    context = {"title": _("After the call"), "login_url": login, "text": request.POST.get("exotel_text", "")}
+    return TemplateResponse(request, "exotel_ccm/note_logged_out.html", context, status=401)
 
 
 def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None) -> HttpResponse:
     call = CallRecord.objects.select_related("agent").filter(reference=reference).first()
     if call is None or not may_see_call(request, call, adapter):
         raise Http404
-    response = _save(request, call, adapter) if request.method == "POST" else _show(request, call, adapter)
-    add_never_cache_headers(response)
-    return response
+    return _save(request, call, adapter) if request.method == "POST" else _show(request, call, adapter)
 
 
 def _show(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> HttpResponse:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.cache import add_never_cache_headers, get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -29,7 +29,9 @@ def status(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     """
     if not request.user.is_authenticated:
         advice = _("You are logged out. The call goes on. Log in again to see it.")
-        return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
+        response = JsonResponse({"code": "logged_out", "advice": advice}, status=401)
+        add_never_cache_headers(response)
+        return response
     name = request.GET.get("exotel_adapter")
     return through_adapter(request, name, lambda adapter: _answer(request, reference, adapter))
 

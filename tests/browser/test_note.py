@@ -313,3 +313,18 @@ def test_box_that_comes_with_a_swapped_body(open_call: Callable[..., Any]) -> No
     assert CallNote.objects.get().text == "Sends the new address"
     assert page.evaluate("window.isSamePage")
     assert asked == []
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+@pytest.mark.parametrize("width", [1280, 360])
+def test_text_survives_an_ended_session_without_script(open_call: Callable[..., Any], width: int) -> None:
+    page = open_call(java_script_enabled=False, width=width)
+    page.fill(f"{BOX} textarea", "Promised 500 off")
+    Session.objects.all().delete()
+    page.click(f"{BOX} .exotel-save")
+
+    assert page.input_value("textarea") == "Promised 500 off"
+    keep_picture(page, f"note_logged_out_without_script_{width}")
+    with page.expect_popup() as opened:
+        page.click("text=Log in again in another tab")
+    opened.value.wait_for_selector("#id_username")

@@ -186,6 +186,30 @@ def test_logged_out(call: CallRecord) -> None:
         assert unquote(to_login["Location"].partition("?next=")[2]) == url_of(call, query)
 
 
+def test_text_is_shown_again_to_who_was_logged_out(client: Client, call: CallRecord) -> None:
+    """Without script, the form is left by Save, and a redirect to the login page would lose what was written."""
+    client.logout()
+
+    response = client.post(url_of(call), {"exotel_text": "<b>Promised 500 off", "exotel_disposition": "reached"})
+
+    page = response.content.decode()
+    assert (response.status_code, response["Content-Type"]) == (401, "text/html; charset=utf-8")
+    assert "You are logged out, so nothing was saved." in page
+    assert "&lt;b&gt;Promised 500 off</textarea>" in page
+    assert f'href="{reverse("admin:login")}?next=' in page
+    assert "Ravi" not in page
+    assert not CallNote.objects.exists()
+
+
+def test_answers_are_not_stored_on_the_way(host: Any, client: Client, call: CallRecord) -> None:
+    stranger = logged_in(host.user("ravi", *AGENT_WORK, agent=None))
+    answers = [client.get(url_of(call)), Client().get(url_of(call), **JSON), stranger.get(url_of(call), **JSON)]
+    answers.append(Client().get(reverse("exotel_ccm:status", args=[call.reference])))
+
+    assert [one.status_code for one in answers] == [200, 401, 403, 401]
+    assert all("no-store" in one["Cache-Control"] for one in answers)
+
+
 def test_permissions(host: Any, call: CallRecord) -> None:
     without = logged_in(host.user("ravi", *AGENT_WORK, SEES_CALLS, agent=None))
     stranger = logged_in(host.user("vik", "exotel_ccm.place_call", SEES_CALLS, NOTES, agent=None))
