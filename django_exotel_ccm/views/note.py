@@ -25,6 +25,7 @@ from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, Disposition
 from django_exotel_ccm.note_box import note_box
 from django_exotel_ccm.services import add_note
+from django_exotel_ccm.services.note_checks import check_not_erased
 from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
 
 
@@ -73,6 +74,12 @@ def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None
 
 
 def _show(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> HttpResponse:
+    try:
+        check_not_erased(call)  # a box that can never be saved is not offered
+    except InvalidNote as error:
+        if is_script(request):
+            return JsonResponse({"code": "invalid", "advice": str(error)}, status=400)
+        return _page(request, call, adapter, None, said=str(error))
     if not is_script(request):
         return _page(request, call, adapter, note_box(request, call, adapter, next_url=_next_url(request)))
     box = note_box(request, call, adapter)

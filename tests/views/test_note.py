@@ -79,6 +79,16 @@ def test_double_save_writes_one_note(client: Client, call: CallRecord) -> None:
     assert CallNote.objects.count() == 3
 
 
+def test_box_of_an_erased_customer_is_not_offered(client: Client, call: CallRecord) -> None:
+    CallRecord.objects.update(erased_at=timezone.now())
+
+    page, told = client.get(url_of(call)).content.decode(), client.get(url_of(call), **JSON)
+
+    assert 'name="exotel_text"' not in page
+    assert "was erased on request, so nothing more is written" in page
+    assert (told.status_code, "was erased on request" in told.json()["advice"]) == (400, True)
+
+
 def test_box_for_the_script(client: Client, call: CallRecord) -> None:
     Disposition.objects.add_starter_set()
     Disposition.objects.filter(code="voicemail").update(is_active=False)

@@ -181,10 +181,10 @@
       const reference = this.reference;
       if (!this.form) {
         const response = await ask(this.panel, this.url);
-        const answer = response && response.ok ? await read(response) : {};
+        const answer = response ? await read(response) : {};
         if (!answer.html || this.form || reference !== this.reference || (onlyNew && answer.has_note) || (!focus && typing())) {
           if (focus && !answer.html) {
-            this.said.textContent = this.panel.dataset.exotelLost;
+            this.said.textContent = answer.advice || this.panel.dataset.exotelLost;
           }
           return;
         }
