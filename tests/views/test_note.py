@@ -165,6 +165,20 @@ def test_disposition_that_was_switched_off_meanwhile(client: Client, call: CallR
     assert "Reached" in post(client, call, disposition="reached").json()["advice"]
 
 
+def test_link_from_a_page_with_the_long_filters_of_its_list(client: Client, call: CallRecord) -> None:
+    CallRecord.objects.update(ended_at=timezone.now())
+    page = reverse("admin:helpdesk_ticket_change", args=[call.ticket_object_id]) + "?_changelist_filters=q%3D"
+    links = [
+        html.unescape(found[1])
+        for query in ("short", "नमस्ते" * 600)
+        if (found := re.search(r'<a href="([^"]+)">How did it go', client.get(page + query).content.decode()))
+    ]
+
+    assert ["exotel_next" in link for link in links] == [True, False]
+    assert max(map(len, links)) < 4000
+    assert client.get(links[1]).status_code == 200
+
+
 def test_link_without_script_leads_back_to_the_panels_page(client: Client, host: Any, asha: Any) -> None:
     ticket = host.ticket()
     now = timezone.now()
