@@ -242,6 +242,10 @@ def test_rename_and_delete(asha: Session, host: Any) -> None:
     page = press(asha, open_list(asha, made), "rename", exotel_name="November \0" + "x" * 300)
     assert CallList.objects.get().name.startswith("November")
     assert "November" in page.text
+    asked = page.html.partition("<summary")[2].partition("Delete the list</summary>")[2].partition("</details>")[0]
+    assert "How far the list is will be lost. Tickets and calls stay." in asked
+    assert 'value="delete"' in asked
+    assert page.html.count('value="delete"') == 1  # nothing deletes it at the first press
     press(asha, page, "delete")
 
     assert not CallList.objects.exists()
