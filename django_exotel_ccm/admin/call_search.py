@@ -11,6 +11,7 @@ from django.contrib.admin import AdminSite
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.text import smart_split, unescape_string_literal
+from django.utils.translation import gettext as _
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.choices import Permission
@@ -39,6 +40,17 @@ def search_calls(request: HttpRequest, site: AdminSite, queryset: Any, search_te
     newest = newest.only("ticket_content_type_id", "ticket_object_id")[:SEARCHED]
     visible = AdminAdapter(site).visible_calls(request, newest)
     return queryset.filter(_has_words(term, EVERYWHERE) | Q(pk__in=visible))
+
+
+def search_help(request: HttpRequest) -> str:
+    """Return how far a search of this user looks; "" if it looks through all calls.
+
+    It is said always: whether a search was cut short would tell how many calls there are that the user may not see.
+    """
+    if Permission.VIEW_ALL_CALLS.granted_to(request.user):
+        return ""
+    text = _("SID and agent are found in all calls, the rest in the newest %(most)d that match.")
+    return text % {"most": SEARCHED}
 
 
 def _private_fields(request: HttpRequest, term: str) -> list[str]:

@@ -19,7 +19,7 @@ from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.app_list import my_calls_url
 from django_exotel_ccm.admin.call_columns import CallColumns, load_advice
 from django_exotel_ccm.admin.call_filters import AgentFilter, NeverConfirmedFilter, ResultFilter, TicketFilter
-from django_exotel_ccm.admin.call_search import EVERYWHERE, search_calls
+from django_exotel_ccm.admin.call_search import EVERYWHERE, search_calls, search_help
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
@@ -141,6 +141,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once which tickets this user may see, and why calls were refused."""
         changelist = super().get_changelist_instance(request)
+        changelist.search_help_text = search_help(request)
         mark_visible(request, self.admin_site, list(changelist.result_list))
         load_advice(changelist.result_list)
         return changelist

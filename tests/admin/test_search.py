@@ -176,3 +176,11 @@ def test_lookups_that_filters_offer_work(host: Any, lookup: str, count: str) -> 
 
     assert session.response.status_code == 200
     assert count in page.text
+
+
+def test_page_says_how_far_the_search_looks(host: Any) -> None:
+    url = reverse("admin:exotel_ccm_callrecord_changelist")
+    said = "SID and agent are found in all calls, the rest in the newest 500 that match."
+
+    assert said in Session(host.user("meera", SEES_CALLS, agent=None)).get(url).text
+    assert said not in Session(host.user("boss", SEES_CALLS, SEES_ALL, agent=None)).get(url).text
