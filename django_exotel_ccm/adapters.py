@@ -84,6 +84,9 @@ class TicketAdapter(Protocol):
     def calls_url(self, request: HttpRequest, ticket: Model) -> str:
         """Return the page that lists all calls about the ticket; "" if there is none or this user may not see it."""
 
+    def call_lists_url(self, request: HttpRequest) -> str:
+        """Return the page with the call lists of all; "" if there is none or this user may not see it."""
+
     def of_ticket(self, request: HttpRequest, ticket: Model) -> TicketAdapter:
         """Return the adapter through which this user calls about ``ticket`` from a page that shows many tickets."""
 

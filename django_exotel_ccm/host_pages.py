@@ -130,6 +130,10 @@ class HostPagesAdapter:
         """Return ""."""
         return ""
 
+    def call_lists_url(self, request: HttpRequest) -> str:
+        """Return ""."""
+        return ""
+
 
 class OwnPagesAdapter(HostPagesAdapter):
     """Pages of ours that belong to one user, in the host's frame: they show tickets to which the user has rows of ours.

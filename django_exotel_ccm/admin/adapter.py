@@ -19,7 +19,7 @@ from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import calls_about_visible_tickets
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, CallList, CallRecord, ExoPhone
 from django_exotel_ccm.ticket_numbers import number_holder
 from django_exotel_ccm.tickets import TicketType
 
@@ -105,6 +105,10 @@ class AdminAdapter:
         """Return the list of calls, filtered by the ticket; "" without the permission or without such a list."""
         url = self._page(CallRecord, "changelist") if Permission.VIEW_CALL.granted_to(request.user) else ""
         return f"{url}?{urlencode({TICKET_PARAMETER: tickets.custom_field(ticket)})}" if url else ""
+
+    def call_lists_url(self, request: HttpRequest) -> str:
+        """Return the list of call lists; "" without the permission, or if this site has no such list."""
+        return self._page(CallList, "changelist") if Permission.VIEW_CALL_LIST.granted_to(request.user) else ""
 
     def of_ticket(self, request: HttpRequest, ticket: Model) -> AdminAdapter:
         """Return the site itself: it decides anew about each ticket."""

@@ -1,4 +1,4 @@
-"""Call lists, to read."""
+"""Call lists, to read, and a way into each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
+from django_exotel_ccm.adapters import page_url
+from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.app_list import my_calls_url
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
 from django_exotel_ccm.models import CallList
 from django_exotel_ccm.phone_numbers import visible_to
@@ -30,7 +34,14 @@ class CallListAdmin(ReadOnlyAdmin):
         def shown_name(row: CallList) -> str:
             return visible_to(row.name, request.user)  # what people type may hold a number
 
-        return ["created_at", "owner_label", shown_name, "progress"]
+        @admin.display(description=_("work on it"))
+        def way_in(row: CallList) -> str:
+            url = page_url(AdminAdapter(self.admin_site), "call-list", row.pk)
+            name = gettext("Go on: %(name)s") % {"name": visible_to(row.name, request.user)}
+            return format_html('<a href="{}" aria-label="{}">{}</a>', url, name, gettext("Go on"))
+
+        shown: list[Any] = ["created_at", "owner_label", shown_name, "progress"]
+        return [*shown, way_in] if my_calls_url(self.admin_site, request) else shown
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Count the items of all rows at once."""

@@ -131,6 +131,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,
         "times": offered_times(),
         "call_lists": _call_lists(request, adapter),
+        "all_lists_url": adapter.call_lists_url(request),
         "calls": [_call_row(request, adapter, call, lines.get(link_of_row(call))) for call in calls[:MAX_CALLS]],
         "has_more_calls": len(calls) > MAX_CALLS,
     }

@@ -389,3 +389,20 @@ def test_hosts_frame_shows_no_ticket_that_the_site_hides(host: Any) -> None:
         page = north.get(address + query)
         assert "2 of 2 Mine" in page.text
         assert "Handed to legal" not in page.html
+
+
+def test_way_to_the_list_of_a_colleague(host: Any) -> None:
+    made = list_of(host.user("asha", agent=None), host.ticket("First"))
+    vik = Session(host.user("vik", *AGENT_WORK, "exotel_ccm.view_calllist"))
+
+    lists = vik.get(vik.get(reverse("exotel_ccm:my-calls")).links["Everybody's call lists"])
+    page = vik.get(lists.links["Open"])
+
+    assert "1 of 1 First" in page.text
+    assert 'aria-label="Open: Renewals"' in lists.html
+    assert (
+        "Everybody" not in Session(host.user("uma", *AGENT_WORK, agent=None)).get(reverse("exotel_ccm:my-calls")).text
+    )
+    reader = Session(host.user("ola", "exotel_ccm.view_calllist", agent=None))  # may not call, so no page of ours opens
+    assert "Open" not in reader.get(reverse("admin:exotel_ccm_calllist_changelist")).links
+    assert reader.get(reverse("admin:exotel_ccm_calllist_change", args=[made.pk])).html.count("Renewals")
