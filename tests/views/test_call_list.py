@@ -396,13 +396,13 @@ def test_way_to_the_list_of_a_colleague(host: Any) -> None:
     vik = Session(host.user("vik", *AGENT_WORK, "exotel_ccm.view_calllist"))
 
     lists = vik.get(vik.get(reverse("exotel_ccm:my-calls")).links["Everybody's call lists"])
-    page = vik.get(lists.links["Open"])
+    page = vik.get(lists.links["Go on"])
 
     assert "1 of 1 First" in page.text
-    assert 'aria-label="Open: Renewals"' in lists.html
+    assert 'aria-label="Go on: Renewals"' in lists.html
     assert (
         "Everybody" not in Session(host.user("uma", *AGENT_WORK, agent=None)).get(reverse("exotel_ccm:my-calls")).text
     )
     reader = Session(host.user("ola", "exotel_ccm.view_calllist", agent=None))  # may not call, so no page of ours opens
-    assert "Open" not in reader.get(reverse("admin:exotel_ccm_calllist_changelist")).links
+    assert "Go on" not in reader.get(reverse("admin:exotel_ccm_calllist_changelist")).links
     assert reader.get(reverse("admin:exotel_ccm_calllist_change", args=[made.pk])).html.count("Renewals")
