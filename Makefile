@@ -17,7 +17,7 @@ help:
 	@echo 'make demo SPEED=1                               the first call in real time instead of seven times as fast'
 	@echo 'make demo LIVE=1 AGENT=+91… CUSTOMER=+91… EXOPHONE=+91…   rings two real phones, after a typed yes'
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
-	@echo 'make themes     the button and our pages under six admin themes, in a browser; ARGS="unfold grappelli" for some'
+	@echo 'make themes     an agent'"'"'s work in the stock admin and under six themes, in a browser; ARGS="unfold grappelli" for some'
 	@echo 'make helpdesk   the recipe for django-helpdesk, on its own pages, in a browser'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import nox
@@ -20,8 +21,11 @@ PAIRS = [
     ("3.13", "6.0"),
     ("3.13", "6.1"),
 ]
-# Each theme with the newest Django that it names; semantic-admin and simpleui name none.
+# Each theme with the newest Django that it names; semantic-admin and simpleui name none. First the admin without one.
 THEMES = {
+    "stock-5.2": ("django", "5.2"),
+    "stock-6.0": ("django", "6.0"),
+    "stock-6.1": ("django", "6.1"),
     "jazzmin": ("django-jazzmin==3.0.5", "6.0"),
     "unfold": ("django-unfold==0.110.0", "6.1"),
     "grappelli": ("django-grappelli==5.0.1", "6.1"),
@@ -29,6 +33,8 @@ THEMES = {
     "simpleui": ("django-simpleui==2026.1.13", "6.1"),
     "semantic-admin": ("django-semantic-admin==0.7.0", "6.1"),
 }
+# What a theme loads from another host, as npm calls it. A machine without npm tries the theme without it.
+THEME_FILES = {"semantic-admin": "fomantic-ui@2.9.4"}
 HELPDESK = ("django-helpdesk==2.6.1", "6.0")
 THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -81,8 +87,24 @@ def newest(session: nox.Session) -> None:
 @nox.session(python="3.13", reuse_venv=True)
 @nox.parametrize("theme", [nox.param(name, id=name) for name in THEMES])
 def themes(session: nox.Session, theme: str) -> None:
-    """Press the button under an admin theme, and look at our pages, in a browser."""
-    _in_browser(session, *THEMES[theme], folder="tests/themes", settings="tests.themes.settings", ADMIN_THEME=theme)
+    """Call, write notes and work through a call list under an admin theme, and look at our pages, in a browser."""
+    environment = {"ADMIN_THEME": theme, "THEME_FILES": _theme_files(session, theme)}
+    _in_browser(session, *THEMES[theme], folder="tests/themes", settings="tests.themes.settings", **environment)
+
+
+def _theme_files(session: nox.Session, theme: str) -> str:
+    """Return the folder with what the theme loads from another host; "" if there is none."""
+    folder = Path(session.virtualenv.location, "theme_files")
+    if theme not in THEME_FILES or not (folder.is_dir() or shutil.which("npm")):
+        return ""
+    if not folder.is_dir():
+        pack = ("npm", "pack", "--silent", "--pack-destination", str(folder.parent), THEME_FILES[theme])
+        archive = folder.with_name(str(session.run(*pack, external=True, silent=True)).strip())
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder.with_suffix(".part"), filter="data")
+        archive.unlink()
+        folder.with_suffix(".part").rename(folder)
+    return str(folder / "package")
 
 
 @nox.session(python="3.13", reuse_venv=True)

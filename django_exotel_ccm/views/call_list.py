@@ -122,7 +122,6 @@ def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any
 def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:
     return {
         "title": visible_to(found.name, request.user),
-        "opts": CallRecord._meta,
         "call_list": found,
         "is_own": found.owner_id == request.user.pk,
         "progress": results_of(found),

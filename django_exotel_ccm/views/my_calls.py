@@ -124,7 +124,6 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
     ]
     return {
         "title": _("My calls"),
-        "opts": CallRecord._meta,
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "follow_ups": follow_ups,
         "problem": problem[1] if problem is not None and not any(row["problem"] for row in follow_ups) else "",

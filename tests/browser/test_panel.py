@@ -154,6 +154,20 @@ def test_every_page_finds_the_call_again(open_desk: Callable[..., Desk], exotel:
     desk.wait_for("Talked with Ravi for")
 
 
+def test_press_far_below_shows_the_panel(open_desk: Callable[..., Desk], site: Any, host: Any) -> None:
+    for number in range(40):
+        host.ticket(f"Ticket {number}")
+    desk = open_desk(width=360)
+    desk.page.goto(f"{site.url}/admin/helpdesk/ticket/")
+
+    press(desk.page, "#result_list tr:last-child button.exotel-call")
+
+    box = desk.page.locator(".exotel-panel").bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= desk.page.viewport_size["height"]
+    assert desk.page.evaluate("document.activeElement.matches('button.exotel-call')")
+
+
 def test_hidden_page_asks_nothing(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk()
     desk.press()

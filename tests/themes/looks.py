@@ -9,7 +9,12 @@ from django.conf import settings
 
 from tests.browser.conftest import keep_picture
 
-OURS = ".exotel-call, .exotel-tool > *, .exotel-choose :is(a, button, select, input:not([type=hidden]))"
+OURS = (
+    ".exotel-call, .exotel-tool > *, .exotel-choose :is(a, button, select, input:not([type=hidden])),"
+    ".exotel-note-box:not([hidden]) :is(.exotel-pill, .exotel-pill span, textarea, button),"
+    ".exotel-panel:not([hidden]) a, .exotel-note-open:not([hidden]), .exotel-older:not([hidden]) > summary,"
+    ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list summary)"
+)
 #: Returns our buttons, links and fields that nobody sees, that are cut, have no edge, or lie below something else.
 UNUSABLE = """ours => ours.flatMap((one) => {
   one.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
@@ -18,8 +23,8 @@ UNUSABLE = """ours => ours.flatMap((one) => {
   const is = {
     hidden: !box,
     cut: one.matches("a, button") && (one.scrollWidth > box?.width + 1 || one.scrollHeight > box?.height + 1),
-    edgeless: one.matches("select, [type=tel]") && getComputedStyle(one).borderTopStyle === "none",
-    covered: box && !(one.contains(at) || at?.matches("label") && at.contains(one)),
+    edgeless: one.matches("select, [type=tel], .exotel-pill span") && getComputedStyle(one).borderTopStyle === "none",
+    covered: box && !(one.contains(at) || at?.closest("label")?.contains(one)),
   };
   return Object.keys(is).filter((name) => is[name]).map((name) => `${name}: ${one.outerHTML}`);
 })"""
@@ -27,7 +32,7 @@ UNUSABLE = """ours => ours.flatMap((one) => {
 TOO_WIDE = """ours => ours
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => `too wide: ${one.outerHTML}`)"""
-SECTIONS = ".exotel-panel, .exotel-choose, .exotel-calls, .exotel-readonly"
+SECTIONS = ".exotel-panel, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk"
 #: Says so when our section moves the ticket's Save to the side.
 SAVE_MOVED = """() => {
   const [save, calls] = ["[name=_save]", ".exotel-calls"].map((one) => document.querySelector(one));
@@ -47,37 +52,83 @@ PANEL_COVERED = """() => {
       && box.bottom > panel.top;
   }).map((one) => `lies on the panel: ${one.outerHTML}`);
 }"""
+#: Says so when the panel is not seen, or lies below something, without scrolling.
+PANEL_OUT_OF_SIGHT = """() => {
+  const panel = document.querySelector(".exotel-panel:not([hidden])");
+  const box = panel.getBoundingClientRect();
+  const seen = [[box.left + 20, box.top + 8], [box.left + 20, box.bottom - 8]].every(
+    ([x, y]) => panel.contains(document.elementFromPoint(x, y)));
+  return seen ? [] : [`the panel is out of sight: ${box.top} to ${box.bottom} of ${innerHeight}`];
+}"""
+RECORD_SHIFTS = """() => {
+  window.exotelShifts = [];
+  window.exotelObserver?.disconnect();
+  window.exotelObserver = new PerformanceObserver((list) => window.exotelShifts.push(...list.getEntries()));
+  window.exotelObserver.observe({type: "layout-shift"});
+}"""
+#: Returns what has moved by itself since RECORD_SHIFTS, except for texts inside the panel.
+SHIFTS = """() => window.exotelShifts.filter((one) => !one.hadRecentInput && one.value > 0.001).flatMap(
+  (one) => one.sources.map(({node}) => node).filter((node) => node?.matches && !node.closest(".exotel-panel"))
+    .map((node) => `moved by ${one.value.toFixed(4)}: ${node.outerHTML}`)
+)"""
 READ = (
     ".exotel-panel",
+    ".exotel-note-place",
+    ".exotel-note-box",
+    ".exotel-desk",
+    ".exotel-changed",
     ".exotel-choose",
     ".exotel-calls",
     ".exotel-tool",
     "#result_list .exotel-call",
     ".exotel-readonly",
 )
-RULES = ["color-contrast", "label", "select-name", "button-name", "link-name"]
+THEIRS = ".exotel-tool *, .exotel-back *, .exotel-readonly :is(h2, a)"
+"""Ours in the theme's colours, so that they look like its own beside them."""
 CONTRAST = 2.4
-"""Below this nobody can read it. The themes' own headings and links have 2.5 and more, and ours look like theirs."""
+"""Below this nobody can read it. The themes' own headings, tools and links have 2.5 and more."""
 
 
 def look_at(page: Any, name: str) -> list[str]:
     """Keep a picture, and return what is wrong with our elements on the page."""
-    menu = page.locator(settings.THEME.tools_menu or "#none")
-    if page.locator(".exotel-tool").count() and menu.is_visible():
-        menu.click()
     keep_picture(page, f"theme_{settings.THEME_NAME}_{name}")
+    open_tools(page)
     problems: list[str] = page.eval_on_selector_all(SECTIONS, TOO_WIDE) + page.evaluate(SAVE_MOVED)
     problems += page.evaluate(PANEL_COVERED)
     problems += page.eval_on_selector_all(OURS, UNUSABLE)
-    read = [[one] for one in READ if page.locator(one).count()]
-    if read:
-        found = Axe().run(page, context={"include": read}, options={"runOnly": RULES}).response["violations"]
-        problems += [
-            f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"] if not is_readable(rule, node)
-        ]
+    problems += unreadable(page)
+    if name.startswith("wide_"):
+        darken(page, "dark")
+        keep_picture(page, f"theme_{settings.THEME_NAME}_{name.replace('wide', 'dark')}")
+        problems += [f"dark: {one}" for one in unreadable(page)]
+        darken(page, "light")
     return [f"{name}: {problem[:250]}" for problem in problems]
 
 
-def is_readable(rule: dict[str, Any], node: dict[str, Any]) -> bool:
-    """Return whether a finding of axe is a contrast that themes have, too."""
-    return rule["id"] == "color-contrast" and node["any"][0]["data"]["contrastRatio"] >= CONTRAST
+def darken(page: Any, scheme: str) -> None:
+    """Show the page's "dark" or "light" side, as it is after a reload."""
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(settings.THEME.set_scheme, scheme)
+
+
+def unreadable(page: Any) -> list[str]:
+    """Return what axe minds in our elements."""
+    read = [[one] for one in READ if page.locator(one).count()]
+    found = Axe().run(page, context={"include": read}).response["violations"] if read else []
+    return [
+        f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"] if not is_theirs(page, rule, node)
+    ]
+
+
+def open_tools(page: Any) -> None:
+    """Open the menu into which the theme has folded the object tools, if it has."""
+    menu = page.locator(settings.THEME.tools_menu or "#none")
+    if page.locator(".exotel-tool").count() and not page.locator(".exotel-tool >> visible=true").count():
+        menu.click()
+
+
+def is_theirs(page: Any, rule: dict[str, Any], node: dict[str, Any]) -> bool:
+    """Return whether a finding of axe is a contrast that the theme's own elements have, too."""
+    if rule["id"] != "color-contrast" or node["any"][0]["data"]["contrastRatio"] < CONTRAST:
+        return False
+    return bool(page.locator(node["target"][0]).evaluate("(one, theirs) => one.matches(theirs)", THEIRS))

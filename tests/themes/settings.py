@@ -18,11 +18,21 @@ class Theme:
     urls: str = ""
     tools_menu: str = ""
     """What opens the menu into which the theme folds the object tools on a phone."""
+    set_scheme: str = "() => {}"
+    """Does what the theme's own script does for "dark" or "light" while a page is loaded."""
 
 
 THEMES = {
-    "jazzmin": Theme(("jazzmin",)),
-    "unfold": Theme(("unfold",), model_admin="unfold.admin.ModelAdmin", tools_menu="a:has-text('more_horiz')"),
+    "stock-5.2": Theme(()),
+    "stock-6.0": Theme(()),
+    "stock-6.1": Theme(()),
+    "jazzmin": Theme(("jazzmin",), set_scheme="scheme => { document.documentElement.dataset.bsTheme = scheme; }"),
+    "unfold": Theme(
+        ("unfold",),
+        model_admin="unfold.admin.ModelAdmin",
+        tools_menu="a:has-text('more_horiz')",
+        set_scheme="scheme => document.documentElement.classList.toggle('dark', scheme === 'dark')",
+    ),
     "grappelli": Theme(("grappelli",), urls="grappelli.urls"),
     "admin-interface": Theme(("admin_interface", "colorfield")),
     "simpleui": Theme(("simpleui",)),

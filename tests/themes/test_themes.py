@@ -1,9 +1,7 @@
-"""Under an admin theme a press calls once and saves nothing, and our pages can be read and used."""
+"""Under an admin theme the page that asks calls once, and our pages about calls can be read and used."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,50 +9,10 @@ import pytest
 from django_exotel_ccm import signals
 from django_exotel_ccm.models import Agent, Announcement, CallRecord
 from django_exotel_ccm.services import place_call
-from tests.admin.pages import AGENT_WORK, LEDGER, SEES_CALLS, SEES_NUMBERS
-from tests.browser.conftest import chromium, open_page, press, site  # noqa: F401
 from tests.helpdesk.models import Ticket
+from tests.themes.conftest import Browse
+from tests.themes.desk import LOOKS, run_action
 from tests.themes.looks import look_at
-
-EDITED = "He wants a new fan"
-SUPERVISES = ("dial_any_number", "place_call_for_others", "listen_recording", "change_announcement")
-PHONE: dict[str, Any] = {"width": 390, "height": 844, "is_mobile": True}
-
-Browse = Callable[..., Any]
-
-
-@pytest.fixture
-def browse(host: Any, client: Any, site: Any, open_page: Callable[..., Any]) -> Browse:  # noqa: F811
-    """Return a page of asha's browser, which loads nothing from other hosts."""
-    permissions = (SEES_CALLS, SEES_NUMBERS, *LEDGER, *(f"exotel_ccm.{name}" for name in SUPERVISES))
-    host.user("asha", *AGENT_WORK, *permissions)
-    host.agent("Vik", "sip:vik4c1d77e2")
-    client.login(username="asha", password="pw")
-    session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site.url}
-
-    def browse(**look: Any) -> Any:
-        page = open_page(base_url=site.url, **look)
-        page.context.add_cookies([session])
-        page.route(re.compile(rf"^(?!{site.url}/)"), abort)
-        return page
-
-    return browse
-
-
-def abort(route: Any) -> None:
-    route.abort()
-
-
-def run_action(page: Any, name: str, row: str = "") -> None:
-    """Choose a row and run an action: by its button, where the theme makes buttons of actions, else by the menu."""
-    # Themes hide the box and the menu, and draw others.
-    page.eval_on_selector(f"[name=_selected_action]{row}", "box => box.click()")
-    button = page.locator(f".actions button[data-name={name}]")
-    if button.count():
-        button.click()
-    else:
-        page.select_option("select[name=action]", name, force=True)
-        page.click("button[name=index]")
 
 
 def assert_one_call(exotel: Any, ticket: Ticket) -> None:
@@ -65,25 +23,13 @@ def assert_one_call(exotel: Any, ticket: Ticket) -> None:
     assert (ticket.notes, ticket.status) == ("", "open")
 
 
-def test_press_on_a_half_edited_form(host: Any, exotel: Any, browse: Browse) -> None:
-    ticket = host.ticket()
-    page = browse()
-    page.goto(f"/admin/helpdesk/ticket/{ticket.pk}/change/")
-    page.fill("[name=notes]", EDITED)
-
-    press(page)
-
-    assert_one_call(exotel, ticket)
-    assert page.input_value("[name=notes]") == EDITED
-
-
 def test_action_through_the_choose_page(host: Any, exotel: Any, browse: Browse) -> None:
     host.ticket("Wet carpet")
     ticket = host.ticket(other="+919000001010")
     page = browse()
     page.goto("/admin/helpdesk/ticket/")
 
-    run_action(page, "call_customer", f"[value='{ticket.pk}']")
+    run_action(page, "call_customer", ticket.pk)
     page.check("[name=exotel_number] >> nth=1")
     page.click("button.exotel-call")
     page.wait_for_selector("text=Exotel accepted the request")
@@ -117,10 +63,8 @@ def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[st
     failed = Announcement.objects.get(signal="call_ended")
     chosen = "&".join(f"exotel_ticket={ticket.pk}" for ticket in tickets)
     return {
-        "list": "/admin/helpdesk/ticket/",
         "form": f"/admin/helpdesk/ticket/{tickets[0].pk}/change/",
         "choose": f"/exotel/choose/?exotel_adapter=admin&exotel_type=helpdesk.ticket&{chosen}",
-        "my_calls": "/exotel/my-calls/?exotel_adapter=admin",
         "call": f"/admin/exotel_ccm/callrecord/{call.pk}/change/",
         "announcement": f"/admin/exotel_ccm/announcement/{failed.pk}/change/",
     }
@@ -128,18 +72,14 @@ def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[st
 
 def test_our_pages_can_be_read_and_used(addresses: dict[str, str], browse: Browse) -> None:
     problems = []
-    for look, options in (("wide", {}), ("phone", PHONE)):
+    for look, options in LOOKS.items():
         page = browse(**options)
         for name, address in addresses.items():
             page.goto(address)
             problems += look_at(page, f"{look}_{name}")
         page.goto("/admin/exotel_ccm/announcement/?state__exact=failed")
-        run_action(page, "try_now")
+        run_action(page, "try_now", Announcement.objects.filter(signal="call_ended").earliest("pk").pk)
         page.wait_for_selector("form.exotel-confirm")
         problems += look_at(page, f"{look}_confirm")
-    page = browse(dark=True)
-    for name in ("form", "choose"):
-        page.goto(addresses[name])
-        problems += look_at(page, f"dark_{name}")
 
     assert not problems, "\n".join(problems)

@@ -63,6 +63,22 @@
       this.since = Date.now();
       this.isWaiting = true;
       this.tick();
+      this.reveal();
+    }
+
+    /* The button may stand far below the panel, or in a menu of the theme that lies on it. */
+    reveal() {
+      if (!this.isSeen()) {
+        this.element.scrollIntoView({ block: "center" });
+      }
+      if (!this.isSeen()) {
+        this.element.click(); // menus close at a click elsewhere
+      }
+    }
+
+    isSeen() {
+      const { left, top, bottom } = this.element.getBoundingClientRect();
+      return [top + 4, bottom - 4].every((y) => this.element.contains(document.elementFromPoint(left + 8, y)));
     }
 
     /* What a press came to: a call to follow, or a text with a link. */
@@ -117,6 +133,8 @@
       // Written only when it changes: a screen reader says each change once.
       this.write(this.headline, status.headline);
       this.write(this.hint, status.hint);
+      // A shorter text later on must not move what stands below.
+      this.element.style.minHeight = `${this.element.offsetHeight}px`;
     }
 
     show(status) {
@@ -234,6 +252,9 @@
   find();
   new MutationObserver(find).observe(document, { childList: true, subtree: true });
   document.addEventListener("visibilitychange", () => all((panel) => panel.plan(0)));
+  window.addEventListener("resize", () => all((panel) => {
+    panel.element.style.minHeight = "";
+  }));
   window.addEventListener("online", () => all((panel) => panel.plan(0)));
   document.addEventListener("exotel:press", (event) => one()?.wait(event.detail));
   document.addEventListener("exotel:answer", (event) => one()?.take(event.detail));
