@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.formats import date_format, time_format
-from django.utils.text import capfirst
+from django.utils.text import Truncator, capfirst
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy, pgettext, pgettext_lazy
@@ -17,6 +17,8 @@ from django_exotel_ccm.local_time import local_now, to_local
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 
+LONGEST_TICKET = 50
+"""Characters of a ticket's name in the panel, whose height shall not depend on it."""
 WITHOUT_CONVERSATION = {
     Outcome.COMPLETED: pgettext_lazy("telephony", "completed"),
     Outcome.AGENT_UNANSWERED: gettext_lazy("the agent did not pick up"),
@@ -81,7 +83,7 @@ def describe_status(call: CallRecord, user: Any, *, advice: str = "") -> CallSta
     words = {
         "agent": call.agent_label or _("the agent"),
         "customer": visible_to(call.customer_label or call.customer_number, user) or _("the customer"),
-        "ticket": visible_to(call.ticket_label, user),
+        "ticket": Truncator(visible_to(call.ticket_label, user)).chars(LONGEST_TICKET),
         "time": _time(call.created_at),
         "advice": visible_to(advice, user),
         "gave_up": _time(call.gave_up_at) if call.gave_up_at is not None else "",

@@ -62,7 +62,7 @@ class Desk:
         return sid
 
     def see(self, headline: str) -> None:
-        self.page.wait_for_selector(f".exotel-panel:not([hidden]) .exotel-headline:has-text('{headline}')")
+        self.page.wait_for_selector(f".exotel-panel:not([data-exotel-empty]) .exotel-headline:has-text('{headline}')")
 
     def note(self, text: str, disposition: str, call_back: str = "") -> None:
         """Fill in the box after the call."""

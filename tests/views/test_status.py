@@ -253,6 +253,13 @@ def test_moved_call_does_not_name_its_new_ticket(asha: Session, host: Any) -> No
     assert "Dismissal" not in str(told(asha, call))
 
 
+def test_long_name_of_a_ticket_is_shortened(asha: Session, host: Any) -> None:
+    ticket = host.ticket("F" * 90)
+    call = call_of(asha.user, ticket=ticket, ticket_label=str(ticket), custom_field=f"ticket_{ticket.pk}")
+
+    assert told(asha, call)["hint"] == f"About {'F' * 49}…. Then we dial the customer."
+
+
 @pytest.mark.parametrize("name", ["nowhere", "", "%00"])
 def test_unknown_adapter_shows_nothing(asha: Session, name: str) -> None:
     assert asha.client.get(url_of(call_of(asha.user), f"?exotel_adapter={name}")).status_code == 404
