@@ -98,6 +98,7 @@
     button.setAttribute("aria-disabled", "true");
     label.textContent = button.dataset.exotelWaiting || text;
     return () => {
+      button.style.minWidth = `${button.offsetWidth}px`; // what stands beside it would move
       button.removeAttribute("aria-disabled");
       label.textContent = text;
     };
