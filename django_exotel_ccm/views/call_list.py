@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
@@ -70,13 +71,21 @@ def _change(
     is_own = found.owner_id == request.user.pk
     match request.POST.get("exotel_do"):
         case "rename" if is_own:
-            rename_call_list(found, request.POST.get("exotel_name", ""))
+            if rename_call_list(found, request.POST.get("exotel_name", "")):
+                adapter.add_message(request, "success", format_html("{}", _("The call list has its new name.")))
+            else:
+                adapter.add_message(request, "error", format_html("{}", _("A call list needs a name.")))
             return HttpResponseRedirect(request.get_full_path())
         case "delete" if is_own:
             found.delete()
+            adapter.add_message(request, "success", format_html("{}", _("The call list is deleted.")))
             return HttpResponseRedirect(page_url(adapter, "my-calls"))
         case "skip" if item is not None:
             skip(item)
+        case "next":
+            pass
+        case _:  # a button that is not offered here does nothing
+            return HttpResponseRedirect(request.get_full_path())
     upcoming = find_next(request, adapter, found, item.position if item is not None else 0)
     return HttpResponseRedirect(_address(adapter, found, upcoming.as_query() if upcoming is not None else {}))
 

@@ -242,14 +242,26 @@ def test_rename_and_delete(asha: Session, host: Any) -> None:
     page = press(asha, open_list(asha, made), "rename", exotel_name="November \0" + "x" * 300)
     assert CallList.objects.get().name.startswith("November")
     assert "November" in page.text
+    assert "The call list has its new name." in page.messages
     asked = page.html.partition("<summary")[2].partition("Delete the list</summary>")[2].partition("</details>")[0]
     assert "How far the list is will be lost. Tickets and calls stay." in asked
     assert 'value="delete"' in asked
     assert page.html.count('value="delete"') == 1  # nothing deletes it at the first press
-    press(asha, page, "delete")
+    page = press(asha, page, "rename", exotel_name=" ")
+    assert "A call list needs a name." in page.messages
+    assert CallList.objects.get().name.startswith("November")
+    page = press(asha, page, "delete")
 
     assert not CallList.objects.exists()
+    assert "The call list is deleted." in page.messages
     assert asha.where.startswith(reverse("exotel_ccm:my-calls"))
+
+
+def test_button_that_there_is_not(asha: Session, host: Any) -> None:
+    made = list_of(asha.user, host.ticket("First"), host.ticket("Second"))
+
+    assert "1 of 2 First" in press(asha, open_list(asha, made), "nonsense").text
+    assert states(made) == ["waiting", "waiting"]
 
 
 def test_my_calls_shows_it(asha: Session, host: Any) -> None:
