@@ -103,7 +103,9 @@ class ButtonColumn:
         # No template: it would take five times as long, for each row.
         obstacle = button.obstacle
         if obstacle is not None:
-            shown = format_html('<span class="exotel-obstacle" title="{}">{}</span>', obstacle.text, obstacle.title)
+            # No title alone: neither a finger nor a keyboard gets to see one.
+            folded = '<details class="exotel-obstacle"><summary>{}</summary>{}</details>'
+            shown = format_html(folded, obstacle.title, obstacle.text)
             if not obstacle.url:
                 return shown
             return format_html('{} <a href="{}">{}</a>', shown, obstacle.url, obstacle.link_text)
