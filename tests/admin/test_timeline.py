@@ -318,7 +318,7 @@ def test_calls_again(asha: Session, host: Any, exotel: Any, state: str) -> None:
 
 
 @pytest.mark.books_differ("the first call was never placed")
-def test_press_asks_about_a_colleagues_call_that_may_have_gone_out(asha: Session, host: Any, exotel: Any) -> None:
+def test_press_asks_about_an_unconfirmed_call_of_a_colleague(asha: Session, host: Any, exotel: Any) -> None:
     ticket = host.ticket(phone=BY_HAND)
     call_about(ticket, state="unconfirmed", placed_by_label="Vik")
 

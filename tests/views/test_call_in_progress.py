@@ -108,9 +108,7 @@ def test_call_of_a_colleague_needs_confirmation(host: Any, exotel: Any, session:
     assert "vik" not in page.text  # who may not see calls does not learn who places them
 
 
-def test_second_press_finds_the_call_of_the_first_beside_that_of_a_colleague(
-    host: Any, exotel: Any, session: Session
-) -> None:
+def test_second_press_finds_its_call_beside_a_colleagues(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
     page = session.change_form(ticket)
     session.press_button_of(page)

@@ -373,7 +373,7 @@ def host_pages_name(user: Any, ticket: Ticket) -> str:
     return HostPagesAdapter.of(user, ticket).name
 
 
-def test_list_of_a_colleague_is_not_opened_through_the_hosts_pages(host: Any) -> None:
+def test_hosts_pages_open_no_list_of_a_colleague(host: Any) -> None:
     """A host's own view may hide tickets from a user, and our views cannot ask it about those of a colleague."""
     agent = host.user("vik", *AGENT_WORK, "exotel_ccm.view_calllist")
     type(agent).objects.update(is_staff=False)
