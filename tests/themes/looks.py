@@ -13,7 +13,7 @@ OURS = (
     ".exotel-call, .exotel-tool > *, .exotel-choose :is(a, button, select, input:not([type=hidden])),"
     ".exotel-note-box:not([hidden]) :is(.exotel-pill, .exotel-pill span, textarea, button),"
     ".exotel-panel:not([data-exotel-empty]) a, .exotel-note-open:not([hidden]), .exotel-older:not([hidden]) > summary,"
-    ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list summary)"
+    ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list > summary)"
 )
 #: Returns our buttons, links and fields that nobody sees, that are cut, have no edge, or lie below something else.
 UNUSABLE = """ours => ours.flatMap((one) => {
