@@ -9,7 +9,7 @@ INTERPRETERS := python3.13 python3.12 python3.11 python3 python
 ENSURE_PIP := $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --upgrade >/dev/null
 UTF8 := PYTHONUTF8=1 PYTHONUNBUFFERED=1
 
-.PHONY: help demo test themes helpdesk matrix mutants lint messages docs benchmark soak clean
+.PHONY: help demo test themes helpdesk matrix mutants lint messages pictures docs benchmark soak clean
 
 help:
 	@echo 'make demo       a helpdesk whose customers can be called, with a simulated Exotel; Ctrl-C ends it'
@@ -23,6 +23,7 @@ help:
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
 	@echo 'make lint       ruff, mypy, import-linter, missing migrations'
 	@echo 'make messages   extracts the text for translators, and compiles the translations; needs GNU gettext'
+	@echo 'make pictures   the pictures of README and documentation, in docs/images; needs Chromium and a font for Hindi'
 	@echo 'make docs       the documentation, in docs/_build'
 	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, pages with a million calls, and the files that both pass'
 	@echo 'make soak       many thousand calls with faults by chance; ARGS="--calls 2000" for a short one'
@@ -58,6 +59,9 @@ lint: .venv/lint.stamp
 
 messages: .venv/package.stamp
 	@exec env $(UTF8) $(PYTHON) -m tests.messages
+
+pictures: .venv/test.stamp
+	@exec env $(UTF8) $(PYTHON) -m tests.pictures
 
 docs: .venv/docs.stamp
 	$(PYTHON) -m sphinx -W docs docs/_build

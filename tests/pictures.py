@@ -1,0 +1,154 @@
+"""Renews the pictures of README and docs: ``python -m tests.pictures``, which is what ``make pictures`` runs.
+
+They show the demo's helpdesk in Chromium, with a simulated Exotel's calls of now and some of the days before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDE, PHONE = 1060, 390
+TALK = 192  # simulated seconds
+HURRY = 64.0  # a talk of three minutes takes three seconds
+NOTE = "Moved to Panampilly Nagar in May. Sends the new address by mail."
+HEADLINE = ".exotel-panel:not([data-exotel-empty]) .exotel-headline:has-text('{}')"
+BOX = "form.exotel-note-box:not([hidden])"
+CLOSED_MENU = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
+
+
+def main() -> None:
+    """Take all pictures."""
+    sys.path.insert(0, str(ROOT / "example_project"))
+    from demo.running import new_site, serve
+
+    from django_exotel_ccm import simulator
+
+    with ExitStack() as stack:
+        data = stack.enter_context(tempfile.TemporaryDirectory())
+        exotel = stack.enter_context(simulator.running(speed=1.0))
+        site = stack.enter_context(new_site(0))
+        url = f"http://127.0.0.1:{site.server_port}"
+        os.environ |= {"EXOTEL_URL": exotel.account_url, "CALLBACK_BASE_URL": url, "HELPDESK_DATA": data}
+        os.environ |= {"DJANGO_SETTINGS_MODULE": "config.settings", "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
+        serve(site, stack)
+        exotel.options.by_hand = True
+        Studio(stack, url, exotel).take_all()
+
+
+class Studio:
+    """The running helpdesk, its phones, and a browser."""
+
+    def __init__(self, stack: ExitStack, url: str, exotel: Any) -> None:
+        from playwright.sync_api import sync_playwright
+
+        self.url, self.exotel = url, exotel
+        executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+        running = stack.enter_context(sync_playwright())
+        self.browser = running.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        stack.callback(self.browser.close)
+
+    def take_all(self) -> None:
+        """Take the pictures one after the other; each shows a call a step further."""
+        from tests.pictures_data import fill_in_english, fill_in_hindi
+
+        ticket = f"/admin/helpdesk/ticket/{fill_in_english().pk}/change/"
+        self.exotel.book.requests.clear()  # the page of the phones would show a refusal
+        phone = self.open(ticket, PHONE)
+        self.press(phone, "Calling Meera Nair")
+        self.keep(phone, "ticket-phone", ".exotel-calls")
+        phones = self.open(self.exotel.url, WIDE, log_in=False)
+        self.exotel.press(self.sid, "agent")
+        phones.wait_for_selector("#phone-customer .answer >> visible=true")
+        self.keep(phones, "simulated-phones", "#phone-customer")
+        dark = self.open(ticket, WIDE, color_scheme="dark")
+        self.answer(dark, "In progress")
+        self.keep(dark, "ticket-dark", ".exotel-calls")
+        self.hang_up(dark, "Talked with")
+
+        wide = self.open(ticket, WIDE)
+        self.write(wide, "reached", NOTE)
+        self.keep(wide, "ticket", ".exotel-calls")
+        wide.click(f"{BOX} .exotel-save")
+        wide.wait_for_selector(".exotel-said:has-text('Saved.')")
+        self.keep(self.open("/exotel/my-calls/", WIDE), "my-calls", "#content-main")
+
+        ticket = f"/admin/helpdesk/ticket/{fill_in_hindi().pk}/change/"
+        hindi = self.open(ticket, WIDE, locale="hi-IN")
+        self.press(hindi, "पहले आपका फ़ोन बजेगा")
+        self.exotel.press(self.sid, "agent")
+        self.answer(hindi, "कॉल चल रही है")
+        self.hang_up(hindi, "बात हुई")
+        self.write(hindi, "call_later", "दुकान पर हैं। कल सुबह बात करेंगी।")
+        self.keep(hindi, "ticket-hindi", ".exotel-calls")
+
+    def open(self, address: str, width: int, *, log_in: bool = True, **options: Any) -> Any:
+        """Return a page of asha's browser, as sharp as a good screen."""
+        page = self.browser.new_context(
+            viewport={"width": width, "height": 1400}, device_scale_factor=2, base_url=self.url, **options
+        ).new_page()
+        page.add_init_script(CLOSED_MENU)
+        if log_in:
+            page.goto("/admin/")
+            page.fill("#id_username", "asha")
+            page.fill("#id_password", "demo")
+            page.click("[type=submit]")
+            page.wait_for_selector("#user-tools")
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        return page
+
+    def keep(self, page: Any, name: str, last: str) -> None:
+        """Keep the page down to the end of ``last`` as a picture."""
+        page.evaluate("document.activeElement?.blur()")
+        page.mouse.move(0, 0)
+        box = page.locator(last).bounding_box()
+        clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": box["y"] + box["height"] + 24}
+        page.screenshot(path=PICTURES / f"{name}.png", clip=clip)
+        print(PICTURES / f"{name}.png")  # noqa: T201 - the command's output
+
+    def press(self, page: Any, headline: str) -> None:
+        """Press, and wait until the history follows and the clock runs."""
+        page.click("button.exotel-call")
+        page.wait_for_selector(HEADLINE.format(headline))
+        page.wait_for_timeout(3000)
+
+    def answer(self, page: Any, headline: str) -> None:
+        """Answer the customer's phone, and talk for some seconds."""
+        self.exotel.press(self.sid, "customer")
+        page.wait_for_selector(HEADLINE.format(headline))
+        page.wait_for_timeout(7000)
+
+    def hang_up(self, page: Any, headline: str) -> None:
+        """End the call after some minutes of its own clock."""
+        self.exotel.speed = HURRY
+        time.sleep(TALK / HURRY)
+        self.exotel.press(self.sid, "agent", "hang_up")
+        self.exotel.wait_until_quiet()
+        self.exotel.speed = 1.0
+        page.wait_for_selector(HEADLINE.format(headline))
+        page.wait_for_timeout(2000)
+
+    def write(self, page: Any, disposition: str, text: str) -> None:
+        """Fill in the box after the call."""
+        page.check(f"{BOX} input[value={disposition}]", force=True)
+        page.fill(f"{BOX} textarea", text)
+        page.check(f"{BOX} input[value=tomorrow]", force=True)
+
+    @property
+    def sid(self) -> str:
+        """The newest call."""
+        return str(next(reversed(self.exotel.book.calls)))
+
+
+if __name__ == "__main__":
+    main()
