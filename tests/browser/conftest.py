@@ -24,7 +24,8 @@ ARGUMENTS = (
 )
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 # Before 6.1 breadcrumbs and search bar of the stock admin hold links that differ from text by colour only.
-CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]]} if django.VERSION < (6, 1) else None
+# Its search field has a picture for a label, which axe does not count beside a description such as ours.
+CONTEXT = {"exclude": [[".breadcrumbs"], ["#toolbar"]] if django.VERSION < (6, 1) else [["#searchbar"]]}
 CALLING = ".exotel-panel:not([data-exotel-empty]) .exotel-headline:has-text('Your phone rings first: pick up.')"
 PATIENCE = 15_000  # milliseconds until a page that does not do what it should fails its test
 
