@@ -45,7 +45,7 @@ def search_calls(request: HttpRequest, site: AdminSite, queryset: Any, search_te
 def search_help(request: HttpRequest) -> str:
     """Return how far a search of this user looks; "" if it looks through all calls.
 
-    It is said always: whether a search was cut short would tell how many calls there are that the user may not see.
+    It is said at every search: whether one was cut short would tell how many calls there are that the user may not see.
     """
     if Permission.VIEW_ALL_CALLS.granted_to(request.user):
         return ""

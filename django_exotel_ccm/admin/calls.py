@@ -85,6 +85,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
         self._warn_if_reconciler_missing(request)
         context = {
             "my_calls_url": my_calls_url(self.admin_site, request),
+            "search_help": search_help(request),
             "may_place": Permission.PLACE_CALL.granted_to(request.user),
             "may_set_up": Permission.ADD_AGENT.granted_to(request.user),
         }
@@ -141,7 +142,6 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Find out for all rows at once which tickets this user may see, and why calls were refused."""
         changelist = super().get_changelist_instance(request)
-        changelist.search_help_text = search_help(request)
         mark_visible(request, self.admin_site, list(changelist.result_list))
         load_advice(changelist.result_list)
         return changelist
