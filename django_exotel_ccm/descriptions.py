@@ -48,6 +48,7 @@ OWN_WITHOUT_ANSWER = {
     Outcome.AGENT_NO_DIAL: gettext_lazy("Your phone could not be reached"),
 }
 
+MINUTE = datetime.timedelta(minutes=1)
 # Django's own are not translated into all of our languages.
 UNITS = {
     "year": npgettext_lazy("telephony", "%(num)d year", "%(num)d years", "num"),
@@ -253,13 +254,20 @@ def describe_time(moment: datetime.datetime) -> str:
 
 def describe_age(moment: datetime.datetime) -> str:
     """Return how long ago something was, in its largest unit: "just now", "5 minutes ago"."""
-    if local_now() - to_local(moment) < datetime.timedelta(minutes=1):
+    if local_now() - to_local(moment) < MINUTE:
         return _("just now")
-    return _("%(age)s ago") % {"age": describe_time_since(moment)}
+    return _("%(age)s ago") % {"age": _time_since(moment)}
 
 
-def describe_time_since(moment: datetime.datetime, now: datetime.datetime | None = None) -> str:
-    """Return the time from ``moment`` to now in its largest unit: "5 minutes"."""
+def describe_overdue(due_at: datetime.datetime, now: datetime.datetime) -> str:
+    """Return how long ago something was due, in its largest unit: "due now", "overdue 5 minutes"."""
+    if now - due_at < MINUTE:
+        return _("due now")
+    return _("overdue %(time)s") % {"time": _time_since(due_at, now)}
+
+
+def _time_since(moment: datetime.datetime, now: datetime.datetime | None = None) -> str:
+    """Return the time from ``moment`` to ``now``, or to the present, in its largest unit: "5 minutes"."""
     return timesince(moment, now, depth=1, time_strings=UNITS)  # type: ignore[arg-type] # they are lazy
 
 

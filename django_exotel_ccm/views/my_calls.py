@@ -19,10 +19,10 @@ from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, o
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
     describe_customer,
+    describe_overdue,
     describe_result,
     describe_status,
     describe_time,
-    describe_time_since,
 )
 from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.local_time import start_of_today
@@ -167,6 +167,7 @@ def _follow_up_row(
     request: HttpRequest, row: FollowUp, line: TicketLine | None, problem: tuple[int, str] | None
 ) -> dict[str, Any]:
     now, when = timezone.now(), describe_time(row.due_at)
+    is_overdue = row.due_at <= now
     return {
         "key": str(row.pk),
         "ticket": line,
@@ -175,8 +176,8 @@ def _follow_up_row(
         # What was written about a ticket is for those who may see it.
         "text": visible_to(row.text, request.user) if line is not None else "",
         "due_at": row.due_at,
-        "when": when,
-        "overdue": describe_time_since(row.due_at, now) if row.due_at <= now else "",
+        "is_overdue": is_overdue,
+        "when": describe_overdue(row.due_at, now) if is_overdue else when,
         "problem": problem[1] if problem is not None and problem[0] == row.pk else "",
     }
 

@@ -87,6 +87,21 @@ def test_by_keyboard(asha: Any, site: Any, open_page: Callable[..., Any]) -> Non
     assert FollowUp.objects.filter(done_at=None).count() == 2
 
 
+def test_enter_in_the_date_moves_to_that_date(asha: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    day = timezone.localdate() + datetime.timedelta(days=30)
+    first = page.locator(".exotel-line >> nth=0")
+    first.locator("summary").click()
+    first.locator("input[type=datetime-local]").fill(f"{day}T11:30")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=at 11:30.")
+
+    moved = FollowUp.objects.latest("due_at")
+    assert timezone.localtime(moved.due_at).replace(tzinfo=None).isoformat() == f"{day}T11:30:00"
+
+
 def test_without_script(asha: Any, site: Any, open_page: Callable[..., Any]) -> None:
     page = open_page()
     log_in(page, site.url, "asha")
