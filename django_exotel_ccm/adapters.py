@@ -18,6 +18,7 @@ from django.urls import reverse
 
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import LinkKey, TicketLink
 from django_exotel_ccm.tickets import TicketType, type_of
 
 MAX_TICKETS = 100
@@ -126,16 +127,11 @@ def calls_about_visible_tickets(adapter: TicketAdapter, request: HttpRequest, ca
     if Permission.VIEW_ALL_CALLS.granted_to(request.user):
         return {call.pk for call in calls}
     found = tickets_of_rows(adapter, request, calls)
-    return {call.pk for call in calls if not call.ticket_object_id or link_of_row(call) in found}
+    return {call.pk for call in calls if not call.ticket_object_id or call.link_key in found}
 
 
-def link_of_row(row: Any) -> tuple[Any, str]:
-    """Return the kind and the key of the ticket that a row of ours, such as a call, is about."""
-    return row.ticket_content_type_id, row.ticket_object_id
-
-
-def tickets_of_rows(adapter: TicketAdapter, request: HttpRequest, rows: Iterable[Any]) -> dict[tuple[Any, str], Model]:
-    """Return by :func:`link_of_row` the tickets of the rows that ``adapter`` shows to this user.
+def tickets_of_rows(adapter: TicketAdapter, request: HttpRequest, rows: Iterable[TicketLink]) -> dict[LinkKey, Model]:
+    """Return by ``link_key`` the tickets of the rows that ``adapter`` shows to this user.
 
     Asks the adapter once for each kind of ticket.
     """
@@ -143,7 +139,7 @@ def tickets_of_rows(adapter: TicketAdapter, request: HttpRequest, rows: Iterable
     for row in rows:
         if row.ticket_object_id and row.ticket_content_type_id is not None:
             kinds[row.ticket_content_type_id].add(row.ticket_object_id)
-    found: dict[tuple[Any, str], Model] = {}
+    found: dict[LinkKey, Model] = {}
     for kind, keys in kinds.items():
         model = ContentType.objects.get_for_id(kind).model_class()
         if model is not None:

@@ -16,6 +16,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.services.readiness import (
     Obstacle,
     agent_obstacle,
@@ -43,15 +44,15 @@ def call_buttons(
     adapter: TicketAdapter,
     request: HttpRequest,
     found: Sequence[Model],
-    newest: Mapping[str, CallRecord],
+    newest: Mapping[LinkKey, CallRecord],
     *,
     ticket_type: TicketType | None = None,
-    items: Mapping[str, str] | None = None,
+    items: Mapping[LinkKey, str] | None = None,
 ) -> list[CallButton | None]:
     """Return the button of each ticket, or None where the user may not call, for a fixed number of queries.
 
-    ``newest`` is the user's newest call about each, by the key as text. ``ticket_type`` is that of a page with tickets
-    of one type; ``items`` is, for the page of a call list, the key of each ticket's item by the ticket's key as text.
+    ``newest`` is the user's newest call about each, by ``link_key(ticket)``; ``items`` is, for the page of a call list,
+    the key of each ticket's item, likewise. ``ticket_type`` is that of a page with tickets of one type.
     An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
     """
     no_agent = None if not found or has_callable_agent(request.user) else agent_obstacle(adapter, request)
@@ -71,7 +72,7 @@ def call_buttons(
             return None
         if ticket.__class__ in readable:
             obstacle = number_obstacle(adapter, request, ticket, numbers_of(ticket))
-        key = tickets.link_of(ticket)[1]
+        key = link_key(ticket)
         its_adapter, item = adapter.of_ticket(request, ticket), (items or {}).get(key, "")
         query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path(), item=item)
         return _button(request, query, newest.get(key), obstacle)

@@ -14,11 +14,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext, pgettext_lazy
 
-from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.admin.last_calls import ListedCalls
 from django_exotel_ccm.admin.shown import shown_in_list
 from django_exotel_ccm.call_button import CallButton, call_buttons
+from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.tickets import TicketType
 
@@ -63,7 +63,7 @@ class ButtonColumn:
         buttons = call_buttons(self._adapter, self._request, rows, own, ticket_type=self._ticket_type)
         self._buttons = {str(ticket.pk): button for ticket, button in zip(rows, buttons, strict=True)}
         self._first = next(iter(self._buttons), "")
-        linked = {str(ticket.pk): own.get(tickets.link_of(ticket)[1]) for ticket in rows}
+        linked = {str(ticket.pk): own.get(link_key(ticket)) for ticket in rows}
         newest = {key: str(call.pk) for key, call in linked.items() if call is not None}
         self._seen = format_html('<input type="hidden" name="{}" value="{}">', SEEN, json.dumps(newest))
         if changelist.list_editable:

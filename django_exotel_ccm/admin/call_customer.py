@@ -33,6 +33,7 @@ from django_exotel_ccm.call_button import call_button
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.local_time import local_now
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.call_lists import MAX_ITEMS, create_call_list
 from django_exotel_ccm.tickets import TicketType
@@ -218,7 +219,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         after = None
         if may_call and self.get_ticket_type().allows(request.user, ticket):
             own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
-            newest = own.get(tickets.link_of(ticket)[1])
+            newest = own.get(link_key(ticket))
             shown |= self._panel(request, call_to_show(newest, in_progress))
             button = call_button(adapter, request, ticket, newest)
             if button.obstacle is not None and button.obstacle.url == request.path:

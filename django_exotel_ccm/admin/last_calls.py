@@ -22,7 +22,7 @@ from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.models.call import in_progress_of
-from django_exotel_ccm.models.ticket_link import about
+from django_exotel_ccm.models.ticket_link import LinkKey, about, link_key
 from django_exotel_ccm.timeline import icon_of
 
 MOST_KEYS = 10_000
@@ -32,12 +32,12 @@ so when there are more."""
 
 @dataclass
 class ListedCalls:
-    """What a list of tickets shows of calls, by the key of the ticket as text. Takes two statements."""
+    """What a list of tickets shows of calls, by ``link_key(ticket)``. Takes two statements."""
 
-    newest: dict[str, CallRecord] = field(default_factory=dict)
-    own: dict[str, CallRecord] = field(default_factory=dict)
+    newest: dict[LinkKey, CallRecord] = field(default_factory=dict)
+    own: dict[LinkKey, CallRecord] = field(default_factory=dict)
     """The newest that the user placed."""
-    attempts: dict[str, int] = field(default_factory=dict)
+    attempts: dict[LinkKey, int] = field(default_factory=dict)
     """How many calls were placed today; refused ones are none."""
     in_progress: CallRecord | None = None
 
@@ -45,7 +45,7 @@ class ListedCalls:
     def load(cls, user: Any, rows: Sequence[Model]) -> ListedCalls:
         """Return the calls about these tickets, and the user's call in progress."""
         is_of_today = Q(created_at__gte=start_of_today()) & ~Q(state=State.REFUSED)
-        by_ticket = CallRecord.objects.about(*rows).order_by().values("ticket_object_id")
+        by_ticket = CallRecord.objects.about(*rows).order_by().values("ticket_content_type", "ticket_object_id")
         sums = list(
             by_ticket.annotate(
                 newest=Max("pk", filter=Q(origin=Origin.HERE)),
@@ -62,14 +62,14 @@ class ListedCalls:
             wanted |= about(*rows) & Q(origin=Origin.EXTERNAL, created_at__in=moments)
         calls = {call.pk: call for call in CallRecord.objects.filter(wanted).select_related("agent").newest_first()}
         own_in_progress = (call for call in calls.values() if call.placed_by_id == user.pk and call.is_in_progress)
-        newest: dict[str, CallRecord] = {}
+        newest: dict[LinkKey, CallRecord] = {}
         for call in calls.values():
             if call.pk in keys or call.is_external:
-                newest.setdefault(call.ticket_object_id, call)
+                newest.setdefault(call.link_key, call)
         return cls(
             newest=newest,
-            own={row["ticket_object_id"]: calls[row["own"]] for row in sums if row["own"] in calls},
-            attempts={row["ticket_object_id"]: row["attempts"] for row in sums},
+            own={calls[row["own"]].link_key: calls[row["own"]] for row in sums if row["own"] in calls},
+            attempts={(row["ticket_content_type"], row["ticket_object_id"]): row["attempts"] for row in sums},
             in_progress=next(own_in_progress, None),
         )
 
@@ -86,7 +86,7 @@ class LastCallColumn:
 
     def __call__(self, ticket: Model) -> str:
         """Return how the call went, how often the ticket was called today, and how long ago."""
-        key = tickets.link_of(ticket)[1]
+        key = link_key(ticket)
         call = self.listed.newest.get(key)
         if call is None:
             return pgettext("telephony", "never")

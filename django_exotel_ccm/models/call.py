@@ -19,7 +19,7 @@ from django_exotel_ccm.choices import Origin, Outcome, State
 from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.exophone import ExoPhone
-from django_exotel_ccm.models.ticket_link import TicketLink, about, mask_key
+from django_exotel_ccm.models.ticket_link import LinkKey, TicketLink, about, mask_key
 
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
 
@@ -42,20 +42,20 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         """Return the calls about the tickets, which may be of several kinds."""
         return self.filter(about(*tickets))
 
-    def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[str, CallRecord]:
-        """Return the newest call that ``user`` placed about each of the tickets, by the ticket's key as text."""
+    def newest_by(self, user: Any, tickets: Sequence[Model]) -> dict[LinkKey, CallRecord]:
+        """Return the newest call that ``user`` placed about each of the tickets, by ``link_key(ticket)``."""
         return self.newest_and_in_progress(user, tickets)[0]
 
     def newest_and_in_progress(
         self, user: Any, tickets: Sequence[Model]
-    ) -> tuple[dict[str, CallRecord], CallRecord | None]:
+    ) -> tuple[dict[LinkKey, CallRecord], CallRecord | None]:
         """Return what :meth:`newest_by` returns, and the user's newest call in progress. Takes two statements."""
         about = self.about(*tickets).filter(placed_by_id=user.pk)
-        rows = about.order_by().values("ticket_object_id").annotate(newest=models.Max("pk")).values("newest")
-        keys = [row["newest"] for row in rows]
+        by_ticket = about.order_by().values("ticket_content_type", "ticket_object_id")
+        keys = [row["newest"] for row in by_ticket.annotate(newest=models.Max("pk"))]
         found = self.filter(Q(pk__in=keys) | in_progress_of(user)).select_related("agent").with_advice().newest_first()
         calls = list(found)
-        newest = {call.ticket_object_id: call for call in calls if call.pk in keys}
+        newest = {call.link_key: call for call in calls if call.pk in keys}
         return newest, next((call for call in calls if call.is_in_progress), None)
 
     def newest_key_by(self, user: Any, ticket: Model) -> int:

@@ -13,12 +13,21 @@ from django.utils.translation import gettext_lazy as _
 from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.tickets import link_of
 
+LinkKey = tuple[int | None, str]
+"""A ticket, in a dictionary: the key of its content type, and its own as text."""
+
 
 def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
     """Return ``ticket_content_type`` and ``ticket_object_id`` of the rows about ``ticket``."""
     model, key = link_of(ticket)
     # A declared proxy is a kind of ticket of its own.
     return ContentType.objects.get_for_model(model, for_concrete_model=False), key
+
+
+def link_key(ticket: Model) -> LinkKey:
+    """Return :attr:`TicketLink.link_key` of the rows about ``ticket``."""
+    content_type, key = ticket_columns(ticket)
+    return content_type.pk, key
 
 
 def about(*tickets: Model) -> Q:
@@ -57,3 +66,8 @@ class TicketLink(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def link_key(self) -> LinkKey:
+        """The kind and the key of the ticket: tickets of two kinds can have the same key."""
+        return self.ticket_content_type_id, self.ticket_object_id

@@ -26,6 +26,7 @@ from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.timeline import timeline_of
@@ -92,7 +93,7 @@ def exotel_call_button(context: Context, ticket: Any, among: Iterable[Any] = ())
 
 def _button_of_one(request: HttpRequest, adapter: TicketAdapter, ticket: Model) -> _ButtonAndCall:
     own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
-    newest = own.get(tickets.link_of(ticket)[1])
+    newest = own.get(link_key(ticket))
     return call_button(adapter, request, ticket, newest), call_to_show(newest, in_progress)
 
 
@@ -106,7 +107,7 @@ def _buttons_of_many(request: HttpRequest, among: Iterable[Any]) -> dict[_Link, 
         own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, its)
         for ticket, button in zip(its, call_buttons(HostPagesAdapter(), request, its, own), strict=True):
             link = tickets.link_of(ticket)
-            found[link] = button, call_to_show(own.get(link[1]), in_progress)
+            found[link] = button, call_to_show(own.get(link_key(ticket)), in_progress)
     return found
 
 

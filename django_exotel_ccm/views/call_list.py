@@ -16,11 +16,12 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button, call_buttons
 from django_exotel_ccm.choices import ItemState, Permission, State
 from django_exotel_ccm.descriptions import describe_age, describe_result, describe_time
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
@@ -114,7 +115,7 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
             shown = tickets_of_rows(adapter, request, batch)
             called = _called_by_others(request, list(shown.values()))
             for item in batch:
-                link = link_of_row(item)
+                link = item.link_key
                 if link in shown and link not in called:
                     return Upcoming(item.position, hidden, busy)
                 hidden, busy = hidden + (link not in shown), busy + (link in called)
@@ -125,7 +126,7 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
 def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any, str]]:
     """Return which of the tickets a colleague is calling now."""
     calls = CallRecord.objects.in_progress_of_others(request.user, shown).order_by()
-    return {link_of_row(call) for call in calls.only("ticket_content_type", "ticket_object_id")}
+    return {call.link_key for call in calls.only("ticket_content_type", "ticket_object_id")}
 
 
 def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:
@@ -143,9 +144,9 @@ def _end(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[
     """Return the context of the end, with a press for each ticket that was skipped or not reached."""
     items = list(left_over(found)[: MAX_LEFT_OVER + 1])
     shown = tickets_of_rows(adapter, request, items[:MAX_LEFT_OVER])
-    of_items = {item: shown[link_of_row(item)] for item in items if link_of_row(item) in shown}
+    of_items = {item: shown[item.link_key] for item in items if item.link_key in shown}
     newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(of_items.values()))
-    keys = {item.ticket_object_id: str(item.pk) for item in of_items}
+    keys = {item.link_key: str(item.pk) for item in of_items}
     buttons = call_buttons(adapter, request, list(of_items.values()), newest, items=keys)
     panel = panel_of(in_progress, request.user, adapter, next_url=request.get_full_path())
     return _frame(request, adapter, found) | {
@@ -174,11 +175,11 @@ def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item
         "hidden": whole_number(request.GET.get("exotel_hidden", "")),
         "busy": whole_number(request.GET.get("exotel_busy", "")),
     }
-    ticket = tickets_of_rows(adapter, request, [item]).get(link_of_row(item))
+    ticket = tickets_of_rows(adapter, request, [item]).get(item.link_key)
     if ticket is None:
         return context
     own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
-    newest = own.get(tickets.link_of(ticket)[1])
+    newest = own.get(link_key(ticket))
     shown = call_to_show(newest, in_progress)
     panel = panel_of(shown, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""}
     its_adapter = adapter.of_ticket(request, ticket)

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import (
@@ -21,6 +20,7 @@ from django_exotel_ccm.descriptions import (
     repeated_call_warning,
 )
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.readiness import (
     NumbersUnreadable,
@@ -66,7 +66,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     next_url = target.next_url(request, request.GET.get("exotel_next", ""))
     rows = []
     for ticket in found:
-        key = tickets.link_of(ticket)[1]
+        key = link_key(ticket)
         rows.append(_row(request, target, ticket, newest.get(key), others.get(key, []), no_agent))
     return {
         "title": _("Call customer"),
@@ -86,11 +86,11 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     }
 
 
-def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[str, list[CallRecord]]:
-    """Return by the ticket's key as text who else is calling about it now, the newest call first."""
-    calls: defaultdict[str, list[CallRecord]] = defaultdict(list)
+def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[LinkKey, list[CallRecord]]:
+    """Return by ``link_key(ticket)`` who else is calling about it now, the newest call first."""
+    calls: defaultdict[LinkKey, list[CallRecord]] = defaultdict(list)
     for call in CallRecord.objects.in_progress_of_others(request.user, found).defer("facts"):
-        calls[call.ticket_object_id].append(call)
+        calls[call.link_key].append(call)
     return calls
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, link_of_row, page_url, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
@@ -106,7 +106,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
     due = list(open_ones.order_by("due_at", "pk")[: MAX_FOLLOW_UPS + 1])
     calls = _calls_of_today(request.user)
     found = tickets_of_rows(adapter, request, [*due, *calls])
-    to_call = {link_of_row(row): found[link_of_row(row)] for row in due if link_of_row(row) in found}
+    to_call = {row.link_key: found[row.link_key] for row in due if row.link_key in found}
     newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(to_call.values()))
     buttons = dict(zip(to_call, call_buttons(adapter, request, list(to_call.values()), newest), strict=True))
     lines = {
@@ -117,7 +117,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         _follow_up_row(
             request,
             row,
-            lines.get(link_of_row(row)) if row.ticket_object_id else _customer_line(request, adapter, row.call),
+            lines.get(row.link_key) if row.ticket_object_id else _customer_line(request, adapter, row.call),
             problem,
         )
         for row in due[:MAX_FOLLOW_UPS]
@@ -131,7 +131,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "times": offered_times(),
         "call_lists": _call_lists(request, adapter),
         "all_lists_url": adapter.call_lists_url(request),
-        "calls": [_call_row(request, adapter, call, lines.get(link_of_row(call))) for call in calls[:MAX_CALLS]],
+        "calls": [_call_row(request, adapter, call, lines.get(call.link_key)) for call in calls[:MAX_CALLS]],
         "has_more_calls": len(calls) > MAX_CALLS,
     }
 

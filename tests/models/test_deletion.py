@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from tests.helpdesk.models import Lead, Ticket, UrgentTicket
+from django_exotel_ccm.models.ticket_link import link_key
+from tests.helpdesk.models import Customer, Lead, Ticket, UrgentTicket
 
 OURS = list(apps.get_app_config("exotel_ccm").get_models())
 
@@ -132,5 +133,14 @@ def test_newest_call_of_a_user_for_each_ticket(user: Any) -> None:
 
     found = CallRecord.objects.newest_by(user, [fan, lamp, chair])
 
-    assert found == {str(fan.pk): newest, str(lamp.pk): of_lamp}
+    assert found == {link_key(fan): newest, link_key(lamp): of_lamp}
     assert CallRecord.objects.newest_by(user, []) == {}
+
+
+def test_newest_calls_about_tickets_of_two_kinds_with_one_key(user: Any) -> None:
+    ticket, customer = Ticket.objects.create(pk=7, subject="Fan"), Customer.objects.create(pk=7, name="Meera")
+    calls = [a_call(ticket, placed_by=user), a_call(customer, placed_by=user)]
+
+    found = CallRecord.objects.newest_by(user, [ticket, customer])
+
+    assert [found[link_key(ticket)], found[link_key(customer)]] == calls
