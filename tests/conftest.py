@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def belongs_on(vendor: str, item: pytest.Item) -> bool:
     """Say whether a test has something to show on this database; those that use none run on SQLite alone."""
     marks = {mark.name for mark in item.iter_markers()}
+    if "sqlite_only" in marks and vendor != "sqlite":
+        return False
     if vendor == "sqlite":
         return not marks & {"postgres_only", "not_on_sqlite"}
     if vendor == "mysql" and "postgres_only" in marks:

@@ -200,6 +200,7 @@ WHERE_TESTS_RUN: list[tuple[list[str], list[str], list[str]]] = [
     (["not_on_sqlite"], ["db"], ["postgresql", "mysql"]),
     (["not_on_sqlite"], [], ["postgresql", "mysql"]),
     (["postgres_only"], [], ["postgresql"]),
+    (["sqlite_only"], ["db"], ["sqlite"]),
     (["postgres_only", "not_on_sqlite"], ["db"], ["postgresql"]),
     (["redis"], [], ["sqlite", "postgresql", "mysql"]),
 ]

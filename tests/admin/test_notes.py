@@ -218,7 +218,7 @@ def test_call_back_that_was_settled_meanwhile_stays_whose_it_was(host: Any) -> N
     assert done.get().assigned_to_label == "left"
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite, which depend on no statistics")
+@pytest.mark.sqlite_only("its plans depend on no statistics")
 @pytest.mark.parametrize("query", ["", "?done=open", "?done=due", "?done=done", "?o=0", "?o=1", "?o=-4.1"])
 def test_list_of_call_backs_is_sorted_by_an_index(query: str, reader: Session, host: Any) -> None:
     schedule_follow_up(
