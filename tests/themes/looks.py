@@ -33,6 +33,12 @@ TOO_WIDE = """ours => ours
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => `too wide: ${one.outerHTML}`)"""
 SECTIONS = ".exotel-panel, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk"
+#: Waits until the page has been painted anew, and nothing moves or changes its colour by and by.
+STILL = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(ending.map((one) => one.finished));
+}"""
 #: Says so when our section moves the ticket's Save to the side.
 SAVE_MOVED = """() => {
   const [save, calls] = ["[name=_save]", ".exotel-calls"].map((one) => document.querySelector(one));
@@ -113,7 +119,9 @@ def look_at(page: Any, name: str) -> list[str]:
 def darken(page: Any, scheme: str) -> None:
     """Show the page's "dark" or "light" side, as it is after a reload."""
     page.emulate_media(color_scheme=scheme)
+    page.evaluate(STILL)  # the theme's own script hears of it
     page.evaluate(settings.THEME.set_scheme, scheme)
+    page.evaluate(STILL)
 
 
 def unreadable(page: Any) -> list[str]:
