@@ -179,9 +179,14 @@ def recording(events: list[Message]) -> str:
 
 
 def lost_facts(before: Projection, after: Projection, *, settled: bool) -> list[str]:
-    """Return the facts that were lost; only ``settled`` Call Details may set seconds to zero."""
+    """Return the facts that were lost; only ``settled`` Call Details may set seconds to zero.
+
+    With the talk time goes the moment of the answer, if it was reckoned from it.
+    """
     durations = [] if settled else ["talk_time", "total_duration"]
     lost = [name for name in durations if getattr(before, name) and not getattr(after, name)]
     names = [field.name for field in dataclasses.fields(Projection) if field.name != "ended_at_approximate"]
     lost += [name for name in names if getattr(before, name) not in NOTHING and getattr(after, name) in NOTHING]
+    if settled and before.talk_time and not after.talk_time:
+        lost = [name for name in lost if name != "answered_at"]
     return lost + ["state"] * (STATES.index(after.state) < STATES.index(before.state))
