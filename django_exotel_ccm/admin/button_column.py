@@ -71,8 +71,8 @@ class ButtonColumn:
             unsaved = " data-exotel-unsaved" if self._request.method == "POST" else ""
             self._attributes = SafeString(f' target="_blank"{unsaved}')
 
-    def keep_edited_rows(self, changelist: ChangeList) -> bool:
-        """Keep rows in sight whose edits came back with errors; return whether the list has other rows now.
+    def show_edited_rows(self, changelist: ChangeList) -> bool:
+        """Show the rows whose edits came back with errors; return whether the list has other rows now.
 
         A call may have moved a ticket out of the filtered list, and Django would show its error nowhere.
         """

@@ -170,7 +170,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             self.message_user(request, text, messages.WARNING)
         for column in getattr(changelist, "list_display", ()):
             if isinstance(column, ButtonColumn):
-                if column.keep_edited_rows(changelist):
+                if column.show_edited_rows(changelist):
                     self.prepare_columns(request, changelist)
                 column.show_stored(changelist)
                 self._extend(request, response, "change_list.html", self._panel(request, column.listed.in_progress))
