@@ -7,7 +7,7 @@ from typing import Any
 
 from django_exotel_ccm.models import CallRecord
 from tests.browser.conftest import press
-from tests.themes.looks import PANEL_OUT_OF_SIGHT, RECORD_SHIFTS, SHIFTS, look_at, open_tools
+from tests.themes.looks import PANEL_OUT_OF_SIGHT, RECORD_SHIFTS, SHIFTS, STILL, look_at, open_tools
 
 TALK = 1.2  # seconds; simulated seconds are whole, and a talk of none is no conversation
 PHONE: dict[str, Any] = {"width": 360, "height": 760, "is_mobile": True, "has_touch": True}
@@ -34,6 +34,8 @@ class Desk:
     def press(self, selector: str = "button.exotel-call") -> None:
         """Press, and see the call in the panel without scrolling."""
         open_tools(self.page)
+        self.page.wait_for_load_state()  # a theme's own scripts move its side bar until then
+        self.page.evaluate(STILL)
         self.page.evaluate(RECORD_SHIFTS)
         press(self.page, selector)
         self._ask(PANEL_OUT_OF_SIGHT)
