@@ -21,7 +21,7 @@ from django_exotel_ccm.choices import Origin, State
 from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallRecord, FollowUp
-from django_exotel_ccm.models.call import in_progress_of
+from django_exotel_ccm.models.call_queryset import in_progress_of
 from django_exotel_ccm.models.ticket_link import LinkKey, about, link_key
 from django_exotel_ccm.timeline import icon_of
 

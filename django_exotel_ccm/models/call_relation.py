@@ -7,7 +7,8 @@ from typing import Any, overload
 
 from django.db.models import Manager, Model
 
-from django_exotel_ccm.models.call import CallRecord, CallRecordQuerySet
+from django_exotel_ccm.models.call import CallRecord
+from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.models.ticket_link import ticket_columns
 
 
