@@ -1,7 +1,7 @@
-"""ExotelClient: places calls and fetches Call Details, and says what the answer proves.
+"""ExotelClient: places calls, fetches Call Details and everything else, and says what the answer proves.
 
 The question is always whether a phone can be ringing (docs/exotel.md 2.9). A request that may have reached Exotel is
-never repeated; `errors` has the verdicts.
+never repeated here; `errors` has the verdicts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import json
 import logging
 import os
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
@@ -22,7 +23,16 @@ from . import transport
 from .account import TO_KEYS, Account, without_locals
 from .call_request import CallRequest
 from .calls import CallFacts, facts_of_answer
-from .errors import ExotelError, InvalidRequest, OutcomeUnknown, Reply, Unreachable, error_from_answer
+from .errors import (
+    ExotelError,
+    InvalidRequest,
+    NoUsableAnswer,
+    OutcomeUnknown,
+    Reply,
+    Unreachable,
+    error_from_answer,
+    error_from_quiet_answer,
+)
 from .transport import Attempt, Connections
 from .values import as_object, clean_seconds, clean_text, read_json
 
@@ -31,6 +41,9 @@ logger = logging.getLogger("django_exotel_ccm.exotel")
 LARGEST_ANSWER = 1024 * 1024
 # A shorter key or token is a word of a test; replacing it would damage the answers it occurs in.
 SHORTEST_REDACTED = 8
+
+Host = Literal["ccm", "api"]
+"""Which host of the region: "ccm" has calls and users, "api" the account and its ExoPhones (docs/exotel.md 1.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +113,41 @@ class ExotelClient:
             raise outcome
         return outcome
 
+    def get(self, path: str, query: Mapping[str, str | int] | None = None, *, host: Host = "ccm") -> Reply:
+        """Fetch anything that is not a call; ``{sid}`` in the path stands for the account's SID.
+
+        Raises NotPlaced, RequestRefused or NoUsableAnswer. Whatever it raises, the request may be sent again.
+        """
+        return self._quiet("GET", path, query, None, host)
+
+    def put(self, path: str, payload: dict[str, Any], *, host: Host = "ccm") -> Reply:
+        """Change anything that is not a call; raises what :meth:`get` raises.
+
+        After NoUsableAnswer it is not known whether the change was made.
+        """
+        return self._quiet("PUT", path, None, payload, host)
+
+    def _quiet(
+        self, method: str, path: str, query: Mapping[str, str | int] | None, payload: dict[str, Any] | None, host: Host
+    ) -> Reply:
+        target = path.replace("{sid}", quote(self.account.sid, safe=""))
+        if query:
+            target += f"?{urlencode(query)}"
+        with without_locals():
+            outcome = self._request_quietly(method, target, payload, host)
+        if isinstance(outcome, ExotelError):
+            raise outcome
+        return outcome
+
+    def _request_quietly(
+        self, method: str, target: str, payload: dict[str, Any] | None, host: Host
+    ) -> Reply | ExotelError:
+        began_at = transport.clock()
+        found = self._exchange(method, target, payload, began_at + self.deadline, host)
+        outcome = _quiet_outcome_of(found)
+        self._log(method, target.partition("?")[0], outcome, began_at)
+        return outcome
+
     def _place(self, request: CallRequest) -> Answer | ExotelError:
         deadline_at = transport.clock() + self.deadline
         memory = (self.account, os.getpid())
@@ -118,33 +166,39 @@ class ExotelClient:
         self, method: str, path: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
     ) -> Answer | ExotelError:
         began_at = transport.clock()
-        found = self._exchange(method, path, payload, deadline_at)
+        found = self._exchange(method, path, payload, deadline_at, "ccm")
         outcome = _outcome_of(found, placing=method == "POST", tries=tries)
+        self._log(method, "call" if method == "POST" else "call details", outcome, began_at)
+        return outcome
+
+    def _log(self, method: str, what: str, outcome: Answer | Reply | ExotelError, began_at: float) -> None:
         logger.info(
             "%s %s: %s, HTTP %s, request %s, %d ms",
             method,
-            "call" if method == "POST" else "call details",
+            what,
             _outcome_name(outcome),
             outcome.http_status or "-",
             outcome.request_id or "-",
             (transport.clock() - began_at) * 1000,
         )
-        return outcome
 
-    def _exchange(self, method: str, path: str, payload: dict[str, Any] | None, deadline_at: float) -> Reply | _Failure:
+    def _exchange(
+        self, method: str, target: str, payload: dict[str, Any] | None, deadline_at: float, host: Host
+    ) -> Reply | _Failure:
         attempt = Attempt(deadline_at, self.connect_timeout, self.read_timeout)
+        origin = self.account.ccm_url if host == "ccm" else self.account.api_url
         try:
-            return self._send(method, path, payload, attempt)
+            return self._send(method, origin, target, payload, attempt)
         except Exception as error:  # noqa: BLE001 - whatever it is, its frames hold the Authorization header
             return _failure(error, attempt)
 
-    def _send(self, method: str, path: str, payload: dict[str, Any] | None, attempt: Attempt) -> Reply:
+    def _send(self, method: str, origin: str, target: str, payload: dict[str, Any] | None, attempt: Attempt) -> Reply:
         headers = {**self._headers, "Authorization": f"Basic {credentials(self.account)}"}
         body = None
         if payload is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(payload).encode()
-        response = _connections(self.account).send(method, path, headers, body, attempt)
+        response = _connections(self.account, origin).send(method, target, headers, body, attempt)
         try:
             return self._reply(response.status, response.headers, _bounded(response))
         finally:
@@ -166,15 +220,14 @@ class ExotelClient:
         )
 
 
-_Owner = tuple[Account, int]
-_connections_of: dict[_Owner, Connections] = {}
-_working_to_keys: dict[_Owner, str] = {}
+_connections_of: dict[tuple[Account, str, int], Connections] = {}
+_working_to_keys: dict[tuple[Account, int], str] = {}
 
 
-def _connections(account: Account) -> Connections:
+def _connections(account: Account, origin: str) -> Connections:
     # By process too: after a fork, a connection belongs to the parent.
-    owner = (account, os.getpid())
-    return _connections_of.get(owner) or _connections_of.setdefault(owner, Connections(account.ccm_url))
+    owner = (account, origin, os.getpid())
+    return _connections_of.get(owner) or _connections_of.setdefault(owner, Connections(origin))
 
 
 def credentials(account: Account) -> str:
@@ -232,8 +285,16 @@ def _outcome_of(found: Reply | _Failure, *, placing: bool, tries: int) -> Answer
     return OutcomeUnknown(found.cause, code="timeout" if found.timed_out else "connection_lost", tries=tries)
 
 
-def _outcome_name(outcome: Answer | ExotelError) -> str:
-    if isinstance(outcome, Answer):
+def _quiet_outcome_of(found: Reply | _Failure) -> Reply | ExotelError:
+    if isinstance(found, Reply):
+        return error_from_quiet_answer(found) or found
+    if not found.sent:
+        return Unreachable(found.cause, code="unreachable")
+    return NoUsableAnswer(found.cause, code="timeout" if found.timed_out else "connection_lost")
+
+
+def _outcome_name(outcome: Answer | Reply | ExotelError) -> str:
+    if not isinstance(outcome, ExotelError):
         return "accepted"
     return f"{type(outcome).__name__} {outcome.code}" if outcome.code else type(outcome).__name__
 

@@ -1,4 +1,4 @@
-"""Exotel's refusals: what each code means, what to do, and whether a phone can be ringing (docs/exotel.md 2.8, 2.9).
+"""Exotel's refusals: what each code means, what to do, whether a phone can ring (docs/exotel.md 2.8, 2.9, 5.6).
 
     ExotelError
     ├── NotPlaced                   no phone rang because of this request
@@ -16,8 +16,10 @@
     │   ├── Forbidden               HTTP 403
     │   ├── CallNotFound            10744, HTTP 404: of Call Details only
     │   └── Unreachable             nothing was sent
-    └── OutcomeUnknown              a phone may be ringing; of Call Details: no usable answer
-        └── InternalError           1100
+    ├── OutcomeUnknown              a phone may be ringing; of Call Details: no usable answer
+    │   └── InternalError           1100
+    ├── RequestRefused              of a request that rings nobody: refused, nothing was changed
+    └── NoUsableAnswer              of a request that rings nobody: it may be sent again
 
 What the codes mean: docs/exotel.md 2.8. What an answer proves: docs/life-of-a-call.md.
 """
@@ -129,7 +131,7 @@ class InvalidRequest(NotPlaced):
 
 
 class TooManyRequests(NotPlaced):
-    advice = _("Too many calls were placed at once. Wait a minute, then call again.")
+    advice = _("Exotel was asked too often within a minute. Wait a minute, then try again.")
 
 
 class PaymentRequired(NotPlaced):
@@ -155,6 +157,22 @@ class InternalError(OutcomeUnknown):
     pass
 
 
+class RequestRefused(ExotelError):
+    """Exotel refused a request about agents, devices, ExoPhones or the account; nothing was changed."""
+
+    advice: str | Promise = _("Exotel refused this. Nothing was changed.")
+
+    def __init__(self, text: str = "", **known: Any) -> None:
+        super().__init__(text, **known)
+        self.advice = _REFUSED_ADVICE.get(self.code, self.advice)
+
+
+class NoUsableAnswer(ExotelError):
+    """Exotel gave no answer that can be read to a request that rings nobody. It may be sent again."""
+
+    advice = _("Exotel gave no usable answer. Try again in a few minutes.")
+
+
 CODES: Mapping[str, type[ExotelError]] = {
     "1010": AuthenticationFailed,
     "1012": AgentDeviceOff,
@@ -168,6 +186,22 @@ CODES: Mapping[str, type[ExotelError]] = {
     "10725": InvalidRequest,
     "10731": AgentNotFound,
 }
+# docs/exotel.md 5.6: only creating and updating users can meet most of them.
+_REFUSED_ADVICE: Mapping[str, str | Promise] = {
+    "1001": _("Exotel needs a first name. Give the agent one."),
+    "1002": _("Exotel does not change an e-mail address that is set. Add the agent anew in the Exotel dashboard."),
+    "1007": _("Exotel could not read the request. Ask the developers to look at the log."),
+    "1401": _("Exotel does not accept this phone number. Write it with its country code."),
+    "1402": _("Exotel needs the agent's phone number. Give the agent one."),
+    "10809": _("The phone is not verified in Exotel. Verify it in the Exotel dashboard, then turn it on."),
+    "10810": _("Another phone of the same agent is on. Turn that one off first."),
+    "10811": _("Another agent has this phone already. Look for it in the Exotel dashboard."),
+    "10812": _("Another agent has this phone already. Look for it in the Exotel dashboard."),
+    "10813": _("The e-mail address belongs to another Exotel account. Use another one."),
+    "10814": _("The Exotel account's documents are not complete. Hand them in at the Exotel dashboard (KYC)."),
+    "10815": _("A trial account of Exotel does not allow this. Ask Exotel to upgrade it."),
+    "10817": _("Exotel does not change softphones in this way. Change it in the Exotel dashboard."),
+}
 _STATUSES: Mapping[int, type[ExotelError]] = {
     401: AuthenticationFailed,
     402: PaymentRequired,
@@ -176,6 +210,18 @@ _STATUSES: Mapping[int, type[ExotelError]] = {
 }
 _DETAILS_CODES: Mapping[str, type[ExotelError]] = {**CODES, "10744": CallNotFound}
 _DETAILS_STATUSES: Mapping[int, type[ExotelError]] = {**_STATUSES, 404: CallNotFound}
+# Codes of requests that ring nobody; any other one is judged by the HTTP status.
+_QUIET_CODES: Mapping[str, type[ExotelError]] = {
+    "1003": Forbidden,
+    "1004": NoUsableAnswer,
+    "1010": AuthenticationFailed,
+    "1017": AccountNotFound,
+    "1100": NoUsableAnswer,
+    "10724": TooManyRequests,
+    "10731": AgentNotFound,
+    "10801": AgentNotFound,
+    **dict.fromkeys(_REFUSED_ADVICE, RequestRefused),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +231,7 @@ class Reply:
     http_status: int
     payload: object
     facts: CallFacts
+    """What it says about a call; empty in an answer about something else."""
     raw: bytes
     request_id: str = ""
     retry_after: int | None = None
@@ -197,11 +244,30 @@ def error_from_answer(reply: Reply, *, placing: bool = True, tries: int = 1) -> 
     """
     code = error_code(reply.payload)
     kind = _kind(code, reply, placing=placing)
-    if kind is None:
+    return None if kind is None else _error(kind, reply, code or _code_of_ours(reply, "no_call_sid"), tries)
+
+
+def error_from_quiet_answer(reply: Reply) -> ExotelError | None:
+    """Return the error that the answer to a request means that rings nobody; None if it is accepted.
+
+    The errors of single rows in a list are not looked at.
+    """
+    is_accepted = 200 <= reply.http_status < 300
+    is_list = isinstance(as_object(reply.payload).get("response"), list)
+    code = "" if is_accepted and is_list else error_code(reply.payload)
+    if is_accepted and not code and isinstance(reply.payload, dict | list):
         return None
+    kind = _QUIET_CODES.get(code) or _STATUSES.get(reply.http_status)
+    if kind is None:
+        is_refusal = reply.http_status in REFUSING_STATUSES or (is_accepted and code)
+        kind = RequestRefused if is_refusal else NoUsableAnswer
+    return _error(kind, reply, code or _code_of_ours(reply, "unreadable_answer"))
+
+
+def _error(kind: type[ExotelError], reply: Reply, code: str, tries: int = 1) -> ExotelError:
     return kind(
         error_text(reply.payload),
-        code=code or _code_of_ours(reply),
+        code=code,
         http_status=reply.http_status,
         request_id=reply.request_id,
         raw=reply.raw,
@@ -221,10 +287,10 @@ def _kind(code: str, reply: Reply, *, placing: bool) -> type[ExotelError] | None
     return OutcomeUnknown
 
 
-def _code_of_ours(reply: Reply) -> str:
+def _code_of_ours(reply: Reply, without: str) -> str:
     if not 200 <= reply.http_status < 300:
         return f"http_{reply.http_status}"
-    return "unreadable_answer" if reply.raw.strip() and reply.payload is None else "no_call_sid"
+    return "unreadable_answer" if reply.raw.strip() and reply.payload is None else without
 
 
 def error_code(payload: object) -> str:

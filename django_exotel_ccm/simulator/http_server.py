@@ -43,6 +43,7 @@ class Request:
     path: str
     headers: Message
     content: bytes
+    query: str = ""
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def json(self) -> Any:
@@ -181,7 +182,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(json_response(403, {"error": reason}))
             return
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer = self.server.respond(Request(self.command, self.path.partition("?")[0], self.headers, content))
+        path, _, query = self.path.partition("?")
+        answer = self.server.respond(Request(self.command, path, self.headers, content, query))
         if answer.delay:
             self.server.wait(answer.delay)
         if answer.transmission == "hang":

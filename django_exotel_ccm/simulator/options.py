@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from django_exotel_ccm.simulator.refusals import REFUSALS
+from django_exotel_ccm.simulator.refusals import CALL_REFUSALS, DIRECTORY_REFUSALS
 
 Shape = Literal["A", "B", "C"]
 CallbackShape = Literal["v2", "v3", "v1_json", "v1_form", "v1_multipart"]
@@ -16,6 +16,19 @@ RecordingsShape = Literal["strings", "objects", "late", "never"]
 RecordingType = Literal["wav", "mp3"]
 AnswerFault = Literal["none", "bad_gateway", "cut", "reset", "hang", "no_sid", "html", "late"]
 DetailsFault = Literal["none", "stale", "not_found", "unauthorised", "too_many", "bad_gateway", "hang", "cut"]
+ExoPhonesFault = Literal["none", "empty", "repeated_page", "row_error", "bad_gateway", "html", "hang", "cut"]
+UsersFault = Literal[
+    "none",
+    "empty",
+    "half_pages",
+    "repeated_page",
+    "wrong_total",
+    "row_error",
+    "bad_gateway",
+    "html",
+    "hang",
+    "cut",
+]
 RecordingFault = Literal["none", "not_found", "unauthorised", "forbidden", "html", "redirect_out", "cut", "endless"]
 
 EVENTS = ("answered", "terminal")
@@ -92,7 +105,7 @@ URL = Kind(
     lambda value: value is None or is_url(value),
     lambda text: None if text.lower() in ABSENT else text,
 )
-CODE = one_of(None, *REFUSALS)
+CODE, DIRECTORY_CODE = one_of(None, *CALL_REFUSALS), one_of(None, *DIRECTORY_REFUSALS)
 COUNT, BYTES = number(0, 1e9, int, optional=True), number(1024, 1e10, int, optional=True)
 SECONDS, RATE = number(0, 1e9), number(0, 1)
 
@@ -161,6 +174,20 @@ class Options:
     )
     details_stale_for: float = _option(120.0, SECONDS, "Simulated seconds for which an ended call reads as active.")
 
+    users_refuse_with: int | None = _option(None, DIRECTORY_CODE, "A code that refuses every request for users.")
+    users_fault: UsersFault = _choice(
+        UsersFault,
+        "The list is empty, its pages are half as long as requested, the first page comes again and again, its total "
+        "is too high (wrong_total), the last row of a page is an error (row_error), or the answer is a 502 page, "
+        "a web page, none until the client gives up (hang), or one whose connection is reset in mid-body (cut).",
+    )
+    devices_refuse_with: int | None = _option(None, DIRECTORY_CODE, "A code that refuses every change of a device.")
+    exophones_refuse_with: int | None = _option(
+        None, DIRECTORY_CODE, "A code that refuses every request for ExoPhones."
+    )
+    exophones_fault: ExoPhonesFault = _choice(ExoPhonesFault, "What is wrong with the list, as with that of the users.")
+    good_pages: int = _option(0, number(0, 1e9, int), "So many pages of a list are good before it goes wrong.")
+
     recording_delay: float = _option(60.0, SECONDS, "Simulated seconds from a call's end until its recording is there.")
     recording_fault: RecordingFault = _choice(
         RecordingFault,
@@ -195,6 +222,7 @@ GROUPS = {
     "callback_shape": "Callbacks",
     "seed": "Chance",
     "details_shape": "Call Details",
+    "users_refuse_with": "Agents, devices, ExoPhones",
     "recording_delay": "Recordings",
 }
 """The first option of each group -> its heading."""

@@ -40,6 +40,13 @@ def refusal(method: str, request_id: str, code: int, description: str = "") -> t
     return status, envelope(method, request_id, status, inner, metadata=None)
 
 
+def rest_exception(code: int, description: str = "") -> tuple[int, dict[str, Any]]:
+    """Return HTTP status and body of a refusal on the host of version 1 (docs/exotel.md 9)."""
+    status, message, usual = REFUSALS[code]
+    text = f"{message}: {description or usual}"
+    return status, {"RestException": {"Status": status, "Message": text, "Code": code}}
+
+
 def call_answer(call: SimulatedCall, shape: Shape, request_id: str) -> dict[str, Any]:
     """Return Make a Call's 200 (docs/exotel.md 2.7): A as on Exotel's page, B the standard envelope, C no envelope."""
     agent = {"user_id": call.agent.user_id, "contact_uri": call.agent.uri}
@@ -148,7 +155,7 @@ def callback_body(call: SimulatedCall, event: str, options: Options) -> dict[str
         fields = {name: value for name, value in fields.items() if name in IN_SPARSE}
     body = {"event_details": {"event_type": event}, "call_details": fields} if is_nested else fields
     if options.local_numbers:
-        body = _mapped(body, _local)
+        body = _mapped(body, local_number)
     if options.literal_nulls:
         body = _mapped(body, lambda value: "null" if value is None else value)
     return body
@@ -213,9 +220,9 @@ def body_v1(call: SimulatedCall, event: str, recording: str | None) -> dict[str,
         "DateUpdated": naive_indian(call.updated_at or call.answered_at or call.created_at),
         "StartTime": naive_indian(call.created_at),
         "EndTime": naive_indian(call.ended_at),
-        "From": _local(call.agent.uri),
-        "To": _local(call.customer_number),
-        "PhoneNumberSid": _local(call.virtual_number),
+        "From": local_number(call.agent.uri),
+        "To": local_number(call.customer_number),
+        "PhoneNumberSid": local_number(call.virtual_number),
         "ConversationDuration": call.talk_time,
         "Direction": "outbound-api",
         "RecordingUrl": recording,
@@ -262,7 +269,8 @@ def naive_indian(moment: datetime | None) -> str | None:
     return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M:%S}" if moment else None
 
 
-def _local(value: Any) -> Any:
+def local_number(value: Any) -> Any:
+    """Return an Indian number in its local form, anything else as it is."""
     return f"0{value[3:]}" if isinstance(value, str) and value.startswith("+91") else value
 
 

@@ -41,6 +41,7 @@ class ReceivedRequest:
     at: datetime
     request_id: str
     wall_time: datetime
+    query: str = ""
 
     @property
     def details_of(self) -> str | None:

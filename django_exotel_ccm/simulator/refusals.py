@@ -1,4 +1,4 @@
-"""Exotel's codes for saying no (docs/exotel.md 2.8)."""
+"""Exotel's codes for saying no (docs/exotel.md 2.8, 5.6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RefusedError(Exception):
         super().__init__(code)
 
 
-REFUSALS = {
+CALL_REFUSALS = {
     1010: (401, "Authentication failed", "check the API key and token"),
     1012: (409, "User device unavailable", "the agent's device is OFF"),
     1017: (404, "Tenant not found", "there is no such account"),
@@ -27,3 +27,26 @@ REFUSALS = {
     10744: (404, "Call not found", "there is no call with this sid"),
 }
 """Code -> HTTP status, message, description. 10717's status is undocumented; a client passes 403 on."""
+
+DIRECTORY_REFUSALS = {
+    **{code: CALL_REFUSALS[code] for code in (1010, 1017, 1100, 10724)},
+    1001: (400, "Bad request", "first_name is missing"),
+    1002: (400, "Bad request", "the e-mail address is set already"),
+    1003: (403, "Forbidden", "this is not allowed"),
+    1004: (500, "Server error", "something went wrong"),
+    1007: (400, "Bad request", "the request cannot be understood"),
+    1401: (400, "Bad request", "the phone number is invalid"),
+    1402: (400, "Bad request", "device_contact_uri is missing"),
+    10801: (404, "User not found", "there is no user with this id"),
+    10809: (409, "Device unverified", "the device has to be verified first"),
+    10810: (403, "Another device is available", "turn the other device OFF first"),
+    10811: (409, "Device already exists", "another user has this device"),
+    10812: (409, "Device already exists", "another user has this device"),
+    10813: (409, "User already exists", "the e-mail address belongs to another account"),
+    10814: (403, "KYC incomplete", "the documents of the account are not complete"),
+    10815: (403, "Trial account", "a trial account does not allow this"),
+    10817: (403, "Device cannot be updated", "only phones can be updated"),
+}
+"""The same for users, devices and ExoPhones."""
+
+REFUSALS = {**CALL_REFUSALS, **DIRECTORY_REFUSALS}

@@ -61,7 +61,9 @@ class Simulator:
         self.book = Book()
         self.directory = Directory(self.clock.changed)
         self.agent = self.directory.agent
-        self.add_agent, self.add_exophone = self.directory.add_agent, self.directory.add_exophone
+        self.add_agent, self.add_device = self.directory.add_agent, self.directory.add_device
+        self.add_exophone = self.directory.add_exophone
+        self.remove_agent, self.remove_exophone = self.directory.remove_agent, self.directory.remove_exophone
         self.on_call: Callable[[dict[str, Any]], object] | None = None
         """Called with the body of each Make a Call, before it is checked and answered."""
         self._requested: Counter[str] = Counter()
@@ -248,7 +250,9 @@ class Simulator:
         except ValueError:
             body = request.content.decode(errors="replace")
         status = answer.status if answer.transmission == "whole" else None
-        received = ReceivedRequest(request.method, request.path, status, body, at, request.request_id, wall_time)
+        received = ReceivedRequest(
+            request.method, request.path, status, body, at, request.request_id, wall_time, request.query
+        )
         with self.clock.changed:
             self.book.requests.append(received)
             self.clock.changed.notify_all()

@@ -32,7 +32,7 @@ CODES = {
     "10716": ("ExoPhoneNotFound", "does not know the ExoPhone"),
     "1017": ("AccountNotFound", "does not know this account"),
     "10717": ("CustomerBlocked", "do-not-disturb"),
-    "10724": ("TooManyRequests", "Too many calls"),
+    "10724": ("TooManyRequests", "asked too often"),
     "10725": ("InvalidRequest", "could not read"),
 }
 REFUSING = (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429)

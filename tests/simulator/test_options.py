@@ -48,6 +48,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "retry_after": ("30", 30),
     "lost_events": ("answered, terminal", frozenset({"answered", "terminal"})),
     "account_callback_url": ("http://127.0.0.1:1/account/", "http://127.0.0.1:1/account/"),
+    "good_pages": ("2", 2),
     "seed": ("7", 7),
     "loss_rate": ("0.25", 0.25),
     "big_recording": ("100000", 100_000),

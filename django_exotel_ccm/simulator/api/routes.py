@@ -1,4 +1,4 @@
-"""The API of the simulated Exotel: Make a Call, Call Details, the recordings."""
+"""The API of the simulated Exotel: Make a Call, Call Details, the recordings, users, devices, ExoPhones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django_exotel_ccm.simulator.api.directory import DirectoryApi
 from django_exotel_ccm.simulator.api.recordings import faulty_recording_response
 from django_exotel_ccm.simulator.api.validation import AGENT, CallRequest, read_call_request
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
 from django_exotel_ccm.simulator.directory import Agent, as_e164
 from django_exotel_ccm.simulator.http_server import HTML, WEB_PAGE, Request, Response, json_response, response
-from django_exotel_ccm.simulator.payloads import call_answer, call_details, refusal
+from django_exotel_ccm.simulator.payloads import call_answer, call_details, refusal, rest_exception
 from django_exotel_ccm.simulator.refusals import RefusedError
 from django_exotel_ccm.simulator.scenarios import script_for
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from django_exotel_ccm.simulator.simulator import Simulator
 
 CCM = r"/v2/accounts/(?P<sid>[^/]+)"
+USER = rf"{CCM}/users/(?P<user_id>[^/]+)"
+API = r"/v2_beta/Accounts/(?P<sid>[^/]+)"
 RECORDING = r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.(?P<kind>wav|mp3)"
 DETAILS_REFUSALS = {"not_found": 10744, "unauthorised": 1010, "too_many": 10724}
 
@@ -30,9 +33,14 @@ class Api:
 
     def __init__(self, exotel: Simulator) -> None:
         self._exotel = exotel
+        directory = DirectoryApi(exotel)
         self._routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
             ("POST", f"{CCM}/calls/?", self._make_call),
             ("GET", f"{CCM}/calls/(?P<call_sid>[^/]+)/?", self._call_details),
+            ("GET", f"{CCM}/users/?", directory.users),
+            ("GET", f"{USER}/?", directory.user),
+            ("PUT", f"{USER}/devices/(?P<device_id>[^/]+)/?", directory.update_device),
+            ("GET", f"{API}/IncomingPhoneNumbers/?", directory.exophones),
             ("GET", RECORDING, partial(faulty_recording_response, exotel)),
         )
 
@@ -55,7 +63,10 @@ class Api:
                 raise RefusedError(1017)
             return view(request, **parts)
         except RefusedError as refused:
-            status, body = refusal(request.method, request.request_id, refused.code, refused.description)
+            if re.match(r"/v[^/]+/Accounts/", request.path):
+                status, body = rest_exception(refused.code, refused.description)
+            else:
+                status, body = refusal(request.method, request.request_id, refused.code, refused.description)
             headers = {"WWW-Authenticate": 'Basic realm="Exotel"'} if refused.code == 1010 else {}
             if refused.code == 10724 and self._exotel.options.retry_after is not None:
                 headers = {"Retry-After": str(self._exotel.options.retry_after)}

@@ -120,16 +120,21 @@ function drawLog(entries) {
     make("span", { class: `badge ${status >= 200 && status < 300 ? "good" : "bad"}` }, status ?? "no answer"))));
 }
 
-function drawAgents({ agents, devices }) {
-  $("agents").replaceChildren(...agents.map(({ name, uri, user_id: id, device, call_sid: call }) => {
-    const select = make("select", {
-      id: `device-${id}`, name: "device", "aria-label": `${name}’s device`, "data-post": "/page/device", "data-user_id": id,
-    }, ...devices.map((one) => make("option", {}, one)));
-    select.value = device;
-    const about = make("span", { class: "uri" }, name === uri ? "" : uri);
-    return make("li", {}, make("span", {}, make("strong", {}, name), call ? " · on a call" : "", about),
-      make("label", {}, make("span", {}, "Device"), select));
-  }));
+function deviceSwitch(agent, device, states) {
+  const { name, uri, user_id: user } = agent;
+  const select = make("select", {
+    id: `device-${device.id}`, name: "device", "aria-label": `${name}’s device ${device.contact_uri}`,
+    "data-post": "/page/device", "data-user_id": user, "data-device_id": device.id,
+  }, ...states.map((one) => make("option", {}, one)));
+  select.value = device.state;
+  const shown = name === uri ? "Device" : device.contact_uri;
+  return make("label", {}, make("span", { class: "uri" }, shown), select);
+}
+
+function drawAgents({ agents, states }) {
+  $("agents").replaceChildren(...agents.map((agent) => make("li", {},
+    make("span", {}, make("strong", {}, agent.name), agent.call_sid ? " · on a call" : ""),
+    make("span", { class: "devices" }, ...agent.devices.map((device) => deviceSwitch(agent, device, states))))));
   const { value } = $("external-agent");
   $("external-agent").replaceChildren(...agents.map(({ name, user_id: id }) => make("option", { value: id }, name)));
   if (value) $("external-agent").value = value;
@@ -155,7 +160,7 @@ function show(state) {
   redraw("stage", state.calls.find((one) => one.call_sid === chosen), drawStage);
   redraw("calls", [state.calls, chosen], drawCalls);
   redraw("log", logOf(state), drawLog);
-  redraw("agents", { agents: state.agents, devices: state.devices }, drawAgents);
+  redraw("agents", { agents: state.agents, states: state.device_states }, drawAgents);
   redraw("options", { options: state.options, changed: state.changed, scenario: state.scenario }, drawOptions);
   redraw("speed", state.speed, (speed) => { $("speed").value = speed; });
   const counts = Object.entries(state.faults).map(([name, times]) => `${name} ${times}`);

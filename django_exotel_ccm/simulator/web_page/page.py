@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, get_args
 
 from django_exotel_ccm.simulator.api.recordings import recording_response
-from django_exotel_ccm.simulator.directory import Device
+from django_exotel_ccm.simulator.directory import DeviceState
 from django_exotel_ccm.simulator.http_server import Request, Response, json_response, response
 from django_exotel_ccm.simulator.options import FIELDS, FLAG, GROUPS
 from django_exotel_ccm.simulator.scenarios import SCENARIOS, SCRIPTS
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django_exotel_ccm.simulator.simulator import Simulator
 
 NEWEST = 40  # calls, requests and deliveries at most
+MOST_AGENTS = 100  # agents, and ExoPhones
 OWN_CONTROL = "by_hand"  # stands at the top of the page
 CODE = re.compile(r"`([^`]+)`")
 HEADERS = {
@@ -41,7 +42,7 @@ class Page:
             "/page/scenario": exotel.use_scenario,
             "/page/options": self._set_options,
             "/page/speed": lambda speed: setattr(exotel, "speed", float(speed)),
-            "/page/device": lambda user_id, device: setattr(exotel.agent(user_id), "device", device),
+            "/page/device": self._switch,
             "/page/external-call": lambda recording="", **call: exotel.place_external_call(
                 recording=bool(recording), **call
             ),
@@ -102,9 +103,9 @@ class Page:
                 "scenario": scenario.name if scenario else None,
                 "faults": exotel.faults(),
                 "speed": exotel.speed,
-                "agents": [vars(agent) for agent in exotel.directory.agents],
-                "devices": get_args(Device),
-                "exophones": exotel.directory.exophones,
+                "agents": [agent.as_json() for agent in exotel.directory.agents[:MOST_AGENTS]],
+                "device_states": get_args(DeviceState),
+                "exophones": exotel.directory.exophones[:MOST_AGENTS],
             }
 
     def _act(self, request: Request, action: Callable[..., object]) -> Response:
@@ -117,6 +118,14 @@ class Page:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return json_response(400, {"error": str(error.args[0])}, HEADERS)
         return json_response(200, {"done": True}, HEADERS)
+
+    def _switch(self, user_id: str, device: DeviceState, device_id: str = "") -> None:
+        agent = self._exotel.agent(user_id)
+        found = next((one for one in agent.devices if device_id in ("", str(one.id))), None)
+        if found is None:
+            raise KeyError(f"{agent.name} has no device {device_id}")
+        with self._exotel.clock.changed:
+            agent.switch(found, device)
 
     def _set_options(self, **texts: str) -> None:
         for name, text in texts.items():
