@@ -28,6 +28,8 @@ from django_exotel_ccm.services.readiness import (
 from django_exotel_ccm.ticket_numbers import numbers_of
 from django_exotel_ccm.tickets import TicketType
 
+CHOICES = (Permission.ANY_NUMBER, Permission.FOR_OTHERS, Permission.CHOOSE_EXOPHONE)
+
 
 @dataclass(frozen=True, slots=True)
 class CallButton:
@@ -37,7 +39,7 @@ class CallButton:
     choose_url: str
     obstacle: Obstacle | None
     may_choose: bool
-    """Whether the user may call another number than the ticket's, or as another agent."""
+    """Whether the user may call another number than the ticket's, as another agent, or from another ExoPhone."""
 
 
 def call_buttons(
@@ -101,7 +103,7 @@ def _button(
         place_url=f"{reverse('exotel_ccm:place')}?{press}",
         choose_url=f"{reverse('exotel_ccm:choose')}?{query()}",
         obstacle=obstacle,
-        may_choose=any(one.granted_to(request.user) for one in (Permission.ANY_NUMBER, Permission.FOR_OTHERS)),
+        may_choose=any(one.granted_to(request.user) for one in CHOICES),
     )
 
 

@@ -50,6 +50,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     paths = [
         settings.agent_for_user,
         settings.work_context,
+        *settings.exophone_choice,
         *settings.policies,
         "" if "://" in base else base,
         *(path for path in of_tickets if isinstance(path, str)),

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     PLACE_CALL = "exotel_ccm.place_call"
     ANY_NUMBER = "exotel_ccm.dial_any_number"
     FOR_OTHERS = "exotel_ccm.place_call_for_others"
+    CHOOSE_EXOPHONE = "exotel_ccm.choose_exophone"
     LISTEN = "exotel_ccm.listen_recording"
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"

@@ -24,6 +24,7 @@ from django_exotel_ccm.exotel.account import Secret, is_loopback_host
 DEFAULT_ALIAS = "default"
 LONGEST_ALIAS = 50  # the column's
 LONGEST_RETRY = 10 * 365 * 24 * 60 * 60  # seconds
+EXOPHONE_CHOICE = tuple(f"django_exotel_ccm.exophone_choice.{name}" for name in ("of_agent", "of_group", "default"))
 RUNNERS = ("inline", "django_tasks", "celery")
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +39,7 @@ class Settings:
     tickets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     number_region: str = "IN"
     agent_for_user: str = ""
+    exophone_choice: tuple[str, ...] = EXOPHONE_CHOICE
     policies: tuple[str, ...] = ()
     recording_hosts: tuple[str, ...] = ()
     recording_retry_for: int = 7200
@@ -124,6 +126,12 @@ KEYS = {
     "AGENT_FOR_USER": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.telephony.agent_for"'),
     "CALLBACK_BASE_URL": _Key(
         _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
+    ),
+    "EXOPHONE_CHOICE": _Key(
+        lambda value: isinstance(value, list | tuple) and all(map(_is_dotted_path, value)),
+        "E006",
+        "is not a list of dotted paths",
+        '["django_exotel_ccm.exophone_choice.of_agent", "django_exotel_ccm.exophone_choice.default"]',
     ),
     "NUMBER_REGION": _Key(
         lambda value: isinstance(value, str) and value in phonenumbers.SUPPORTED_REGIONS,

@@ -32,6 +32,14 @@ from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_mi
 
 TECHNICAL_FILTERS: list[Any] = ["state", "outcome", NeverConfirmedFilter, AccountFilter]
 """Only for users who may see events."""
+EXOPHONE_CHOICES = {
+    "given": _("chosen for this call"),
+    "of_agent": _("the agent's own"),
+    "of_group": _("of the agent's group"),
+    "of_region": _("of the customer's region"),
+    "default": _("the account's default"),
+}
+"""What chose an ExoPhone. A host's own strategy is shown by its name."""
 
 
 class EventInline(ReadOnlyInline):
@@ -153,7 +161,7 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show how it went, about what and who; then when; and what is technical only to who may see events."""
         ours = CallColumns(request, self.admin_site)
-        people = [ours.ticket(link=True), ours.customer(), "agent_label", "placed_by_label", "exophone_number"]
+        people = [ours.ticket(link=True), ours.customer(), "agent_label", "placed_by_label", "caller_id"]
         opening = [ours.result(), *people]
         if Permission.LISTEN.granted_to(request.user):
             opening.insert(1, ours.recording())
@@ -171,6 +179,13 @@ class CallRecordAdmin(ReadOnlyAdmin):
     def placed(self, call: CallRecord) -> str:
         """When the button was pressed."""
         return _time(call.created_at)
+
+    @admin.display(description=_("ExoPhone's number"))
+    def caller_id(self, call: CallRecord) -> str:
+        """The number that the customer sees, and why this one."""
+        if not call.exophone_number or not call.exophone_choice:
+            return call.exophone_number or "-"
+        return f"{call.exophone_number} ({EXOPHONE_CHOICES.get(call.exophone_choice, call.exophone_choice)})"
 
     @admin.display(description=pgettext_lazy("telephony", "started"))
     def started(self, call: CallRecord) -> str:

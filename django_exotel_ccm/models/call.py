@@ -78,6 +78,12 @@ class CallRecord(TicketLink):
         blank=True,
         help_text=_("The ExoPhone when the call was placed."),
     )
+    exophone_choice = models.CharField(
+        _("choice of the ExoPhone"),
+        max_length=40,
+        blank=True,
+        help_text=_("What chose the ExoPhone: a strategy's name, or given."),
+    )
     customer_number = models.CharField(
         pgettext_lazy("telephony", "customer"),
         max_length=16,
@@ -234,6 +240,7 @@ class CallRecord(TicketLink):
             ("place_call", _("Can place calls")),
             ("dial_any_number", _("Can dial numbers that are not the ticket's")),
             ("place_call_for_others", _("Can place calls as another agent")),
+            ("choose_exophone", _("Can choose the number that customers see")),
             ("listen_recording", _("Can listen to recordings")),
             ("view_customer_number", _("Can see customers' numbers")),
             ("view_all_calls", _("Can see the calls of all tickets")),

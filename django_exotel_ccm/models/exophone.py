@@ -44,6 +44,13 @@ class ExoPhone(models.Model):
     label = models.CharField(
         pgettext_lazy("telephony", "label"), max_length=100, blank=True, help_text=_("What this number is for.")
     )
+    groups = models.ManyToManyField(
+        "auth.Group",
+        blank=True,
+        related_name="exotel_exophones",
+        verbose_name=pgettext_lazy("telephony", "groups"),
+        help_text=_("Agents of these groups call from it, unless they have an ExoPhone of their own."),
+    )
     is_default = models.BooleanField(
         pgettext_lazy("telephony", "default"),
         default=False,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import ticket_numbers, tickets
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.exophone_choice import first_choice
 from django_exotel_ccm.exotel.call_request import OPTIONS, check_option
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.values import storable
@@ -24,6 +25,7 @@ from django_exotel_ccm.policies import Refusal
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
+GIVEN = "given"  # in ``CallRecord.exophone_choice``: by the one who asked for the call
 LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
 
 
@@ -74,16 +76,13 @@ class PlaceCallRequest:
 
 
 def build_record(request: PlaceCallRequest) -> CallRecord:
-    """Return the record of the call, not saved yet, without its ticket and its customer."""
+    """Return the record of the call, not saved yet, without its ticket, its customer and its ExoPhone."""
     now = timezone.now()
     agent = request.agent
-    exophone = request.exophone or agent.exophone or ExoPhone.objects.default_of(agent.account)
     return CallRecord(
         account=agent.account,
         agent=agent,
         agent_label=label_of(agent),
-        exophone=exophone,
-        exophone_number=_number_of(exophone),
         placed_by=request.placed_by,
         placed_by_label=label_of(request.placed_by),
         request_key=digest_of(request.request_key) if request.request_key else None,
@@ -92,6 +91,15 @@ def build_record(request: PlaceCallRequest) -> CallRecord:
         next_check_at=now + LEASE,
         recording_requested=bool(request.recording),
     )
+
+
+def add_exophone(call: CallRecord, given: ExoPhone | None) -> None:
+    """Write the number that the customer sees into the call, and what chose it: ``given``, else ``EXOPHONE_CHOICE``.
+
+    Strategies may read the host's objects, so it runs in the host's ``WORK_CONTEXT``.
+    """
+    call.exophone, call.exophone_choice = (given, GIVEN) if given is not None else first_choice(call)
+    call.exophone_number = _number_of(call.exophone)
 
 
 def _number_of(exophone: ExoPhone | None) -> str:

@@ -25,7 +25,7 @@ from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
-from django_exotel_ccm.services.drafts import PlaceCallRequest, add_ticket_and_customer, build_record
+from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.transactions import insert, open_transaction, reset_connection, run_durably
 
@@ -63,7 +63,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
 
     ``to`` is the customer's number: text, read in the region of ``NUMBER_REGION``, or a phone number object of
     phonenumbers or django-phonenumber-field. Without it the ticket's only number is called. ``exophone`` is the caller
-    id; without it the agent's, else the account's default. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
+    id; without it ``EXOPHONE_CHOICE`` decides. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
     and are not sent when None (docs/exotel.md 2.3). ``custom_field`` defaults to the ticket's name. Two calls with
     the same ``request_key`` are one: the second returns the first.
 
@@ -94,7 +94,10 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
 def _place(request: PlaceCallRequest) -> CallRecord:
     call = build_record(request)
     with conf.get_settings().work_context_for(call):
-        refusal = add_ticket_and_customer(call, request) or first_refusal(call)
+        refusal = add_ticket_and_customer(call, request)
+        if refusal is None:
+            add_exophone(call, request.exophone)
+            refusal = first_refusal(call)
         to_send = refusal or _to_exotel(call, request)
 
     written = _write(call)

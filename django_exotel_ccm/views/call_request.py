@@ -11,11 +11,12 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import agents_for
 from django_exotel_ccm.services.readiness import callable_agents, read_numbers
@@ -80,6 +81,22 @@ def choose_agent(user: object, wanted: str) -> Agent | None:
         raise PermissionDenied
     own = agents_for(user)
     return own[0] if len(own) == 1 else None
+
+
+def choose_exophone(user: object, wanted: str) -> ExoPhone | None:
+    """Return the active ExoPhone with the key ``wanted``; None when the user leaves the choice to ``EXOPHONE_CHOICE``.
+
+    Raises ``PermissionDenied`` without the permission, and :class:`NeedsConfirmation` for one that is gone.
+    """
+    if not wanted:
+        return None
+    if not Permission.CHOOSE_EXOPHONE.granted_to(user):
+        raise PermissionDenied
+    key = whole_number(wanted)
+    found = ExoPhone.objects.filter(pk=key, is_active=True).first() if key is not None else None
+    if found is None:
+        raise NeedsConfirmation(_("This ExoPhone is not used any more. Choose another."), "error")
+    return found
 
 
 def whole_number(text: str) -> int | None:

@@ -19,7 +19,7 @@ from django_exotel_ccm.descriptions import (
     hidden_tickets_message,
     repeated_call_warning,
 )
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallRecord, ExoPhone
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.readiness import (
@@ -35,6 +35,8 @@ from django_exotel_ccm.services.readiness import (
 from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import CallTarget, number_token, whole_number
+
+MAX_EXOPHONES = 500
 
 
 @require_safe
@@ -77,6 +79,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "rows": rows,
         # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
+        "exophones": _exophones(request.user),
         "may_dial_any": Permission.ANY_NUMBER.granted_to(request.user),
         "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
@@ -84,6 +87,17 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         # After one of several tickets the agent comes back here for the next.
         "next_url": next_url if len(keys) == 1 else request.get_full_path(),
     }
+
+
+def _exophones(user: object) -> list[dict[str, str]]:
+    """Return the ExoPhones from which ``user`` may choose."""
+    if not Permission.CHOOSE_EXOPHONE.granted_to(user):
+        return []
+    phones = ExoPhone.objects.filter(is_active=True).order_by("account", "number")[:MAX_EXOPHONES]
+    several = len({phone.account for phone in phones}) > 1
+    return [
+        {"key": str(phone.pk), "label": f"{phone} ({phone.account})" if several else str(phone)} for phone in phones
+    ]
 
 
 def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[LinkKey, list[CallRecord]]:

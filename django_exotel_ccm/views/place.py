@@ -33,6 +33,7 @@ from django_exotel_ccm.views.call_request import (
     CallTarget,
     NeedsConfirmation,
     choose_agent,
+    choose_exophone,
     choose_number,
     number_of_call,
     whole_number,
@@ -49,10 +50,10 @@ def place(request: HttpRequest) -> HttpResponseBase:
     """Call the customer of one ticket, show what is known of the call, and go back to the page of the button.
 
     Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next`` and ``exotel_after``, the key of the
-    newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_number`` or
-    ``exotel_to``, and ``exotel_confirmed``, the keys of calls that the user knows to be going on. What is missing is
-    asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it.
-    ``exotel_item`` is the key of the item on the call list from which it is called.
+    newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_exophone``,
+    ``exotel_number`` or ``exotel_to``, and ``exotel_confirmed``, the keys of calls that the user knows to be going on.
+    What is missing is asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if
+    the ticket has it. ``exotel_item`` is the key of the item on the call list from which it is called.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     notice}, or {text, ask_url} when something is missing.
@@ -125,6 +126,7 @@ def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> 
 
 def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, values: Mapping[str, str]) -> Pressed:
     agent = choose_agent(request.user, values.get("exotel_agent", ""))
+    exophone = choose_exophone(request.user, values.get("exotel_exophone", ""))
     number = _number(request, ticket, values)
     after = whole_number(values.get("exotel_after", ""))
     if agent is None or after is None:
@@ -137,7 +139,7 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
         confirmed = values.get("exotel_confirmed", "").split()
         _check_newest(newest, request_key, after, confirmed)
         _check_others(request, ticket, confirmed)
-    return _place(request, target, ticket, agent, number, request_key)
+    return _place(request, target, ticket, agent=agent, exophone=exophone, to=number, request_key=request_key)
 
 
 def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
@@ -181,14 +183,10 @@ def _check_others(request: HttpRequest, ticket: Model, confirmed: Sequence[str])
             raise NeedsConfirmation(colleague_calling_warning(call, request.user), confirmed=str(call.pk))
 
 
-def _place(
-    request: HttpRequest, target: CallTarget, ticket: Model, agent: Agent, number: str, request_key: str
-) -> Pressed:
-    adapter, options = target.adapter, target.ticket_type.call
+def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Agent, **call_options: Any) -> Pressed:
+    adapter, options = target.adapter, {**target.ticket_type.call, **call_options}
     try:
-        call = place_call(
-            agent=agent, to=number, ticket=ticket, placed_by=request.user, request_key=request_key, **options
-        )
+        call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options)
     except CallRefused as refused:
         call, advice = refused.call, visible_to(refused.advice, request.user)
         correction_url = ""

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import AccountUsage, CallRecord, RecordingAccess, UnverifiedCall
+from django_exotel_ccm.models import AccountUsage, CallRecord, ExoPhone, RecordingAccess, UnverifiedCall
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, SEES_NUMBERS
 from tests.browser.conftest import keep_picture, log_in, violations
 
@@ -34,7 +34,9 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
         "exotel_ccm.view_callevent",
         "exotel_ccm.dial_any_number",
         "exotel_ccm.place_call_for_others",
+        "exotel_ccm.choose_exophone",
     )
+    ExoPhone.objects.create(number="+911140000701", label="Delhi")
     host.agent("Vik", "sip:vik4c1d77e2")
     now = timezone.now()
     tickets = [
@@ -50,6 +52,7 @@ def addresses(host: Any, live_server: Any) -> dict[str, str]:
         "ticket_label": str(tickets[0]),
         "created_at": now,
         "exophone_number": "+918000000700",
+        "exophone_choice": "of_agent",
     }
     CallRecord.objects.create(**common, state=State.ENDED, outcome="completed", talk_time=102, total_duration=121)
     CallRecord.objects.create(**common, state=State.REFUSED, refusal_code="1012")

@@ -64,8 +64,8 @@ def test_call_with_ticket_key_and_receiver(host: Any, exotel: Simulator, receive
     assert (
         statements(captured)
         == [
-            "SELECT exophone",
             "SELECT helpdesk_customer",
+            "SELECT exophone",
             "SELECT callrecord",  # the request key
             *DIALLED,
             *unit[:-2],
