@@ -46,7 +46,10 @@ def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: E
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [(1012, "Your phone is switched off in Exotel. Turn the device on, then call again."), (10724, "Too many calls")],
+    [
+        (1012, "Your phone is switched off in Exotel. Turn the device on, then call again."),
+        (10724, "asked too often within a minute"),
+    ],
 )
 def test_refusals_by_exotel(
     host: Any, exotel: Simulator, posts: Posts, refused: list[Any], code: int, advice: str
