@@ -12,9 +12,11 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy, pgettext, pgettext_lazy
 
+from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Outcome, Permission, State, Step
 from django_exotel_ccm.local_time import local_now, to_local
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import link_key_of
 from django_exotel_ccm.phone_numbers import visible_to
 
 LONGEST_TICKET = 50
@@ -145,7 +147,8 @@ def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
 
 def _is_about_first_ticket(call: CallRecord) -> bool:
     """Return whether the caller has seen the ticket: a call that was moved is about one that they may not see."""
-    return bool(call.ticket_label) and call.custom_field.endswith(f"_{call.ticket_object_id}")
+    model, key = tickets.model_of(call.custom_field), call.custom_field.partition("_")[2]
+    return bool(call.ticket_label) and model is not None and call.link_key == link_key_of(model, key)
 
 
 def _ended_headline(call: CallRecord, *, is_own: bool) -> str:
@@ -290,13 +293,15 @@ def repeated_call_warning(call: CallRecord) -> str:
     return _("A call to this number is still going on. Call again only if you mean to.")
 
 
-def colleague_calling_warning(call: CallRecord, user: Any) -> str:
-    """Return that somebody else is on ``call``, to be considered before its ticket is called about.
-
-    Who it is, is for those who may see calls.
-    """
+def colleague_of(call: CallRecord, user: Any) -> str:
+    """Return who placed ``call``, for users who may see calls; for others "A colleague"."""
     who = call.placed_by_label or call.agent_label if Permission.VIEW_CALL.granted_to(user) else ""
-    words = {"who": who or _("A colleague")}
+    return who or _("A colleague")
+
+
+def colleague_calling_warning(call: CallRecord, user: Any) -> str:
+    """Return that somebody else is on ``call``, to be considered before its ticket is called about."""
+    words = {"who": colleague_of(call, user)}
     return _("%(who)s is calling about this ticket right now. Call only if you mean to.") % words
 
 

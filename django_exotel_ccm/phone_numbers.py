@@ -27,6 +27,8 @@ _BEHIND_LABELS = {"no", "num", "number"}  # "mobile no." says nothing, "no" alon
 _BETWEEN_NUMBERS = {"and", "or"}
 _PHONE_SIGNS = "\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2"
 _LONGEST_TEXT = 200
+# Embeddings, overrides and isolates. The marks U+200E and U+200F, which names have, turn nothing round.
+_DIRECTION_SIGNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _LONGEST_NOTE = 60
 _MOST_DIGITS = 20  # E.164 has 15, and people write prefixes in front
 _AREA_CODE = 5  # digits, a leading 0 included
@@ -309,7 +311,11 @@ def _masked(number: str) -> str:
 
 
 def visible_to(text: str, user: Any) -> str:
-    """Return ``text`` as ``user`` may see it: whole with ``exotel_ccm.view_customer_number``, else masked."""
+    """Return ``text`` as ``user`` may see it: whole with ``exotel_ccm.view_customer_number``, else masked.
+
+    Signs that would turn round the direction of what stands behind the text are left out.
+    """
+    text = text.translate(_DIRECTION_SIGNS)
     masked = mask(text)
     # Most names have no number in them, and a permission costs two queries.
     if masked == text:

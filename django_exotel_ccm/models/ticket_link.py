@@ -20,14 +20,23 @@ LinkKey = tuple[int | None, str]
 def ticket_columns(ticket: Model) -> tuple[ContentType, str]:
     """Return ``ticket_content_type`` and ``ticket_object_id`` of the rows about ``ticket``."""
     model, key = link_of(ticket)
+    return _content_type_of(model), key
+
+
+def _content_type_of(model: type[Model]) -> ContentType:
     # A declared proxy is a kind of ticket of its own.
-    return ContentType.objects.get_for_model(model, for_concrete_model=False), key
+    return ContentType.objects.get_for_model(model, for_concrete_model=False)
 
 
 def link_key(ticket: Model) -> LinkKey:
     """Return :attr:`TicketLink.link_key` of the rows about ``ticket``."""
     content_type, key = ticket_columns(ticket)
     return content_type.pk, key
+
+
+def link_key_of(model: type[Model], key: str) -> LinkKey:
+    """Return :attr:`TicketLink.link_key` of the rows about the ticket of a declared model with this key, as text."""
+    return _content_type_of(model).pk, key
 
 
 def about(*tickets: Model) -> Q:

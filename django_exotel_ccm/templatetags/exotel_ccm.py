@@ -48,6 +48,8 @@ class _Page:
     shows_call: bool = False
     buttons: dict[_Link, _ButtonAndCall] = field(default_factory=dict)
     """Those that were made for many tickets at once."""
+    among: list[Iterable[Any]] = field(default_factory=list)
+    """What was read for them."""
 
     @classmethod
     def of(cls, request: HttpRequest) -> _Page:
@@ -74,17 +76,18 @@ def exotel_call_button(context: Context, ticket: Any, among: Iterable[Any] = ())
         return {}
     adapter, link = HostPagesAdapter.of(request.user, ticket), tickets.link_of(ticket)
     try:
-        buttons = _Page.of(request).buttons
-        if among and link not in buttons:
-            buttons |= _buttons_of_many(request, among)
-        button, call = buttons[link] if link in buttons else _button_of_one(request, adapter, ticket)
+        page = _Page.of(request)
+        if link not in page.buttons and not any(among is read for read in page.among):
+            page.among.append(among)
+            page.buttons |= _buttons_of_many(request, among)
+        button, call = page.buttons.get(link) or _button_of_one(request, adapter, ticket)
         shown: dict[str, Any] = {
             "button": button,
             "label": _("Call customer: %(ticket)s") % {"ticket": visible_to(str(ticket), request.user)},
             "csrf_token": get_token(request),
             **_assets(context, request),
         }
-        if _Page.of(request).takes_panel(call):
+        if page.takes_panel(call):
             shown["panel"] = panel_of(call, request.user, adapter, next_url=request.get_full_path())
     except NoReverseMatch:
         return {}  # our URLs are not included: a check says so

@@ -19,7 +19,7 @@ from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button, call_buttons
 from django_exotel_ccm.choices import ItemState, Permission, State
-from django_exotel_ccm.descriptions import describe_age, describe_result, describe_time
+from django_exotel_ccm.descriptions import colleague_of, describe_age, describe_result, describe_time
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
@@ -203,7 +203,7 @@ def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> 
     if call is None:
         return ""
     words = {
-        "who": call.placed_by_label or call.agent_label or _("A colleague"),
+        "who": colleague_of(call, request.user),
         "ago": describe_age(call.created_at),
         "result": describe_result(call, request.user),
     }

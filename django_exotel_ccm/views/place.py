@@ -94,7 +94,8 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             pressed = _check_and_place(request, target, ticket, values)
             item = whole_number(values.get("exotel_item", ""))
             if pressed.call is not None and item is not None:
-                mark_called(item, pressed.call, request.user)
+                with _after_the_press("The mark on the call list"):
+                    mark_called(item, pressed.call, request.user)
         except NeedsConfirmation as question:
             ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed, values.get("exotel_item", ""))
             if is_script(request):
@@ -212,7 +213,7 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
 
 @contextmanager
 def _after_the_press(what: str) -> Iterator[None]:
-    """Log whatever the host's code raises. It must not deny a call that was placed."""
+    """Log whatever the host's code or the database raises. It must not deny a call that was placed."""
     try:
         yield
     except Exception:

@@ -153,10 +153,12 @@ def test_notes_are_shown(asha: Session, host: Any) -> None:
 
 def test_signs_in_a_note_do_not_turn_round_what_stands_beside_it(asha: Session, host: Any) -> None:
     """A right-to-left override stays in force until its element ends."""
-    call = call_about(ticket := host.ticket())
+    call = call_about(ticket := host.ticket(), customer_label="Ravi \u202e\u2067")
     CallNote.objects.create(call=call, text="paid \u202e", author_label="Vik", created_at=timezone.now())
 
-    assert "<bdi>paid \u202e</bdi> <small>Vik</small>" in asha.change_form(ticket).html
+    assert "<bdi>paid </bdi> <small>Vik</small>" in (page := asha.change_form(ticket).html)
+    assert '<bdi class="exotel-who">Vik to Ravi </bdi>' in page
+    assert not {"\u202e", "\u2067"} & set(page)
 
 
 def test_newest_notes_of_a_call_are_loaded(asha: Session, host: Any) -> None:

@@ -87,6 +87,31 @@ def test_by_keyboard(asha: Any, site: Any, open_page: Callable[..., Any]) -> Non
     assert FollowUp.objects.filter(done_at=None).count() == 2
 
 
+def test_press_says_nothing_of_a_ticket_of_another_kind(asha: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    """Tickets of two kinds can have one key: only the buttons of the pressed one mean another call afterwards."""
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    page.eval_on_selector(
+        "button.exotel-call >> nth=0",
+        """(button) => {
+          for (const kind of ["helpdesk.ticket", "helpdesk.order"]) {
+            const other = button.cloneNode(true);
+            other.id = kind.replace(".", "-of-");
+            other.dataset.exotelPlace = other.dataset.exotelPlace.replace("helpdesk.ticket", kind);
+            button.after(other);
+          }
+        }""",
+    )
+    page.click("button.exotel-call >> nth=0")
+    page.wait_for_selector(CALLING)
+    placed = CallRecord.objects.newest_first()[0]
+
+    addresses = [page.get_attribute(f"#helpdesk-of-{kind}", "data-exotel-place") for kind in ("ticket", "order")]
+    assert f"exotel_after={placed.pk}" in addresses[0]
+    assert "exotel_after=0" in addresses[1]
+
+
 def test_enter_in_the_date_moves_to_that_date(asha: Any, site: Any, open_page: Callable[..., Any]) -> None:
     page = open_page()
     log_in(page, site.url, "asha")

@@ -50,6 +50,14 @@ def test_mask_in_texts() -> None:
     assert mask("Ticket 12345 has 42 s, HTTP 409, code 10706") == "Ticket 12345 has 42 s, HTTP 409, code 10706"
 
 
+def test_signs_of_direction_are_left_out() -> None:
+    allowed: Any = SimpleNamespace(is_authenticated=True, has_perm=lambda name: True)
+
+    assert visible_to("Ravi \u202eevil\u2069", allowed) == "Ravi evil"
+    assert visible_to("call 90000\u202d01001", None) == "call ••••••••01"
+    assert visible_to("\u200fعلي\u200e", None) == "\u200fعلي\u200e"
+
+
 def test_visible_to_needs_permission() -> None:
     allowed: Any = SimpleNamespace(
         is_authenticated=True, has_perm=lambda name: name == "exotel_ccm.view_customer_number"

@@ -212,6 +212,20 @@ def test_buttons_in_a_loop_cost_a_fixed_number_of_queries(asha: Any, host: Any) 
     assert counts[1] == counts[2] <= 5  # the tickets, their customers, and three of ours
 
 
+def test_ticket_that_the_loop_does_not_go_over_costs_no_more_than_alone(asha: Any, host: Any) -> None:
+    shown, others = [host.ticket() for _number in range(5)], [host.ticket() for _number in range(5)]
+    loop = LOOP.replace("among=tickets", "among=others")
+    render(loop, request_of(asha), tickets=shown[:1], others=[])  # reads permissions and content types
+
+    counts = []
+    for among in ([], others):
+        with CaptureQueriesContext(connection) as seen:
+            assert len(render(loop, request_of(asha), tickets=shown, others=among).call_buttons) == 5
+        counts.append(len(seen))
+
+    assert counts[1] <= counts[0] + 3  # the buttons of the others are made once
+
+
 def test_buttons_in_a_loop_are_those_of_their_tickets(asha: Any, host: Any) -> None:
     made = [host.ticket("A"), host.ticket("B", phone=""), host.ticket("C")]
     call = CallRecord.objects.create(

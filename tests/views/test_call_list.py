@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.contrib.auth.models import Permission
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -170,6 +171,23 @@ def test_refused_call_leaves_it_waiting(asha: Session, host: Any, exotel: Any, s
     assert states(made) == ["waiting"]
 
 
+def test_call_is_not_denied_when_its_item_cannot_be_written(
+    asha: Session, host: Any, exotel: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = list_of(asha.user, host.ticket("First"))
+    page = open_list(asha, made)
+
+    def is_locked(*args: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("django_exotel_ccm.views.place.mark_called", is_locked)
+    asha.press_button_of(page)
+
+    assert asha.response.status_code == 200
+    assert CallRecord.objects.get().state == "active"
+    assert "The mark on the call list failed after a call was placed." in caplog.text
+
+
 def test_colleague_who_called_meanwhile_is_said(asha: Session, host: Any) -> None:
     ticket, vik = host.ticket("First"), host.user("vik", agent=None)
     made = list_of(asha.user, ticket)
@@ -180,6 +198,9 @@ def test_colleague_who_called_meanwhile_is_said(asha: Session, host: Any) -> Non
         outcome="customer_unanswered", talk_time=0, created_at=called, ended_at=called,
     )  # fmt: skip
 
+    assert "A colleague called 10 minutes ago: No answer" in open_list(asha, made).text
+
+    asha.user.user_permissions.add(Permission.objects.get(codename="view_callrecord"))
     assert "Vik called 10 minutes ago: No answer" in open_list(asha, made).text
 
 

@@ -16,7 +16,7 @@ from django_exotel_ccm.models import Agent, CallEvent, CallRecord
 from django_exotel_ccm.services import move_calls
 from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
-from tests.helpdesk.models import Ticket
+from tests.helpdesk.models import Order, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -251,6 +251,19 @@ def test_moved_call_does_not_name_its_new_ticket(asha: Session, host: Any) -> No
     move_calls(old, secret)
 
     assert "Dismissal" not in str(told(asha, call))
+
+
+def test_moved_call_does_not_name_a_row_of_another_model_with_its_key(asha: Session, host: Any, settings: Any) -> None:
+    types = {**settings.EXOTEL_CCM["TICKETS"], "helpdesk.Order": {"prefix": "order", "phone": "phone"}}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": types}
+    ticket = host.ticket("Fan")
+    secret = Order.objects.create(pk=ticket.pk, number="Order of a lawyer", customer=ticket.customer)
+    call = call_of(asha.user, ticket=ticket, ticket_label="Fan", custom_field=f"ticket_{ticket.pk}", state="active")
+
+    move_calls(ticket, secret)
+
+    assert CallRecord.objects.get().ticket_label == "Order of a lawyer"
+    assert "lawyer" not in str(told(asha, call))
 
 
 def test_long_name_of_a_ticket_is_shortened(asha: Session, host: Any) -> None:

@@ -57,11 +57,11 @@
 
   /* The page now shows this call, so the next press about the ticket means another one. */
   const remember = (button, after) => {
-    const ticketOf = (address) => address.searchParams.get("exotel_ticket");
-    const ticket = ticketOf(new URL(button.dataset.exotelPlace, location));
+    const pressed = new URL(button.dataset.exotelPlace, location).searchParams;
+    const ticket = pressed.get("exotel_ticket");
     document.querySelectorAll("button.exotel-call[data-exotel-place]").forEach((one) => {
       const address = new URL(one.dataset.exotelPlace, location);
-      if (ticketOf(address) === ticket) {
+      if (["exotel_type", "exotel_ticket"].every((name) => address.searchParams.get(name) === pressed.get(name))) {
         address.searchParams.set("exotel_after", after);
         one.dataset.exotelPlace = address.pathname + address.search;
       }
