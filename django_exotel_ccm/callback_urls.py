@@ -42,13 +42,20 @@ def account_callback_url(alias: str) -> str:
     if alias not in accounts.aliases():
         known = ", ".join(accounts.aliases())
         raise ImproperlyConfigured(f"There is no Exotel account {alias!r}. EXOTEL_CCM['ACCOUNTS'] has: {known}.")
-    # A CALLBACK_BASE_URL that is a callable is called with a call of the account.
-    base = _base_url(apps.get_model("exotel_ccm.CallRecord")(account=alias))
     try:
-        return base + _path("account-callback", sign_account(alias))
+        return url_of_account(alias, "account-callback", sign_account(alias))
     except NoReverseMatch:
         problem = 'The callback address is not in the URLs. Write path("exotel/", include("django_exotel_ccm.urls")).'
     raise ImproperlyConfigured(problem)
+
+
+def url_of_account(alias: str, name: str, token: str) -> str:
+    """Return the URL of our view ``name`` with this token, where Exotel reports about calls of an account.
+
+    Raises ``ImproperlyConfigured`` and ``NoReverseMatch`` as :func:`callback_urls` does.
+    """
+    # A CALLBACK_BASE_URL that is a callable is called with a call of the account.
+    return _base_url(apps.get_model("exotel_ccm.CallRecord")(account=alias)) + _path(name, token)
 
 
 def _base_url(call: Any) -> str:

@@ -18,7 +18,7 @@ from django.urls import NoReverseMatch, reverse
 
 from django_exotel_ccm import accounts, background, conf, signals, tickets
 from django_exotel_ccm.choices import SignalName
-from django_exotel_ccm.exotel.account import is_loopback_host
+from django_exotel_ccm.exotel.account import is_loopback_host, is_public_host
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.announcements.deliveries import duplicate_identities
@@ -105,11 +105,11 @@ def check_callbacks(**kwargs: Any) -> list[CheckMessage]:
         configured = accounts.configured_accounts()
     except ImproperlyConfigured:
         return []  # E007
-    is_local = is_loopback_host(urlsplit(base).hostname or "")
+    host = urlsplit(base).hostname or ""
     return [
         _unreachable(alias, base, is_simulated=account.is_loopback)
         for alias, account in configured.items()
-        if account.is_loopback != is_local
+        if not (is_loopback_host(host) if account.is_loopback else is_public_host(host))
     ]
 
 
@@ -122,7 +122,7 @@ def _unreachable(alias: str, base: str, *, is_simulated: bool) -> CheckMessage:
             id="exotel_ccm.W011",
         )
     return checks.Warning(
-        f"Exotel cannot reach the CALLBACK_BASE_URL {base!r}, which is this machine's own address: "
+        f"Exotel cannot reach the CALLBACK_BASE_URL {base!r}, which is an address of this machine or of your network: "
         f"no call of the account {alias!r} reports its end.",
         hint='Write the public address of this site, such as "CALLBACK_BASE_URL": "https://crm.example.com".',
         id="exotel_ccm.W012",

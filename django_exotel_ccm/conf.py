@@ -16,6 +16,7 @@ import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.http.request import validate_host
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -223,6 +224,23 @@ def as_column(value: Any) -> Any:
 def uses_time_zones() -> bool:
     """Return ``USE_TZ``."""
     return settings.USE_TZ
+
+
+def session_cache() -> str | None:
+    """Return the alias of the cache that holds sessions; None if none does."""
+    is_cached = settings.SESSION_ENGINE.rpartition(".")[2] in {"cache", "cached_db"}
+    return settings.SESSION_CACHE_ALIAS if is_cached and "django.contrib.sessions" in settings.INSTALLED_APPS else None
+
+
+def allows_host(host: str) -> bool:
+    """Return whether ``ALLOWED_HOSTS`` has a host name, which is given without its port."""
+    allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
+    return validate_host(f"[{host}]" if ":" in host else host, allowed)
+
+
+def decides_permissions_itself() -> bool:
+    """Return whether a backend of the host's own may grant permissions beside those in Django's tables."""
+    return any(not backend.startswith("django.contrib.auth.backends.") for backend in settings.AUTHENTICATION_BACKENDS)
 
 
 def has_literal_account() -> bool:

@@ -12,6 +12,7 @@ def register_all() -> None:
     """Register every job."""
     background.register("announce", announce)
     background.register("reconcile", reconcile)
+    background.register("ping", ping)
     if conf.get_settings().runner == "celery":
         # A Celery worker must know the task before the first job comes. The checks report a missing library.
         with suppress(ImportError):
@@ -29,3 +30,7 @@ def reconcile() -> None:
     from django_exotel_ccm.services.reconciliation import reconcile as module  # noqa: PLC0415
 
     module.reconcile()
+
+
+def ping() -> None:
+    """Do nothing: the doctor sees that a worker took the job."""

@@ -8,6 +8,7 @@ from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
 from django_exotel_ccm.views.asset import asset
 from django_exotel_ccm.views.call_list import call_list
 from django_exotel_ccm.views.choose import choose
+from django_exotel_ccm.views.doctor import doctor
 from django_exotel_ccm.views.my_calls import my_calls
 from django_exotel_ccm.views.note import note
 from django_exotel_ccm.views.place import place
@@ -30,6 +31,7 @@ urlpatterns = [
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
     path("my-calls/", my_calls, name="my-calls"),
+    path("doctor/", exempt_from_atomic_requests(doctor), name="doctor"),
     path("call-lists/<int:key>/", call_list, name="call-list"),
     path("calls/<uuid:reference>/status/", status, name="status"),
     path("calls/<uuid:reference>/note/", exempt_from_atomic_requests(note), name="note"),

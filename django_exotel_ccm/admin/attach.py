@@ -21,7 +21,7 @@ from django.urls import get_resolver
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import add_adapter_finder
 from django_exotel_ccm.admin.adapter import find_admin_adapter, served_sites
-from django_exotel_ccm.admin.app_list import add_my_calls
+from django_exotel_ccm.admin.app_list import add_own_pages
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 
 _lock = threading.Lock()
@@ -35,7 +35,7 @@ def install() -> None:
     if not hasattr(AdminSite.register, "__wrapped__"):
         AdminSite.register = _then_attach(AdminSite.register)  # type: ignore[method-assign]
         AdminSite.get_urls = _attach_first(AdminSite.get_urls)  # type: ignore[method-assign]
-        AdminSite.get_app_list = _with_my_calls(AdminSite.get_app_list)  # type: ignore[method-assign]
+        AdminSite.get_app_list = _with_own_pages(AdminSite.get_app_list)  # type: ignore[method-assign]
     tickets.call_when_registered(attach_all)
     setting_changed.connect(_attach_for_setting, dispatch_uid="django_exotel_ccm.attach")
     # A site whose class registers models in a way of its own is looked at once more when everything is loaded.
@@ -61,12 +61,12 @@ def _attach_first(get_urls: Any) -> Any:
     return attach_and_get_urls
 
 
-def _with_my_calls(get_app_list: Any) -> Any:
+def _with_own_pages(get_app_list: Any) -> Any:
     @functools.wraps(get_app_list)
-    def get_app_list_with_my_calls(site: AdminSite, request: HttpRequest, app_label: str | None = None) -> Any:
-        return add_my_calls(site, request, get_app_list(site, request, app_label), app_label)
+    def get_app_list_with_own_pages(site: AdminSite, request: HttpRequest, app_label: str | None = None) -> Any:
+        return add_own_pages(site, request, get_app_list(site, request, app_label), app_label)
 
-    return get_app_list_with_my_calls
+    return get_app_list_with_own_pages
 
 
 def _attach_at_first_request(**kwargs: Any) -> None:

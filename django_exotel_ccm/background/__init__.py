@@ -52,3 +52,12 @@ def runner() -> Callable[[str, dict[str, Any]], object]:
     # Import the queue's library only if it is configured.
     send: Callable[[str, dict[str, Any]], object] = import_module(f"{__name__}.with_{name}").send
     return send
+
+
+def has_worker(seconds: float) -> bool:
+    """Return True if a worker takes a job within so many seconds. Of "celery" and "django_tasks" only.
+
+    Raises what the queue's library raises.
+    """
+    module = import_module(f"{__name__}.with_{conf.get_settings().runner}")
+    return bool(module.has_worker(seconds))

@@ -24,3 +24,11 @@ def send(name: str, arguments: dict[str, Any]) -> None:
 def has_app() -> bool:
     """Return True if the host has made a Celery app in this process; Celery's default app uses another broker."""
     return bool(current_app.set_as_current)
+
+
+def has_worker(seconds: float) -> bool:
+    """Return True if a worker answers that knows the task."""
+    if current_app.conf.task_always_eager:
+        return True
+    tasks = current_app.control.inspect(timeout=seconds).registered() or {}
+    return any(task.partition(" ")[0] == run_job.name for known in tasks.values() for task in known)

@@ -21,6 +21,8 @@ REGIONS = {
 # Accounts differ in the key of the customer's number (docs/exotel.md 11.1).
 TO_KEYS = ("number", "customer_contact_uri")
 EXAMPLE = "exotel://KEY:TOKEN@mumbai/ACCOUNT_SID"
+# Domains that the public name service does not have: RFC 2606, RFC 6762, ICANN's "internal", and usual ones of offices.
+PRIVATE_DOMAINS = frozenset({"corp", "home", "internal", "intranet", "invalid", "lan", "local", "localhost", "test"})
 
 _HOST = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -273,3 +275,11 @@ def is_loopback_host(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_public_host(host: str) -> bool:
+    """Return False for a host name or address that only this machine or a private network can know."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and host.rpartition(".")[2] not in PRIVATE_DOMAINS

@@ -6,12 +6,14 @@ never repeated here; `errors` has the verdicts.
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import os
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
@@ -217,6 +219,7 @@ class ExotelClient:
             raw=raw,
             request_id="".join(letter for letter in request_id if letter.isalnum() or letter in "-_.:"),
             retry_after=clean_seconds(headers.get("Retry-After")),
+            date=_date(headers.get("Date")),
         )
 
 
@@ -243,6 +246,14 @@ def _redacted(raw: bytes, account: Account) -> bytes:
     return raw
 
 
+def _date(text: str | None) -> datetime.datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
 def _bounded(stream: Any) -> bytes:
     body = bytearray()
     while len(body) <= LARGEST_ANSWER and (chunk := stream.read(65536, decode_content=True)):
@@ -252,17 +263,17 @@ def _bounded(stream: Any) -> bytes:
 
 def _failure(error: BaseException, attempt: Attempt) -> _Failure:
     timeouts = (TimeoutError, urllib3.exceptions.TimeoutError)
-    return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in _chain(error)), cause_of(error))
+    return _Failure(attempt.sent, any(isinstance(link, timeouts) for link in links_of(error)), cause_of(error))
 
 
 def cause_of(error: BaseException) -> str:
     """Return the exception's name and the system's text. The message is left out: it may quote a proxy's password."""
     wrapped = next((part for part in error.args if isinstance(part, BaseException)), error)
-    system = next((link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror), "")
+    system = next((link.strerror for link in links_of(error) if isinstance(link, OSError) and link.strerror), "")
     return ": ".join(part for part in (type(wrapped).__name__, str(system)) if part)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def links_of(error: BaseException) -> list[BaseException]:
     chain: list[BaseException] = []
     link: object = error
     while isinstance(link, BaseException) and len(chain) < 20:

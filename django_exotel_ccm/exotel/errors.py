@@ -26,6 +26,7 @@ What the codes mean: docs/exotel.md 2.8. What an answer proves: docs/life-of-a-c
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -235,6 +236,8 @@ class Reply:
     raw: bytes
     request_id: str = ""
     retry_after: int | None = None
+    date: datetime.datetime | None = None
+    """What the server's clock said."""
 
 
 def error_from_answer(reply: Reply, *, placing: bool = True, tries: int = 1) -> ExotelError | None:

@@ -29,6 +29,8 @@ UsersFault = Literal[
     "hang",
     "cut",
 ]
+AccountStatus = Literal["active", "suspended"]
+AccountFault = Literal["none", "unauthorised", "forbidden", "not_found", "too_many", "error", "html"]
 RecordingFault = Literal["none", "not_found", "unauthorised", "forbidden", "html", "redirect_out", "cut", "endless"]
 
 EVENTS = ("answered", "terminal")
@@ -196,6 +198,15 @@ class Options:
     recording_type: RecordingType = _choice(RecordingType, "The type of recordings of calls that end from now on.")
     big_recording: int | None = _option(None, BYTES, "Bytes of every recording; none: a few seconds of sound.")
 
+    account_status: AccountStatus = _choice(AccountStatus, "The state of the account.")
+    account_fault: AccountFault = _choice(
+        AccountFault, "The account is answered with a 401, 403, 404, 429 (too_many), 500 (error), or a web page."
+    )
+    balance: float = _option(842.5, number(-1e6, 1e9), "The balance of the account, in rupees.")
+    balance_fault: AccountFault = _choice(
+        AccountFault, "The balance is answered so; a key may not be allowed to read it."
+    )
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an option. AttributeError if there is none of this name, ValueError if it cannot hold the value."""
         kind = kind_of(name)
@@ -224,6 +235,7 @@ GROUPS = {
     "details_shape": "Call Details",
     "users_refuse_with": "Agents, devices, ExoPhones",
     "recording_delay": "Recordings",
+    "account_status": "The account",
 }
 """The first option of each group -> its heading."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
@@ -26,7 +27,8 @@ def answer_through(
     A user who is not logged in is sent to that adapter's login page, and from there to ``back``. Raises
     ``PermissionDenied`` without ``permission`` or without access to the adapter, ``Http404`` when there is none.
     """
-    return _answer(request, get_adapter(values.get("exotel_adapter", "")), view, permission=permission, back=back)
+    adapter = get_adapter(values.get("exotel_adapter", ""))
+    return _answer(request, adapter, view, is_allowed=permission.granted_to, back=back)
 
 
 def answer_own_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase]) -> HttpResponseBase:
@@ -35,7 +37,22 @@ def answer_own_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpRe
     Raises and redirects as :func:`answer_through` does.
     """
     adapter = adapter_of_user(request, request.GET.get("exotel_adapter", ""))
-    return _answer(request, adapter, view, permission=Permission.PLACE_CALL, back=request.get_full_path())
+    is_allowed = Permission.PLACE_CALL.granted_to
+    return _answer(request, adapter, view, is_allowed=is_allowed, back=request.get_full_path())
+
+
+def answer_superuser_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase]) -> HttpResponseBase:
+    """Call ``view``, a page for superusers, with the adapter that the user came through or else may use.
+
+    Raises and redirects as :func:`answer_through` does.
+    """
+    adapter = adapter_of_user(request, request.GET.get("exotel_adapter", ""))
+    return _answer(request, adapter, view, is_allowed=is_superuser, back=request.get_full_path())
+
+
+def is_superuser(user: Any) -> bool:
+    """Return whether this user may see everything. A host's user model may know no superusers."""
+    return bool(user.is_active and getattr(user, "is_superuser", False))
 
 
 def _answer(
@@ -43,7 +60,7 @@ def _answer(
     adapter: TicketAdapter | None,
     view: Callable[[TicketAdapter], HttpResponseBase],
     *,
-    permission: Permission,
+    is_allowed: Callable[[Any], bool],
     back: str,
 ) -> HttpResponseBase:
     if not request.user.is_authenticated:
@@ -51,7 +68,7 @@ def _answer(
         if login:
             return HttpResponseRedirect(login)
         raise PermissionDenied
-    if not permission.granted_to(request.user):
+    if not is_allowed(request.user):
         raise PermissionDenied
     if adapter is None:
         raise Http404

@@ -23,7 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from django_exotel_ccm import accounts, callback_urls
+from django_exotel_ccm import accounts, callback_urls, probes
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
@@ -39,26 +39,33 @@ MAX_LENGTH_DIGITS = 20  # of a Content-Length; int() refuses a number of thousan
 
 @dataclass(frozen=True, slots=True)
 class CallbackClaim:
-    """What a URL proves: one ``event`` of one call, or the ``account`` whose own URL it is."""
+    """What a URL proves: one ``event`` of one call, the ``account`` whose own URL it is, or a ``probe`` of ours."""
 
     reference: UUID | None = None
     event: str = ""
     account: str = ""
+    probe: str = ""
 
     def __str__(self) -> str:
+        if self.probe:
+            return "a probe"
         return f"call {self.reference}" if self.reference else f"account {self.account!r}"
 
 
 class SignedURL(BaseAuthentication):
-    """Accepts a request to the signed URL of one event of a call, for seven days."""
+    """Accepts a request to the signed URL of one event of a call, for seven days, or to that of a probe."""
 
     def authenticate(self, request: Request) -> tuple[Any, CallbackClaim]:
         """Return (anonymous user, claim); raises ``PermissionDenied`` for any other URL."""
-        signed = callback_urls.verify(request.parser_context["kwargs"]["token"])
-        if signed is None:
-            logger.warning("A callback was refused: its URL is not signed by us, or is more than seven days old.")
-            raise PermissionDenied
-        return AnonymousUser(), CallbackClaim(*signed)
+        token = request.parser_context["kwargs"]["token"]
+        signed = callback_urls.verify(token)
+        if signed is not None:
+            return AnonymousUser(), CallbackClaim(*signed)
+        probe = probes.verify(token)
+        if probe is not None:
+            return AnonymousUser(), CallbackClaim(probe=probe)
+        logger.warning("A callback was refused: its URL is not signed by us, or is more than seven days old.")
+        raise PermissionDenied
 
 
 class AccountURL(BaseAuthentication):
@@ -157,13 +164,17 @@ class BaseCallbackView(APIView):
         return exception_handler
 
     def post(self, request: Request, token: str) -> HttpResponseBase:
-        """Store the callback, and answer 200 once it is committed."""
+        """Store the callback, and answer 200 once it is committed. Answer a probe with its receipt."""
         claim: CallbackClaim = request.auth  # type: ignore[assignment]  # of our authentication classes
         try:
             body, content_type = _read(request._request)  # noqa: SLF001 - REST framework would parse it by its type
         except APIException as error:
             logger.warning("A callback for %s was not read: %s", claim, error)
             raise
+        if claim.probe:
+            # The doctor asks whether callbacks arrive. There is no call, and nothing to store.
+            receipt = probes.sign_receipt(claim.probe, body, request._request)  # noqa: SLF001
+            return JsonResponse({"status": "probe", "receipt": receipt})
         callback = read_callback(body, content_type)
         event = CallEvent(
             kind=EventKind.CALLBACK,

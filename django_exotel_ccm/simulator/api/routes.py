@@ -1,4 +1,4 @@
-"""The API of the simulated Exotel: Make a Call, Call Details, the recordings, users, devices, ExoPhones."""
+"""The API of the simulated Exotel: Make a Call, Call Details, the account, the recordings, users, devices, ExoPhones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django_exotel_ccm.simulator.api.directory import DirectoryApi
+from django_exotel_ccm.simulator.api.account import account_response, balance_response
 from django_exotel_ccm.simulator.api.recordings import faulty_recording_response
 from django_exotel_ccm.simulator.api.validation import AGENT, CallRequest, read_call_request
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CCM = r"/v2/accounts/(?P<sid>[^/]+)"
 USER = rf"{CCM}/users/(?P<user_id>[^/]+)"
 API = r"/v2_beta/Accounts/(?P<sid>[^/]+)"
+ACCOUNT = r"/v1/Accounts/(?P<sid>[^/]+)"
 RECORDING = r"/recordings/(?P<sid>[^/]+)/(?P<call_sid>[^/.]+)\.(?P<kind>wav|mp3)"
 DETAILS_REFUSALS = {"not_found": 10744, "unauthorised": 1010, "too_many": 10724}
 
@@ -41,6 +43,8 @@ class Api:
             ("GET", f"{USER}/?", directory.user),
             ("PUT", f"{USER}/devices/(?P<device_id>[^/]+)/?", directory.update_device),
             ("GET", f"{API}/IncomingPhoneNumbers/?", directory.exophones),
+            ("GET", rf"{ACCOUNT}\.json", partial(account_response, exotel)),
+            ("GET", rf"{ACCOUNT}/Balance\.json", partial(balance_response, exotel)),
             ("GET", RECORDING, partial(faulty_recording_response, exotel)),
         )
 

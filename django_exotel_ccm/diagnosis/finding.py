@@ -1,0 +1,57 @@
+"""A finding: what one check found, in plain sentences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from django.core.exceptions import ImproperlyConfigured
+
+from django_exotel_ccm import accounts
+from django_exotel_ccm.exotel.account import Account
+
+LONGEST_REQUEST = 8.0  # seconds
+LONGEST_RUN = 45.0  # seconds for all requests together: gunicorn's worker has 75 by our own advice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is right, or what is wrong, why it matters, and what exactly to type or to click. No text has a secret."""
+
+    name: str
+    ok: bool = False
+    message: str
+    why: str = ""
+    fix: str = ""
+
+
+ok = partial(Finding, ok=True)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of all checks: its accounts, its time, and what a check leaves to later ones."""
+
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    ends_at: float = field(default_factory=lambda: time.monotonic() + LONGEST_RUN)
+    has_database: bool = True
+    processes: set[str] = field(default_factory=set)
+    """The processes of the site that have answered a probe."""
+
+    def seconds(self, most: float = LONGEST_REQUEST) -> float:
+        """Return how long the next request may take; less than a second when the time of the run is over."""
+        return max(min(most, self.ends_at - time.monotonic()), 0.1)
+
+    def of(self, alias: str) -> str:
+        """Return the words that name an account where there are several."""
+        return f" ({alias})" if len(self.accounts) > 1 else ""
+
+
+def new_run() -> Run:
+    """Return a run with the accounts that can be read."""
+    try:
+        return Run(accounts.configured_accounts())
+    except ImproperlyConfigured:
+        return Run()  # a system check says what is wrong

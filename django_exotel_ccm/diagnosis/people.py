@@ -1,0 +1,169 @@
+"""Agents, ExoPhones and permissions: whether somebody can press the button, and with which number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission as PermissionRow
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.models import Agent, ExoPhone
+from django_exotel_ccm.phone_numbers import parse_number
+
+MOST_AGENTS = 200
+MOST_ASKED = 50  # agents whose users' permissions are asked: each costs two queries
+MOST_NAMED = 5
+NEEDED = (Permission.PLACE_CALL, Permission.VIEW_CALL, Permission.ADD_NOTE, Permission.LISTEN)
+
+
+def check_agents(run: Run) -> Iterator[Finding]:
+    """Find out whether there are active agents, with a phone each, and with users who press for them."""
+    agents = list(Agent.objects.active().select_related("user").order_by("pk")[:MOST_AGENTS])
+    if not agents:
+        yield Finding(
+            name="agents",
+            message=_("There is no active agent."),
+            why=_("An agent's phone rings first, so nobody can call."),
+            fix=_("Type: python manage.py exotel_sync --agents. Or in the admin click Exotel calls > Agents > Add."),
+        )
+        return
+    without = [agent for agent in agents if not _has_phone(agent)]
+    linked = [agent for agent in agents if agent.user is not None]
+    if without:
+        yield Finding(
+            name="agents",
+            message=_("These agents have no phone that can be called: %(names)s.") % {"names": _names(without)},
+            why=_("Exotel does not know whom to ring, so their calls are refused."),
+            fix=_("In the admin click Exotel calls > Agents > the agent, and enter a phone."),
+        )
+    if not linked and not conf.get_settings().agent_for_user:
+        yield Finding(
+            name="agents",
+            message=_("No agent is linked to a user: %(names)s.") % {"names": _names(agents)},
+            why=_("Whoever presses the button is told that they have no phone."),
+            fix=_("In the admin click Exotel calls > Agents > the agent, and choose the user."),
+        )
+    elif not without:
+        yield ok(
+            name="agents",
+            message=_("Active agents: %(count)s, linked to users: %(linked)s.")
+            % {"count": len(agents), "linked": len(linked)},
+        )
+    yield from _pressing(linked)
+
+
+def _has_phone(agent: Agent) -> bool:
+    try:
+        agent.device()
+    except ValidationError:
+        return False
+    return agent.has_device
+
+
+def _pressing(linked: list[Agent]) -> Iterator[Finding]:
+    idle = [agent for agent in linked[:MOST_ASKED] if not Permission.PLACE_CALL.granted_to(agent.user)]
+    locked_out = [agent for agent in idle if agent.user is not None and not agent.user.is_active]
+    idle = [agent for agent in idle if agent not in locked_out]
+    if idle:
+        yield Finding(
+            name="agents",
+            message=_("Agents whose users may not place calls: %(names)s.") % {"names": _names(idle)},
+            why=_("They see no button."),
+            fix=_("In the admin click Users > the user, and add the group “Call agents” or %(name)s.")
+            % {"name": Permission.PLACE_CALL},
+        )
+    if locked_out:
+        yield Finding(
+            name="agents",
+            message=_("Active agents whose users cannot log in: %(names)s.") % {"names": _names(locked_out)},
+            why=_("Colleagues who may call for others are offered their phones."),
+            fix=_("In the admin click Exotel calls > Agents > the agent, and take the tick from “active”."),
+        )
+
+
+def check_exophones(run: Run) -> Iterator[Finding]:
+    """Find out whether each account with agents has an ExoPhone that its calls can be placed from."""
+    accounts = set(run.accounts) | set(Agent.objects.active().values_list("account", flat=True).distinct())
+    for alias in sorted(accounts):
+        yield _exophones_of(run, alias)
+
+
+def _exophones_of(run: Run, alias: str) -> Finding:
+    phones = list(ExoPhone.objects.filter(account=alias, is_active=True).order_by("pk")[:MOST_AGENTS])
+    names = {"account": run.of(alias), "count": len(phones)}
+    if not phones:
+        return Finding(
+            name="exophones",
+            message=_("There is no active ExoPhone%(account)s.") % names,
+            why=_("Customers see an ExoPhone as caller id; without one every call is refused."),
+            fix=_(
+                "Type: python manage.py exotel_sync --exophones. Or in the admin click Exotel calls > ExoPhones > Add."
+            ),
+        )
+    unreadable = [phone for phone in phones if not _is_number(phone.number)]
+    if unreadable:
+        return Finding(
+            name="exophones",
+            message=_("ExoPhones whose number is not one valid phone number%(account)s: %(count)s.")
+            % {**names, "count": len(unreadable)},
+            why=_("Calls from them are refused."),
+            fix=_("In the admin click Exotel calls > ExoPhones > the ExoPhone, and correct its number."),
+        )
+    needing = Agent.objects.active().filter(account=alias).filter(Q(exophone=None) | Q(exophone__is_active=False))
+    if ExoPhone.objects.default_of(alias) is None and needing.exists():
+        return Finding(
+            name="exophones",
+            message=_("No ExoPhone is the default%(account)s, and some agents have none of their own.") % names,
+            why=_("Calls of these agents are refused."),
+            fix=_("In the admin click Exotel calls > ExoPhones > the ExoPhone, and tick “default”."),
+        )
+    return ok(name="exophones", message=_("Active ExoPhones%(account)s: %(count)s.") % names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        parse_number(text)
+    except InvalidNumber:
+        return False
+    return True
+
+
+def check_permissions(run: Run) -> Iterator[Finding]:
+    """Find permissions that the pages ask for and that nobody has."""
+    users: Any = get_user_model()
+    if not issubclass(users, PermissionsMixin) or conf.decides_permissions_itself():
+        yield ok(name="permissions", message=_("Your own code decides who has which permission."))
+        return
+    rows: Any = users._default_manager
+    if any(field.name == "is_active" for field in users._meta.fields):
+        rows = rows.filter(is_active=True)
+    missing = [] if rows.filter(is_superuser=True).exists() else [one for one in NEEDED if not _is_granted(rows, one)]
+    if not missing:
+        yield ok(name="permissions", message=_("Somebody has each permission that calls need."))
+        return
+    yield Finding(
+        name="permissions",
+        message=_("Nobody has these permissions: %(names)s.") % {"names": ", ".join(missing)},
+        why=_("What they allow is refused to everybody: the button, the list of calls, notes or recordings."),
+        fix=_("Type: python manage.py exotel_setup. Then put your agents into the group “Call agents” in the admin."),
+    )
+
+
+def _is_granted(rows: Any, permission: Permission) -> bool:
+    label, codename = permission.split(".")
+    row = PermissionRow.objects.filter(content_type__app_label=label, codename=codename)
+    return bool(rows.filter(Q(user_permissions__in=row) | Q(groups__permissions__in=row)).exists())
+
+
+def _names(found: list[Agent]) -> str:
+    named = ", ".join(str(one) for one in found[:MOST_NAMED])
+    return _("%(names)s and others") % {"names": named} if len(found) > MOST_NAMED else named

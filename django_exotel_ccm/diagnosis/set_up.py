@@ -1,0 +1,62 @@
+"""The settings, by the system checks: what ``manage.py check`` says of this package, check by check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.core.checks.registry import registry
+from django.db import router
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.models import CallRecord
+
+PACKAGE = "django_exotel_ccm."
+ELSEWHERE = "check_reconciling"  # looked at more closely by check_reconciler
+
+# What to say when the check of this name finds nothing, and why it matters when it does.
+TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
+    "settings": (_("EXOTEL_CCM can be read."), _("What cannot be read is ignored, or no call can be placed.")),
+    "accounts": (_("Key, token, account and region are in the environment."), _("Without them no call can be placed.")),
+    "callbacks": (_("Account and CALLBACK_BASE_URL fit each other."), _("The ends of calls are not reported.")),
+    "tickets": (_("TICKETS can be read."), _("The button is missing, or can call nobody.")),
+    "attached": ("", _("Nobody sees a button.")),
+    "urls": (_("The URLs are included."), _("No call can be placed.")),
+    "runner": (_("RUNNER can be used."), _("Receivers wait until exotel_reconcile calls them.")),
+    "receivers": ("", _("Your code may hear of a call twice, or not at all.")),
+    "databases": ("", _("Your code may hear of a call twice.")),
+    "relations": ("", _("Calls are history, also those of tickets that are gone.")),
+}
+
+
+def check_set_up(run: Run) -> Iterator[Finding]:
+    """Yield what each of our system checks says, whether or not the site's other checks pass."""
+    registered: Iterable[Any] = registry.get_checks()
+    ours = {check.__name__: check for check in registered if check.__module__.startswith(PACKAGE)}
+    for function, check in sorted(ours.items()):
+        if function == ELSEWHERE:
+            continue
+        name = function.removeprefix("check_")
+        right, why = TEXTS.get(name, ("", ""))
+        messages = [one for one in _messages(check) if not one.is_silenced()]
+        for message in messages:
+            text, fix = _text_and_fix(message)
+            yield Finding(name=name, message=text, why=str(why), fix=fix)
+        if right and not messages:
+            yield ok(name=name, message=str(right))
+
+
+def _text_and_fix(message: CheckMessage) -> tuple[str, str]:
+    """Return what is wrong, and the line to write, with which some messages end themselves."""
+    text, write, line = str(message.msg).partition("Write")
+    if write:
+        return text.strip(), write + line
+    return text, str(message.hint or _("Correct it in EXOTEL_CCM in the settings."))
+
+
+def _messages(check: Callable[..., Any]) -> Sequence[CheckMessage]:
+    found: Sequence[CheckMessage] = check(app_configs=None, databases=[router.db_for_read(CallRecord)])
+    return found

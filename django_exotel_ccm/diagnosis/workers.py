@@ -1,0 +1,135 @@
+"""Processes beside the site: the reconciler, the runner's workers, and caches that are not shared between processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_exotel_ccm import background, conf
+from django_exotel_ccm.descriptions import describe_time
+from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.diagnosis.front_door import find_processes
+from django_exotel_ccm.models import AccountUsage, CallRecord, UnverifiedCall
+from django_exotel_ccm.services.reconciliation.reconcile import MISSING_AFTER
+
+MOST_COUNTED = 1000
+PING_WITHIN = 8.0  # seconds
+
+
+def check_reconciler(run: Run) -> Iterator[Finding]:
+    """Say when exotel_reconcile last ran, and whether work is overdue although it does."""
+    since = timezone.now() - MISSING_AFTER
+    last = AccountUsage.objects.filter(reconciled_at__isnull=False).order_by("-reconciled_at").first()
+    runs = last is not None and last.reconciled_at is not None and last.reconciled_at >= since
+    if runs:
+        yield ok(name="reconciler", message=_("exotel_reconcile runs."))
+    else:
+        yield Finding(
+            name="reconciler",
+            message=_reconciled_at(last),
+            why=_("A call whose report was lost goes on for ever, and a receiver that failed is not called again."),
+            fix=_keep_reconciling(),
+        )
+    overdue = sum(
+        model.objects.filter(next_check_at__lt=since).order_by()[:MOST_COUNTED].count()
+        for model in (CallRecord, UnverifiedCall)
+    )
+    if not overdue:
+        yield ok(name="overdue_work", message=_("No work is overdue."))
+        return
+    enough = _(
+        "In the admin click Exotel calls > Account usage. If nothing is paused there, write a larger "
+        '"REQUESTS_PER_MINUTE" than %(now)s in EXOTEL_CCM, up to 150.'
+    )
+    yield Finding(
+        name="overdue_work",
+        message=_("%(count)s calls have waited for more than 15 minutes to be checked.")
+        % {"count": f"{MOST_COUNTED}+" if overdue >= MOST_COUNTED else overdue},
+        why=_("Their ends, recordings and receivers come late."),
+        fix=enough % {"now": conf.get_settings().requests_per_minute} if runs else _keep_reconciling(),
+    )
+
+
+def _reconciled_at(last: AccountUsage | None) -> str:
+    if last is None or last.reconciled_at is None:
+        return _("exotel_reconcile never ran.")
+    return _("exotel_reconcile last ran %(when)s.") % {"when": describe_time(last.reconciled_at)}
+
+
+def _keep_reconciling() -> str:
+    return _("Keep running: python manage.py exotel_reconcile --forever")
+
+
+def check_worker(run: Run) -> Iterator[Finding]:
+    """Ask the queue that ``RUNNER`` names whether a worker takes jobs."""
+    runner = conf.get_settings().runner
+    if runner == "inline":
+        yield ok(name="worker", message=_("Receivers run in the site's own processes; no worker is needed."))
+        return
+    if "." in runner:
+        yield ok(name="worker", message=_("Whether your own RUNNER has a worker cannot be seen from here."))
+        return
+    try:
+        background.runner()
+    except Exception:  # noqa: BLE001 - a system check says what is wrong with it
+        return
+    if _within(run.seconds(PING_WITHIN), background.has_worker):
+        yield ok(name="worker", message=_("A worker of %(runner)s takes jobs.") % {"runner": runner})
+        return
+    commands = {"celery": "celery -A PROJECT worker", "django_tasks": "python manage.py db_worker"}
+    yield Finding(
+        name="worker",
+        message=_("No worker of %(runner)s answers.") % {"runner": runner},
+        why=_("Receivers, such as those that update your tickets, wait until exotel_reconcile calls them."),
+        fix=_("Keep running: %(command)s") % {"command": commands[runner]},
+    )
+
+
+def _within(seconds: float, ask: Callable[[float], bool]) -> bool:
+    """Return what ``ask(seconds)`` returns; False if it raises, or takes longer: clients of brokers may retry."""
+    answers: list[bool] = []
+
+    def work() -> None:
+        try:
+            answers.append(ask(seconds * 0.8))
+        except Exception:  # noqa: BLE001 - a broker's client may raise anything
+            answers.append(False)
+        finally:
+            connections.close_all()  # those of this thread
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return bool(answers and answers[0])
+
+
+def check_cache(run: Run) -> Iterator[Finding]:
+    """Find sessions in a cache that each process has for itself, where more than one process serves the site."""
+    alias = conf.session_cache()
+    if alias is None or not _is_local(alias):
+        yield ok(name="cache", message=_("Nothing here needs a cache that processes share."))
+        return
+    if find_processes(run) < 2:
+        yield ok(name="cache", message=_("Sessions are in the memory of the site's one process."))
+        return
+    yield Finding(
+        name="cache",
+        message=_("Several processes serve the site, and each has sessions of its own in its memory."),
+        why=_("Agents are logged out from one page to the next."),
+        fix=_('In the settings write: SESSION_ENGINE = "django.contrib.sessions.backends.db"'),
+    )
+
+
+def _is_local(alias: str) -> bool:
+    try:
+        cache: Any = caches[alias]
+    except Exception:  # noqa: BLE001 - a cache that cannot be made is the host's to find out
+        return False
+    return isinstance(cache, LocMemCache)

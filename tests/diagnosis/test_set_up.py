@@ -1,0 +1,373 @@
+"""Broken set-ups: each fault is found, none is made up, and once the advice is followed all is well."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from email.utils import format_datetime
+from typing import Any, NamedTuple
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from django_exotel_ccm import simulator
+from django_exotel_ccm.exotel.account import REGIONS
+from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, ExoPhone
+from tests.diagnosis.conftest import Doctor
+from tests.helpdesk.models import Customer, Ticket
+
+
+def set_option(settings: Any, **options: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **options}
+
+
+class Place(NamedTuple):
+    """Where a fault is made and mended."""
+
+    settings: Any
+    exotel: Any
+    host: Any
+    environment: pytest.MonkeyPatch
+
+    def set(self, **options: Any) -> None:
+        """Set keys of ``EXOTEL_CCM``; None leaves one out."""
+        given = {**self.settings.EXOTEL_CCM, **options}
+        self.settings.EXOTEL_CCM = {name: value for name, value in given.items() if value is not None}
+
+
+@pytest.fixture
+def place(doctor: Doctor, settings: Any, exotel: Any, host: Any, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(settings, exotel, host, monkeypatch)
+
+
+class Fault(NamedTuple):
+    """What is broken, how it is mended by the advice, and what the doctor says."""
+
+    make: Callable[[Place], object]
+    mend: Callable[[Place], object]
+    name: str
+    message: str
+    advice: str
+
+
+def use_account(place: Place, **parts: str) -> None:
+    url = place.exotel.account_url
+    for old, new in parts.items():
+        assert old in url
+        url = url.replace(old, new)
+    place.environment.setenv("EXOTEL_URL", url)
+
+
+def two_exophones(place: Place) -> None:
+    ExoPhone.objects.update(is_default=False)
+    ExoPhone.objects.create(number="+918000000701")
+
+
+def overdue(place: Place) -> None:
+    hour_ago = timezone.now() - datetime.timedelta(hours=1)
+    CallRecord.objects.create(created_at=hour_ago, updated_at=hour_ago, next_check_at=hour_ago)
+
+
+FAULTS = {
+    "a key that does not exist": Fault(
+        lambda place: place.set(TICKET={}), lambda place: place.set(TICKET=None), "settings", "'TICKET'", "Known keys"
+    ),
+    "no base URL": Fault(
+        lambda place: place.set(CALLBACK_BASE_URL=None),
+        lambda place: place.set(CALLBACK_BASE_URL=place.host.url),
+        "settings",
+        "CALLBACK_BASE_URL",
+        '"CALLBACK_BASE_URL": "https://crm.example.com"',
+    ),
+    "a policy that cannot be imported": Fault(
+        lambda place: place.set(POLICIES=["crm.telephony.nothing"]),
+        lambda place: place.set(POLICIES=None),
+        "settings",
+        "crm.telephony.nothing",
+        "dotted path",
+    ),
+    "a model that does not exist": Fault(
+        lambda place: place.set(TICKETS={"helpdesk.Tickt": {"prefix": "ticket", "phone": "phone"}}),
+        lambda place: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}),
+        "tickets",
+        "helpdesk.Tickt",
+        "",
+    ),
+    "no credentials": Fault(
+        lambda place: place.environment.delenv("EXOTEL_URL"), use_account, "accounts", "no credentials", "EXOTEL_URL"
+    ),
+    "credentials that cannot be read": Fault(
+        lambda place: place.environment.setenv("EXOTEL_URL", "exotel://key-and-token"),
+        use_account,
+        "accounts",
+        "EXOTEL_URL",
+        "",
+    ),
+    "a wrong token": Fault(
+        lambda place: use_account(place, **{"sim-token": "s1m-t0ken"}),
+        use_account,
+        "key",
+        "does not accept the API key",
+        "EXOTEL_API_TOKEN",
+    ),
+    "a wrong account": Fault(
+        lambda place: use_account(place, simulated1="acme9"), use_account, "key", "account SID", "EXOTEL_ACCOUNT_SID"
+    ),
+    "no way to Exotel": Fault(
+        lambda place: place.environment.setenv("EXOTEL_URL", "exotel://key-key:t@127.0.0.1:1/acme1?tls=off"),
+        use_account,
+        "key",
+        "no usable answer",
+        "curl -sI http://127.0.0.1:1",
+    ),
+    "no balance": Fault(
+        lambda place: place.exotel.options.set_text("balance", "0"),
+        lambda place: place.exotel.options.set_text("balance", "500"),
+        "balance",
+        "0.00 INR",
+        "Recharge",
+    ),
+    "a suspended account": Fault(
+        lambda place: place.exotel.options.set_text("account_status", "suspended"),
+        lambda place: place.exotel.options.set_text("account_status", "active"),
+        "account",
+        "suspended",
+        "support",
+    ),
+    "no agent": Fault(
+        lambda place: Agent.objects.update(is_active=False),
+        lambda place: Agent.objects.update(is_active=True),
+        "agents",
+        "no active agent",
+        "Agents",
+    ),
+    "an agent without a phone": Fault(
+        lambda place: Agent.objects.update(contact_uri=None),
+        lambda place: Agent.objects.update(contact_uri="+919000000101"),
+        "agents",
+        "have no phone that can be called: Asha",
+        "Agents",
+    ),
+    "an agent whose phone is none": Fault(
+        lambda place: Agent.objects.update(contact_uri="12345"),
+        lambda place: Agent.objects.update(contact_uri="+919000000101"),
+        "agents",
+        "have no phone that can be called: Asha",
+        "enter a phone",
+    ),
+    "an agent without a user": Fault(
+        lambda place: Agent.objects.update(user=None),
+        lambda place: Agent.objects.update(user=place.host.asha),
+        "agents",
+        "No agent is linked to a user: Asha",
+        "choose the user",
+    ),
+    "an agent who may not call": Fault(
+        lambda place: place.host.asha.user_permissions.clear(),
+        lambda place: place.host.asha.user_permissions.add(Permission.objects.get(codename="place_call")),
+        "agents",
+        "may not place calls: Asha",
+        "exotel_ccm.place_call",
+    ),
+    "an agent who cannot log in": Fault(
+        lambda place: User.objects.filter(username="asha").update(is_active=False),
+        lambda place: User.objects.filter(username="asha").update(is_active=True),
+        "agents",
+        "cannot log in: Asha",
+        "“active”",
+    ),
+    "permissions that nobody has": Fault(
+        lambda place: User.objects.update(is_superuser=False),
+        lambda place: User.objects.filter(username="root").update(is_superuser=True),
+        "permissions",
+        "exotel_ccm.view_callrecord, exotel_ccm.add_callnote, exotel_ccm.listen_recording",
+        "exotel_setup",
+    ),
+    "no ExoPhone": Fault(
+        lambda place: ExoPhone.objects.update(is_active=False),
+        lambda place: ExoPhone.objects.update(is_active=True),
+        "exophones",
+        "no active ExoPhone",
+        "ExoPhones",
+    ),
+    "an ExoPhone that is none": Fault(
+        lambda place: ExoPhone.objects.update(number="12"),
+        lambda place: ExoPhone.objects.update(number="+918000000700"),
+        "exophones",
+        "not one valid phone number",
+        "correct its number",
+    ),
+    "two ExoPhones and no default": Fault(
+        two_exophones,
+        lambda place: ExoPhone.objects.filter(number="+918000000701").update(is_default=True),
+        "exophones",
+        "No ExoPhone is the default",
+        "tick “default”",
+    ),
+    "numbers that cannot be read": Fault(
+        lambda place: Customer.objects.update(phone="12345"),
+        lambda place: Customer.objects.update(phone="+919000001001"),
+        "ticket_numbers",
+        "1 numbers of the newest 1 tickets cannot be read",
+        "NUMBER_REGION",
+    ),
+    "tickets without numbers": Fault(
+        lambda place: Customer.objects.update(phone=""),
+        lambda place: Customer.objects.update(phone="+919000001001"),
+        "ticket_numbers",
+        "none of the newest 1 tickets has a phone number",
+        '"phone"',
+    ),
+    "a reconciler that stopped": Fault(
+        lambda place: AccountUsage.objects.update(reconciled_at=timezone.now() - datetime.timedelta(hours=1)),
+        lambda place: call_command("exotel_reconcile"),
+        "reconciler",
+        "last ran",
+        "exotel_reconcile --forever",
+    ),
+    "a reconciler that never ran": Fault(
+        lambda place: AccountUsage.objects.all().delete(),
+        lambda place: call_command("exotel_reconcile"),
+        "reconciler",
+        "never ran",
+        "exotel_reconcile --forever",
+    ),
+    "overdue work": Fault(
+        overdue,
+        lambda place: CallRecord.objects.update(next_check_at=None),
+        "overdue_work",
+        "1 calls have waited",
+        "REQUESTS_PER_MINUTE",
+    ),
+    "an unknown queue": Fault(
+        lambda place: place.set(RUNNER="crm.queue.send"),
+        lambda place: place.set(RUNNER="inline"),
+        "runner",
+        "crm.queue.send",
+        "RUNNER",
+    ),
+}
+
+
+@pytest.mark.books_differ(reason="calls are made up")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault(fault: str, doctor: Doctor, place: Place, live_server: Any) -> None:
+    make, mend, name, message, advice = FAULTS[fault]
+    place.host.url = live_server.url
+    assert doctor.wrong() == []
+
+    make(place)
+    wrong = [one for one in doctor.checks() if not one["ok"]]
+    mend(place)
+
+    assert [one["name"] for one in wrong] == [name]
+    assert message in wrong[0]["message"]
+    assert advice in wrong[0]["fix"]
+    assert doctor.wrong() == []
+
+
+def test_key_of_the_other_region(doctor: Doctor, place: Place, exotel: Any) -> None:
+    with simulator.running(account=simulator.Account(key="another-key", token="another-token")) as elsewhere:
+        place.environment.setitem(REGIONS, "mumbai", (elsewhere.url, elsewhere.url))  # type: ignore[arg-type]
+        place.environment.setitem(REGIONS, "singapore", (exotel.url, exotel.url))  # type: ignore[arg-type]
+        account = "exotel://sim-key:sim-token@{}/simulated1"
+        place.environment.setenv("EXOTEL_URL", account.format("mumbai"))
+
+        wrong = doctor.only()
+
+        assert wrong["message"] == "The API key and token belong to singapore, not to mumbai."
+        assert "EXOTEL_REGION=singapore, or in EXOTEL_URL @singapore/" in wrong["fix"]
+        place.environment.setenv("EXOTEL_URL", account.format("singapore"))
+        assert doctor.wrong() == []
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "not_found", "unauthorised", "too_many", "error", "html"])
+def test_account_that_tells_nothing_is_no_fault(fault: str, doctor: Doctor, exotel: Any) -> None:
+    exotel.options.account_fault = exotel.options.balance_fault = fault
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert doctor.wrong() == []
+    assert (told["account"], told["balance"]) == (
+        "Exotel does not tell the state of the account.",
+        "Exotel does not tell the balance.",
+    )
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_clock_that_is_wrong(hours: int, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = format_datetime(datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours), usegmt=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *args: theirs)
+        wrong = doctor.only()
+
+    assert (wrong["name"], "180 minutes" in wrong["message"]) == ("clock", True)
+    assert wrong["fix"].endswith("timedatectl set-ntp true")
+
+
+def test_code_of_the_host_that_raises(doctor: Doctor, settings: Any) -> None:
+    tickets = settings.EXOTEL_CCM["TICKETS"]
+    raising = {"prefix": "ticket", "numbers": "tests.diagnosis.host_code.raise_with_number"}
+    set_option(settings, TICKETS={"helpdesk.Ticket": raising})
+
+    wrong = doctor.only()
+
+    assert wrong["message"].startswith(
+        "helpdesk.Ticket: reading a ticket's numbers raises RuntimeError, at host_code.py:"
+    )
+    set_option(settings, TICKETS=tickets)
+    assert doctor.wrong() == []
+
+
+def test_exotel_is_not_asked_beyond_the_budget(doctor: Doctor, settings: Any) -> None:
+    set_option(settings, REQUESTS_PER_MINUTE=1)
+    AccountUsage.objects.take_request("default", 1)
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert doctor.wrong() == []
+    assert "not asked" in told["key"]
+    assert "balance" not in told
+
+
+def test_migrations_that_are_not_applied(doctor: Doctor) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM django_migrations WHERE app = 'exotel_ccm'")
+        names = [name for (name,) in cursor.fetchall()]
+        cursor.execute("UPDATE django_migrations SET app = 'elsewhere' WHERE app = 'exotel_ccm'")
+        try:
+            wrong = doctor.only()
+        finally:
+            cursor.execute("UPDATE django_migrations SET app = 'exotel_ccm' WHERE app = 'elsewhere'")
+
+    assert names
+    assert (wrong["name"], wrong["fix"]) == ("migrations", "Type: python manage.py migrate")
+    assert doctor.wrong() == []
+
+
+def test_several_processes_with_sessions_in_memory(
+    doctor: Doctor, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    one_process = doctor.wrong()
+    pids = iter(range(1, 100))
+    monkeypatch.setattr("os.getpid", lambda: next(pids))
+
+    wrong = doctor.only()
+
+    assert one_process == []
+    assert (wrong["name"], "sessions" in wrong["message"]) == ("cache", True)
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    assert 'SESSION_ENGINE = "django.contrib.sessions.backends.db"' in wrong["fix"]
+    assert doctor.wrong() == []
+
+
+def test_statements_do_not_grow_with_tickets(doctor: Doctor, django_assert_max_num_queries: Any) -> None:
+    customer = Customer.objects.create(name="Ravi", phone="+919000001001")
+    Ticket.objects.bulk_create(Ticket(subject=str(number), customer=customer) for number in range(60))
+
+    with django_assert_max_num_queries(45):
+        assert doctor.wrong() == []
