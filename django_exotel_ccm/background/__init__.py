@@ -54,10 +54,13 @@ def runner() -> Callable[[str, dict[str, Any]], object]:
     return send
 
 
-def has_worker(seconds: float) -> bool:
-    """Return True if a worker takes a job within so many seconds. Of "celery" and "django_tasks" only.
+def has_worker(seconds: float) -> bool | None:
+    """Return whether a worker takes a job within so many seconds; None if the queue does not tell.
+
+    Of "celery" and "django_tasks" only.
 
     Raises what the queue's library raises.
     """
     module = import_module(f"{__name__}.with_{conf.get_settings().runner}")
-    return bool(module.has_worker(seconds))
+    answer: bool | None = module.has_worker(seconds)
+    return answer

@@ -38,17 +38,18 @@ STOPPED = frozenset({"blocked", "closed", "disabled", "expired", "inactive", "su
 def check_accounts(run: Run) -> Iterator[Finding]:
     """Ask Exotel about each account that can be read; at most five requests for each."""
     for alias, account in run.accounts.items():
-        if not _may_ask(run, alias):
+        if not may_ask(run, alias):
             message = _("Exotel was not asked%(account)s: the requests of this minute are used up.")
             yield ok(name="key", message=message % {"account": run.of(alias)})
             continue
         finding = _check_key(run, alias, account)
         yield finding
         if finding.ok:
+            run.reached.add(alias)
             yield from _check_account(run, alias, account)
 
 
-def _may_ask(run: Run, alias: str) -> bool:
+def may_ask(run: Run, alias: str) -> bool:
     """Count a request in the account's budget, where there is a database to count in."""
     if not run.has_database:
         return True
@@ -58,7 +59,8 @@ def _may_ask(run: Run, alias: str) -> bool:
         return True
 
 
-def _client(run: Run, account: Account) -> ExotelClient:
+def client_of(run: Run, account: Account) -> ExotelClient:
+    """Return a client that keeps the time of the run."""
     seconds = run.seconds()
     return ExotelClient(account, connect_timeout=seconds, read_timeout=seconds, deadline=seconds)
 
@@ -99,7 +101,7 @@ def _check_key(run: Run, alias: str, account: Account) -> Finding:
 def _key_error(run: Run, account: Account) -> ExotelError | None:
     """Return why Exotel does not accept the key at the host that places calls; None if it does."""
     try:
-        _client(run, account).call_details(NO_CALL)
+        client_of(run, account).call_details(NO_CALL)
     except (AuthenticationFailed, AccountNotFound, Forbidden, PaymentRequired, TooManyRequests, Unreachable) as error:
         return error
     except OutcomeUnknown as error:
@@ -154,10 +156,10 @@ def _check_account(run: Run, alias: str, account: Account) -> Iterator[Finding]:
 
 def _fetch(run: Run, alias: str, account: Account, path: str) -> Reply | None:
     """Return the answer; None where Exotel gives none, since a key may not be allowed to read these."""
-    if not _may_ask(run, alias):
+    if not may_ask(run, alias):
         return None
     try:
-        return _client(run, account).get(path, host="api")
+        return client_of(run, account).get(path, host="api")
     except ExotelError:
         return None
 

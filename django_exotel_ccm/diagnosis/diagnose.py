@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 
 from django.db import DatabaseError, router
-from django.utils.translation import gettext as _
 
 from django_exotel_ccm.diagnosis.account import check_accounts
 from django_exotel_ccm.diagnosis.database import check_database
-from django_exotel_ccm.diagnosis.finding import Finding, Run, new_run
+from django_exotel_ccm.diagnosis.directory import check_directory
+from django_exotel_ccm.diagnosis.finding import Finding, Run, failed, new_run
 from django_exotel_ccm.diagnosis.front_door import check_front_door
 from django_exotel_ccm.diagnosis.people import check_agents, check_exophones, check_permissions
 from django_exotel_ccm.diagnosis.set_up import check_set_up
@@ -19,13 +18,18 @@ from django_exotel_ccm.diagnosis.workers import check_cache, check_reconciler, c
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.transactions import reset_connection
 
-logger = logging.getLogger("django_exotel_ccm.diagnosis")
-
 Check = Callable[[Run], Iterator[Finding]]
 
 # check_database comes first: it finds out whether the checks of what is stored can run.
 CHECKS: tuple[Check, ...] = (check_set_up, check_database, check_accounts, check_front_door, check_cache, check_worker)
-STORED: tuple[Check, ...] = (check_agents, check_exophones, check_permissions, check_ticket_numbers, check_reconciler)
+STORED: tuple[Check, ...] = (
+    check_agents,
+    check_exophones,
+    check_directory,
+    check_permissions,
+    check_ticket_numbers,
+    check_reconciler,
+)
 
 
 def diagnose() -> Iterator[Finding]:
@@ -41,13 +45,7 @@ def diagnose() -> Iterator[Finding]:
 def _guarded(check: Check, run: Run) -> Iterator[Finding]:
     try:
         yield from check(run)
-    except Exception as error:
-        logger.exception("%s failed.", check.__name__)
+    except Exception as error:  # noqa: BLE001 - the other checks go on
         if isinstance(error, DatabaseError):
             reset_connection(router.db_for_write(CallRecord))
-        yield Finding(
-            name=check.__name__.removeprefix("check_"),
-            message=_("This check failed with %(error)s.") % {"error": type(error).__name__},
-            why=_("What it looks at may be wrong as well."),
-            fix=_("Look at the log below django_exotel_ccm.diagnosis."),
-        )
+        yield failed(check.__name__.removeprefix("check_"), error)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from django_exotel_ccm import accounts
 from django_exotel_ccm.exotel.account import Account
+
+logger = logging.getLogger("django_exotel_ccm.diagnosis")
 
 LONGEST_REQUEST = 8.0  # seconds
 LONGEST_RUN = 45.0  # seconds for all requests together: gunicorn's worker has 75 by our own advice
@@ -30,6 +34,17 @@ class Finding:
 ok = partial(Finding, ok=True)
 
 
+def failed(name: str, error: Exception) -> Finding:
+    """Return the finding that a check itself raised an exception, which is logged. Its text may hold a secret."""
+    logger.error("The check %s failed.", name, exc_info=error)
+    return Finding(
+        name=name,
+        message=_("This check failed with %(error)s: %(name)s.") % {"error": type(error).__name__, "name": name},
+        why=_("What it looks at may be wrong as well."),
+        fix=_("Look at the log below django_exotel_ccm.diagnosis."),
+    )
+
+
 @dataclass(slots=True)
 class Run:
     """One run of all checks: its accounts, its time, and what a check leaves to later ones."""
@@ -37,6 +52,8 @@ class Run:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     ends_at: float = field(default_factory=lambda: time.monotonic() + LONGEST_RUN)
     has_database: bool = True
+    reached: set[str] = field(default_factory=set)
+    """The aliases of the accounts whose key Exotel accepts."""
     processes: set[str] = field(default_factory=set)
     """The processes of the site that have answered a probe."""
 

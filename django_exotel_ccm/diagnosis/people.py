@@ -36,19 +36,19 @@ def check_agents(run: Run) -> Iterator[Finding]:
             fix=_("Type: python manage.py exotel_sync --agents. Or in the admin click Exotel calls > Agents > Add."),
         )
         return
-    without = [agent for agent in agents if not _has_phone(agent)]
+    without = [agent for agent in agents if not has_phone(agent)]
     linked = [agent for agent in agents if agent.user is not None]
     if without:
         yield Finding(
             name="agents",
-            message=_("These agents have no phone that can be called: %(names)s.") % {"names": _names(without)},
+            message=_("These agents have no phone that can be called: %(names)s.") % {"names": names_of(without)},
             why=_("Exotel does not know whom to ring, so their calls are refused."),
             fix=_("In the admin click Exotel calls > Agents > the agent, and enter a phone."),
         )
     if not linked and not conf.get_settings().agent_for_user:
         yield Finding(
             name="agents",
-            message=_("No agent is linked to a user: %(names)s.") % {"names": _names(agents)},
+            message=_("No agent is linked to a user: %(names)s.") % {"names": names_of(agents)},
             why=_("Whoever presses the button is told that they have no phone."),
             fix=_("In the admin click Exotel calls > Agents > the agent, and choose the user."),
         )
@@ -61,12 +61,19 @@ def check_agents(run: Run) -> Iterator[Finding]:
     yield from _pressing(linked)
 
 
-def _has_phone(agent: Agent) -> bool:
+def has_phone(agent: Agent) -> bool:
+    """Return whether the agent has a phone, or a user of Exotel, that can be called."""
     try:
         agent.device()
     except ValidationError:
         return False
     return agent.has_device
+
+
+def names_of(found: list[Agent]) -> str:
+    """Return the first names of some agents."""
+    named = ", ".join(str(one) for one in found[:MOST_NAMED])
+    return _("%(names)s and others") % {"names": named} if len(found) > MOST_NAMED else named
 
 
 def _pressing(linked: list[Agent]) -> Iterator[Finding]:
@@ -76,7 +83,7 @@ def _pressing(linked: list[Agent]) -> Iterator[Finding]:
     if idle:
         yield Finding(
             name="agents",
-            message=_("Agents whose users may not place calls: %(names)s.") % {"names": _names(idle)},
+            message=_("Agents whose users may not place calls: %(names)s.") % {"names": names_of(idle)},
             why=_("They see no button."),
             fix=_("In the admin click Users > the user, and add the group “Call agents” or %(name)s.")
             % {"name": Permission.PLACE_CALL},
@@ -84,7 +91,7 @@ def _pressing(linked: list[Agent]) -> Iterator[Finding]:
     if locked_out:
         yield Finding(
             name="agents",
-            message=_("Active agents whose users cannot log in: %(names)s.") % {"names": _names(locked_out)},
+            message=_("Active agents whose users cannot log in: %(names)s.") % {"names": names_of(locked_out)},
             why=_("Colleagues who may call for others are offered their phones."),
             fix=_("In the admin click Exotel calls > Agents > the agent, and take the tick from “active”."),
         )
@@ -123,7 +130,7 @@ def _exophones_of(run: Run, alias: str) -> Finding:
         return Finding(
             name="exophones",
             message=_("No ExoPhone is the default%(account)s, and some agents have none of their own.") % names,
-            why=_("Calls of these agents are refused."),
+            why=_("Their calls are refused."),
             fix=_("In the admin click Exotel calls > ExoPhones > the ExoPhone, and tick “default”."),
         )
     return ok(name="exophones", message=_("Active ExoPhones%(account)s: %(count)s.") % names)
@@ -162,8 +169,3 @@ def _is_granted(rows: Any, permission: Permission) -> bool:
     label, codename = permission.split(".")
     row = PermissionRow.objects.filter(content_type__app_label=label, codename=codename)
     return bool(rows.filter(Q(user_permissions__in=row) | Q(groups__permissions__in=row)).exists())
-
-
-def _names(found: list[Agent]) -> str:
-    named = ", ".join(str(one) for one in found[:MOST_NAMED])
-    return _("%(names)s and others") % {"names": named} if len(found) > MOST_NAMED else named

@@ -11,7 +11,7 @@ from django.db import router
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.diagnosis.finding import Finding, Run, failed, ok
 from django_exotel_ccm.models import CallRecord
 
 PACKAGE = "django_exotel_ccm."
@@ -25,7 +25,10 @@ TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
     "tickets": (_("TICKETS can be read."), _("The button is missing, or can call nobody.")),
     "attached": ("", _("Nobody sees a button.")),
     "urls": (_("The URLs are included."), _("No call can be placed.")),
-    "runner": (_("RUNNER can be used."), _("Receivers wait until exotel_reconcile calls them.")),
+    "runner": (
+        _("RUNNER can be used."),
+        _("Receivers, such as those that update your tickets, wait until exotel_reconcile calls them."),
+    ),
     "receivers": ("", _("Your code may hear of a call twice, or not at all.")),
     "databases": ("", _("Your code may hear of a call twice.")),
     "relations": ("", _("Calls are history, also those of tickets that are gone.")),
@@ -41,7 +44,11 @@ def check_set_up(run: Run) -> Iterator[Finding]:
             continue
         name = function.removeprefix("check_")
         right, why = TEXTS.get(name, ("", ""))
-        messages = [one for one in _messages(check) if not one.is_silenced()]
+        try:
+            messages = [one for one in _messages(check) if not one.is_silenced()]
+        except Exception as error:  # noqa: BLE001 - such as a URLconf that cannot be imported
+            yield failed(name, error)
+            continue
         for message in messages:
             text, fix = _text_and_fix(message)
             yield Finding(name=name, message=text, why=str(why), fix=fix)

@@ -74,13 +74,17 @@ def check_worker(run: Run) -> Iterator[Finding]:
         yield ok(name="worker", message=_("Receivers run in the site's own processes; no worker is needed."))
         return
     if "." in runner:
-        yield ok(name="worker", message=_("Whether your own RUNNER has a worker cannot be seen from here."))
+        yield ok(name="worker", message=_("Whether the queue of RUNNER has a worker cannot be seen from here."))
         return
     try:
         background.runner()
     except Exception:  # noqa: BLE001 - a system check says what is wrong with it
         return
-    if _within(run.seconds(PING_WITHIN), background.has_worker):
+    answer = _within(run.seconds(PING_WITHIN), background.has_worker)
+    if answer is None:
+        yield ok(name="worker", message=_("Whether the queue of RUNNER has a worker cannot be seen from here."))
+        return
+    if answer:
         yield ok(name="worker", message=_("A worker of %(runner)s takes jobs.") % {"runner": runner})
         return
     commands = {"celery": "celery -A PROJECT worker", "django_tasks": "python manage.py db_worker"}
@@ -92,9 +96,9 @@ def check_worker(run: Run) -> Iterator[Finding]:
     )
 
 
-def _within(seconds: float, ask: Callable[[float], bool]) -> bool:
+def _within(seconds: float, ask: Callable[[float], bool | None]) -> bool | None:
     """Return what ``ask(seconds)`` returns; False if it raises, or takes longer: clients of brokers may retry."""
-    answers: list[bool] = []
+    answers: list[bool | None] = []
 
     def work() -> None:
         try:
@@ -107,7 +111,7 @@ def _within(seconds: float, ask: Callable[[float], bool]) -> bool:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    return bool(answers and answers[0])
+    return answers[0] if answers else False
 
 
 def check_cache(run: Run) -> Iterator[Finding]:

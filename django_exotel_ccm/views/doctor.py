@@ -29,7 +29,7 @@ def _context() -> dict[str, Any]:
     headline = ngettext("%(count)s thing is wrong", "%(count)s things are wrong", len(wrong)) % {"count": len(wrong)}
     return {
         "title": _("Check of the set-up"),
-        "headline": headline if wrong else _("All is well"),
+        "headline": headline if wrong else _("All is well."),
         "wrong": wrong,
         "right": [one for one in found if one.ok],
     }

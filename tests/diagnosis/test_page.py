@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -22,11 +23,7 @@ def root(doctor: Doctor, client: Client) -> Client:
 
 
 def text_of(page: Any) -> str:
-    return (
-        re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.content.decode()))
-        .replace("&#x27;", "'")
-        .replace("&quot;", '"')
-    )
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.content.decode())))
 
 
 def test_page_says_what_the_command_says(doctor: Doctor, root: Client) -> None:

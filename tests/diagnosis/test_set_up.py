@@ -93,8 +93,8 @@ FAULTS = {
         lambda place: place.set(TICKETS={"helpdesk.Tickt": {"prefix": "ticket", "phone": "phone"}}),
         lambda place: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}),
         "tickets",
-        "helpdesk.Tickt",
-        "",
+        "helpdesk.tickt",
+        "Correct it in EXOTEL_CCM",
     ),
     "no credentials": Fault(
         lambda place: place.environment.delenv("EXOTEL_URL"), use_account, "accounts", "no credentials", "EXOTEL_URL"
@@ -104,7 +104,7 @@ FAULTS = {
         use_account,
         "accounts",
         "EXOTEL_URL",
-        "",
+        "Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID",
     ),
     "a wrong token": Fault(
         lambda place: use_account(place, **{"sim-token": "s1m-t0ken"}),
@@ -242,6 +242,34 @@ FAULTS = {
         "1 calls have waited",
         "REQUESTS_PER_MINUTE",
     ),
+    "a phone that is off": Fault(
+        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "off"),
+        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "on"),
+        "devices",
+        "0 of 1 agents have their phone on. Off: Asha.",
+        "turn it on",
+    ),
+    "a phone that is not verified": Fault(
+        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "unverified"),
+        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "on"),
+        "devices",
+        "Not verified: Asha.",
+        "verify each agent's phone",
+    ),
+    "an agent whom Exotel does not know": Fault(
+        lambda place: Agent.objects.update(contact_uri="+919000000199"),
+        lambda place: place.exotel.add_agent("+919000000199"),
+        "agents",
+        "does not know these agents: Asha",
+        "Add them as co-workers in the Exotel dashboard",
+    ),
+    "an ExoPhone that the account does not have": Fault(
+        lambda place: ExoPhone.objects.update(number="+918000000799"),
+        lambda place: place.exotel.add_exophone("+918000000799"),
+        "exophones",
+        "does not have these ExoPhones",
+        "exotel_sync --exophones",
+    ),
     "an unknown queue": Fault(
         lambda place: place.set(RUNNER="crm.queue.send"),
         lambda place: place.set(RUNNER="inline"),
@@ -295,6 +323,13 @@ def test_account_that_tells_nothing_is_no_fault(fault: str, doctor: Doctor, exot
         "Exotel does not tell the state of the account.",
         "Exotel does not tell the balance.",
     )
+
+
+@pytest.mark.parametrize("fault", ["empty", "half_pages", "repeated_page", "wrong_total", "row_error", "html"])
+def test_doubtful_list_of_users_is_no_fault(fault: str, doctor: Doctor, exotel: Any) -> None:
+    exotel.options.users_fault = fault
+
+    assert doctor.wrong() == []
 
 
 @pytest.mark.parametrize("hours", [-3, 3])

@@ -38,7 +38,9 @@ def test_wrong_key_and_account(path: str, exotel_simulator: Any) -> None:
     ("fault", "status"),
     [("unauthorised", 401), ("forbidden", 403), ("not_found", 404), ("too_many", 429), ("error", 500), ("html", 502)],
 )
-@pytest.mark.parametrize(("option", "path"), [("account_fault", "simulated1.json"), ("balance_fault", "simulated1/Balance.json")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("option", "path"), [("account_fault", "simulated1.json"), ("balance_fault", "simulated1/Balance.json")]
+)
 def test_faults(fault: str, status: int, option: str, path: str, exotel_simulator: Any) -> None:
     exotel_simulator.options.set_text(option, fault)
 

@@ -43,11 +43,12 @@ class Command(BaseCommand):
 
     def _print(self, one: Finding) -> Finding:
         if one.ok:
-            self.stdout.write(f"{_('ok')}     {one.message}")
+            self.stdout.write(_("ok     %(message)s") % {"message": one.message})
         else:
-            self.stdout.write(self.style.ERROR(f"{_('WRONG')}  {one.message}"))
-            for label, text in ((_("Why:"), one.why), (_("Do:"), one.fix)):
-                if text:
-                    self.stdout.write(f"       {label} {text}")
+            self.stdout.write(self.style.ERROR(_("WRONG  %(message)s") % {"message": one.message}))
+            if one.why:
+                self.stdout.write(_("       Why: %(why)s") % {"why": one.why})
+            if one.fix:
+                self.stdout.write(_("       Do: %(fix)s") % {"fix": one.fix})
         self.stdout.flush()
         return one

@@ -1,4 +1,4 @@
-"""The API of the simulated Exotel: Make a Call, Call Details, the account, the recordings, users, devices, ExoPhones."""
+"""The API of the simulated Exotel: Make a Call, Call Details, account, recordings, users, devices, ExoPhones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django_exotel_ccm.simulator.api.directory import DirectoryApi
 from django_exotel_ccm.simulator.api.account import account_response, balance_response
+from django_exotel_ccm.simulator.api.directory import DirectoryApi
 from django_exotel_ccm.simulator.api.recordings import faulty_recording_response
 from django_exotel_ccm.simulator.api.validation import AGENT, CallRequest, read_call_request
 from django_exotel_ccm.simulator.call_flow import SimulatedCall
