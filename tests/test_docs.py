@@ -141,7 +141,7 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ),
     *(
         (f"rooms {inside}".rstrip(), documented_rooms(inside), rooms(inside))
-        for inside in ("", "admin", "views", "services", "exotel")
+        for inside in ("", "admin", "views", "services", "exotel", "diagnosis")
     ),
     ("outcomes", first_names(section("life-of-a-call", "`outcome`")), Outcome.values),
 ]

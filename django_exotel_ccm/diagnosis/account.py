@@ -151,7 +151,8 @@ def _check_account(run: Run, alias: str, account: Account) -> Iterator[Finding]:
     yield _account(run, alias, reply)
     if reply is not None and reply.date is not None:
         yield _clock(run, alias, reply.date, began_at)
-    yield _balance(run, alias, _fetch(run, alias, account, "/v1/Accounts/{sid}/Balance.json"))
+    billing = clean_text(_object(reply, "Account").get("BillingType"), 40) or ""
+    yield _balance(run, alias, _fetch(run, alias, account, "/v1/Accounts/{sid}/Balance.json"), billing)
 
 
 def _fetch(run: Run, alias: str, account: Account, path: str) -> Reply | None:
@@ -185,7 +186,7 @@ def _account(run: Run, alias: str, reply: Reply | None) -> Finding:
     )
 
 
-def _balance(run: Run, alias: str, reply: Reply | None) -> Finding:
+def _balance(run: Run, alias: str, reply: Reply | None, billing: str) -> Finding:
     found = as_object(_object(reply, "Account").get("BalanceData"))
     text, currency = (clean_text(found.get(name), 40) or "" for name in ("Balance", "Currency"))
     try:
@@ -193,7 +194,10 @@ def _balance(run: Run, alias: str, reply: Reply | None) -> Finding:
     except InvalidOperation:
         return ok(name="balance", message=_("Exotel does not tell the balance%(account)s.") % _named(run, alias))
     told = {**_named(run, alias), "balance": f"{text} {currency}".strip()}
-    if amount.is_finite() and amount <= 0:
+    plan = clean_text(found.get("PricingPlan"), 40) or ""
+    # A postpaid account works until its bills reach a limit (docs/exotel.md 10.8).
+    is_postpaid = "post" in f"{billing} {plan}".casefold()
+    if amount.is_finite() and amount <= 0 and not is_postpaid:
         return Finding(
             name="balance",
             message=_("The balance is used up%(account)s: %(balance)s.") % told,

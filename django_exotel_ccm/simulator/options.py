@@ -30,6 +30,7 @@ UsersFault = Literal[
     "cut",
 ]
 AccountStatus = Literal["active", "suspended"]
+Billing = Literal["Prepaid", "Postpaid"]
 AccountFault = Literal["none", "unauthorised", "forbidden", "not_found", "too_many", "error", "html"]
 RecordingFault = Literal["none", "not_found", "unauthorised", "forbidden", "html", "redirect_out", "cut", "endless"]
 
@@ -202,6 +203,7 @@ class Options:
     account_fault: AccountFault = _choice(
         AccountFault, "The account is answered with a 401, 403, 404, 429 (too_many), 500 (error), or a web page."
     )
+    billing: Billing = _choice(Billing, "How the account is paid; a postpaid one works without a balance.")
     balance: float = _option(842.5, number(-1e6, 1e9), "The balance of the account, in rupees.")
     balance_fault: AccountFault = _choice(
         AccountFault, "The balance is answered so; a key may not be allowed to read it."

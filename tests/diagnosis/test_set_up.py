@@ -325,6 +325,12 @@ def test_account_that_tells_nothing_is_no_fault(fault: str, doctor: Doctor, exot
     )
 
 
+def test_postpaid_account_needs_no_balance(doctor: Doctor, exotel: Any) -> None:
+    exotel.options.balance, exotel.options.billing = -1200, "Postpaid"
+
+    assert doctor.wrong() == []
+
+
 @pytest.mark.parametrize("fault", ["empty", "half_pages", "repeated_page", "wrong_total", "row_error", "html"])
 def test_doubtful_list_of_users_is_no_fault(fault: str, doctor: Doctor, exotel: Any) -> None:
     exotel.options.users_fault = fault

@@ -31,7 +31,7 @@ def account_response(exotel: Simulator, request: Request) -> Response:
         "DateCreated": CREATED_AT,
         "DateUpdated": UPDATED_AT,
         "Uri": f"/v1/Accounts/{sid}.json",
-        "BillingType": "Prepaid",
+        "BillingType": options.billing,
         "KycStatus": "Approved",
     }
     return _answer(options.account_fault, account)
