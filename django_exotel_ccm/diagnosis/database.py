@@ -39,7 +39,7 @@ def check_database(run: Run) -> Iterator[Finding]:
         run.has_database = False
         yield Finding(
             name="migrations",
-            message=_("The database %(alias)s lacks tables or columns: %(count)s migrations.")
+            message=_("Migrations that are not applied to the database %(alias)s: %(count)s.")
             % {"alias": connection.alias, "count": len(missing)},
             why=why,
             fix=_("Type: python manage.py migrate"),

@@ -71,7 +71,7 @@ def _states(run: Run, alias: str, devices_of: dict[Agent, tuple[ExotelDevice, ..
     on = [agent for agent, devices in devices_of.items() if any(one.is_on and one.is_verified for one in devices)]
     unverified = [agent for agent, devices in devices_of.items() if not any(one.is_verified for one in devices)]
     off = [agent for agent in devices_of if agent not in on and agent not in unverified]
-    words = [_("%(count)s of %(all)s agents have their phone on%(account)s.")]
+    words = [_("Phones of agents that are on%(account)s: %(count)s of %(all)s.")]
     words += [_("Off: %(off)s.")] * bool(off) + [_("Not verified: %(unverified)s.")] * bool(unverified)
     message = " ".join(words) % {
         "count": len(on),

@@ -39,11 +39,10 @@ def check_set_up(run: Run) -> Iterator[Finding]:
     """Yield what each of our system checks says, whether or not the site's other checks pass."""
     registered: Iterable[Any] = registry.get_checks()
     ours = {check.__name__: check for check in registered if check.__module__.startswith(PACKAGE)}
-    for function, check in sorted(ours.items()):
-        if function == ELSEWHERE:
-            continue
-        name = function.removeprefix("check_")
-        right, why = TEXTS.get(name, ("", ""))
+    named = {function.removeprefix("check_"): check for function, check in ours.items() if function != ELSEWHERE}
+    order = [*TEXTS, *sorted(named.keys() - TEXTS.keys())]
+    for name in filter(named.get, order):
+        check, (right, why) = named[name], TEXTS.get(name, TEXTS["settings"])
         try:
             messages = [one for one in _messages(check) if not one.is_silenced()]
         except Exception as error:  # noqa: BLE001 - such as a URLconf that cannot be imported
@@ -52,7 +51,7 @@ def check_set_up(run: Run) -> Iterator[Finding]:
         for message in messages:
             text, fix = _text_and_fix(message)
             yield Finding(name=name, message=text, why=str(why), fix=fix)
-        if right and not messages:
+        if right and not messages and name in TEXTS:
             yield ok(name=name, message=str(right))
 
 

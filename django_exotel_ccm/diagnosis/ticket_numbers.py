@@ -62,7 +62,8 @@ def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
         return Finding(
             name=NAME,
             message=_(
-                "%(model)s: %(unreadable)s numbers of the newest %(tickets)s tickets cannot be read, %(read)s can."
+                "%(model)s, newest tickets: %(tickets)s. Numbers that cannot be read: %(unreadable)s; "
+                "that can: %(read)s."
             )
             % names,
             why=_("What cannot be read with certainty is not dialled."),
@@ -71,7 +72,7 @@ def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
     if not read:
         return Finding(
             name=NAME,
-            message=_("%(model)s: none of the newest %(tickets)s tickets has a phone number.") % names,
+            message=_("%(model)s, newest tickets: %(tickets)s. None has a phone number.") % names,
             why=_("Its button can call nobody."),
             fix=_('Correct "phone" or "numbers" of %(model)s in EXOTEL_CCM[\'TICKETS\'].') % names,
         )

@@ -50,7 +50,7 @@ def check_reconciler(run: Run) -> Iterator[Finding]:
     )
     yield Finding(
         name="overdue_work",
-        message=_("%(count)s calls have waited for more than 15 minutes to be checked.")
+        message=_("Calls that have waited for more than 15 minutes to be checked: %(count)s.")
         % {"count": f"{MOST_COUNTED}+" if overdue >= MOST_COUNTED else overdue},
         why=_("Their ends, recordings and receivers come late."),
         fix=enough % {"now": conf.get_settings().requests_per_minute} if runs else _keep_reconciling(),

@@ -211,14 +211,14 @@ FAULTS = {
         lambda place: Customer.objects.update(phone="12345"),
         lambda place: Customer.objects.update(phone="+919000001001"),
         "ticket_numbers",
-        "1 numbers of the newest 1 tickets cannot be read",
+        "Numbers that cannot be read: 1; that can: 0.",
         "NUMBER_REGION",
     ),
     "tickets without numbers": Fault(
         lambda place: Customer.objects.update(phone=""),
         lambda place: Customer.objects.update(phone="+919000001001"),
         "ticket_numbers",
-        "none of the newest 1 tickets has a phone number",
+        "None has a phone number",
         '"phone"',
     ),
     "a reconciler that stopped": Fault(
@@ -239,14 +239,14 @@ FAULTS = {
         overdue,
         lambda place: CallRecord.objects.update(next_check_at=None),
         "overdue_work",
-        "1 calls have waited",
+        "to be checked: 1.",
         "REQUESTS_PER_MINUTE",
     ),
     "a phone that is off": Fault(
         lambda place: setattr(place.exotel.agent("+919000000101"), "device", "off"),
         lambda place: setattr(place.exotel.agent("+919000000101"), "device", "on"),
         "devices",
-        "0 of 1 agents have their phone on. Off: Asha.",
+        "Phones of agents that are on: 0 of 1. Off: Asha.",
         "turn it on",
     ),
     "a phone that is not verified": Fault(
