@@ -55,7 +55,7 @@ def verify(token: str) -> str | None:
     """Return the probe that a token of :func:`sign` names; None when it is forged or more than five minutes old."""
     try:
         return _url_signer().unsign(token, max_age=MAX_AGE)
-    except BadSignature:
+    except (BadSignature, ValueError):
         return None
 
 

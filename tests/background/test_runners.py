@@ -154,7 +154,7 @@ def test_order_survives_a_change_of_runner(run_with: Any, accepted: CallRecord, 
 
 
 def test_unknown_job_is_an_error() -> None:
-    with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, reconcile"):
+    with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, ping, reconcile"):
         background.run_job("announcce", {})
 
 
