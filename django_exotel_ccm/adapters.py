@@ -46,6 +46,12 @@ class TicketAdapter(Protocol):
     def shows(self, ticket_type: TicketType) -> bool:
         """Return whether this interface shows tickets of this type at all, to whomever."""
 
+    def decides(self, request: HttpRequest, ticket_type: TicketType) -> bool:
+        """Return whether it knows of each ticket of this type whether this user may see it.
+
+        An interface that shows the user none of them at all does not: the user may work in another one.
+        """
+
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return those of the tickets that this user may see, in the order of ``keys``."""
 
@@ -192,9 +198,8 @@ def adapter_of_user(request: HttpRequest, name: str) -> TicketAdapter | None:
 
 
 def deciding_adapters(request: HttpRequest, ticket_type: TicketType) -> list[TicketAdapter]:
-    """Return those that this user may enter, that show such tickets, and that know of each who may see it."""
-    served = [one for one in _served_adapters() if one.knows_who_sees and one.shows(ticket_type)]
-    return [one for one in served if one.has_access(request)]
+    """Return those that this user may enter, and that know of each such ticket whether this user may see it."""
+    return [one for one in _served_adapters() if one.has_access(request) and one.decides(request, ticket_type)]
 
 
 def _served_adapters() -> list[TicketAdapter]:

@@ -290,7 +290,16 @@ def repeated_call_warning(call: CallRecord) -> str:
     """Return what to consider before the customer of ``call``, whom the user has called just now, is called again."""
     if call.is_over:
         return _("You have called this number since this page was loaded. Call again only if you mean to.")
-    return _("A call to this number is still going on. Call again only if you mean to.")
+    if not call.is_in_progress:
+        text = _("We don't know how your call at %(time)s to this number ended. Call again only if you mean to.")
+    elif call.may_not_have_gone_out:
+        text = _(
+            "You called this number at %(time)s; we don't know whether that call went out. "
+            "Call again only if you mean to."
+        )
+    else:
+        text = _("A call to this number is still going on. Call again only if you mean to.")
+    return text % {"time": _time(call.created_at)}
 
 
 def colleague_of(call: CallRecord, user: Any) -> str:
@@ -300,9 +309,12 @@ def colleague_of(call: CallRecord, user: Any) -> str:
 
 
 def colleague_calling_warning(call: CallRecord, user: Any) -> str:
-    """Return that somebody else is on ``call``, to be considered before its ticket is called about."""
-    words = {"who": colleague_of(call, user)}
-    return _("%(who)s is calling about this ticket right now. Call only if you mean to.") % words
+    """Return that somebody else is, or may be, on ``call``, to be considered before its ticket is called about."""
+    if call.may_not_have_gone_out:
+        text = _("%(who)s called at %(time)s; we don't know whether that call went out. Call only if you mean to.")
+    else:
+        text = _("%(who)s is calling about this ticket right now. Call only if you mean to.")
+    return text % {"who": colleague_of(call, user), "time": _time(call.created_at)}
 
 
 def reconciler_missing_message() -> str:

@@ -61,6 +61,10 @@ class HostPagesAdapter:
         """Return whether the model is in ``TICKETS``."""
         return bool(ticket_type.prefix)
 
+    def decides(self, request: HttpRequest, ticket_type: TicketType) -> bool:
+        """Return False: only the host's own view knows."""
+        return False
+
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the page's ticket if it is among ``keys``, and this user may still see it.
 
@@ -105,10 +109,8 @@ class HostPagesAdapter:
 
     def of_user(self, request: HttpRequest) -> OwnPagesAdapter | None:
         """Return the user's own pages, if a page of the host, and no hand, has written the name."""
-        user_key = str(request.user.pk)
-        if self._user_key and self._user_key == user_key:
-            return OwnPagesAdapter(f"{NAME}:{_signer.sign_object([user_key, '', ''])}", user_key)
-        return None
+        is_own = self._user_key and self._user_key == str(request.user.pk)
+        return OwnPagesAdapter.of_owner(request.user) if is_own else None
 
     def add_agent_url(self, request: HttpRequest) -> str:
         """Return ""."""
@@ -139,8 +141,15 @@ class OwnPagesAdapter(HostPagesAdapter):
     """Pages of ours that belong to one user, in the host's frame: they show tickets to which the user has rows of ours.
 
     Such a row says that the user has seen the ticket once. :func:`may_see` decides whether they may see it still, and
-    so does an admin site which they may enter and which shows such tickets: this frame is no way around its rules.
+    so does an admin site which they may enter and which lists such tickets for them: this frame is no way around its
+    rules. A site that shows them no such ticket at all says nothing about who works on the host's own pages.
     """
+
+    @classmethod
+    def of_owner(cls, user: Any) -> OwnPagesAdapter:
+        """Return the adapter of the pages that belong to ``user``."""
+        key = str(user.pk)
+        return cls(f"{NAME}:{_signer.sign_object([key, '', ''])}", key)
 
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see, in the order of ``keys``."""

@@ -53,6 +53,10 @@ class AdminAdapter:
         """Return whether the model is registered on this site."""
         return self.site.is_registered(ticket_type.model)
 
+    def decides(self, request: HttpRequest, ticket_type: TicketType) -> bool:
+        """Return whether this site has a page that lists such tickets, and lets this user see it."""
+        return self.shows(ticket_type) and self.site.get_model_admin(ticket_type.model).has_view_permission(request)
+
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see on this site, in the order of ``keys``."""
         wanted = [key for key in map(ticket_type.key, keys) if key is not None]

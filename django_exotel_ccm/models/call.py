@@ -15,7 +15,7 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.choices import Origin, Outcome, State
 from django_exotel_ccm.lifecycle import Projection
 from django_exotel_ccm.models.agent import Agent
-from django_exotel_ccm.models.call_queryset import LONGEST_CALL, CallRecordQuerySet
+from django_exotel_ccm.models.call_queryset import LONGEST_CALL, LONGEST_SILENCE, CallRecordQuerySet
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.models.ticket_link import TicketLink, mask_key
 
@@ -284,6 +284,12 @@ class CallRecord(TicketLink):
     def is_in_progress(self) -> bool:
         """Whether a phone may ring, or somebody talk."""
         return not self.is_over and self.gave_up_at is None and self.created_at > timezone.now() - LONGEST_CALL
+
+    @property
+    def may_not_have_gone_out(self) -> bool:
+        """Whether Exotel has not said in time that it accepted the request."""
+        is_silent = self.state == State.REQUESTED and self.created_at <= timezone.now() - LONGEST_SILENCE
+        return is_silent or self.state == State.UNCONFIRMED
 
     @property
     def is_flooded(self) -> bool:

@@ -17,12 +17,33 @@ if TYPE_CHECKING:
     from django_exotel_ccm.models.call import CallRecord
 
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
+LONGEST_SILENCE = datetime.timedelta(minutes=2)
+"""How long a call counts that Exotel has not accepted: longer than the request and the first phone's ringing take."""
 
 
 def is_in_progress() -> Q:
     """Return the condition of :attr:`CallRecord.is_in_progress`."""
     states = [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE]
     return Q(state__in=states, gave_up_at=None, created_at__gt=timezone.now() - LONGEST_CALL)
+
+
+def is_busy() -> Q:
+    """Return the condition that agent and customer of a call are on the phone now, as far as is known.
+
+    A call in progress that may never have gone out counts for :data:`LONGEST_SILENCE` only.
+    """
+    is_new = Q(created_at__gt=timezone.now() - LONGEST_SILENCE)
+    return is_in_progress() & (Q(state=State.ACTIVE) | is_new)
+
+
+def is_past(relation: str) -> Q:
+    """Return the condition that the call of ``relation`` is in progress no more, as far as is known."""
+    reached = timezone.now() - LONGEST_CALL
+    return (
+        Q(**{f"{relation}__state__in": [State.ENDED, State.REFUSED]})
+        | Q(**{f"{relation}__gave_up_at__isnull": False})
+        | Q(**{f"{relation}__created_at__lte": reached})
+    )
 
 
 def in_progress_of(user: Any) -> Q:
@@ -64,6 +85,10 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
     def in_progress_of_others(self, user: Any, tickets: Sequence[Model]) -> CallRecordQuerySet:
         """Return the calls in progress about the tickets that ``user`` has not placed, the newest first."""
         return self.about(*tickets).filter(is_in_progress()).exclude(placed_by_id=user.pk).newest_first()
+
+    def busy(self) -> CallRecordQuerySet:
+        """Return the calls whose agent and customer are on the phone now, as far as is known (:func:`is_busy`)."""
+        return self.filter(is_busy())
 
     def with_advice(self) -> CallRecordQuerySet:
         """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""

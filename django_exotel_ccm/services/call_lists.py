@@ -14,13 +14,13 @@ from django.utils import timezone
 from django_exotel_ccm.choices import ItemState, State
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.models.call_queryset import is_past
 from django_exotel_ccm.services.drafts import label_of
 from django_exotel_ccm.tickets import declared_type
 
 MAX_ITEMS = 5_000
 MAX_NAME = 200
 BATCH = 500
-_IS_OVER = Q(call__state=State.ENDED) | Q(call=None)
 
 
 def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterable[Any]) -> CallList:
@@ -76,10 +76,18 @@ def skip(item: CallListItem) -> None:
 
 
 def left_over(call_list: CallList) -> QuerySet[CallListItem]:
-    """Return the items that were skipped, and those whose call has ended without a talk, in their order."""
-    is_missed = Q(state=ItemState.CALLED) & _IS_OVER & ~Q(call__talk_time__gt=0)
+    """Return the items that were skipped, and those whose call is past without a talk, in their order.
+
+    A call of which Exotel has told nothing is past in the end, too: its ticket comes up again.
+    """
+    is_missed = Q(state=ItemState.CALLED) & _is_over() & ~Q(call__talk_time__gt=0)
     found = call_list.items.filter(Q(state=ItemState.SKIPPED) | is_missed)
     return found.select_related("call__agent").order_by("position")
+
+
+def _is_over() -> Q:
+    """Return the condition that the call of an item is past, or was deleted."""
+    return is_past("call") | Q(call=None)
 
 
 def rename_call_list(call_list: CallList, name: str) -> bool:
@@ -106,8 +114,9 @@ def progress_of(call_lists: Iterable[CallList]) -> dict[Any, dict[str, int]]:
 def results_of(call_list: CallList) -> dict[str, int]:
     """Return what came of a list: :func:`progress_of` it, ``skipped``, ``reached``, ``missed``, and ``open``.
 
-    ``open`` are those whose call is not known to have ended. Takes one statement.
+    ``open`` are those whose call may still go on. Takes one statement.
     """
+    is_over = _is_over()
     called = Q(state=ItemState.CALLED)
     talked = Q(call__talk_time__gt=0)
     counts = call_list.items.aggregate(
@@ -115,9 +124,9 @@ def results_of(call_list: CallList) -> dict[str, int]:
         waiting=Count("pk", filter=Q(state=ItemState.WAITING)),
         skipped=Count("pk", filter=Q(state=ItemState.SKIPPED)),
         reached=Count("pk", filter=called & talked),
-        over=Count("pk", filter=called & _IS_OVER),
+        over=Count("pk", filter=called & is_over),
         called=Count("pk", filter=called),
-        reached_and_over=Count("pk", filter=called & _IS_OVER & talked),
+        reached_and_over=Count("pk", filter=called & is_over & talked),
     )
     missed = counts["over"] - counts["reached_and_over"]
     return {

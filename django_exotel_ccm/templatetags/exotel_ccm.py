@@ -20,11 +20,11 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.assets import asset_url
 from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.host_pages import HostPagesAdapter, may_see
+from django_exotel_ccm.host_pages import HostPagesAdapter, OwnPagesAdapter, may_see
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
@@ -125,6 +125,8 @@ def exotel_call_panel(context: Context) -> dict[str, Any]:
         return {}
     try:
         panel = panel_of(in_progress, request.user, next_url=request.get_full_path())
+        # Named, so that it stays in the frame of the host: staff may work here, and see no ticket in the admin.
+        panel["my_calls_url"] = page_url(OwnPagesAdapter.of_owner(request.user), "my-calls")
         return {"panel": panel, **_assets(context, request)}
     except NoReverseMatch:
         return {}

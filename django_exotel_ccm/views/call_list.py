@@ -125,7 +125,7 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
 
 def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any, str]]:
     """Return which of the tickets a colleague is calling now."""
-    calls = CallRecord.objects.in_progress_of_others(request.user, shown).order_by()
+    calls = CallRecord.objects.in_progress_of_others(request.user, shown).busy().order_by()
     return {call.link_key for call in calls.only("ticket_content_type", "ticket_object_id")}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -43,7 +45,8 @@ def test_reloaded_page_during_call_needs_confirmation(host: Any, exotel: Any, se
         lambda: session.run_action([ticket]),
     ):
         page = press()
-        assert f"{STILL} " in page.text
+        told = "we don't know whether that call went out" if state == State.UNCONFIRMED else STILL
+        assert told in unescape(page.text)
         assert BY_HAND in page.text
         assert session.where.startswith("/exotel/choose/")
 
@@ -88,7 +91,7 @@ def test_call_that_is_over_needs_no_confirmation(host: Any, exotel: Any, session
     assert len(orders(exotel)) == 1
 
 
-@pytest.mark.parametrize("state", [State.REQUESTED, State.UNCONFIRMED, State.ACTIVE])
+@pytest.mark.parametrize("state", [State.REQUESTED, State.ACTIVE])
 def test_call_of_a_colleague_needs_confirmation(host: Any, exotel: Any, session: Session, state: State) -> None:
     ticket = host.ticket(phone=BY_HAND)
     page = session.change_form(ticket)
@@ -106,6 +109,34 @@ def test_call_of_a_colleague_needs_confirmation(host: Any, exotel: Any, session:
     page = session.press_button(ticket)
     assert "A colleague is calling about this ticket right now." in page.text
     assert "vik" not in page.text  # who may not see calls does not learn who places them
+
+
+@pytest.mark.parametrize("state", [State.REQUESTED, State.UNCONFIRMED])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_call_that_may_not_have_gone_out_is_not_said_to_go_on(
+    host: Any, exotel: Any, session: Session, state: State, is_own: bool
+) -> None:
+    ticket, placed = host.ticket(phone=BY_HAND), timezone.localtime() - datetime.timedelta(minutes=3)
+    by = {} if is_own else {"placed_by": host.user("vik", agent=None), "placed_by_label": "vik"}
+    earlier_call(session, ticket, state=state, created_at=placed, **by)
+
+    text = unescape(session.press_button(ticket).text)
+
+    who = "You called this number" if is_own else "vik called"
+    assert re.search(rf"{who} at [^;]*{placed:%H:%M}; we don't know whether that call went out\.", text)
+    assert "going on" not in text
+    assert "right now" not in text
+    assert orders(exotel) == []
+
+
+def test_call_that_was_given_up_is_not_said_to_go_on(host: Any, exotel: Any, session: Session) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    earlier_call(session, ticket, state=State.ACTIVE, gave_up_at=timezone.now())
+
+    text = unescape(session.press_button(ticket).text)
+
+    assert "We don't know how your call at" in text
+    assert "going on" not in text
 
 
 def test_second_press_finds_its_call_beside_a_colleagues(host: Any, exotel: Any, session: Session) -> None:

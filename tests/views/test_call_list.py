@@ -48,15 +48,19 @@ def states(made: CallList) -> list[str]:
     return list(made.items.order_by("position").values_list("state", flat=True))
 
 
-def test_action_makes_a_list_in_the_order_of_the_page(asha: Session, host: Any) -> None:
+@pytest.mark.parametrize(("order", "first"), [("?o=1", "A"), ("?o=-1", "C")])
+def test_action_makes_a_list_in_the_order_of_the_page(asha: Session, host: Any, order: str, first: str) -> None:
     tickets = [host.ticket(subject) for subject in ("B", "C", "A")]
 
-    page = asha.run_action([tickets[2], tickets[0]], "?o=1", action=["make_call_list"])
+    shown = asha.changelist(order).text
+    page = asha.run_action([tickets[2], tickets[0], tickets[1]], order, action=["make_call_list"])
 
     made = CallList.objects.get()
     assert made.owner == asha.user
-    assert [item.ticket.subject for item in made.items.order_by("position")] in (["A", "B"], ["B", "A"])
-    assert "1 of 2" in page.text
+    of_page = sorted("ABC", key=lambda subject: shown.rindex(f" {subject} "))
+    assert [item.ticket.subject for item in made.items.order_by("position")] == of_page
+    assert of_page[0] == first
+    assert "1 of 3" in page.text
     assert page.call_buttons
 
 
@@ -214,6 +218,58 @@ def test_ticket_that_a_colleague_is_calling_is_passed_over(asha: Session, host: 
     assert "2 of 2 Free one" in text
     assert "1 ticket was passed over: a colleague is calling its customer now." in text
     assert states(made) == ["waiting", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "is_busy"),
+    [
+        ("requested", 1, True),
+        ("requested", 3, False),
+        ("unconfirmed", 1, True),
+        ("unconfirmed", 3, False),
+        ("active", 3, True),
+        ("active", 60 * 5, False),
+    ],
+)
+def test_how_long_a_call_of_a_colleague_keeps_its_ticket(
+    asha: Session, host: Any, state: str, minutes: int, is_busy: bool
+) -> None:
+    """One that may never have gone out is no reason to leave the customer out for hours."""
+    made, placed = list_of(asha.user, ticket := host.ticket("First")), datetime.timedelta(minutes=minutes)
+    vik = host.user("vik", agent=None)
+    CallRecord.objects.create(
+        account="default", ticket=ticket, placed_by=vik, state=state, created_at=timezone.now() - placed
+    )
+
+    text = open_list(asha, made).text
+
+    assert ("Cannot be called now: 1." in text, "1 of 1 First" in text) == (is_busy, not is_busy)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_past"),
+    [
+        ({"state": "unconfirmed"}, False),
+        ({"state": "unconfirmed", "gave_up_at": 0}, True),
+        ({"state": "unconfirmed", "created_at": 5}, True),  # and nobody reconciles
+        ({"state": "active"}, False),
+        ({"state": "active", "gave_up_at": 0}, True),
+        ({"state": "active", "created_at": 5}, True),
+        ({"state": "refused"}, True),
+    ],
+)
+def test_ticket_whose_call_never_went_out_comes_up_again(
+    asha: Session, host: Any, fields: dict[str, Any], is_past: bool
+) -> None:
+    made = list_of(asha.user, host.ticket("First"))
+    hours_ago = {name: hours for name, hours in fields.items() if name != "state"}
+    moments = {name: timezone.now() - datetime.timedelta(hours=hours) for name, hours in hours_ago.items()}
+    called(made, 1, **{"outcome": "", **fields, **moments})
+
+    page = open_list(asha, made)
+
+    assert ("Not known yet: 1" in page.text, "Skipped or not reached" in page.text) == (not is_past, is_past)
+    assert ("Not reached: 1" in page.text) == bool(page.call_buttons) == is_past
 
 
 def test_hidden_and_deleted_tickets_are_passed_over(asha: Session, host: Any) -> None:

@@ -18,8 +18,10 @@ from django.utils import timezone
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.services import add_note, schedule_follow_up
+from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
 from tests.helpdesk.models import Ticket
+from tests.templatetags.pages import BUTTON, PANEL, render, request_of
 
 NOT_SHOWN = "A ticket that was deleted, or is not yours to see"
 
@@ -392,6 +394,40 @@ def test_hosts_frame_shows_no_ticket_that_the_site_hides(host: Any) -> None:
     assert "Mine" in page.text
     assert "Handed to legal" not in page.html
     assert "They will sue" not in page.html
+
+
+def anybody(user: Any, ticket: Any) -> bool:
+    return True
+
+
+@pytest.fixture
+def who_works_on_pages_of_the_host(host: Any, settings: Any) -> Any:
+    """Staff for other matters: the admin shows them no tickets, and the host's own rule lets them call."""
+    entry = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.anybody"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": entry}}
+    return host.user("asha", "exotel_ccm.place_call")
+
+
+@pytest.mark.parametrize("tag", [BUTTON, PANEL])
+@pytest.mark.parametrize("is_staff", [True, False])
+def test_who_works_on_pages_of_the_host_sees_own_call_backs_there(
+    host: Any, who_works_on_pages_of_the_host: Any, is_staff: bool, tag: str
+) -> None:
+    user = who_works_on_pages_of_the_host
+    user.is_staff = is_staff
+    user.save()
+    ticket = host.ticket("Broken fan")
+    promise(user, ticket, text="asks for a blue one", hours=1)
+    made = create_call_list(owner=user, name="Renewals", model=Ticket, keys=[ticket.pk])
+    session = Session(user)
+
+    page = session.get(render(tag, request_of(user), ticket=ticket).links["My calls"])
+
+    assert "Broken fan" in page.text
+    assert "asks for a blue one" in page.text
+    assert page.call_buttons
+    assert "1 of 1 Broken fan" in session.get(page.links["Go on"]).text
+    assert f"/call-lists/{made.pk}/" in session.where
 
 
 def test_statements_do_not_grow(asha: Session, host: Any) -> None:
