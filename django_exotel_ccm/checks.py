@@ -49,6 +49,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     of_tickets = [options.get(name) for options in settings.tickets.values() for name in ("numbers", "can_call")]
     paths = [
         settings.agent_for_user,
+        "" if settings.agent_match == conf.BY_EMAIL else settings.agent_match,
         settings.work_context,
         *settings.exophone_choice,
         *settings.policies,

@@ -143,6 +143,13 @@ class AnnouncementState(TextChoices):
     SUPERSEDED = "superseded", pgettext_lazy("telephony", "superseded")
 
 
+class DeviceKind(TextChoices):
+    """What rings."""
+
+    PHONE = "phone", pgettext_lazy("telephony", "phone")
+    SIP = "sip", pgettext_lazy("telephony", "softphone")
+
+
 class Means(TextChoices):
     """What a disposition says of the customer, whatever its label."""
 

@@ -26,6 +26,7 @@ DEFAULT_ALIAS = "default"
 LONGEST_ALIAS = 50  # the column's
 LONGEST_RETRY = 10 * 365 * 24 * 60 * 60  # seconds
 EXOPHONE_CHOICE = tuple(f"django_exotel_ccm.exophone_choice.{name}" for name in ("of_agent", "of_group", "default"))
+BY_EMAIL = "email"
 RUNNERS = ("inline", "django_tasks", "celery")
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,6 +41,7 @@ class Settings:
     tickets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     number_region: str = "IN"
     agent_for_user: str = ""
+    agent_match: str = BY_EMAIL
     exophone_choice: tuple[str, ...] = EXOPHONE_CHOICE
     policies: tuple[str, ...] = ()
     recording_hosts: tuple[str, ...] = ()
@@ -125,6 +127,12 @@ KEYS = {
         '{"default": "EXOTEL_URL"}',
     ),
     "AGENT_FOR_USER": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.telephony.agent_for"'),
+    "AGENT_MATCH": _Key(
+        lambda value: value == BY_EMAIL or _is_dotted_path(value),
+        "E006",
+        'is neither "email" nor a dotted path',
+        '"email"',
+    ),
     "CALLBACK_BASE_URL": _Key(
         _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
     ),

@@ -3,6 +3,7 @@
     ExotelCCMError
     ├── CallRefused             Exotel, a policy or the configuration said no; nothing rang
     ├── PlacedInsideTransaction (RuntimeError) place_call was called inside a transaction
+    ├── SyncedInsideTransaction (RuntimeError) Exotel's lists were to be fetched inside a transaction
     ├── RequestKeyReused        (ValueError) one request key, two different calls
     ├── InvalidNumber           (ValueError) text that is no phone number
     ├── InvalidNote             (ValueError) a note that says nothing, is too long, or has a disposition that is off
@@ -52,6 +53,20 @@ class PlacedInsideTransaction(ExotelCCMError, RuntimeError):
             f"place_call was called inside a transaction on database {self.alias!r}: a rollback would erase a call "
             "that rings. Place it after the commit: transaction.on_commit(lambda: place_call(...)). "
             "In a view, decorate it with @transaction.non_atomic_requests."
+        )
+
+
+class SyncedInsideTransaction(ExotelCCMError, RuntimeError):
+    """A list of Exotel was to be fetched while a transaction was open, which would stay open meanwhile."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self.alias = alias
+
+    def __str__(self) -> str:
+        return (
+            f"Exotel's lists are not fetched inside a transaction, and one is open on database {self.alias!r}. "
+            "Fetch them after the commit: transaction.on_commit(lambda: sync_agents(account))."
         )
 
 

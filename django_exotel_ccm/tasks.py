@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from django_exotel_ccm import background, conf
+from django_exotel_ccm import accounts, background, conf
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
+from django_exotel_ccm.services.synchronisation.agents import sync_agents
+from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
 
 
 def register_all() -> None:
     """Register every job."""
     background.register("announce", announce)
     background.register("reconcile", reconcile)
+    background.register("sync", sync)
     background.register("ping", ping)
     if conf.get_settings().runner == "celery":
         # A Celery worker must know the task before the first job comes. The checks report a missing library.
@@ -30,6 +33,13 @@ def reconcile() -> None:
     from django_exotel_ccm.services.reconciliation import reconcile as module  # noqa: PLC0415
 
     module.reconcile()
+
+
+def sync() -> None:
+    """Do one run of ``exotel_sync`` over every account that has credentials."""
+    for account in accounts.configured_accounts():
+        sync_agents(account)
+        sync_exophones(account)
 
 
 def ping() -> None:

@@ -11,6 +11,7 @@ from django_exotel_ccm.models.announcement import Announcement
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.call_list import CallList, CallListItem
 from django_exotel_ccm.models.call_relation import CallRelation
+from django_exotel_ccm.models.device import Device
 from django_exotel_ccm.models.disposition import Disposition
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
@@ -29,6 +30,7 @@ __all__ = [
     "CallNote",
     "CallRecord",
     "CallRelation",
+    "Device",
     "Disposition",
     "ExoPhone",
     "FollowUp",

@@ -92,6 +92,35 @@ class Agent(models.Model):
     is_active = models.BooleanField(
         pgettext_lazy("telephony", "active"), default=True, help_text=_("Only active agents can place calls.")
     )
+    exotel_email = models.CharField(
+        _("e-mail in Exotel"),
+        max_length=254,
+        blank=True,
+        editable=False,
+        help_text=_("Whose phone this is, as Exotel knows the person."),
+    )
+    synced_at = models.DateTimeField(
+        _("last seen in Exotel"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When exotel_sync last found the agent in Exotel; empty if it never did."),
+    )
+    left_exotel_at = models.DateTimeField(
+        _("left Exotel"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When exotel_sync did not find the agent in Exotel any more, and deactivated it."),
+    )
+    # What tells a user whom a person chose from one whom exotel_sync linked: the key as text, "" if it linked nobody.
+    linked_user_key = models.CharField(
+        _("linked user"),
+        max_length=128,
+        blank=True,
+        editable=False,
+        help_text=_("The key of the user whom exotel_sync linked last. If another one stands here, it is left alone."),
+    )
 
     objects = AgentQuerySet.as_manager()
 

@@ -59,6 +59,20 @@ class ExoPhone(models.Model):
     is_active = models.BooleanField(
         pgettext_lazy("telephony", "active"), default=True, help_text=_("Only active ExoPhones are used.")
     )
+    synced_at = models.DateTimeField(
+        _("last seen in Exotel"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When exotel_sync last found the number in Exotel; empty if it never did."),
+    )
+    left_exotel_at = models.DateTimeField(
+        _("left Exotel"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When exotel_sync did not find the number in Exotel any more, and deactivated it."),
+    )
     # MariaDB has no conditional unique constraints: a stored column that is NULL for all but the default serves.
     default_for = models.GeneratedField(
         expression=models.Case(models.When(is_default=True, then=models.F("account")), default=None),

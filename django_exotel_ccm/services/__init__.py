@@ -12,6 +12,8 @@ from django_exotel_ccm.services.follow_ups import (
 from django_exotel_ccm.services.moving import move_calls
 from django_exotel_ccm.services.notes import add_note
 from django_exotel_ccm.services.placing import agents_for, place_call
+from django_exotel_ccm.services.synchronisation.agents import sync_agents
+from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
 
 __all__ = [
     "add_note",
@@ -23,4 +25,6 @@ __all__ = [
     "record_event",
     "reschedule_follow_up",
     "schedule_follow_up",
+    "sync_agents",
+    "sync_exophones",
 ]

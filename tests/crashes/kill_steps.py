@@ -51,6 +51,12 @@ STEPS = {
     "reconciling: receivers called": ("services.events:send_announcements", "after"),
     "reconciling: details committed": ("services.reconciliation.reconcile:record_event", "after"),
     "reconciling: planned": ("services.reconciliation.reconcile:schedule_next", "after"),
+    "syncing: page fetched": ("services.synchronisation.runs:SyncRun._fetch", "after"),
+    "syncing: agents inserted": ("services.synchronisation.agents:_AgentPage._insert", "after"),
+    "syncing: page committed": ("services.synchronisation.agents:AgentRun.store_page", "after"),
+    "syncing: list read": ("services.synchronisation.runs:SyncRun._deactivate_missing", "before"),
+    "syncing: missing deactivated": ("services.synchronisation.agents:AgentRun.finish", "before"),
+    "syncing: agents done": ("services.synchronisation.exophones:ExoPhoneRun.store_page", "before"),
 }
 
 
@@ -115,6 +121,13 @@ def reconcile() -> None:
     reconcile()
 
 
+def sync() -> None:
+    """Fetch agents and ExoPhones."""
+    from django.core.management import call_command
+
+    call_command("exotel_sync", verbosity=0)
+
+
 def main(step: str, action: str, *arguments: str) -> None:
     """Do one action of the host, up to the step."""
     django.setup()
@@ -123,7 +136,7 @@ def main(step: str, action: str, *arguments: str) -> None:
     ticket_receivers.listen()
     if step != NOWHERE:
         kill_at(step)
-    {"place": place, "serve": serve, "reconcile": reconcile}[action](*arguments)
+    {"place": place, "serve": serve, "reconcile": reconcile, "sync": sync}[action](*arguments)
 
 
 if __name__ == "__main__":

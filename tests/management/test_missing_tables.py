@@ -13,6 +13,7 @@ from tests.subprocesses import ROOT, child_environment
 SERVERS = ("POSTGRES_HOST", "MYSQL_SOCKET")
 COMMANDS = [
     ("exotel_reconcile",),
+    ("exotel_sync",),
     ("exotel_replay",),
     ("exotel_purge", "--older-than=90"),
     ("exotel_erase", "+919000001001", "--apply"),
@@ -26,7 +27,7 @@ def test_missing_tables(command: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "django", *command],
         cwd=ROOT,
-        env=environment | {"TEST_DATABASE": str(tmp_path / "empty.sqlite3")},
+        env=environment | {"TEST_DATABASE": str(tmp_path / "empty.sqlite3"), "EXOTEL_URL": "exotel://k:t@mumbai/s"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,6 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress
+from django_exotel_ccm.management.stopping import stop_on_signal
 from django_exotel_ccm.services.reconciliation.reconcile import Report, reconcile, reconcile_forever
 
 EVERY = 10.0  # seconds between two passes
@@ -40,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError("--every takes seconds: write --every=10")
         self._verbose = options["verbosity"] > 0
         self._line = Progress(self.stderr)
-        with _stop_on_signal() as stop:
+        with stop_on_signal() as stop:
             if options["forever"]:
                 self._print("Reconciling until Ctrl-C.")
                 reconcile_forever(stop, every=options["every"], done=self._done, progress=self._progress)
@@ -60,26 +58,3 @@ class Command(BaseCommand):
     def _print(self, text: str) -> None:
         if self._verbose:
             self.stdout.write(f"{timezone.localtime():%H:%M:%S} {text}" if timezone.is_aware(timezone.now()) else text)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; a second signal interrupts at once."""
-    stop, signals = threading.Event(), list[int]()
-
-    def handle(number: int, frame: object) -> None:
-        if signals:
-            raise KeyboardInterrupt
-        signals.append(number)
-        # The code that the signal interrupts may hold the event's lock, and would never release it if we waited here.
-        threading.Thread(target=stop.set).start()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import logging
 import re
@@ -10,37 +9,14 @@ import re
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from django_exotel_ccm import accounts, conf, lifecycle
+from django_exotel_ccm import accounts, lifecycle
 from django_exotel_ccm.choices import Authentication, EventKind
 from django_exotel_ccm.exotel.client import ExotelClient
-from django_exotel_ccm.exotel.errors import (
-    AccountNotFound,
-    AuthenticationFailed,
-    CallNotFound,
-    ExotelError,
-    Forbidden,
-    OutcomeUnknown,
-    PaymentRequired,
-    TooManyRequests,
-    Unreachable,
-)
+from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.models import AccountUsage, CallEvent
+from django_exotel_ccm.services.budget import LONGEST_BACK_OFF, RateLimited, pause_after, take_request
 
 logger = logging.getLogger("django_exotel_ccm.services")
-
-MINUTE = datetime.timedelta(minutes=1)
-LONGEST_BACK_OFF = 15 * MINUTE
-FAILURES_UNTIL_PAUSE = 3  # requests in a row without a usable answer
-ABOUT_THE_ACCOUNT = (AccountNotFound, AuthenticationFailed, Forbidden, PaymentRequired, TooManyRequests)
-NO_USABLE_ANSWER = (OutcomeUnknown, Unreachable)
-
-
-class RateLimited(Exception):
-    """No request may be sent for the account before ``until``: its budget is used up, or it is paused."""
-
-    def __init__(self, until: datetime.datetime) -> None:
-        super().__init__(until)
-        self.until = until
 
 
 def is_usable_sid(call_sid: str | None) -> bool:
@@ -58,10 +34,7 @@ def fetch_call_details(account: str, call_sid: str, *, share: float = 1) -> Call
     Raises :class:`RateLimited` when ``share`` of this minute's budget is used up, by whatever requests, and when Exotel
     wants no more requests.
     """
-    budget = max(1, int(conf.get_settings().requests_per_minute * share))
-    blocked_until = AccountUsage.objects.take_request(account, budget)
-    if blocked_until is not None:
-        raise RateLimited(blocked_until)
+    take_request(account, share=share)
     event = CallEvent(kind=EventKind.DETAILS, authentication=Authentication.CREDENTIALS)
     try:
         answer = ExotelClient(accounts.get_account(account)).call_details(call_sid)
@@ -69,7 +42,7 @@ def fetch_call_details(account: str, call_sid: str, *, share: float = 1) -> Call
         logger.exception("Calls of account %r cannot be checked.", account)
         raise RateLimited(AccountUsage.objects.pause(account, LONGEST_BACK_OFF)) from None
     except ExotelError as error:
-        _pause_after(error, account)
+        pause_after(error, account)
         event.code, event.advice = error.code[:40], str(error.advice)
         event.http_status, event.request_id, event.raw = error.http_status, error.request_id, error.raw
     else:
@@ -87,21 +60,3 @@ def canonical_form(event: CallEvent) -> bytes:
     """
     is_settled = lifecycle.is_settled(lifecycle.to_registers(event.as_message()))
     return json.dumps([event.facts, event.code, is_settled], sort_keys=True).encode()
-
-
-def _pause_after(error: ExotelError, account: str) -> None:
-    """Pause the account where the error calls for it; raises :class:`RateLimited` if it says nothing about the call."""
-    about_the_account = isinstance(error, ABOUT_THE_ACCOUNT)
-    if isinstance(error, CallNotFound) or not (about_the_account or isinstance(error, NO_USABLE_ANSWER)):
-        AccountUsage.objects.reset_failures(account)
-        return
-    failures = AccountUsage.objects.count_failure(account)
-    if not about_the_account and failures < FAILURES_UNTIL_PAUSE:
-        return
-    pause = min(MINUTE * 2 ** min(failures - 1, 4), LONGEST_BACK_OFF)
-    if error.retry_after is not None:
-        pause = datetime.timedelta(seconds=error.retry_after)
-    until = AccountUsage.objects.pause(account, pause)
-    logger.warning("No requests for account %r until %s, after %d failures: %s.", account, until, failures, error)
-    if about_the_account:
-        raise RateLimited(until)

@@ -19,8 +19,9 @@ from django_exotel_ccm.choices import EventReason, UnverifiedReason
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
+from django_exotel_ccm.services.budget import RateLimited
 from django_exotel_ccm.services.events import fingerprint_of, store
-from django_exotel_ccm.services.reconciliation.call_details import RateLimited, canonical_form, is_usable_sid
+from django_exotel_ccm.services.reconciliation.call_details import canonical_form, is_usable_sid
 from django_exotel_ccm.services.reconciliation.external_records import build_external_record, possible_own_calls
 from django_exotel_ccm.services.scheduling import AFTER_THE_END, BACK_OFF, CLAIM, GIVE_UP, check_by
 from django_exotel_ccm.services.transactions import run_durably

@@ -22,10 +22,10 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
 from django_exotel_ccm.models import AccountUsage, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
+from django_exotel_ccm.services.budget import RateLimited
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.reconciliation import external_calls
 from django_exotel_ccm.services.reconciliation.call_details import (
-    RateLimited,
     canonical_form,
     fetch_call_details,
     is_usable_sid,

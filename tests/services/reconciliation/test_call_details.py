@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import AccountUsage, CallRecord
-from django_exotel_ccm.services.reconciliation.call_details import RateLimited, fetch_call_details
+from django_exotel_ccm.services.budget import RateLimited
+from django_exotel_ccm.services.reconciliation.call_details import fetch_call_details
 from django_exotel_ccm.services.reconciliation.reconcile import reconcile
 from django_exotel_ccm.simulator import Simulator
 from tests.services.reconciliation.due_calls import make_due, requested_sids

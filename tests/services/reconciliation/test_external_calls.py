@@ -14,8 +14,8 @@ from django.utils import timezone
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, EventReason, Origin, State, UnverifiedReason
 from django_exotel_ccm.models import CallEvent, CallRecord, UnverifiedCall
+from django_exotel_ccm.services.budget import RateLimited
 from django_exotel_ccm.services.reconciliation import reconcile as reconcile_module
-from django_exotel_ccm.services.reconciliation.call_details import RateLimited
 from tests.helpdesk.models import Ticket
 from tests.services.reconciliation.unverified_calls import (
     CUSTOMER,

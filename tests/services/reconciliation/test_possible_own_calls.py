@@ -16,8 +16,8 @@ from django_exotel_ccm import signals
 from django_exotel_ccm.choices import EventKind, State, UnverifiedReason
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, UnverifiedCall
 from django_exotel_ccm.services import transactions
+from django_exotel_ccm.services.budget import RateLimited
 from django_exotel_ccm.services.reconciliation import external_calls
-from django_exotel_ccm.services.reconciliation.call_details import RateLimited
 from django_exotel_ccm.services.reconciliation.external_calls import claim, verify
 from tests.factories import record_callback
 from tests.services.reconciliation.unverified_calls import (

@@ -63,8 +63,8 @@ INTERRUPTED = """
 import os, signal
 import django
 django.setup()
-from django_exotel_ccm.management.commands.exotel_reconcile import _stop_on_signal
-with _stop_on_signal() as stop:
+from django_exotel_ccm.management.stopping import stop_on_signal
+with stop_on_signal() as stop:
     with stop._cond:
         os.kill(os.getpid(), signal.SIGTERM)
     print("stopped" if stop.wait(10) else "went on")

@@ -1,0 +1,54 @@
+"""Devices: the phones and softphones of an agent, as Exotel last showed them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from django_exotel_ccm.choices import DeviceKind
+from django_exotel_ccm.models.agent import Agent
+
+
+class Device(models.Model):
+    """A phone or a softphone of an agent. Exotel rings the one that is on; it is true as of ``seen_at``."""
+
+    agent = models.ForeignKey(
+        Agent,
+        models.CASCADE,
+        related_name="devices",
+        verbose_name=pgettext_lazy("telephony", "agent"),
+        help_text=_("Whose device it is."),
+    )
+    exotel_id = models.CharField(_("Exotel device id"), max_length=64, help_text=_("The device's id in Exotel."))
+    contact_uri = models.CharField(
+        _("contact URI"), max_length=200, help_text=_("A number with its country code, or a SIP address.")
+    )
+    kind = models.CharField(
+        pgettext_lazy("telephony", "kind"), max_length=5, choices=DeviceKind.choices, help_text=_("What rings.")
+    )
+    is_on = models.BooleanField(
+        pgettext_lazy("telephony", "on"), default=False, help_text=_("Whether calls ring on this device.")
+    )
+    is_verified = models.BooleanField(
+        pgettext_lazy("telephony", "verified"),
+        default=False,
+        help_text=_("A device that is not verified cannot be turned on."),
+    )
+    status = models.CharField(
+        pgettext_lazy("telephony", "status"),
+        max_length=32,
+        blank=True,
+        help_text=_("Whether the device is in use, in Exotel's words."),
+    )
+    seen_at = models.DateTimeField(
+        pgettext_lazy("telephony", "as of"), help_text=_("When Exotel last said this about the device.")
+    )
+
+    class Meta:
+        verbose_name = pgettext_lazy("telephony", "device")
+        verbose_name_plural = pgettext_lazy("telephony", "devices")
+        constraints = [models.UniqueConstraint(fields=["agent", "exotel_id"], name="exotel_ccm_device_exotel")]
+
+    def __str__(self) -> str:
+        return self.contact_uri

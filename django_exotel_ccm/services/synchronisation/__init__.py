@@ -1,0 +1,1 @@
+"""Agents, devices and ExoPhones as Exotel has them, into our tables."""

@@ -1,0 +1,237 @@
+"""What the runs have in common: pages within the account's budget, a report, and who is missing at the end.
+
+A run works page by page. Each page is fetched without a transaction and then stored in one, so a run that is killed
+leaves whole rows, and the next one comes to the same end. Only a complete list says who left.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from django.db import models, router
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_exotel_ccm import accounts
+from django_exotel_ccm.exceptions import SyncedInsideTransaction
+from django_exotel_ccm.exotel.client import ExotelClient
+from django_exotel_ccm.exotel.directory import Listing
+from django_exotel_ccm.exotel.errors import ExotelError, NoUsableAnswer, TooManyRequests, Unreachable
+from django_exotel_ccm.models import AccountUsage
+from django_exotel_ccm.services.budget import RateLimited, pause_after, take_request
+from django_exotel_ccm.services.transactions import open_transaction, run_durably
+
+logger = logging.getLogger("django_exotel_ccm.services")
+
+Row = TypeVar("Row")
+TEMPORARY = (NoUsableAnswer, TooManyRequests, Unreachable)
+MAX_ATTEMPTS = 4  # to fetch one page
+LONGEST_WAIT = 900.0  # seconds; Exotel may say Retry-After with a day
+DEADLINE = 45.0  # seconds for one request
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a run does to one row, or would do."""
+
+    verb: str
+    """added, changed, deactivated or reactivated."""
+    name: str
+    details: str = ""
+
+
+@dataclass
+class SyncReport:
+    """What a run did, or would do."""
+
+    account: str
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    reactivated: int = 0
+    deactivated: int = 0
+    requests: int = 0
+    problems: list[str] = field(default_factory=list)
+    """Why the run is not complete, in sentences for people. Then nobody was deactivated."""
+    notes: list[str] = field(default_factory=list)
+    """What somebody should look at, in sentences for people."""
+    waiting_until: datetime.datetime | None = None
+    """Until when the run waits for the account's budget; None while it works."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that Exotel has was read."""
+        return not self.problems
+
+    def count(self, changes: Sequence[Change], rows: int) -> None:
+        """Count the changes that a page of so many rows brought."""
+        for change in changes:
+            setattr(self, change.verb, getattr(self, change.verb) + 1)
+        self.unchanged += rows - len(changes)
+
+
+Progress = Callable[[SyncReport, Sequence[Change]], None]
+"""Called after each page with the report so far and the changes of the page, and before each wait."""
+
+
+def ignore(report: SyncReport, changes: Sequence[Change]) -> None:
+    """Do nothing about progress."""
+
+
+class SyncedRow(Protocol):
+    """An agent or an ExoPhone."""
+
+    pk: int
+    is_active: bool
+    left_exotel_at: datetime.datetime | None
+
+
+class _Broken(Exception):
+    """The run ends before the list does; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run goes: what it may write, whom it tells, and when it ends early."""
+
+    dry_run: bool = False
+    progress: Progress = ignore
+    stop: threading.Event = field(default_factory=threading.Event)
+    time_limit: float | None = None
+    """Seconds after which no request is begun, and nothing is waited for; None: as long as it takes."""
+
+
+class SyncRun(Generic[Row]):
+    """One run over one list of one account."""
+
+    model: type[models.Model]
+    listing_class: type[Listing[Row]]
+
+    def __init__(self, account: str, options: RunOptions) -> None:
+        self.account = account
+        self.options = options
+        self.report = SyncReport(account)
+        self.started = timezone.now()
+        self.using = router.db_for_write(self.model)
+        self._seen: set[int] = set()
+        self._ends_at = None if options.time_limit is None else time.monotonic() + options.time_limit
+        limit = options.time_limit
+        client = ExotelClient(accounts.get_account(account), deadline=min(limit or DEADLINE, DEADLINE))
+        self.listing = self.listing_class(client)
+
+    def store_page(self, rows: Sequence[Row]) -> tuple[list[Change], set[int]]:
+        """Store a page, unless it is a dry run; return what changed, and the keys of our rows on it."""
+        raise NotImplementedError
+
+    def describe_empty(self) -> str:
+        """Return the sentence that Exotel listed nothing."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Do what comes after a complete list."""
+
+    def run(self) -> SyncReport:
+        """Read the list to its end, as far as it goes; deactivate who is missing from a complete one.
+
+        Raises :class:`SyncedInsideTransaction`. What Exotel answers is in the report.
+        """
+        if (alias := open_transaction()) is not None:
+            raise SyncedInsideTransaction(alias)
+        try:
+            self._read()
+        except ExotelError as error:
+            logger.warning("The list of account %r could not be read to its end: %s", self.account, error)
+            self.report.problems.append(f"{error}. {error.advice}")
+        except _Broken as broken:
+            self.report.problems.append(str(broken))
+        self.report.problems += self.listing.problems
+        if self.listing.is_complete and self.listing.received == 0:
+            self.report.problems.append(self.describe_empty())
+        if self.report.is_complete:
+            self._deactivate_missing()
+            self.finish()
+        return self.report
+
+    def _read(self) -> None:
+        while not self.listing.is_over:
+            rows = self._fetch()
+            changes, keys = self.store_page(rows) if rows else ([], set())
+            self._seen |= keys
+            self.report.count(changes, len(rows))
+            self.options.progress(self.report, changes)
+
+    def _fetch(self) -> list[Row]:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            self._wait_for_budget()
+            self.report.requests += 1
+            try:
+                rows = self.listing.next_page()
+            except TEMPORARY as error:
+                self._pause(error)
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                if not isinstance(error, TooManyRequests):
+                    self._wait(2.0 ** (attempt - 1))
+            else:
+                AccountUsage.objects.reset_failures(self.account)
+                return rows
+        raise AssertionError("the last attempt returns or raises")
+
+    def _pause(self, error: ExotelError) -> None:
+        with suppress(RateLimited):  # the next attempt waits for it
+            pause_after(error, self.account)
+
+    def _wait_for_budget(self) -> None:
+        while True:
+            self._check_time(0)
+            try:
+                take_request(self.account)
+            except RateLimited as limit:
+                self._wait((limit.until - timezone.now()).total_seconds() + 0.05, limit.until)
+            else:
+                return
+
+    def _wait(self, seconds: float, until: datetime.datetime | None = None) -> None:
+        if seconds > LONGEST_WAIT or not self._has_time(seconds):
+            moment = until or timezone.now() + datetime.timedelta(seconds=seconds)
+            shown = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+            text = _("Exotel is to be asked again at %(time)s, so the run ended. Run it again then.")
+            raise _Broken(text % {"time": f"{shown:%H:%M:%S}"})
+        self.report.waiting_until = until
+        self.options.progress(self.report, [])
+        self.options.stop.wait(max(0.0, seconds))
+        self.report.waiting_until = None
+        self._check_time(0)
+
+    def _check_time(self, seconds: float) -> None:
+        if self.options.stop.is_set():
+            raise _Broken(_("The run was stopped. Run it again to go on."))
+        if not self._has_time(seconds):
+            raise _Broken(_("It took too long here. Type: python manage.py exotel_sync"))
+
+    def _has_time(self, seconds: float) -> bool:
+        return self._ends_at is None or time.monotonic() + seconds < self._ends_at
+
+    def _deactivate_missing(self) -> None:
+        """Deactivate the rows that a run has seen in Exotel before, and this one has not."""
+        rows = self.model._default_manager.using(self.using)
+        candidates = rows.filter(account=self.account, is_active=True, synced_at__lt=self.started).order_by("pk")
+        missing = [row for row in candidates.iterator(chunk_size=BATCH) if row.pk not in self._seen]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            # Another run may have seen some of them meanwhile.
+            still = candidates.filter(pk__in=[row.pk for row in batch]).order_by()
+            if not self.options.dry_run:
+                left = {"is_active": False, "left_exotel_at": timezone.now()}
+                run_durably(lambda still=still, left=left: still.update(**left), using=self.using)  # type: ignore[misc]
+            changes = [Change("deactivated", str(row)) for row in batch]
+            self.report.count(changes, len(changes))
+            self.options.progress(self.report, changes)
