@@ -106,9 +106,10 @@ def check_callbacks(**kwargs: Any) -> list[CheckMessage]:
         configured = accounts.configured_accounts()
     except ImproperlyConfigured:
         return []  # E007
-    host = urlsplit(base).hostname or ""
+    parts = urlsplit(base)
+    host, shown = parts.hostname or "", parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return [
-        _unreachable(alias, base, is_simulated=account.is_loopback)
+        _unreachable(alias, shown, is_simulated=account.is_loopback)
         for alias, account in configured.items()
         if not (is_loopback_host(host) if account.is_loopback else is_public_host(host))
     ]

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf
-from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
 from django_exotel_ccm.exotel.account import REGIONS, Account
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.errors import (
@@ -38,6 +38,9 @@ STOPPED = frozenset({"blocked", "closed", "disabled", "expired", "inactive", "su
 def check_accounts(run: Run) -> Iterator[Finding]:
     """Ask Exotel about each account that can be read; at most five requests for each."""
     for alias, account in run.accounts.items():
+        if run.is_over:
+            yield no_time("key")
+            return
         if not may_ask(run, alias):
             message = _("Exotel was not asked%(account)s: the requests of this minute are used up.")
             yield ok(name="key", message=message % {"account": run.of(alias)})
@@ -157,7 +160,7 @@ def _check_account(run: Run, alias: str, account: Account) -> Iterator[Finding]:
 
 def _fetch(run: Run, alias: str, account: Account, path: str) -> Reply | None:
     """Return the answer; None where Exotel gives none, since a key may not be allowed to read these."""
-    if not may_ask(run, alias):
+    if run.is_over or not may_ask(run, alias):
         return None
     try:
         return client_of(run, account).get(path, host="api")

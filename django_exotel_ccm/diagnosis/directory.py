@@ -35,7 +35,7 @@ def _read(run: Run, alias: str, listing: Listing[Row]) -> list[Row] | None:
     rows: list[Row] = []
     with suppress(ExotelError):
         for _page in range(MOST_PAGES):
-            if listing.is_over or not may_ask(run, alias):
+            if listing.is_over or run.is_over or not may_ask(run, alias):
                 break
             rows += listing.next_page()
     return rows if listing.is_complete and rows else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,6 +18,7 @@ from django_exotel_ccm.exotel.account import Account
 logger = logging.getLogger("django_exotel_ccm.diagnosis")
 
 LONGEST_REQUEST = 8.0  # seconds
+SHORTEST_REQUEST = 1.0  # seconds
 LONGEST_RUN = 45.0  # seconds for all requests together: gunicorn's worker has 75 by our own advice
 
 
@@ -58,8 +60,13 @@ class Run:
     """The processes of the site that have answered a probe."""
 
     def seconds(self, most: float = LONGEST_REQUEST) -> float:
-        """Return how long the next request may take; less than a second when the time of the run is over."""
-        return max(min(most, self.ends_at - time.monotonic()), 0.1)
+        """Return how long the next request may take."""
+        return min(most, max(self.ends_at - time.monotonic(), SHORTEST_REQUEST))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is too short for another request. What would time out then is no finding."""
+        return self.ends_at - time.monotonic() < SHORTEST_REQUEST
 
     def of(self, alias: str) -> str:
         """Return the words that name an account where there are several."""
@@ -67,8 +74,16 @@ class Run:
 
 
 def new_run() -> Run:
-    """Return a run with the accounts that can be read."""
-    try:
-        return Run(accounts.configured_accounts())
-    except ImproperlyConfigured:
-        return Run()  # a system check says what is wrong
+    """Return a run with the accounts that can be read. Of the others, a system check says what is wrong."""
+    found: dict[str, Account] = {}
+    for alias in accounts.aliases():
+        with suppress(ImproperlyConfigured):
+            found[alias] = accounts.get_account(alias)
+    return Run(found)
+
+
+def no_time(name: str) -> Finding:
+    """Return that something was not looked at."""
+    return ok(
+        name=name, message=_("Not checked, because Exotel or the site took too long before: %(name)s.") % {"name": name}
+    )

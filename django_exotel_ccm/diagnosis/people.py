@@ -18,7 +18,7 @@ from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exophone_choice import first_choice
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.phone_numbers import mask, parse_number
 
 MOST_AGENTS = 200
 MOST_ASKED = 50  # agents whose users' permissions are asked: each costs two queries
@@ -73,7 +73,7 @@ def has_phone(agent: Agent) -> bool:
 
 def names_of(found: list[Agent]) -> str:
     """Return the first names of some agents."""
-    named = ", ".join(str(one) for one in found[:MOST_NAMED])
+    named = ", ".join(mask(str(one)) for one in found[:MOST_NAMED])
     return _("%(names)s and others") % {"names": named} if len(found) > MOST_NAMED else named
 
 

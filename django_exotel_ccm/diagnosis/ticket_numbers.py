@@ -16,7 +16,7 @@ from django_exotel_ccm import conf, tickets
 from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.readiness import load_related
-from django_exotel_ccm.ticket_numbers import numbers_of
+from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
 from django_exotel_ccm.tickets import TicketType
 
 NAME = "ticket_numbers"
@@ -40,10 +40,9 @@ def check_ticket_numbers(run: Run) -> Iterator[Finding]:
 def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
     names = {"model": model._meta.label, "sample": SAMPLE}
     try:
-        with conf.get_settings().work_context_for(CallRecord()):
-            found = list(model._default_manager.order_by("-pk")[:SAMPLE])
-            load_related(ticket_type, found)
-            read, unreadable, without = _read(found)
+        found = list(model._default_manager.order_by("-pk")[:SAMPLE])
+        load_related(ticket_type, found)
+        read, unreadable, without = _read(found)
     except DatabaseError:
         # Where each tenant has tables of its own, there may be none outside of a tenant's work.
         return ok(name=NAME, message=_("%(model)s: its rows cannot be read from here.") % names)
@@ -88,10 +87,15 @@ def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
 
 def _read(found: Sequence[Model]) -> tuple[int, int, int]:
     """Return how many numbers can be read and how many cannot, and how many tickets have none."""
-    numbers = [numbers_of(ticket) for ticket in found]
+    numbers = [_numbers_of(ticket) for ticket in found]
     every = [number for of_one in numbers for number in of_one]
     read = sum(bool(number.number) for number in every)
     return read, len(every) - read, sum(not of_one for of_one in numbers)
+
+
+def _numbers_of(ticket: Model) -> list[TicketNumber]:
+    with conf.get_settings().work_context_for(CallRecord(ticket=ticket)):
+        return numbers_of(ticket)
 
 
 def _place_of(error: Exception) -> str:

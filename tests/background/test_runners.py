@@ -153,6 +153,18 @@ def test_order_survives_a_change_of_runner(run_with: Any, accepted: CallRecord, 
     assert len(notes()) == 1
 
 
+def test_celery_app_is_known_in_every_thread() -> None:
+    """Servers answer requests in threads, in which Celery itself falls back to an app without the host's broker."""
+    code = """
+import threading
+from celery import Celery
+app = Celery("host", broker="memory://")
+from django_exotel_ccm.background import with_celery
+threading.Thread(target=lambda: print(with_celery.has_app(), with_celery.run_job.app.main)).start()
+"""
+    assert python("-c", code).strip() == "True host"
+
+
 def test_unknown_job_is_an_error() -> None:
     with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, ping, reconcile"):
         background.run_job("announcce", {})

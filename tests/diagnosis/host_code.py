@@ -5,3 +5,27 @@ from typing import Any
 
 def raise_with_number(ticket: Any) -> str:
     raise RuntimeError(f"cannot read {ticket.customer.phone}")
+
+
+def base_url_that_fails(call: Any) -> str:
+    return {"sales": "https://crm.example.com"}[call.account]
+
+
+class TenantOf:
+    """A tenant's work context: the host's objects are there only inside of it."""
+
+    inside: list[str] = []
+
+    def __init__(self, call: Any) -> None:
+        self.name = call.ticket.subject
+
+    def __enter__(self) -> None:
+        self.inside.append(self.name)
+
+    def __exit__(self, *exc: object) -> None:
+        self.inside.remove(self.name)
+
+
+def numbers_of_tenant(ticket: Any) -> str:
+    assert TenantOf.inside == [ticket.subject]
+    return str(ticket.customer.phone)

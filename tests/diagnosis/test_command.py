@@ -21,6 +21,7 @@ from tests.subprocesses import ROOT
 def run(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Type the command in the example project."""
     known = {"PATH": "/usr/bin:/bin", "HELPDESK_DATA": str(data), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+    known["CALLBACK_BASE_URL"] = "http://127.0.0.1:1"  # where nothing listens
     return subprocess.run(
         [sys.executable, "-W", "error", "manage.py", "exotel_doctor", *arguments],
         cwd=ROOT / "example_project",
@@ -68,7 +69,8 @@ def test_new_project_without_anything(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "python manage.py migrate" in done.stdout
     assert "EXOTEL_API_KEY" in done.stdout
-    assert "CommandError: Wrong: 2 of" in done.stderr
+    assert "python manage.py runserver 127.0.0.1:1" in done.stdout
+    assert "CommandError: Wrong: 3 of" in done.stderr
     assert "Traceback" not in done.stderr
 
 

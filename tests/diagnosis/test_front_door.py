@@ -39,7 +39,9 @@ def test_probe_stores_nothing(doctor: Doctor) -> None:
         ((200, HTML, LOGIN), "answers with a login page", "without one"),
         ((302, {"Location": "https://sso.example.com/start?next=/"}, b""), "on to a login page", "without one"),
         ((302, {"Location": "/accounts/login/?next=/exotel/"}, b""), "on to a login page", "without one"),
-        ((301, {"Location": "https://www.example.com/exotel/"}, b""), "redirects to https://www.example.com", "https://www"),
+        ((301, {"Location": "https://www.example.com{path}"}, b""), "redirects to https://www", "https://www.example.com"),
+        ((301, {"Location": "https://www.example.com/"}, b""), "redirects to https://www", "Let nothing redirect"),
+        ((301, {"Location": "http://www.example.com{path}"}, b""), "redirects to http://www", "Let nothing redirect"),
         ((301, {"Location": "/en/exotel/"}, b""), "to another path", "/exotel/callbacks/"),
         ((401, {"WWW-Authenticate": "Basic"}, b""), "asks for a login (HTTP 401)", "without one"),
         ((403, HTML, b"<h1>Forbidden</h1>"), "in front of the site refuses", "/exotel/callbacks/"),
@@ -77,6 +79,19 @@ def test_body_that_is_lost_on_the_way(doctor: Doctor, proxy: Proxy, keeps_length
     assert doctor.wrong() == []
 
 
+def test_code_of_the_host_that_raises(doctor: Doctor, report_to: Callable[[str], None], live_server: Any) -> None:
+    report_to("tests.diagnosis.host_code.base_url_that_fails")
+
+    assert doctor.only()["message"] == "This check failed with KeyError: callback_address."
+
+
+def test_address_without_a_readable_account(doctor: Doctor, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXOTEL_URL")
+    proxy.answer = (403, HTML, b"")
+
+    assert [name for name, _text in doctor.wrong()] == ["accounts", "callback_address"]
+
+
 def test_nothing_listens(doctor: Doctor, report_to: Callable[[str], None], live_server: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -91,7 +106,7 @@ def test_nothing_listens(doctor: Doctor, report_to: Callable[[str], None], live_
 
 
 def test_site_that_hangs(doctor: Doctor, report_to: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django_exotel_ccm.diagnosis.finding.LONGEST_RUN", 1.0)
+    monkeypatch.setattr("django_exotel_ccm.diagnosis.finding.LONGEST_RUN", 2.0)
     with serving(silent) as server:
         report_to(f"http://127.0.0.1:{server.port}")
 
@@ -99,6 +114,16 @@ def test_site_that_hangs(doctor: Doctor, report_to: Callable[[str], None], monke
 
     assert "did not answer in time" in wrong["message"]
     assert "gunicorn --workers 3" in wrong["fix"]
+
+
+def test_what_there_is_no_time_for_is_no_fault(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_exotel_ccm.diagnosis.finding.LONGEST_RUN", 0.5)
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert doctor.wrong() == []
+    assert told["key"].startswith("Not checked")
+    assert told["callback_address"].startswith("Not checked")
 
 
 def test_connection_that_breaks(doctor: Doctor, report_to: Callable[[str], None]) -> None:

@@ -363,6 +363,35 @@ def test_code_of_the_host_that_raises(doctor: Doctor, settings: Any) -> None:
     assert doctor.wrong() == []
 
 
+def test_tickets_are_read_in_their_work_context(doctor: Doctor, settings: Any) -> None:
+    numbers = {"prefix": "ticket", "numbers": "tests.diagnosis.host_code.numbers_of_tenant"}
+    context = "tests.diagnosis.host_code.TenantOf"
+    set_option(settings, TICKETS={"helpdesk.Ticket": numbers}, WORK_CONTEXT=context)
+
+    assert doctor.wrong() == []
+
+
+def test_account_that_cannot_be_read_hides_no_other(doctor: Doctor, place: Place) -> None:
+    place.set(ACCOUNTS={"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"})
+    place.environment.setenv("EXOTEL_SALES", "exotel://nonsense")
+
+    checks = doctor.checks()
+
+    assert [one["name"] for one in checks if not one["ok"]] == ["accounts"]
+    assert "key" in {one["name"] for one in checks}
+
+
+def test_private_address_is_not_public(doctor: Doctor, place: Place) -> None:
+    place.environment.setenv("EXOTEL_URL", "exotel://some-key:some-token@127.0.0.1.example.invalid/acme1")
+    place.set(CALLBACK_BASE_URL="https://user:s3cret@crm.internal")
+
+    wrong = {one["name"]: one for one in doctor.checks() if not one["ok"]}
+
+    assert "https://crm.internal" in wrong["callbacks"]["message"]
+    assert "s3cret" not in str(wrong)
+    assert "callback_address" not in wrong
+
+
 def test_exotel_is_not_asked_beyond_the_budget(doctor: Doctor, settings: Any) -> None:
     set_option(settings, REQUESTS_PER_MINUTE=1)
     AccountUsage.objects.take_request("default", 1)

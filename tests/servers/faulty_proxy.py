@@ -16,7 +16,8 @@ from tests.servers.scripted_http import context_of
 
 @dataclass
 class Proxy:
-    """What the proxy does; may be changed while it serves. ``answer`` is given instead of the site's."""
+    """What the proxy does; may be changed while it serves. ``answer`` is given instead of the site's; in
+    its headers, {path} stands for the path of the request."""
 
     site: str
     url: str = ""
@@ -39,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, content = self.proxy.answer or self._ask_the_site(body)
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            self.send_header(name, value.replace("{path}", self.path))
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Connection", "close")
         self.end_headers()
