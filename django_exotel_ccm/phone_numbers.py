@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
@@ -57,6 +58,8 @@ _BLANK = r"[\s().\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff]"
 _ENCODED = r"(?:\+|%(?:25)?2[089bdeBDE])"
 _BETWEEN = rf"{_BLANK}*(?:{_ENCODED}{_BLANK}*){{0,4}}"
 _DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
+_NUMBER_ALONE = re.compile(rf"(?:[\d+%bdeBDE]|{_BLANK})*")
+_MARGIN = 100  # characters that are read beyond a cut; numbers are rarely written longer
 _SAME = (phonenumbers.MatchType.EXACT_MATCH, phonenumbers.MatchType.NSN_MATCH)
 
 
@@ -321,3 +324,18 @@ def visible_to(text: str, user: Any) -> str:
     if masked == text:
         return text
     return text if user is not None and Permission.VIEW_NUMBER.granted_to(user) else masked
+
+
+def shortened(text: str, length: int, show: Callable[[str], str]) -> str:
+    """Return the first ``length`` characters of ``show(text)``, and "…" if there are more.
+
+    ``show`` masks, as :func:`visible_to` does. It gets the beginning of the text alone, because masking a long text
+    takes time; but enough of it, because the first digits of a number are not recognised as one.
+    """
+    beginning = text[: length + _MARGIN]
+    if _NUMBER_ALONE.fullmatch(beginning, length):  # a number may begin before the cut and end anywhere
+        beginning = text
+    shown = show(beginning)
+    # It can be shorter than what it was made of. The last number of a part may not be whole.
+    end = min(length, len(shown) - _MARGIN) if len(beginning) < len(text) else length
+    return f"{shown[:end].rstrip()}…" if end < len(shown) else shown

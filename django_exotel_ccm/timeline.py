@@ -26,8 +26,8 @@ from django_exotel_ccm.descriptions import (
     describe_time,
     step_of,
 )
-from django_exotel_ccm.models import CallNote, CallRecord
-from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition
+from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
 
 SHOWN = 3
@@ -50,6 +50,16 @@ ICONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class ShortNote:
+    """A note, as the history shows it: the beginning of its text, and whether there is more."""
+
+    text: str
+    is_cut: bool
+    disposition: Disposition | None
+    author_label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One call, as a line of the history shows it. ``icon`` is a name that ``exotel_ccm/icon.html`` knows."""
 
@@ -62,7 +72,7 @@ class Entry:
     url: str
     recording: str
     again: str
-    notes: list[CallNote]
+    notes: list[ShortNote]
     has_more_notes: bool
 
 
@@ -130,14 +140,14 @@ def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recor
         url=adapter.call_url(request, call),
         recording=recording,
         again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if can_repeat else "",
-        notes=[_masked(note, request.user) for note in reversed(notes[:NOTES])],
+        notes=[_short(note, request.user) for note in reversed(notes[:NOTES])],
         has_more_notes=len(notes) > NOTES,
     )
 
 
-def _masked(note: CallNote, user: Any) -> CallNote:
-    note.text = visible_to(note.text, user)[:LONGEST_NOTE]  # cut last: the first digits of a number are not masked
-    return note
+def _short(note: CallNote, user: Any) -> ShortNote:
+    text = shortened(note.text, LONGEST_NOTE, lambda text: visible_to(text, user))
+    return ShortNote(text, len(note.text) > LONGEST_NOTE, note.disposition, note.author_label)
 
 
 def icon_of(call: CallRecord) -> str:

@@ -10,7 +10,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
@@ -18,7 +17,7 @@ from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
-from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import assign_follow_up
 from django_exotel_ccm.services.batches import batches
 
@@ -251,8 +250,7 @@ class FollowUpAdmin(_AboutTicketsAdmin):
 
 
 def _short_text(row: CallNote | FollowUp, request: HttpRequest) -> str:
-    # Masked before it is cut: the first digits of a number are no number any more.
-    return Truncator(masked_text(row.text, request)).chars(LISTED_CHARACTERS)
+    return shortened(row.text, LISTED_CHARACTERS, lambda text: masked_text(text, request))
 
 
 def _full_text(row: CallNote | FollowUp, request: HttpRequest) -> str:

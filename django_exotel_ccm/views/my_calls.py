@@ -28,7 +28,7 @@ from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
 from django_exotel_ccm.panel import panel_of
-from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
 from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.timeline import icon_of
@@ -38,6 +38,7 @@ from django_exotel_ccm.views.call_request import whole_number
 MAX_FOLLOW_UPS = 50
 MAX_CALLS = 50
 MAX_LISTS = 10
+LONGEST_TEXT = 200  # characters of what was noted with a call-back
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -174,12 +175,16 @@ def _follow_up_row(
         # Named in the labels of the buttons, by which they are told apart when they are heard.
         "name": line.name if line is not None else _("a call-back, %(when)s") % {"when": when},
         # What was written about a ticket is for those who may see it.
-        "text": visible_to(row.text, request.user) if line is not None else "",
+        "text": _short_text(row, request.user) if line is not None else "",
         "due_at": row.due_at,
         "is_overdue": is_overdue,
         "when": describe_overdue(row.due_at, now) if is_overdue else when,
         "problem": problem[1] if problem is not None and problem[0] == row.pk else "",
     }
+
+
+def _short_text(row: FollowUp, user: Any) -> str:
+    return shortened(row.text, LONGEST_TEXT, lambda text: visible_to(text, user))
 
 
 def _call_row(

@@ -90,6 +90,15 @@ def test_only_who_sees_the_ticket_reads_its_notes(note: CallNote, reader: Sessio
         assert "Broken fan" not in hidden
 
 
+def test_lists_mask_numbers_before_texts_are_cut(host: Any, reader: Session, call: CallRecord) -> None:
+    """The first digits of a number are no number any more."""
+    text = "x" * (notes.LISTED_CHARACTERS - 7) + " +919000001001 is his wife"
+    add_note(call, author=host.user("asha"), text=text, follow_up_at=timezone.now() + HOUR)
+
+    for model in ("callnote", "followup"):
+        assert "xxx +•••••…" in reader.get(list_of(model)).text
+
+
 def test_pages_need_their_permissions(note: CallNote, host: Any) -> None:
     nobody = Session(host.user("nobody", "helpdesk.view_ticket", SEES_CALLS, agent=None))
 

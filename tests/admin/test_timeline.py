@@ -147,8 +147,18 @@ def test_notes_are_shown(asha: Session, host: Any) -> None:
 
     assert f"Sends the address By mail, or {BY_HAND} &lt;b&gt; Vik Sends the address Vik" in rows[0]
     assert BY_HAND not in rows[1]
-    assert "x" * 1000 in rows[0]
-    assert "x" * 1001 not in rows[0]
+    assert "x" * 1000 + "… Whole note Vik" in rows[0]
+    assert rows[0].count("…") == rows[0].count("Whole note") == 1
+    assert asha.change_form(ticket).links["Whole note"] == asha.url("exotel_ccm_callrecord_change", call.pk)
+
+
+def test_number_at_the_end_of_a_shortened_note_is_masked(host: Any) -> None:
+    blind = Session(host.user("uma", "helpdesk.view_ticket", SEES_CALLS, agent=None))
+    call = call_about(ticket := host.ticket())
+    text = "x" * (timeline.LONGEST_NOTE - 6) + f" {BY_HAND} is his wife"
+    CallNote.objects.create(call=call, text=text, author_label="Vik", created_at=timezone.now())
+
+    assert "xx +••••…" in lists_of(blind.change_form(ticket))[0][0]
 
 
 def test_signs_in_a_note_do_not_turn_round_what_stands_beside_it(asha: Session, host: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_exotel_ccm.phone_numbers import contains_number, mask, parse_number, visible_to
+from django_exotel_ccm.phone_numbers import contains_number, mask, parse_number, shortened, visible_to
 from tests.phone_numbers.test_parsing import valid_numbers
 
 SEPARATORS = " \u00a0-.()\u2011\u200b\u2060/"
@@ -56,6 +56,40 @@ def test_signs_of_direction_are_left_out() -> None:
     assert visible_to("Ravi \u202eevil\u2069", allowed) == "Ravi evil"
     assert visible_to("call 90000\u202d01001", None) == "call ••••••••01"
     assert visible_to("\u200fعلي\u200e", None) == "\u200fعلي\u200e"
+
+
+def masked(text: str) -> str:
+    return visible_to(text, None)
+
+
+def test_shortened_text_says_that_there_is_more() -> None:
+    assert shortened("short", 5, masked) == "short"
+    assert shortened("longer text", 7, masked) == "longer…"
+    assert shortened("call 9000001001", 99, masked) == "call ••••••••01"
+
+
+@settings(deadline=None)
+@given(st.text("0123456789 +-.ax\u202d\u2060", max_size=260), st.integers(1, 60))
+def test_no_cut_shows_digits_that_the_whole_text_hides(text: str, length: int) -> None:
+    shown, whole = shortened(text, length, masked), masked(text)
+
+    assert shown == whole or whole.startswith(shown.removesuffix("…"))
+    assert len(shown) <= length + 1
+
+
+def test_number_that_is_written_across_a_cut() -> None:
+    for gap in ("", " " * 200, "\u202d" * 200, "\n-" * 150):
+        text = f"call 90000{gap}01001, then more"
+        for length in range(5, 12):
+            assert "9" not in shortened(text, length, masked)
+
+
+def test_shortened_reads_no_more_than_it_needs() -> None:
+    read: list[str] = []
+
+    shortened("call 9000001001 or write. " * 1000, 1000, lambda text: read.append(text) or text)
+
+    assert [len(one) for one in read] == [1100]
 
 
 def test_visible_to_needs_permission() -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallNote, CallRecord
 from tests.admin.pages import SEES_CALLS
 from tests.helpdesk.models import Ticket
 from tests.templatetags.pages import TIMELINE, Browser, changed, render, render_bare, request_of
@@ -71,6 +71,17 @@ def test_page_asks_for_its_own_history_alone(host: Any) -> None:
     assert "Busy" in Browser(asha).client.get(address).content.decode()
     assert Browser(asha).client.get(changed(address, ticket=str(other.pk))).status_code == 404
     assert Browser(vik).client.get(address).status_code == 404
+
+
+def test_shortened_note_says_that_there_is_more(host: Any) -> None:
+    ticket = host.ticket()
+    add_calls(ticket)
+    CallNote.objects.create(call=CallRecord.objects.get(), text="word " * 300, created_at=timezone.now())
+
+    page = render(TIMELINE, request_of(host.user("asha", "helpdesk.view_ticket", SEES_CALLS)), ticket=ticket)
+
+    assert "word word…" in page.text
+    assert "Whole note" not in page.links  # a host has no page of a call
 
 
 def test_queries_do_not_grow_with_the_calls(host: Any) -> None:
