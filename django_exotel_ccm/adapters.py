@@ -199,7 +199,12 @@ def adapter_of_user(request: HttpRequest, name: str) -> TicketAdapter | None:
 
 def deciding_adapters(request: HttpRequest, ticket_type: TicketType) -> list[TicketAdapter]:
     """Return those that this user may enter, and that know of each such ticket whether this user may see it."""
-    return [one for one in _served_adapters() if one.has_access(request) and one.decides(request, ticket_type)]
+    return [one for one in adapters_open_to(request) if one.decides(request, ticket_type)]
+
+
+def adapters_open_to(request: HttpRequest) -> list[TicketAdapter]:
+    """Return those that this user may enter, the admin sites before the plain pages."""
+    return [one for one in _served_adapters() if one.has_access(request)]
 
 
 def _served_adapters() -> list[TicketAdapter]:

@@ -14,8 +14,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import get_script_prefix
 
-from django_exotel_ccm.adapters import calls_about_visible_tickets, deciding_adapters
+from django_exotel_ccm.adapters import (
+    TicketAdapter,
+    adapters_open_to,
+    calls_about_visible_tickets,
+    deciding_adapters,
+    tickets_of_rows,
+)
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.ticket_link import TicketLink
 from django_exotel_ccm.tickets import TicketType, link_of, type_of
 
 NAME = "host:pages"
@@ -172,6 +179,12 @@ def may_see(user: Any, ticket: Model) -> bool:
     view = f"{opts.app_label}.{get_permission_codename('view', opts)}"
     # Django's own backend knows permissions for a model alone, and others those for an object alone.
     return bool(user.has_perm(view) or user.has_perm(view, ticket))
+
+
+def sees_ticket_somewhere(request: HttpRequest, row: TicketLink) -> bool:
+    """Return whether the user sees the ticket of ``row`` on an admin site, or in the frame of the host."""
+    own_pages: TicketAdapter = OwnPagesAdapter.of_owner(request.user)
+    return any(tickets_of_rows(one, request, [row]) for one in (*adapters_open_to(request), own_pages))
 
 
 def find_host_pages(name: str) -> HostPagesAdapter | None:

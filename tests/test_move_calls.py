@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
 
 from django_exotel_ccm import signals
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.services import move_calls, place_call
+from django_exotel_ccm.services.call_lists import create_call_list
 from tests.helpdesk.models import Customer, Lead, Ticket
 
 
@@ -74,6 +76,66 @@ def test_erased_call_moves_without_label() -> None:
     move_calls(ticket, lead)
 
     assert [call.ticket_label for call in ticket_calls(lead)] == [""]
+
+
+@pytest.mark.django_db
+def test_erased_follow_up_moves_without_label() -> None:
+    asha = User.objects.create_user("asha")
+    ticket, lead = Ticket.objects.create(), Lead.objects.create(name="Meera")
+    now = timezone.now()
+    for label in ("", "Fan"):
+        FollowUp.objects.create(ticket=ticket, ticket_label=label, assigned_to=asha, due_at=now, created_at=now)
+
+    move_calls(ticket, lead)
+
+    moved = FollowUp.objects.about(lead).order_by("pk")
+    assert [follow_up.ticket_label for follow_up in moved] == ["", "Meera"]
+
+
+OLD_CALL, NEW_CALL = 1, 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("old", "new", "together"),
+    [
+        (("waiting", None), ("waiting", None), ("waiting", None)),
+        (("waiting", None), ("skipped", None), ("waiting", None)),
+        (("skipped", None), ("waiting", None), ("waiting", None)),
+        (("called", OLD_CALL), ("waiting", None), ("called", OLD_CALL)),
+        (("skipped", None), ("called", NEW_CALL), ("called", NEW_CALL)),
+        (("called", OLD_CALL), ("called", NEW_CALL), ("called", NEW_CALL)),
+        (("called", NEW_CALL), ("called", OLD_CALL), ("called", NEW_CALL)),
+        (("called", None), ("waiting", None), ("called", None)),
+    ],
+)
+def test_tickets_that_stand_on_one_list_become_one_place(old: Any, new: Any, together: Any) -> None:
+    asha = User.objects.create_user("asha")
+    one, two, other = (Ticket.objects.create(subject=subject) for subject in ("One", "Two", "Other"))
+    both = create_call_list(owner=asha, name="Both", model=Ticket, keys=[one.pk, other.pk, two.pk])
+    alone = create_call_list(owner=asha, name="Alone", model=Ticket, keys=[one.pk])
+    calls = {None: None, OLD_CALL: call_about(one), NEW_CALL: call_about(two)}
+    for position, (state, call) in ((1, old), (3, new)):
+        both.items.filter(position=position).update(state=state, call=calls[call])
+
+    move_calls(one, two)
+
+    assert [(item.ticket, item.state) for item in both.items.order_by("position")] == [
+        (other, "waiting"),
+        (two, together[0]),
+    ]
+    assert both.items.get(position=3).call == calls[together[1]]
+    assert [item.ticket for item in alone.items.all()] == [two]
+
+
+@pytest.mark.django_db
+def test_ticket_that_is_merged_into_itself_keeps_its_place() -> None:
+    ticket = Ticket.objects.create()
+    made = create_call_list(owner=User.objects.create_user("asha"), name="R", model=Ticket, keys=[ticket.pk])
+
+    move_calls(ticket, ticket)
+
+    assert [item.ticket for item in made.items.all()] == [ticket]
 
 
 @pytest.mark.django_db

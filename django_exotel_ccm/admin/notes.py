@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
@@ -16,6 +20,7 @@ from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.host_pages import sees_ticket_somewhere
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import assign_follow_up
@@ -205,11 +210,46 @@ class FollowUpAdmin(_AboutTicketsAdmin):
             kwargs["help_text"] = _("Who is to call: a user with an active agent.")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Refuse a user for whom the call-back would be lost."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is not None and (field := form.base_fields.get("assigned_to")) is not None:
+            field.validators = [*field.validators, partial(_check_can_call_back, request, obj)]
+        return form
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say why a call-back cannot be handed on that was settled since the page was loaded."""
+        if request.method == "POST" and "assigned_to" in request.POST and self.has_change_permission(request):
+            found = self.get_object(request, unquote(object_id))
+            if found is not None and found.done_at is not None:
+                return self._not_handed_on(request)
+        return super().change_view(request, object_id, form_url, extra_context)
+
     def save_model(self, request: HttpRequest, obj: FollowUp, form: Any, change: bool) -> None:
-        """Hand the call-back on, unless it was settled since the page was loaded."""
-        if "assigned_to" in form.changed_data and not assign_follow_up(obj, obj.assigned_to):
-            text = gettext("The call-back was not handed on: it is done by now, or was deleted.")
-            self.message_user(request, text, messages.WARNING)
+        """Hand the call-back on, unless it was settled just now."""
+        is_changed = "assigned_to" in form.changed_data
+        vars(request)["_exotel_ccm_is_settled"] = is_changed and not assign_follow_up(obj, obj.assigned_to)
+
+    def log_change(self, request: HttpRequest, obj: FollowUp, message: Any) -> Any:
+        """Log what has happened alone."""
+        return None if vars(request).get("_exotel_ccm_is_settled") else super().log_change(request, obj, message)
+
+    def response_change(self, request: HttpRequest, obj: FollowUp) -> HttpResponse:
+        """Say whose the call-back is now."""
+        if vars(request)["_exotel_ccm_is_settled"]:
+            return self._not_handed_on(request)
+        text = gettext("%(who)s is to call back.") % {"who": obj.assigned_to_label}
+        self.message_user(request, text, messages.SUCCESS)
+        if "_continue" in request.POST:
+            return HttpResponseRedirect(request.get_full_path())
+        return self.response_post_save_change(request, obj)
+
+    def _not_handed_on(self, request: HttpRequest) -> HttpResponse:
+        text = gettext("The call-back was not handed on: it is done by now, or was deleted.")
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(request.get_full_path())
 
     def _ticket(self, request: HttpRequest) -> Callable[[Any], str]:
         return self.words(
@@ -247,6 +287,18 @@ class FollowUpAdmin(_AboutTicketsAdmin):
                 hidden,
             )
             self.message_user(request, text % {"count": hidden}, messages.WARNING)
+
+
+def _check_can_call_back(request: HttpRequest, follow_up: FollowUp, user: Any) -> None:
+    """Raise ``ValidationError`` if ``user`` could do nothing about the call-back."""
+    words = {"who": str(user)}
+    if not Permission.PLACE_CALL.granted_to(user):
+        raise ValidationError(gettext("%(who)s may not call. Choose somebody else.") % words)
+    # As if that user asked: our own adapters and the host's ModelAdmins look at the user of a request.
+    theirs: Any = copy(request)
+    theirs.user, theirs.resolver_match = user, request.resolver_match
+    if follow_up.ticket_object_id and not sees_ticket_somewhere(theirs, follow_up):
+        raise ValidationError(gettext("%(who)s may not see the ticket. Choose somebody else.") % words)
 
 
 def _short_text(row: CallNote | FollowUp, request: HttpRequest) -> str:

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Model, Q
+from django.utils.formats import date_format, time_format
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.ticket_link import TicketLink, about, mask_key
 
@@ -139,7 +141,12 @@ class FollowUp(TicketLink):
         ]
 
     def __str__(self) -> str:
-        return f"{self.assigned_to_label} {self.pk}"  # shown to who may not see the ticket
+        # Shown to who may not see the ticket, and kept in log entries: with the whole date.
+        words = {"who": self.assigned_to_label or gettext("nobody"), "date": "", "time": ""}
+        if self.due_at is not None:
+            due = to_local(self.due_at)
+            words |= {"date": date_format(due, "DATE_FORMAT"), "time": time_format(due, "H:i")}
+        return gettext("Call-back of %(who)s, %(date)s, %(time)s") % words
 
     def redact(self, number: str) -> None:
         """Remove what may name the customer with ``number`` (E.164). Saves nothing."""

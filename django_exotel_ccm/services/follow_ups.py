@@ -67,10 +67,11 @@ def reschedule_follow_up(follow_up: FollowUp, due_at: datetime.datetime) -> bool
 def assign_follow_up(follow_up: FollowUp, user: Any) -> bool:
     """Have ``user`` call instead of whoever was to; return False if the follow-up is done already.
 
-    It is for trusted code: permissions are not asked.
+    It is for trusted code: permissions are not asked, nor whether ``user`` may see the ticket.
     """
+    follow_up.assigned_to, follow_up.assigned_to_label = user, label_of(user)
     same = FollowUp.objects.open().filter(pk=follow_up.pk)
-    return bool(same.update(assigned_to=user, assigned_to_label=label_of(user)))
+    return bool(same.update(assigned_to=user, assigned_to_label=follow_up.assigned_to_label))
 
 
 def check_due(moment: datetime.datetime) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django_exotel_ccm.admin import notes
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp, RecordingAccess
 from django_exotel_ccm.services import add_note, assign_follow_up, schedule_follow_up
-from tests.admin.pages import SEES_CALLS, Session
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
 from tests.factories import Calls, record_callback
 
 READS = ("exotel_ccm.view_callnote", "exotel_ccm.view_followup")
@@ -46,6 +47,10 @@ def note(host: Any, call: CallRecord) -> CallNote:
     reached = Disposition.objects.create(code="reached", label="Reached")
     later = timezone.now() + HOUR
     return add_note(call, author=host.user("asha"), text=EVIL, disposition=reached, follow_up_at=later)
+
+
+def is_vik(user: Any, ticket: Any) -> bool:
+    return str(user) == "vik"
 
 
 def promise(ticket: Any, user: Any) -> FollowUp:
@@ -186,7 +191,7 @@ def test_call_backs_of_hidden_tickets_stay_open(host: Any, batch: int, monkeypat
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_call_back_is_handed_on(host: Any, is_deleted: bool) -> None:
     boss = host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None)
-    left, vik = host.user("left", agent=None), host.user("vik")
+    left, vik = host.user("left", agent=None), host.user("vik", *AGENT_WORK)
     one = promise(host.ticket(), left)
     due = FollowUp.objects.get().due_at
     if is_deleted:
@@ -197,8 +202,10 @@ def test_call_back_is_handed_on(host: Any, is_deleted: bool) -> None:
     assert re.findall(r'<option value="(\d+)"', page.html) == [str(vik.pk)]  # boss and left cannot call
     [form] = [form for form in page.forms if form.attributes.get("id") == "followup_form"]
     assert set(form.data) - {"csrfmiddlewaretoken"} == set()  # what else the page shows cannot be changed
-    session.post(session.where, form.data | {"assigned_to": str(vik.pk)})
+    told = session.post(session.where, form.data | {"assigned_to": str(vik.pk)})
 
+    assert told.messages == "vik is to call back."
+    assert str(LogEntry.objects.get().object_repr).startswith("Call-back of vik, ")
     one.refresh_from_db()
     assert (one.assigned_to, one.assigned_to_label, one.due_at, one.done_at) == (vik, "vik", due, None)
     assert "vik" in session.get(list_of("followup")).text
@@ -210,12 +217,100 @@ def test_who_hands_on(host: Any, reader: Session) -> None:
     FollowUp.objects.filter(pk=done.pk).update(done_at=timezone.now())
     lead = Session(host.user("lead", "helpdesk.view_ticket", *READS, CHANGES, agent=None, last_name="north"))
 
-    for session, one in ((reader, hidden), (lead, hidden), (lead, done)):
+    for session, one, status in ((reader, hidden, 403), (lead, hidden, 403), (reader, done, 403), (lead, done, 302)):
         assert 'name="assigned_to"' not in session.get(page_of("followup", one)).html
         sent = logged_in(session.user).post(page_of("followup", one), {"assigned_to": vik.pk})
-        assert sent.status_code == 403
+        assert sent.status_code == status
 
     assert FollowUp.objects.get(pk=hidden.pk).assigned_to_label == "left"
+    assert FollowUp.objects.get(pk=done.pk).assigned_to == vik
+
+
+def hand_on(session: Session, one: FollowUp, user: Any, *, meanwhile: Any = None) -> Page:
+    """Choose the user on the call-back's page, and press Save."""
+    form = session.get(page_of("followup", one)).of_id("followup_form")
+    if meanwhile is not None:
+        meanwhile()
+    return session.post(session.where, form.data | {"assigned_to": str(user.pk), "_continue": "1"})
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_page_of_a_call_back_that_was_settled_meanwhile_says_so(
+    host: Any, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    boss = Session(host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None))
+    left, vik = host.user("left", agent=None), host.user("vik", *AGENT_WORK)
+    one = promise(host.ticket(), left)
+
+    def settle() -> None:
+        FollowUp.objects.update(done_at=timezone.now())
+
+    def assign_too_late(follow_up: FollowUp, user: Any) -> bool:
+        settle()
+        return assign_follow_up(follow_up, user)
+
+    if is_late:
+        monkeypatch.setattr(notes, "assign_follow_up", assign_too_late)
+    page = hand_on(boss, one, vik, meanwhile=None if is_late else settle)
+
+    assert boss.response.status_code == 200
+    assert page.messages == "The call-back was not handed on: it is done by now, or was deleted."
+    assert not LogEntry.objects.exists()
+    assert FollowUp.objects.get().assigned_to == left
+
+
+def test_call_back_that_was_deleted_meanwhile(host: Any) -> None:
+    boss = Session(host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None))
+    one = promise(host.ticket(), host.user("left", agent=None))
+
+    page = hand_on(boss, one, host.user("vik", *AGENT_WORK), meanwhile=FollowUp.objects.all().delete)
+
+    assert "deleted" in page.messages
+
+
+@pytest.mark.parametrize(
+    ("permissions", "last_name", "problem"),
+    [
+        (AGENT_WORK, "", ""),
+        (AGENT_WORK, "north", ""),
+        (AGENT_WORK, "south", "vik may not see the ticket. Choose somebody else."),
+        (("exotel_ccm.place_call",), "", "vik may not see the ticket. Choose somebody else."),
+        (("helpdesk.view_ticket",), "", "vik may not call. Choose somebody else."),
+    ],
+)
+def test_to_whom_a_call_back_is_handed_on(
+    host: Any, permissions: tuple[str, ...], last_name: str, problem: str
+) -> None:
+    """Whoever gets it has to see the ticket and to call, or the customer waits in vain."""
+    boss = Session(host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None))
+    asha, vik = host.user("asha"), host.user("vik", *permissions, last_name=last_name, agent="+919000000102")
+    one = promise(host.ticket(team="north"), asha)
+
+    page = hand_on(boss, one, vik)
+
+    assert FollowUp.objects.get().assigned_to == (asha if problem else vik)
+    assert problem in page.text
+    assert ("is to call back" in page.messages) is not bool(problem)
+
+
+def test_call_back_is_handed_on_to_who_works_on_the_hosts_pages(host: Any, settings: Any) -> None:
+    entry = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.is_vik"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": entry}}
+    boss = Session(host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None))
+    asha = host.user("asha", "exotel_ccm.place_call")
+    vik = host.user("vik", "exotel_ccm.place_call", agent="+919000000102")
+    one = promise(host.ticket(), asha)
+
+    assert "vik is to call back." in hand_on(boss, one, vik).messages
+    assert "asha may not see the ticket." in hand_on(boss, one, asha).text
+
+
+def test_call_back_without_a_ticket_is_handed_on(host: Any, real_calls: Calls) -> None:
+    boss = Session(host.user("boss", *READS, CHANGES, agent=None))
+    asha, vik = host.user("asha"), host.user("vik", "exotel_ccm.place_call", agent="+919000000102")
+    add_note(real_calls.requested(), author=asha, text="x", follow_up_at=timezone.now() + HOUR)
+
+    assert "vik is to call back." in hand_on(boss, FollowUp.objects.get(), vik).messages
 
 
 def test_call_back_that_was_settled_meanwhile_stays_whose_it_was(host: Any) -> None:
