@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.admin.agent_users import AgentUserForm, AgentUserFormSet, LinkedFilter
+from django_exotel_ccm.admin.fetch import FetchMixin
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import Agent, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.services import sync_agents, sync_exophones
 
 
 class AccountChoices(CheapLookupsAdmin):
@@ -57,14 +63,56 @@ class NumberField(forms.CharField):
 
 
 @admin.register(Agent)
-class AgentAdmin(AccountChoices):
+class AgentAdmin(FetchMixin, AccountChoices):
     """Agents, the people whose phone rings first."""
 
-    list_display = ["name", "user", "contact_uri", "exotel_user_id", "account", "exophone", "is_active"]
-    list_filter = ["is_active", "account"]
+    list_display = ["name", "user", "exotel_email", "contact_uri", "account", "exophone", "is_active"]
+    list_editable = ["user"]
+    list_filter = [LinkedFilter, "is_active", "account"]
     list_select_related = ["user", "exophone"]
     autocomplete_fields = ["exophone"]
+    readonly_fields = ["exotel_email", "synced_at", "left_exotel_at"]
     ordering = ["name", "pk"]
+    fetch_label = _("Fetch agents from Exotel")
+    sync = staticmethod(sync_agents)
+
+    class Media:
+        css = {"all": ["exotel_ccm/call_customer.css"]}
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Let users be chosen in the list where they can be found by typing: a list of all in each row is too long."""
+        changelist = super().get_changelist_instance(request)
+        if "user" not in self.get_autocomplete_fields(request):
+            changelist.list_editable = ()
+        return changelist
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the form of one row."""
+        return super().get_changelist_form(request, **{"form": AgentUserForm, **kwargs})
+
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the forms of the rows."""
+        return super().get_changelist_formset(request, **{"formset": AgentUserFormSet, **kwargs})
+
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        """Save of a row in the list the user alone; an agent switched on or off by hand has not left Exotel."""
+        if isinstance(form, AgentUserForm):
+            obj.save(update_fields=["user"])
+            return
+        if "is_active" in form.changed_data:
+            obj.left_exotel_at = None
+        super().save_model(request, obj, form, change)
+
+    def show_afterwards(self, request: HttpRequest) -> None:
+        """Say how many agents nobody can call as."""
+        count = Agent.objects.active().filter(user=None).count()
+        if count:
+            text = ngettext(
+                "%(count)d active agent has no user, so nobody calls as them. Choose one in the list.",
+                "%(count)d active agents have no user, so nobody calls as them. Choose one each in the list.",
+                count,
+            )
+            self.message_user(request, text % {"count": count}, messages.INFO)
 
     def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
         """Find the user by typing, where the site has a user admin that this person may search; else by a list."""
@@ -79,17 +127,29 @@ class AgentAdmin(AccountChoices):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search also by the name with which the user logs in, whichever field that is."""
         login = get_user_model().USERNAME_FIELD
-        return ["name", "contact_uri", "exotel_user_id", f"user__{login}"]
+        return ["name", "contact_uri", "exotel_user_id", "exotel_email", f"user__{login}"]
 
 
 @admin.register(ExoPhone)
-class ExoPhoneAdmin(AccountChoices):
+class ExoPhoneAdmin(FetchMixin, AccountChoices):
     """ExoPhones, the numbers that customers see."""
 
     list_display = ["number", "label", "account", "is_default", "is_active"]
     list_filter = ["is_active", "account"]
     search_fields = ["number", "label"]
+    readonly_fields = ["synced_at", "left_exotel_at"]
     ordering = ["account", "number", "pk"]
+    fetch_label = _("Fetch ExoPhones from Exotel")
+    sync = staticmethod(sync_exophones)
+
+    class Media:
+        css = {"all": ["exotel_ccm/call_customer.css"]}
+
+    def save_model(self, request: HttpRequest, obj: ExoPhone, form: Any, change: bool) -> None:
+        """Save one; an ExoPhone switched on or off by hand has not left Exotel."""
+        if "is_active" in form.changed_data:
+            obj.left_exotel_at = None
+        super().save_model(request, obj, form, change)
 
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
