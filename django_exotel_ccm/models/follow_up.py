@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Model, Q
 from django.utils.formats import date_format, time_format
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import conf
@@ -142,7 +142,7 @@ class FollowUp(TicketLink):
 
     def __str__(self) -> str:
         # Shown to who may not see the ticket, and kept in log entries: with the whole date.
-        words = {"who": self.assigned_to_label or gettext("nobody"), "date": "", "time": ""}
+        words = {"who": self.assigned_to_label or pgettext("telephony", "nobody"), "date": "", "time": ""}
         if self.due_at is not None:
             due = to_local(self.due_at)
             words |= {"date": date_format(due, "DATE_FORMAT"), "time": time_format(due, "H:i")}

@@ -204,7 +204,7 @@ def test_call_back_is_handed_on(host: Any, is_deleted: bool) -> None:
     assert set(form.data) - {"csrfmiddlewaretoken"} == set()  # what else the page shows cannot be changed
     told = session.post(session.where, form.data | {"assigned_to": str(vik.pk)})
 
-    assert told.messages == "vik is to call back."
+    assert told.messages == "Vik is to call back."
     assert str(LogEntry.objects.get().object_repr).startswith("Call-back of vik, ")
     one.refresh_from_db()
     assert (one.assigned_to, one.assigned_to_label, one.due_at, one.done_at) == (vik, "vik", due, None)
@@ -301,7 +301,7 @@ def test_call_back_is_handed_on_to_who_works_on_the_hosts_pages(host: Any, setti
     vik = host.user("vik", "exotel_ccm.place_call", agent="+919000000102")
     one = promise(host.ticket(), asha)
 
-    assert "vik is to call back." in hand_on(boss, one, vik).messages
+    assert "Vik is to call back." in hand_on(boss, one, vik).messages
     assert "asha may not see the ticket." in hand_on(boss, one, asha).text
 
 
@@ -310,7 +310,7 @@ def test_call_back_without_a_ticket_is_handed_on(host: Any, real_calls: Calls) -
     asha, vik = host.user("asha"), host.user("vik", "exotel_ccm.place_call", agent="+919000000102")
     add_note(real_calls.requested(), author=asha, text="x", follow_up_at=timezone.now() + HOUR)
 
-    assert "vik is to call back." in hand_on(boss, FollowUp.objects.get(), vik).messages
+    assert "Vik is to call back." in hand_on(boss, FollowUp.objects.get(), vik).messages
 
 
 def test_call_back_that_was_settled_meanwhile_stays_whose_it_was(host: Any) -> None:
