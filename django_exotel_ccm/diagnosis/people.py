@@ -51,7 +51,10 @@ def check_agents(run: Run) -> Iterator[Finding]:
             name="agents",
             message=_("No agent is linked to a user: %(names)s.") % {"names": names_of(agents)},
             why=_("Whoever presses the button is told that they have no phone."),
-            fix=_("In the admin click Exotel calls > Agents > the agent, and choose the user."),
+            fix=_(
+                "Give users the e-mail addresses that the agents have in Exotel, and type: python manage.py "
+                "exotel_sync --agents. Or in the admin click Exotel calls > Agents > the agent, and choose the user."
+            ),
         )
     elif not without:
         yield ok(

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf, tickets
 from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.diagnosis.suggested_tickets import suggest_tickets
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.readiness import load_related
 from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
@@ -29,12 +30,25 @@ def check_ticket_numbers(run: Run) -> Iterator[Finding]:
         types = tickets.ticket_types().values()
     except ImproperlyConfigured:
         return  # a system check says what is wrong
+    if not types and not CallRecord.objects.exists():  # with calls, it is code that places them
+        yield _no_tickets()
     for ticket_type in types:
         try:
             model = ticket_type.model
         except ImproperlyConfigured:
             continue
         yield _look(ticket_type, model)
+
+
+def _no_tickets() -> Finding:
+    entries = suggest_tickets() or ['"app.Model": {"prefix": "…", "phone": "…"}']
+    return Finding(
+        name=NAME,
+        message=_("No model is a ticket."),
+        why=_("There is no button yet."),
+        fix=_("Write in EXOTEL_CCM of the settings, of these what you call about: %(entries)s")
+        % {"entries": '"TICKETS": {' + ", ".join(entries) + "}"},
+    )
 
 
 def _look(ticket_type: TicketType, model: type[Model]) -> Finding:

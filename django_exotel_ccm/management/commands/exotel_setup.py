@@ -1,0 +1,101 @@
+"""exotel_setup: from a new installation to a working button, as far as a command can; then it says what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, router
+
+from django_exotel_ccm import accounts
+from django_exotel_ccm.diagnosis.diagnose import diagnose
+from django_exotel_ccm.management.database_errors import explain_database_errors
+from django_exotel_ccm.management.progress import several
+from django_exotel_ccm.models import CallRecord, Disposition, ExoPhone
+from django_exotel_ccm.services.groups import CALL_AGENTS, add_agents, create_groups
+
+MOST_NAMED = 10
+
+
+class Command(BaseCommand):
+    """Each step does what is missing and leaves alone what is there, so that it can be run again."""
+
+    help = (
+        "For the first hour: makes our tables, groups for agents and supervisors, and starter dispositions; fetches "
+        "agents and ExoPhones from Exotel; chooses the default ExoPhone. Then says what is left to do. Places no call "
+        "and changes nothing in Exotel. May be repeated."
+    )
+    # What they find is told at the end, with what to do.
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do all steps, then print what is left; an account that does not answer stops only its own step."""
+        with explain_database_errors():
+            self._make_tables()
+            created = create_groups()
+            self._print("Groups", f"{' and '.join(created)}: created." if created else "there already.")
+            count = Disposition.objects.add_starter_set()
+            self._print("Dispositions", f"{count} to choose from after a call." if count else "there already.")
+            self._fetch()
+            self._choose_default_exophones()
+            # Only once: later somebody may have taken them out of the group.
+            if CALL_AGENTS in created:
+                self._let_agents_call()
+            self._say_what_is_left()
+
+    def _make_tables(self) -> None:
+        connection = connections[router.db_for_write(CallRecord)]
+        names = connection.introspection.table_names()
+        if CallRecord._meta.db_table in names:
+            self._print("Tables", "there already.")
+            return
+        # Into an empty database go the tables of the whole project; where there are some, ours and what they need.
+        call_command("migrate", *(["exotel_ccm"] if names else []), database=connection.alias, verbosity=0)
+        self._print("Tables", "made.")
+
+    def _fetch(self) -> None:
+        try:
+            call_command("exotel_sync", stdout=self.stdout, stderr=self.stderr)
+        except CommandError as error:
+            self._print("Agents and ExoPhones", str(error))
+
+    def _choose_default_exophones(self) -> None:
+        for account in _aliases():
+            phones = ExoPhone.objects.filter(account=account, is_active=True).order_by("pk")
+            first = phones.first()
+            if first is None or ExoPhone.objects.filter(account=account, is_default=True).exists():
+                continue
+            first.is_default = True
+            first.save(update_fields=["is_default"])
+            others = ". You can choose another one in the admin." if phones[1:].exists() else "."
+            self._print("Default ExoPhone", f"{first}{others}")
+
+    def _let_agents_call(self) -> None:
+        users = add_agents()
+        if users:
+            names = ", ".join(map(str, users[:MOST_NAMED])) + (" and others" if users[MOST_NAMED:] else "")
+            self._print("Agents", f'added to the group "{CALL_AGENTS}", so that they may call: {names}.')
+
+    def _say_what_is_left(self) -> None:
+        left = [f"{one.message}\n   {one.fix}" for one in diagnose() if not one.ok]
+        if not get_user_model()._default_manager.exists():
+            left.insert(0, "Nobody can log in yet.\n   Type: python manage.py createsuperuser")
+        if not left:
+            self.stdout.write(self.style.SUCCESS("\nNothing is left to do: open a ticket and press “Call customer”."))
+            return
+        self.stdout.write(self.style.WARNING(f"\nLeft to do, {several(len(left), 'thing')}:"))
+        for number, text in enumerate(left, 1):
+            self.stdout.write(f"{number}. {text}")
+
+    def _print(self, what: str, text: str) -> None:
+        self.stdout.write(f"{what}: {text}")
+
+
+def _aliases() -> list[str]:
+    try:
+        return list(accounts.configured_accounts())
+    except ImproperlyConfigured:
+        return []  # said at the end
