@@ -149,7 +149,7 @@ def test_without_an_account(exotel: Simulator, run: Run, monkeypatch: pytest.Mon
     assert done.status == 0
     assert Group.objects.count() == 2
     assert "Agents and ExoPhones: No Exotel account is configured. Set EXOTEL_API_KEY" in done.out
-    assert "Left to do, 5 things:" in done.out
+    assert "The Exotel account 'default' has no credentials, so it can place no call." in done.out
 
 
 def test_new_project_from_an_empty_database_to_a_call(exotel_simulator: Simulator, tmp_path: Path) -> None:
