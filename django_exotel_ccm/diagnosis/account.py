@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import DatabaseError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import conf
 from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
 from django_exotel_ccm.exotel.account import REGIONS, Account
 from django_exotel_ccm.exotel.client import ExotelClient
@@ -29,6 +29,7 @@ from django_exotel_ccm.exotel.errors import (
 )
 from django_exotel_ccm.exotel.values import as_object, clean_text
 from django_exotel_ccm.models import AccountUsage
+from django_exotel_ccm.services.budget import RateLimited, take_request
 
 NO_CALL = "exotel-doctor"  # no call has this SID: only whether the key is accepted is asked
 MOST_DRIFT = datetime.timedelta(minutes=2)
@@ -41,7 +42,7 @@ def check_accounts(run: Run) -> Iterator[Finding]:
         if run.is_over:
             yield no_time("key")
             return
-        if not may_ask(run, alias):
+        if not may_ask(run, alias, in_pause=True):
             message = _("Exotel was not asked%(account)s: the requests of this minute are used up.")
             yield ok(name="key", message=message % {"account": run.of(alias)})
             continue
@@ -52,14 +53,21 @@ def check_accounts(run: Run) -> Iterator[Finding]:
             yield from _check_account(run, alias, account)
 
 
-def may_ask(run: Run, alias: str) -> bool:
-    """Count a request in the account's budget, where there is a database to count in."""
+def may_ask(run: Run, alias: str, *, in_pause: bool = False) -> bool:
+    """Count a request in the account's budget; return False if none may be sent now.
+
+    Without a database nothing is counted. ``in_pause`` asks all the same while the account is paused: a key that is
+    refused pauses it, and that is what has to be found.
+    """
     if not run.has_database:
         return True
     try:
-        return AccountUsage.objects.take_request(alias, conf.get_settings().requests_per_minute) is None
+        take_request(alias)
+    except RateLimited:
+        return in_pause and AccountUsage.objects.of(alias).filter(paused_until__gt=timezone.now()).exists()
     except DatabaseError:
-        return True
+        pass
+    return True
 
 
 def client_of(run: Run, account: Account) -> ExotelClient:

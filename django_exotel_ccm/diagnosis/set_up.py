@@ -22,6 +22,7 @@ TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
     "settings": (_("EXOTEL_CCM can be read."), _("What cannot be read is ignored, or no call can be placed.")),
     "accounts": (_("Key, token, account and region are in the environment."), _("Without them no call can be placed.")),
     "callbacks": (_("Account and CALLBACK_BASE_URL fit each other."), _("The ends of calls are not reported.")),
+    "policies": (_("The rules of POLICIES can be loaded."), _("No call is placed while a rule cannot be asked.")),
     "tickets": (_("TICKETS can be read."), _("The button is missing, or can call nobody.")),
     "attached": ("", _("Nobody sees a button.")),
     "urls": (_("The URLs are included."), _("No call can be placed.")),

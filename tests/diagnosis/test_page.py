@@ -81,3 +81,15 @@ def test_page_has_no_inline_style_or_script(root: Client) -> None:
     page = root.get(reverse("exotel_ccm:doctor")).content.decode()
 
     assert not re.search(r"<style|style=|<script(?![^>]*src=)(?![^>]*application/json)| on[a-z]+=", page)
+
+
+def test_page_without_an_admin(root: Client, settings: Any, doctor: Doctor) -> None:
+    settings.ROOT_URLCONF = "tests.diagnosis.plain_urls"
+
+    page = root.get("/exotel/doctor/")
+
+    assert page.status_code == 200
+    assert "exotel_ccm/doctor.html" in [template.name for template in page.templates]
+    assert "Run again" in text_of(page)
+    client = Client()
+    assert client.get("/exotel/doctor/").status_code == 302
