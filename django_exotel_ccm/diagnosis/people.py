@@ -34,7 +34,10 @@ def check_agents(run: Run) -> Iterator[Finding]:
             name="agents",
             message=_("There is no active agent."),
             why=_("An agent's phone rings first, so nobody can call."),
-            fix=_("Type: python manage.py exotel_sync --agents. Or in the admin click Exotel calls > Agents > Add."),
+            fix=_(
+                "Type: python manage.py exotel_sync --agents. "
+                "Or in the admin click Exotel calls > Agents > Fetch agents from Exotel."
+            ),
         )
         return
     without = [agent for agent in agents if not has_phone(agent)]
@@ -117,7 +120,8 @@ def _exophones_of(run: Run, alias: str) -> Finding:
             message=_("There is no active ExoPhone%(account)s.") % names,
             why=_("Customers see an ExoPhone as caller id; without one every call is refused."),
             fix=_(
-                "Type: python manage.py exotel_sync --exophones. Or in the admin click Exotel calls > ExoPhones > Add."
+                "Type: python manage.py exotel_sync --exophones. "
+                "Or in the admin click Exotel calls > ExoPhones > Fetch ExoPhones from Exotel."
             ),
         )
     unreadable = [phone for phone in phones if not _is_number(phone.number)]
