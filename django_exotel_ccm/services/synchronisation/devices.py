@@ -21,7 +21,8 @@ class DeviceChanges(NamedTuple):
     """What one page says about the devices of stored agents."""
 
     new: list[Device]
-    kept: list[Device]
+    changed: list[Device]
+    same: list[Device]
     gone: list[Device]
     details: dict[int, str]
     """The agent's key -> in words what is another than before."""
@@ -34,28 +35,36 @@ def compare_devices(
     rows = Device.objects.using(using).filter(agent__in=list(devices_of)).order_by("pk")
     stored = {(device.agent_id, device.exotel_id): device for device in rows}
     new: list[Device] = []
-    kept: list[Device] = []
+    changed: list[Device] = []
+    same: list[Device] = []
     lines: dict[int, list[str]] = defaultdict(list)
     for agent_id, found in devices_of.items():
         for exotel_device in found:
             device = stored.pop((agent_id, exotel_device.id), None)
             before = [] if device is None else [getattr(device, name) for name in COMPARED]
-            (new if device is None else kept).append(device := device or Device(agent_id=agent_id))
+            device = device or Device(agent_id=agent_id)
             update_device(device, exotel_device, now)
-            if [getattr(device, name) for name in COMPARED] != before:
+            if [getattr(device, name) for name in COMPARED] == before:
+                same.append(device)
+            else:
+                (changed if before else new).append(device)
                 lines[agent_id].append(f"{device} {'on' if device.is_on else 'off'}")
     for gone in stored.values():
         lines[gone.agent_id].append(f"{gone} gone")
-    return DeviceChanges(new, kept, list(stored.values()), {key: ", ".join(found) for key, found in lines.items()})
+    details = {key: ", ".join(found) for key, found in lines.items()}
+    return DeviceChanges(new, changed, same, list(stored.values()), details)
 
 
 def store_devices(changes: DeviceChanges, *, using: str) -> None:
-    """Write the changes with three statements at most; called inside the transaction of the comparison."""
+    """Write the changes with four statements at most; called inside the transaction of the comparison."""
     rows = Device.objects.using(using)
     if changes.gone:
         rows.filter(pk__in=[device.pk for device in changes.gone]).delete()
-    if changes.kept:
-        rows.bulk_update(changes.kept, [*COMPARED, "seen_at"])
+    if changes.changed:
+        rows.bulk_update(changes.changed, [*COMPARED, "seen_at"])
+    if changes.same:
+        now = changes.same[0].seen_at
+        rows.filter(pk__in=[device.pk for device in changes.same]).update(seen_at=now)
     if changes.new:
         rows.bulk_create(changes.new)
 
