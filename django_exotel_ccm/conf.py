@@ -246,11 +246,6 @@ def allows_host(host: str) -> bool:
     return validate_host(f"[{host}]" if ":" in host else host, allowed)
 
 
-def decides_permissions_itself() -> bool:
-    """Return whether a backend of the host's own may grant permissions beside those in Django's tables."""
-    return any(not backend.startswith("django.contrib.auth.backends.") for backend in settings.AUTHENTICATION_BACKENDS)
-
-
 def has_literal_account() -> bool:
     """Say whether an account's credentials stand in the settings themselves."""
     return any(isinstance(source, Secret) for source in get_settings().accounts.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_backends, get_user_model
 from django.contrib.auth.models import Permission as PermissionRow
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
@@ -23,6 +23,13 @@ from django_exotel_ccm.phone_numbers import mask, parse_number
 MOST_AGENTS = 200
 MOST_ASKED = 50  # agents whose users' permissions are asked: each costs two queries
 MOST_NAMED = 5
+PERMISSION_METHODS = (
+    "has_perm",
+    "get_all_permissions",
+    "get_group_permissions",
+    "get_user_permissions",
+    "_get_permissions",
+)
 NEEDED = (Permission.PLACE_CALL, Permission.VIEW_CALL, Permission.ADD_NOTE, Permission.LISTEN)
 
 
@@ -163,7 +170,7 @@ def _is_number(text: str) -> bool:
 def check_permissions(run: Run) -> Iterator[Finding]:
     """Find permissions that the pages ask for and that nobody has."""
     users: Any = get_user_model()
-    if not issubclass(users, PermissionsMixin) or conf.decides_permissions_itself():
+    if not issubclass(users, PermissionsMixin) or any(map(_decides_itself, get_backends())):
         yield ok(name="permissions", message=_("Your own code decides who has which permission."))
         return
     rows: Any = users._default_manager
@@ -179,6 +186,14 @@ def check_permissions(run: Run) -> Iterator[Finding]:
         why=_("What they allow is refused to everybody: the button, the list of calls, notes or recordings."),
         fix=_("Type: python manage.py exotel_setup. Then put your agents into the group “Call agents” in the admin."),
     )
+
+
+def _decides_itself(backend: Any) -> bool:
+    """Return whether a host's backend may grant permissions beside those in Django's tables; most only log in."""
+    own = [
+        kind for kind in type(backend).__mro__ if not kind.__module__.startswith(("django.contrib.auth", "builtins"))
+    ]
+    return any(name in vars(kind) for kind in own for name in PERMISSION_METHODS)
 
 
 def _is_granted(rows: Any, permission: Permission) -> bool:

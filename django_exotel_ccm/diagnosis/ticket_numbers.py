@@ -52,14 +52,19 @@ def _no_tickets() -> Finding:
 
 
 def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
-    names = {"model": model._meta.label, "sample": SAMPLE}
+    names: dict[str, Any] = {"model": model._meta.label}
     try:
         found = list(model._default_manager.order_by("-pk")[:SAMPLE])
         load_related(ticket_type, found)
         read, unreadable, without = _read(found)
     except DatabaseError:
-        # Where each tenant has tables of its own, there may be none outside of a tenant's work.
-        return ok(name=NAME, message=_("%(model)s: its rows cannot be read from here.") % names)
+        message = _("%(model)s: its rows cannot be read from here.") % names
+        if conf.get_settings().work_context:
+            # Where each tenant has tables of its own, there may be none outside of a tenant's work.
+            return ok(name=NAME, message=message)
+        return Finding(
+            name=NAME, message=message, why=_("Its button can call nobody."), fix=_("Type: python manage.py migrate")
+        )
     except Exception as error:  # noqa: BLE001 - the host's own code may raise anything
         return Finding(
             name=NAME,
@@ -68,10 +73,14 @@ def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
             why=_("Its button can call nobody."),
             fix=_("Correct the code there, or the entry of %(model)s in EXOTEL_CCM['TICKETS'].") % names,
         )
-    names |= {"tickets": len(found), "read": read, "unreadable": unreadable, "without": without}
-    if not found:
+    return _judge(names | {"tickets": len(found), "read": read, "unreadable": unreadable, "without": without})
+
+
+def _judge(names: dict[str, Any]) -> Finding:
+    """Return what the counts in ``names`` mean."""
+    if not names["tickets"]:
         return ok(name=NAME, message=_("%(model)s: there is no ticket yet.") % names)
-    if unreadable and unreadable >= read:
+    if names["unreadable"] and names["unreadable"] >= names["read"]:
         return Finding(
             name=NAME,
             message=_(
@@ -82,7 +91,7 @@ def _look(ticket_type: TicketType, model: type[Model]) -> Finding:
             why=_("What cannot be read with certainty is not dialled."),
             fix=_("Write numbers with their country code, or set NUMBER_REGION to the country that they belong to."),
         )
-    if not read:
+    if not names["read"]:
         return Finding(
             name=NAME,
             message=_("%(model)s, newest tickets: %(tickets)s. None has a phone number.") % names,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.backends import ModelBackend
+
 
 def raise_with_number(ticket: Any) -> str:
     raise RuntimeError(f"cannot read {ticket.customer.phone}")
@@ -29,3 +31,13 @@ class TenantOf:
 def numbers_of_tenant(ticket: Any) -> str:
     assert TenantOf.inside == [ticket.subject]
     return str(ticket.customer.phone)
+
+
+class LogsInOnly(ModelBackend):
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        return None
+
+
+class GrantsItself(ModelBackend):
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        return True

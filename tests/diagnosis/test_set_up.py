@@ -371,6 +371,23 @@ def test_tickets_are_read_in_their_work_context(doctor: Doctor, settings: Any) -
     assert doctor.wrong() == []
 
 
+@pytest.mark.sqlite_only(reason="a table is renamed, which other databases follow in their own ways")
+def test_tickets_without_a_table(doctor: Doctor, settings: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE helpdesk_lead RENAME TO helpdesk_elsewhere")
+        try:
+            wrong = doctor.only()
+            set_option(settings, WORK_CONTEXT="tests.diagnosis.host_code.TenantOf")
+            of_tenants = doctor.wrong()
+        finally:
+            cursor.execute("ALTER TABLE helpdesk_elsewhere RENAME TO helpdesk_lead")
+
+    assert wrong["message"] == "helpdesk.Lead: its rows cannot be read from here."
+    assert wrong["fix"] == "Type: python manage.py migrate"
+    assert of_tenants == []
+    assert doctor.wrong() == []
+
+
 def test_account_that_cannot_be_read_hides_no_other(doctor: Doctor, place: Place) -> None:
     place.set(ACCOUNTS={"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"})
     place.environment.setenv("EXOTEL_SALES", "exotel://nonsense")
@@ -401,6 +418,17 @@ def test_exotel_is_not_asked_beyond_the_budget(doctor: Doctor, settings: Any) ->
     assert doctor.wrong() == []
     assert "not asked" in told["key"]
     assert "balance" not in told
+
+
+@pytest.mark.parametrize(("backend", "found"), [("LogsInOnly", ["permissions"]), ("GrantsItself", [])])
+def test_backends_of_the_host(backend: str, found: list[str], doctor: Doctor, settings: Any) -> None:
+    User.objects.update(is_superuser=False)
+    settings.AUTHENTICATION_BACKENDS = [
+        "django.contrib.auth.backends.ModelBackend",
+        f"tests.diagnosis.host_code.{backend}",
+    ]
+
+    assert [name for name, _text in doctor.wrong()] == found
 
 
 def test_wrong_key_is_found_while_the_account_is_paused_for_it(doctor: Doctor, place: Place) -> None:
