@@ -33,6 +33,15 @@ from django_exotel_ccm.services.budget import RateLimited, take_request
 
 NO_CALL = "exotel-doctor"  # no call has this SID: only whether the key is accepted is asked
 MOST_DRIFT = datetime.timedelta(minutes=2)
+NOT_ACCEPTED = (
+    AuthenticationFailed,
+    AccountNotFound,
+    Forbidden,
+    PaymentRequired,
+    TooManyRequests,
+    Unreachable,
+    OutcomeUnknown,
+)
 STOPPED = frozenset({"blocked", "closed", "disabled", "expired", "inactive", "suspended"})
 
 
@@ -113,12 +122,11 @@ def _key_error(run: Run, account: Account) -> ExotelError | None:
     """Return why Exotel does not accept the key at the host that places calls; None if it does."""
     try:
         client_of(run, account).call_details(NO_CALL)
-    except (AuthenticationFailed, AccountNotFound, Forbidden, PaymentRequired, TooManyRequests, Unreachable) as error:
+    except NOT_ACCEPTED as error:
         return error
-    except OutcomeUnknown as error:
-        return error
-    except NotPlaced:
-        return None  # it looked for the call, so it knows the key
+    except NotPlaced as error:
+        # Exotel looked for the call, so it knows the key. A web page is of somebody else.
+        return None if error.raw.lstrip().startswith(b"{") else error
     return None
 
 
@@ -135,12 +143,9 @@ def _wrong_key(run: Run, alias: str, account: Account, error: ExotelError) -> Fi
             fix=_("In the environment write EXOTEL_REGION=%(other)s, or in EXOTEL_URL @%(other)s/, and start again.")
             % names,
         )
-    is_sid = isinstance(error, AccountNotFound)
-    message = (
-        _("Exotel does not know the account SID%(account)s in %(region)s.")
-        if is_sid
-        else _("Exotel does not accept the API key and token%(account)s in %(region)s.")
-    )
+    message = _("Exotel does not accept the API key and token%(account)s in %(region)s.")
+    if isinstance(error, AccountNotFound):
+        message = _("Exotel does not know the account SID%(account)s in %(region)s.")
     return Finding(
         name="key",
         message=message % names,

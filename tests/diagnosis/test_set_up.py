@@ -18,6 +18,7 @@ from django_exotel_ccm.exotel.account import REGIONS
 from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, ExoPhone
 from tests.diagnosis.conftest import Doctor
 from tests.helpdesk.models import Customer, Ticket
+from tests.servers.scripted_http import answering, http, serving
 
 
 def set_option(settings: Any, **options: Any) -> None:
@@ -310,6 +311,23 @@ def test_key_of_the_other_region(doctor: Doctor, place: Place, exotel: Any) -> N
         assert "EXOTEL_REGION=singapore, or in EXOTEL_URL @singapore/" in wrong["fix"]
         place.environment.setenv("EXOTEL_URL", account.format("singapore"))
         assert doctor.wrong() == []
+
+
+def test_web_page_is_no_answer_of_exotel(doctor: Doctor, place: Place) -> None:
+    with serving(answering(http(404, b"<h1>Not Found</h1>"))) as server:
+        place.environment.setenv("EXOTEL_URL", f"exotel://some-key:some-token@127.0.0.1:{server.port}/acme1?tls=off")
+
+        wrong = doctor.only()
+
+    assert wrong["message"] == f"Exotel gave no usable answer from http://127.0.0.1:{server.port}: http_404."
+
+
+@pytest.mark.parametrize("code", [1100, 10724])
+def test_exotel_that_is_busy(code: int, doctor: Doctor, exotel: Any) -> None:
+    """Too many requests are no fault of the set-up; an error of Exotel is told."""
+    exotel.options.details_fault = {1100: "bad_gateway", 10724: "too_many"}[code]
+
+    assert [name for name, _text in doctor.wrong()] == {1100: ["key"], 10724: []}[code]
 
 
 @pytest.mark.parametrize("fault", ["forbidden", "not_found", "unauthorised", "too_many", "error", "html"])
