@@ -18,7 +18,7 @@ from django_exotel_ccm.exotel.account import Account
 logger = logging.getLogger("django_exotel_ccm.diagnosis")
 
 LONGEST_REQUEST = 8.0  # seconds
-SHORTEST_REQUEST = 1.0  # seconds
+SHORTEST_REQUEST = 3.0  # seconds
 LONGEST_RUN = 45.0  # seconds for all requests together: gunicorn's worker has 75 by our own advice
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import background, conf
 from django_exotel_ccm.descriptions import describe_time
-from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
+from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
 from django_exotel_ccm.diagnosis.front_door import find_processes
 from django_exotel_ccm.models import AccountUsage, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.reconciliation.reconcile import MISSING_AFTER
@@ -77,6 +77,9 @@ def check_worker(run: Run) -> Iterator[Finding]:
     try:
         background.runner()
     except Exception:  # noqa: BLE001 - a system check says what is wrong with it
+        return
+    if run.is_over:
+        yield no_time("worker")
         return
     try:
         answer = background.has_worker(run.seconds(PING_WITHIN))

@@ -106,7 +106,7 @@ def test_nothing_listens(doctor: Doctor, report_to: Callable[[str], None], live_
 
 
 def test_site_that_hangs(doctor: Doctor, report_to: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django_exotel_ccm.diagnosis.finding.LONGEST_RUN", 2.0)
+    monkeypatch.setattr("django_exotel_ccm.diagnosis.finding.LONGEST_RUN", 4.0)
     with serving(silent) as server:
         report_to(f"http://127.0.0.1:{server.port}")
 
