@@ -27,6 +27,7 @@ logger = logging.getLogger("django_exotel_ccm.management")
 
 EVERY = 3600.0  # seconds between two runs
 INTERRUPTED = 130
+MOST_NOTES = 20
 Sync = Callable[[str, RunOptions], SyncReport]
 SYNCS: dict[str, Sync] = {"agents": sync_agents, "exophones": sync_exophones}
 NOUNS = {"agents": "agent", "exophones": "ExoPhone"}
@@ -121,8 +122,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         would = "Would be, of" if self._dry_run else "Of"
         self._print(f"{would} account {alias}: {_counts(report, NOUNS[name])}.")
-        for note in report.notes:
+        for note in report.notes[:MOST_NOTES]:
             self._print(f"Note: {note}")
+        if len(report.notes) > MOST_NOTES:
+            self._print(f"Note: and {len(report.notes) - MOST_NOTES} more of this kind.")
         for problem in report.problems:
             self.stderr.write(f"{NOUNS[name]}s of account {alias}: {problem}")
         return report

@@ -20,6 +20,7 @@ from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions, 
 from django_exotel_ccm.services.transactions import run_durably
 
 COMPARED = ("exotel_user_id", "name", "exotel_email", "user", "linked_user_key", "is_active", "left_exotel_at")
+LONGEST_NAME = 150  # the column's
 SHOWN = {"name": "name", "exotel_email": "e-mail", "user": "user"}
 
 
@@ -115,7 +116,8 @@ class _AgentPage:
             self._before[user.id] = {name: getattr(agent, name) for name in COMPARED}
             self._agents[user.id] = agent
             agent.exotel_user_id, agent.exotel_email = user.id, user.email
-            agent.name = user.name or agent.name or user.email or next(iter(uris[user.id]), user.id)
+            name = user.name or agent.name or user.email or next(iter(uris[user.id]), user.id)
+            agent.name = name[:LONGEST_NAME].rstrip()
             agent.synced_at = self._run.started
             if agent.left_exotel_at is not None:
                 agent.is_active, agent.left_exotel_at = True, None
@@ -166,8 +168,10 @@ class _AgentPage:
         mine = Q(exotel_user_id__in=[user.id for user in self._users])
         mine |= Q(user__in=[user.pk for user in users])
         mine |= Q(exotel_user_id=None, contact_uri__in=list(uris))
-        agents = Agent.objects.using(self._run.using).select_related("user")
-        found = list(agents.filter(mine, account=self._run.account).order_by("pk"))
+        agents = Agent.objects.using(self._run.using).filter(mine, account=self._run.account).order_by("pk")
+        if not self._run.options.dry_run:
+            agents = agents.select_for_update()  # what an administrator saves just now is not put back
+        found = list(agents.prefetch_related("user"))
         self._by_id = {agent.exotel_user_id: agent for agent in found if agent.exotel_user_id}
         self._by_user = {agent.user_id: agent for agent in found if agent.user_id is not None}
         free = [agent for agent in found if not agent.exotel_user_id]

@@ -69,8 +69,8 @@ def _of_host(match: Callable[..., Any], user: ExotelUser) -> Match:
     """Ask the host's callable. Its error concerns one co-worker, and not the run."""
     try:
         found = match(user)
-        if found is not None and not isinstance(found, get_user_model()):
-            raise TypeError(f"AGENT_MATCH returned {type(found).__name__}, which is no user")
+        if found is not None and (not isinstance(found, get_user_model()) or found.pk is None):
+            raise TypeError(f"AGENT_MATCH returned {type(found).__name__}, which is no saved user")
     except Exception:
         logger.exception("AGENT_MATCH failed for the Exotel user %s.", user.id)
         return Match(note=_("%(name)s: AGENT_MATCH failed, see the log.") % {"name": user.name})

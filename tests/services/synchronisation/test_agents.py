@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.models import Agent, Device
-from django_exotel_ccm.services import sync_agents
+from django_exotel_ccm.services import agents_for, place_call, sync_agents, sync_exophones
 from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions
 from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.api.directory import DirectoryApi
@@ -131,6 +131,30 @@ class TestNewAgents:
         sync()
 
         assert set(Agent.objects.values_list("name", flat=True)) == {"asha@example.com", VIK}
+
+    def test_long_names_are_cut(self, exotel: Simulator) -> None:
+        add(exotel, f"{'A' * 140} {'b' * 140}", ASHA, None)
+        add(exotel, f"{'C' * 149} {'d' * 10}", VIK, None)
+
+        sync()
+
+        assert [len(name) for name in Agent.objects.order_by("name").values_list("name", flat=True)] == [150, 149]
+
+    def test_synced_agent_can_call(self, exotel: Simulator, person: People) -> None:
+        """Exotel rings the device that is on, whichever it is."""
+        truth = add(exotel, "Asha", ASHA)
+        exotel.add_device(truth, VIK)
+        truth.switch(truth.devices[1], "on")
+        exotel.add_exophone("+918000000700")
+        user = person("asha")
+        sync()
+        sync_exophones("default")
+
+        [agent] = agents_for(user)
+        call = place_call(agent=agent, to="+919000001001", placed_by=user)
+
+        assert (call.state, exotel.book.calls[call.call_sid].agent.uri) == ("active", VIK)
+        exotel.wait_until_quiet()
 
     def test_local_number_and_unknown_kind(self, exotel: Simulator) -> None:
         exotel.options.local_numbers = True
@@ -377,7 +401,7 @@ class TestAgentMatch:
         assert {agent.name: agent.user for agent in Agent.objects.all()} == {"Asha Rao": asha, "Nobody": None}
         assert report.notes == []
 
-    @pytest.mark.parametrize("name", ["raises", "returns_text"])
+    @pytest.mark.parametrize("name", ["raises", "returns_text", "returns_unsaved"])
     def test_callable_that_fails(
         self, exotel: Simulator, settings: Any, caplog: pytest.LogCaptureFixture, name: str
     ) -> None:
@@ -399,6 +423,12 @@ def by_name(exotel_user: Any) -> Any:
 
 def raises(exotel_user: Any) -> Any:
     raise RuntimeError("no directory")
+
+
+def returns_unsaved(exotel_user: Any) -> Any:
+    from django.contrib.auth.models import User
+
+    return User(username=exotel_user.first_name)
 
 
 def returns_text(exotel_user: Any) -> Any:
