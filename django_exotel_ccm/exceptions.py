@@ -70,6 +70,18 @@ class SyncedInsideTransaction(ExotelCCMError, RuntimeError):
         )
 
 
+class DeviceNotSwitched(ExotelCCMError):
+    """A device is as it was. ``code`` is Exotel's or a word of ours, ``advice`` a sentence for the agent."""
+
+    def __init__(self, code: str, advice: str) -> None:
+        super().__init__(code, advice)
+        self.code = code
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.advice} [{self.code}]"
+
+
 class RequestKeyReused(ExotelCCMError, ValueError):
     """The request key belongs to a call with another agent, number or ticket."""
 

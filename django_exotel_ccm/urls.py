@@ -10,6 +10,7 @@ from django_exotel_ccm.views.call_list import call_list
 from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.doctor import doctor
 from django_exotel_ccm.views.my_calls import my_calls
+from django_exotel_ccm.views.my_phone import my_phone
 from django_exotel_ccm.views.note import note
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
@@ -31,6 +32,7 @@ urlpatterns = [
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),
     path("my-calls/", my_calls, name="my-calls"),
+    path("my-phone/", exempt_from_atomic_requests(my_phone), name="my-phone"),
     path("doctor/", exempt_from_atomic_requests(doctor), name="doctor"),
     path("call-lists/<int:key>/", call_list, name="call-list"),
     path("calls/<uuid:reference>/status/", status, name="status"),

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm.choices import DeviceKind
 from django_exotel_ccm.models.agent import Agent
+
+BUSY = "busy"
+OF_REFUSALS: dict[str, dict[str, Any]] = {
+    "1012": {"is_on": False},
+    "10705": {"is_verified": False},
+    "10706": {"status": BUSY},
+}
+"""Exotel's code -> what it says of the device that it would have rung."""
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    """Which devices there are."""
+
+    def note_refusal(self, agent: Agent, code: str) -> None:
+        """Note what Exotel says of the agent's device when it refuses a call with ``code`` (docs/exotel.md 2.8)."""
+        changed = OF_REFUSALS.get(code)
+        if changed is not None:
+            self.filter(agent=agent, is_on=True).update(**changed, seen_at=timezone.now())
 
 
 class Device(models.Model):
@@ -45,6 +66,8 @@ class Device(models.Model):
         pgettext_lazy("telephony", "as of"), help_text=_("When Exotel last said this about the device.")
     )
 
+    objects = DeviceQuerySet.as_manager()
+
     class Meta:
         verbose_name = pgettext_lazy("telephony", "device")
         verbose_name_plural = pgettext_lazy("telephony", "devices")
@@ -52,3 +75,8 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.contact_uri
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether Exotel says that the device is in a call."""
+        return self.status.lower() == BUSY

@@ -14,6 +14,7 @@ from django_exotel_ccm.services.notes import add_note
 from django_exotel_ccm.services.placing import agents_for, place_call
 from django_exotel_ccm.services.synchronisation.agents import sync_agents
 from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
+from django_exotel_ccm.services.synchronisation.switching import refresh_devices, switch_device
 
 __all__ = [
     "add_note",
@@ -23,8 +24,10 @@ __all__ = [
     "move_calls",
     "place_call",
     "record_event",
+    "refresh_devices",
     "reschedule_follow_up",
     "schedule_follow_up",
+    "switch_device",
     "sync_agents",
     "sync_exophones",
 ]

@@ -22,7 +22,7 @@ from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, R
 from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
-from django_exotel_ccm.models import Agent, CallEvent, CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, CallEvent, CallRecord, Device, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, first_refusal
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
@@ -189,6 +189,7 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
         answer = error
         event.verdict = State.REFUSED if isinstance(error, NotPlaced) else State.UNCONFIRMED
         event.code, event.advice = error.code[:40], _advice(error)
+        _note_refusal(call.agent, error.code)
     else:
         event.verdict, event.parsed = State.ACTIVE, answer.facts
     event.http_status, event.request_id = answer.http_status, answer.request_id
@@ -199,6 +200,16 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     if event.verdict == State.REFUSED == call.state:
         raise CallRefused(call, event.code, event.advice)
     return call
+
+
+def _note_refusal(agent: Agent | None, code: str) -> None:
+    """Keep what a refusal says of the agent's device. It is only news: the refusal stands without it."""
+    try:
+        if agent is not None:
+            Device.objects.note_refusal(agent, code)
+    except DatabaseFailure:
+        logger.exception("What code %s says of a device could not be saved.", code)
+        reset_connection(router.db_for_write(Device))
 
 
 def _advice(error: ExotelError) -> str:

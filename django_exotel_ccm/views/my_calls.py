@@ -34,6 +34,7 @@ from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.timeline import icon_of
 from django_exotel_ccm.views.access import answer_own_page, may_see_call
 from django_exotel_ccm.views.call_request import whole_number
+from django_exotel_ccm.views.my_phone import phone_rows, synced_agents
 
 MAX_FOLLOW_UPS = 50
 MAX_CALLS = 50
@@ -123,9 +124,13 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         )
         for row in due[:MAX_FOLLOW_UPS]
     ]
+    phones = phone_rows(synced_agents(request.user))
     return {
         "title": _("My calls"),
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
+        "phones": phones,
+        "is_silent": bool(phones) and not any(phone["is_on"] for phone in phones),
+        "phone_url": page_url(adapter, "my-phone"),
         "follow_ups": follow_ups,
         "problem": problem[1] if problem is not None and not any(row["problem"] for row in follow_ups) else "",
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,

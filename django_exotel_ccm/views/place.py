@@ -17,11 +17,12 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.models.device import OF_REFUSALS
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
@@ -192,7 +193,7 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
         call, advice = refused.call, visible_to(refused.advice, request.user)
         correction_url = ""
         with _after_the_press("The link that corrects a refusal"):
-            correction_url = adapter.correction_url(request, call, refused.code)
+            correction_url = _correction_url(request, adapter, call, refused.code)
         pressed = Pressed("error", advice, call, advice=advice, correction_url=correction_url)
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
@@ -209,6 +210,13 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
         with _after_the_press("The log of changes"):
             adapter.log_change(request, ticket, describe_call(call, None))
     return pressed
+
+
+def _correction_url(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, code: str) -> str:
+    """Return the page on which the reason of a refusal is corrected; "" if there is none for this user."""
+    if code in OF_REFUSALS and call.agent is not None and call.agent.user_id == request.user.pk:
+        return page_url(adapter, "my-phone")
+    return adapter.correction_url(request, call, code)
 
 
 @contextmanager

@@ -1,0 +1,150 @@
+"""An agent's device is turned on and off in Exotel, never two at once, and back where it was when that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from django_exotel_ccm.exceptions import CallRefused, DeviceNotSwitched, SyncedInsideTransaction
+from django_exotel_ccm.models import AccountUsage, Agent, Device
+from django_exotel_ccm.services import place_call, refresh_devices, switch_device, sync_agents
+from django_exotel_ccm.simulator import Simulator
+
+PHONE, SOFTPHONE = "+919000000101", "sip:asha4c1d77e2"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def asha(exotel_simulator: Simulator, transactional_db: None) -> Agent:
+    """An agent with a phone that is on and a softphone that is off."""
+    exotel_simulator.directory.add_device(exotel_simulator.agent(PHONE), SOFTPHONE)
+    sync_agents("default")
+    return Agent.objects.get(name="Asha")
+
+
+def device(uri: str) -> Device:
+    return Device.objects.get(contact_uri=uri)
+
+
+def states() -> dict[str, bool]:
+    return dict(Device.objects.filter(agent__name="Asha").values_list("contact_uri", "is_on"))
+
+
+def in_exotel(exotel: Simulator) -> dict[str, bool]:
+    return {one.contact_uri: one.is_on for one in exotel.agent(PHONE).devices}
+
+
+def puts(exotel: Simulator) -> list[Any]:
+    return [seen for seen in exotel.book.requests if seen.method == "PUT"]
+
+
+def test_softphone_is_turned_on_and_the_phone_off(exotel_simulator: Simulator, asha: Agent) -> None:
+    switched = switch_device(device(SOFTPHONE), on=True)
+
+    assert switched.is_on
+    assert states() == in_exotel(exotel_simulator) == {PHONE: False, SOFTPHONE: True}
+
+
+def test_only_phone_is_turned_off_and_on(exotel_simulator: Simulator, asha: Agent) -> None:
+    assert not switch_device(device(PHONE), on=False).is_on
+    assert in_exotel(exotel_simulator) == {PHONE: False, SOFTPHONE: False}
+
+    assert switch_device(device(PHONE), on=True).is_on
+    assert states() == in_exotel(exotel_simulator) == {PHONE: True, SOFTPHONE: False}
+
+
+def test_what_is_so_already_sends_nothing(exotel_simulator: Simulator, asha: Agent) -> None:
+    assert switch_device(device(PHONE), on=True).is_on
+
+    assert puts(exotel_simulator) == []
+
+
+def test_phone_that_was_turned_on_elsewhere_is_seen(exotel_simulator: Simulator, asha: Agent) -> None:
+    Device.objects.update(is_on=False, seen_at=timezone.now() - timezone.timedelta(hours=3))
+
+    found = refresh_devices(asha)
+
+    assert {one.contact_uri: one.is_on for one in found} == in_exotel(exotel_simulator)
+    assert all(timezone.now() - one.seen_at < timezone.timedelta(minutes=1) for one in found)
+
+
+def test_second_refusal_puts_the_first_phone_back(exotel_simulator: Simulator, asha: Agent) -> None:
+    Device.objects.filter(contact_uri=SOFTPHONE).update(is_verified=True)
+    exotel_simulator.agent(PHONE).devices[1].state = "unverified"
+
+    with pytest.raises(DeviceNotSwitched, match="not verified in Exotel") as refused:
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert refused.value.code == "10809"
+    assert states() == in_exotel(exotel_simulator) == {PHONE: True, SOFTPHONE: False}
+    assert not device(SOFTPHONE).is_verified
+
+
+def test_phone_in_a_call_is_left_alone(exotel_simulator: Simulator, asha: Agent) -> None:
+    exotel_simulator.agent(PHONE).device = "busy"
+
+    with pytest.raises(DeviceNotSwitched, match="in a call") as refused:
+        switch_device(device(PHONE), on=False)
+
+    assert (refused.value.code, puts(exotel_simulator)) == ("device_busy", [])
+
+
+def test_phone_that_is_gone(exotel_simulator: Simulator, asha: Agent) -> None:
+    softphone = device(SOFTPHONE)
+    del exotel_simulator.agent(PHONE).devices[1]
+
+    with pytest.raises(DeviceNotSwitched, match="does not have this phone any more"):
+        switch_device(softphone, on=True)
+
+    assert states() == {PHONE: True}
+
+
+@pytest.mark.parametrize(("code", "text"), [(1010, "Ask your administrator"), (10801, "not"), (1004, "Exotel")])
+def test_refusals_are_explained(exotel_simulator: Simulator, asha: Agent, code: int, text: str) -> None:
+    exotel_simulator.options.users_refuse_with = code
+
+    with pytest.raises(DeviceNotSwitched, match=text) as refused:
+        switch_device(device(PHONE), on=False)
+
+    assert refused.value.advice
+    assert states() == {PHONE: True, SOFTPHONE: False}
+
+
+def test_budget_is_the_accounts(exotel_simulator: Simulator, asha: Agent, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 1}
+    AccountUsage.objects.update(requests_this_minute=5)
+
+    with pytest.raises(DeviceNotSwitched, match=r"asked too often\. Try again at"):
+        switch_device(device(PHONE), on=False)
+
+
+def test_agent_who_was_typed_by_hand(exotel_simulator: Simulator) -> None:
+    typed = Agent.objects.create(name="Ola", contact_uri="+919000000103")
+
+    with pytest.raises(DeviceNotSwitched, match="administrator can fetch the agents"):
+        refresh_devices(typed)
+
+
+def test_not_inside_a_transaction(exotel_simulator: Simulator, asha: Agent) -> None:
+    with transaction.atomic(), pytest.raises(SyncedInsideTransaction):
+        switch_device(device(PHONE), on=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "changed"),
+    [("off", {"is_on": False}), ("unverified", {"is_verified": False}), ("busy", {"status": "busy"})],
+)
+def test_refused_call_tells_of_the_phone(
+    exotel_simulator: Simulator, asha: Agent, host: Any, state: Any, changed: dict[str, Any]
+) -> None:
+    exotel_simulator.agent(PHONE).device = state
+
+    with pytest.raises(CallRefused):
+        place_call(agent=asha, to="+919000001001")
+
+    assert {name: getattr(device(PHONE), name) for name in changed} == changed
+    assert states()[SOFTPHONE] is False

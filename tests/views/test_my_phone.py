@@ -1,0 +1,141 @@
+"""Agents see their own phones with the age of the news, and turn them on and off; nobody else's."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import Agent, CallRecord, Device
+from django_exotel_ccm.services import sync_agents
+from django_exotel_ccm.simulator import Simulator
+from tests.admin.pages import AGENT_WORK, Page, Session
+
+PHONE, SOFTPHONE = "+919000000101", "sip:asha4c1d77e2"
+
+
+@pytest.fixture
+def asha(host: Any, exotel: Simulator) -> Session:
+    """An agent of Exotel's with a phone that is on and a softphone that is off."""
+    user = host.user("asha", *AGENT_WORK)
+    exotel.directory.add_device(exotel.agent(PHONE), SOFTPHONE)
+    sync_agents("default")
+    return Session(user)
+
+
+def my_phone(session: Session) -> Page:
+    return session.get(reverse("exotel_ccm:my-phone"))
+
+
+def switch(session: Session, page: Page, uri: str, on: str) -> Page:
+    key = str(Device.objects.get(contact_uri=uri).pk)
+    form = next(form for form in page.forms if ("exotel_device", key) in form.fields)
+    return session.post(form.attributes["action"], form.data | {"exotel_on": on})
+
+
+def test_own_phones_and_their_age(asha: Session) -> None:
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+
+    text = my_phone(asha).text
+
+    assert f"Phone {PHONE} : on: your calls ring here (Exotel said so 5 minutes ago)" in text
+    assert f"{SOFTPHONE} : off (Exotel said so 5 minutes ago)" in text
+    assert "+919000000103" not in text  # Ola's
+
+
+def test_turned_on_and_off(asha: Session, exotel: Simulator) -> None:
+    page = switch(asha, my_phone(asha), SOFTPHONE, "1")
+    assert f"Your calls ring on {SOFTPHONE} now." in page.text
+    assert [one.is_on for one in exotel.agent(PHONE).devices] == [False, True]
+
+    page = switch(asha, page, SOFTPHONE, "0")
+    assert f"{SOFTPHONE} is off now." in page.text
+    assert [one.is_on for one in exotel.agent(PHONE).devices] == [False, False]
+
+
+def test_turned_on_from_my_calls(asha: Session, exotel: Simulator) -> None:
+    exotel.agent(PHONE).device = "off"
+    sync_agents("default")
+
+    page = asha.get(reverse("exotel_ccm:my-calls"))
+    assert "Your phone is off, so Exotel refuses your calls." in page.text
+    page = switch(asha, page, PHONE, "1")
+
+    assert f"Your calls ring on {PHONE} now." in page.text
+    assert exotel.agent(PHONE).device == "on"
+    assert "Your phone is off" not in asha.get(reverse("exotel_ccm:my-calls")).text
+
+
+def test_exotels_refusal_is_explained(asha: Session, exotel: Simulator) -> None:
+    page = my_phone(asha)
+    exotel.agent(PHONE).devices[1].state = "unverified"
+
+    page = switch(asha, page, SOFTPHONE, "1")
+
+    assert asha.response.status_code == 409
+    assert "The phone is not verified in Exotel." in page.text
+    assert "not verified: give a missed call from it" in page.text
+    assert exotel.agent(PHONE).device == "on"
+
+
+def test_ask_again(asha: Session, exotel: Simulator) -> None:
+    page = my_phone(asha)
+    exotel.agent(PHONE).device = "off"
+    assert "Ask Exotel again" in page.text
+
+    page = asha.post(asha.where, page.forms[-1].data)
+
+    assert "This is what Exotel says now." in page.text
+    assert not Device.objects.get(contact_uri=PHONE).is_on
+
+
+@pytest.mark.parametrize("key", ["of another", "0", "99999", "x", "9" * 40])
+def test_phone_of_somebody_else(asha: Session, exotel: Simulator, key: str) -> None:
+    other = Device.objects.get(contact_uri="+919000000103")
+    form = my_phone(asha).forms[-1]
+
+    asha.post(asha.where, form.data | {"exotel_device": [str(other.pk) if key == "of another" else key]})
+
+    assert asha.response.status_code == 404
+    assert exotel.agent("+919000000103").device == "off"
+
+
+def test_agent_whom_exotel_does_not_know(host: Any) -> None:
+    session = Session(host.user("vik", *AGENT_WORK))
+
+    assert "Exotel does not know you here yet." in my_phone(session).text
+    assert "My phone" not in session.get(reverse("exotel_ccm:my-calls")).text
+
+
+def test_page_needs_the_permission_to_call(asha: Session) -> None:
+    asha.user.user_permissions.remove(Permission.objects.get(codename="place_call"))
+
+    my_phone(asha)
+
+    assert asha.response.status_code == 403
+
+
+def test_refused_press_leads_to_the_phone(asha: Session, host: Any, exotel: Simulator) -> None:
+    exotel.agent(PHONE).device = "off"
+    [button] = asha.change_form(host.ticket()).call_buttons
+
+    page = asha.post(button.attributes["action"], button.data)
+
+    assert CallRecord.objects.get().refusal_code == "1012"
+    assert "Turn the device on, then call again." in page.text
+    assert f"{PHONE} : off" in asha.get(page.links["Correct it"]).text
+
+
+def test_refused_press_as_another_agent_does_not_lead_there(asha: Session, host: Any, exotel: Simulator) -> None:
+    asha.user.user_permissions.add(Permission.objects.get(codename="place_call_for_others"))
+    ola = Agent.objects.get(name="Ola")
+    [button] = asha.change_form(host.ticket()).call_buttons
+
+    page = asha.post(button.attributes["action"], button.data | {"exotel_agent": [str(ola.pk)]})
+
+    assert CallRecord.objects.get().refusal_code == "1012"
+    assert "Correct it" not in page.links
