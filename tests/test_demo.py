@@ -121,6 +121,29 @@ def test_once_places_a_call(demo: Callable[..., Demo], data: Path) -> None:
     assert calls == [("default", "ended", "completed", 42)]
 
 
+def test_doctor_finds_nothing_wrong(demo: Callable[..., Demo], data: Path) -> None:
+    run = demo()
+    run.read_until("exotel_reconcile runs along.")
+    (site,) = re.findall(r"Helpdesk: +(http://127\.0\.0\.1:\d+)/", run.printed)
+    (phones,) = re.findall(r"Phones: +http://(127\.0\.0\.1:\d+)/", run.printed)
+    account = f"exotel://sim-key:sim-token@{phones}/simulated1?tls=off"
+
+    healthy = demo(command=(sys.executable, "manage.py", "exotel_doctor"), EXOTEL_URL=account, CALLBACK_BASE_URL=site)
+
+    assert healthy.finish() == 0, healthy.printed
+    assert f"A signed callback to {site} arrives." in healthy.printed
+    assert healthy.printed.endswith("All is well.\n")
+    broken = demo(
+        command=(sys.executable, "manage.py", "exotel_doctor"),
+        EXOTEL_URL=account.replace("sim-token", "s1m-t0ken"),
+        CALLBACK_BASE_URL=site,
+    )
+    assert broken.finish() == 1
+    assert re.findall("^WRONG  .*$", broken.printed, re.MULTILINE) == [
+        f"WRONG  Exotel does not accept the API key and token in http://{phones}."
+    ]
+
+
 @pytest.mark.parametrize(
     ("urls", "words"),
     [
