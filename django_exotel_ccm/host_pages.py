@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import get_script_prefix
+from django.utils.safestring import mark_safe
 
 from django_exotel_ccm.adapters import (
     TicketAdapter,
@@ -28,6 +30,9 @@ from django_exotel_ccm.tickets import TicketType, link_of, type_of
 NAME = "host:pages"
 """No admin site has this name: it is a namespace in its URLs, which can have no colon."""
 MAX_AGE = 24 * 60 * 60  # seconds for which a page may be pressed on
+KEPT = "exotel_ccm_messages"
+MOST_KEPT = 5
+KEPT_FOR = 60  # seconds; nobody recognises an older message as theirs
 _signer = signing.TimestampSigner(salt="django_exotel_ccm.host_pages")
 
 
@@ -89,14 +94,16 @@ class HostPagesAdapter:
 
     def render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """Return a page in the frame of ``exotel_ccm/base.html``, which the host may replace."""
-        return TemplateResponse(request, f"exotel_ccm/{template}", context)
+        return TemplateResponse(request, f"exotel_ccm/{template}", {**context, "kept_messages": kept_messages(request)})
 
     def add_message(self, request: HttpRequest, level: str, text: str) -> None:
-        """Show a message on the next page, where the host has messages. Elsewhere the panel shows what happened."""
-        if apps.is_installed("django.contrib.messages"):
+        """Show a message on the next page; where the host has no messages, on the next that has something of ours."""
+        if apps.is_installed("django.contrib.messages") and hasattr(request, "_messages"):
             from django.contrib import messages  # noqa: PLC0415, TID251 - this host has them
 
-            messages.add_message(request, getattr(messages, level.upper()), text, fail_silently=True)
+            messages.add_message(request, getattr(messages, level.upper()), text)
+        else:
+            _keep_message(request, level, text)
 
     def log_change(self, request: HttpRequest, ticket: Model, text: str) -> None:
         """Do nothing: the log of changes is the admin's. The call itself is the record."""
@@ -185,6 +192,23 @@ def sees_ticket_somewhere(request: HttpRequest, row: TicketLink) -> bool:
     """Return whether the user sees the ticket of ``row`` on an admin site, or in the frame of the host."""
     own_pages: TicketAdapter = OwnPagesAdapter.of_owner(request.user)
     return any(tickets_of_rows(one, request, [row]) for one in (*adapters_open_to(request), own_pages))
+
+
+def _keep_message(request: HttpRequest, level: str, text: str) -> None:
+    """Keep a message, safe HTML, in the session of a host that has one."""
+    if hasattr(request, "session"):
+        kept = request.session.get(KEPT, [])
+        request.session[KEPT] = [*kept, [level, str(text), time.time()]][-MOST_KEPT:]
+
+
+def kept_messages(request: HttpRequest) -> list[dict[str, str]]:
+    """Return the ``level`` and ``text`` of the messages that no page has shown yet; each is returned once."""
+    if KEPT not in getattr(request, "session", {}):
+        return []
+    oldest = time.time() - KEPT_FOR
+    kept = request.session.pop(KEPT)
+    # Made of text and links by us when it was kept.
+    return [{"level": level, "text": mark_safe(text)} for level, text, at in kept if at > oldest]  # noqa: S308
 
 
 def find_host_pages(name: str) -> HostPagesAdapter | None:

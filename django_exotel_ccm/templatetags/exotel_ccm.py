@@ -24,7 +24,7 @@ from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.assets import asset_url
 from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.host_pages import HostPagesAdapter, OwnPagesAdapter, may_see
+from django_exotel_ccm.host_pages import HostPagesAdapter, OwnPagesAdapter, kept_messages, may_see
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
@@ -89,6 +89,7 @@ def exotel_call_button(context: Context, ticket: Any, among: Iterable[Any] = ())
         }
         if page.takes_panel(call):
             shown["panel"] = panel_of(call, request.user, adapter, next_url=request.get_full_path())
+            shown["kept_messages"] = kept_messages(request) if button is not None else []
     except NoReverseMatch:
         return {}  # our URLs are not included: a check says so
     return shown
@@ -127,7 +128,7 @@ def exotel_call_panel(context: Context) -> dict[str, Any]:
         panel = panel_of(in_progress, request.user, next_url=request.get_full_path())
         # Named, so that it stays in the frame of the host: staff may work here, and see no ticket in the admin.
         panel["my_calls_url"] = page_url(OwnPagesAdapter.of_owner(request.user), "my-calls")
-        return {"panel": panel, **_assets(context, request)}
+        return {"panel": panel, "kept_messages": kept_messages(request), **_assets(context, request)}
     except NoReverseMatch:
         return {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +12,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, get_adapter
@@ -23,16 +26,41 @@ from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, Disposition
-from django_exotel_ccm.note_box import note_box
+from django_exotel_ccm.note_box import note_box, note_url
 from django_exotel_ccm.services import add_note
 from django_exotel_ccm.services.note_checks import check_not_erased
 from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
+
+_View = Callable[[HttpRequest, UUID], HttpResponseBase]
+
+
+def _keeping_the_text(view: _View) -> _View:
+    """Check the CSRF token as ``csrf_protect`` does; but show the text again that was sent without a valid one.
+
+    A login in another tab changes the token. Django's own page about that would lose what was written.
+    """
+
+    @csrf_exempt  # for the middleware of the host: we check it here
+    @wraps(view)
+    def checked(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+        is_valid = False
+
+        @csrf_protect
+        def if_valid(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+            nonlocal is_valid
+            is_valid = True
+            return view(request, reference)
+
+        response = if_valid(request, reference)
+        return response if is_valid or is_script(request) else _refuse_old_page(request, reference)
+
+    return checked
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_not_required  # who is not logged in is told so, and keeps the text; a redirect would lose it
 @never_cache
-@csrf_protect
+@_keeping_the_text
 def note(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     """Show the box of a call, or write the note that it was filled with.
 
@@ -61,9 +89,21 @@ def _ask_to_log_in(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse
         return JsonResponse({"code": "logged_out", "advice": advice}, status=401)
     if login and request.method != "POST":
         return HttpResponseRedirect(login)
-    # Nothing about the call, whoever this is. The form cannot be sent again: a login changes its token.
-    context = {"title": _("After the call"), "login_url": login, "text": request.POST.get("exotel_text", "")}
-    return TemplateResponse(request, "exotel_ccm/note_logged_out.html", context, status=401)
+    return _not_saved(request, 401, problem=_("You are logged out, so nothing was saved."), login_url=login)
+
+
+def _refuse_old_page(request: HttpRequest, reference: UUID) -> HttpResponseBase:
+    adapter = get_adapter(request.GET.get("exotel_adapter", ""))
+    if not request.user.is_authenticated:
+        return _ask_to_log_in(request, adapter or HostPagesAdapter())
+    again_url = note_url(reference, adapter, _next_url(request))
+    return _not_saved(request, 403, problem=_("The page was too old, so nothing was saved."), again_url=again_url)
+
+
+def _not_saved(request: HttpRequest, status: int, **context: str) -> HttpResponse:
+    """Return a page with the text that was sent, and nothing about the call, whoever this is."""
+    shown = {"title": _("After the call"), "text": request.POST.get("exotel_text", ""), **context}
+    return TemplateResponse(request, "exotel_ccm/note_not_saved.html", shown, status=status)
 
 
 def _answer(request: HttpRequest, reference: UUID, adapter: TicketAdapter | None) -> HttpResponse:
@@ -105,8 +145,7 @@ def _save(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None)
         return JsonResponse({"text": said})
     next_url = _next_url(request)
     if next_url:
-        if adapter is not None:
-            adapter.add_message(request, "success", said)
+        (adapter or HostPagesAdapter()).add_message(request, "success", format_html("{}", said))
         return HttpResponseRedirect(next_url)
     return _page(request, call, adapter, None, said=said)
 
@@ -154,8 +193,6 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     context = {"title": describe_status(call, request.user).headline, "box": box, "said": said}
-    if adapter is None:
-        return TemplateResponse(request, "exotel_ccm/note.html", context, status=status)
-    response = adapter.render(request, "note.html", context)
+    response = (adapter or HostPagesAdapter()).render(request, "note.html", context)
     response.status_code = status
     return response

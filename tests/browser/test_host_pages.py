@@ -168,6 +168,12 @@ def test_call_list_in_the_frame_of_the_host(crm: Any, open_agent: Callable[..., 
     agent.page.wait_for_selector("text=The end of the list")
     keep_picture(agent.page, f"host_call_list_{look}_end")
     found += violations(agent.page)
+    agent.page.click("text=Rename or delete the list")
+    agent.page.fill("[name=exotel_name]", "Reminders of November")
+    agent.page.click("button[value=rename]")
+    assert agent.page.inner_text(".exotel-said") == "The call list has its new name."  # the host has no messages
+    keep_picture(agent.page, f"host_call_list_{look}_renamed")
+    found += violations(agent.page)
     left_over = [" ".join(row.split()) for row in agent.page.locator("main .exotel-line").all_inner_texts()]
     agent.press()  # the one that was skipped
 

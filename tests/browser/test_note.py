@@ -328,3 +328,25 @@ def test_text_survives_an_ended_session_without_script(open_call: Callable[..., 
     with page.expect_popup() as opened:
         page.click("text=Log in again in another tab")
     opened.value.wait_for_selector("#id_username")
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+@pytest.mark.parametrize("width", [1280, 360])
+def test_text_survives_a_login_in_another_tab_without_script(open_call: Callable[..., Any], width: int) -> None:
+    page = open_call(java_script_enabled=False, width=width)
+    page.fill(f"{BOX} textarea", "Promised 500 off")
+    page.context.add_cookies([cookie | {"value": "a" * 32} for cookie in page.context.cookies() if is_token(cookie)])
+    page.click(f"{BOX} .exotel-save")
+
+    assert page.input_value("textarea") == "Promised 500 off"
+    keep_picture(page, f"note_of_an_old_page_without_script_{width}")
+    with page.expect_popup() as opened:
+        page.click("text=Open it again in another tab")
+    opened.value.fill(f"{BOX} textarea", "Promised 500 off")
+    opened.value.click(f"{BOX} .exotel-save")
+    opened.value.wait_for_load_state()
+    assert CallNote.objects.get().text == "Promised 500 off"
+
+
+def is_token(cookie: Any) -> bool:
+    return str(cookie["name"]) == "csrftoken"

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
-from tests.admin.pages import AGENT_WORK, SEES_CALLS
+from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page
 
 NOTES = "exotel_ccm.add_callnote"
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -225,6 +225,35 @@ def test_text_is_shown_again_to_who_was_logged_out(client: Client, call: CallRec
     assert not CallNote.objects.exists()
 
 
+def test_text_is_shown_again_after_a_login_in_another_tab(asha: Any, call: CallRecord) -> None:
+    """A login changes the token that the form was loaded with."""
+    client = logged_in(asha, enforce_csrf_checks=True)
+    form = Page(client.get(url_of(call)).content.decode()).of_class("exotel-note-box")[0]
+    client.logout()
+    login = Page(client.get(reverse("admin:login")).content.decode()).of_id("login-form")
+    client.post(reverse("admin:login"), login.data | {"username": "asha", "password": "pw"})
+
+    response = client.post(url_of(call), form.data | {"exotel_text": "<b>Wants a refund", "exotel_next": "/admin/"})
+
+    page = Page(response.content.decode())
+    assert (response.status_code, CallNote.objects.count()) == (403, 0)
+    assert "The page was too old, so nothing was saved." in page.text
+    assert "&lt;b&gt;Wants a refund</textarea>" in page.html
+    assert "Ravi" not in page.html
+    again = Page(client.get(html.unescape(page.links["Open it again in another tab"])).content.decode())
+    form = again.of_class("exotel-note-box")[0]
+    saved = client.post(form.attributes["action"], form.data | {"exotel_text": "Wants a refund"})
+    assert (saved["Location"], CallNote.objects.get().text) == ("/admin/", "Wants a refund")
+
+
+def test_text_without_token_of_who_is_logged_out(call: CallRecord) -> None:
+    response = Client(enforce_csrf_checks=True).post(url_of(call), {"exotel_text": "Wants a refund"})
+
+    assert response.status_code == 401
+    assert "You are logged out, so nothing was saved." in response.content.decode()
+    assert "Wants a refund</textarea>" in response.content.decode()
+
+
 def test_answers_are_not_stored_on_the_way(host: Any, client: Client, call: CallRecord) -> None:
     stranger = logged_in(host.user("ravi", *AGENT_WORK, agent=None))
     answers = [client.get(url_of(call)), Client().get(url_of(call), **JSON), stranger.get(url_of(call), **JSON)]
@@ -255,7 +284,18 @@ def test_caller_may_note_without_seeing_the_ticket(asha: Any, call: CallRecord) 
 
 
 def test_csrf_token_is_needed(asha: Any, call: CallRecord) -> None:
-    assert post(logged_in(asha, enforce_csrf_checks=True), call, text="one").status_code == 403
+    client = logged_in(asha, enforce_csrf_checks=True)
+
+    assert post(client, call, text="one").status_code == 403
+    assert client.post(url_of(call), {"exotel_text": "one"}).status_code == 403
+    assert not CallNote.objects.exists()
+
+
+def test_saved_is_said_to_who_came_without_an_adapter(client: Client, call: CallRecord) -> None:
+    """The panel of a host's base template knows no ticket, so its link names no adapter."""
+    saved = client.post(url_of(call, ""), {"exotel_text": "one", "exotel_next": "/admin/"}, follow=True)
+
+    assert "Saved." in Page(saved.content.decode()).messages
 
 
 def test_box_on_the_calls_page(host: Any, asha: Any, call: CallRecord) -> None:
