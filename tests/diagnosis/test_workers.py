@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from tests.background.conftest import start_worker
+from tests.background.conftest import start_worker, wait_until
 from tests.diagnosis.conftest import Doctor
 
 WORKER = ("-m", "celery", "-A", "tests.background.celery_app", "worker", "--pool", "solo", "--loglevel", "INFO")
+DB_WORKER = ("-m", "django", "db_worker", "--no-startup-delay", "--no-reload", "--interval", "0.1")
 
 
 @pytest.fixture
@@ -44,11 +45,8 @@ def test_celery_worker(doctor: Doctor, celery: Celery, redis_url: str) -> None:
     celery.conf.broker_url = celery.conf.broker_write_url = redis_url
     without = doctor.only()["message"]
 
-    with start_worker(*WORKER, TEST_RUNNER="celery", TEST_BROKER=redis_url):
-        ends_at = time.monotonic() + 30
-        while doctor.wrong() and time.monotonic() < ends_at:
-            pass
-        assert doctor.wrong() == []
+    with start_worker(*WORKER, TEST_RUNNER="celery", TEST_BROKER=redis_url) as worker:
+        wait_until(lambda: doctor.wrong() == [], worker)
 
     assert without == "No worker of celery answers."
 
@@ -66,3 +64,15 @@ def test_backends_of_django_tasks(
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": "django_tasks"}
 
     assert [text for _name, text in doctor.wrong()] == ([message] if message else [])
+
+
+@pytest.mark.postgres_only("the tests' settings have django-tasks-db there")
+def test_worker_of_django_tasks(doctor: Doctor, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RUNNER": "django_tasks"}
+    without = doctor.only()
+
+    with start_worker(*DB_WORKER, TEST_RUNNER="django_tasks") as worker:
+        wait_until(lambda: doctor.wrong() == [], worker)
+
+    assert without["message"] == "No worker of django_tasks answers."
+    assert without["fix"] == "Keep running: python manage.py db_worker"
