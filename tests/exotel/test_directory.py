@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from django_exotel_ccm.exotel import directory
 from django_exotel_ccm.exotel.directory import (
@@ -26,12 +30,18 @@ from django_exotel_ccm.exotel.errors import (
     RequestRefused,
     TooManyRequests,
     Unreachable,
+    error_from_quiet_answer,
 )
 from tests.exotel.clients import assert_shows_nothing, client_at, refused_port
 from tests.exotel.leaks import leaks_in
 from tests.exotel.samples import refusal
+from tests.properties.invariants import unsendable
 from tests.servers.scripted_http import answering, http, reset_after_request, serving, silent
 
+WORDS = (
+    *("id", "data", "code", "status", "error_data", "email", "first_name", "devices", "contact_uri", "type"),
+    *("available", "sid", "phone_number", "friendly_name", "IncomingPhoneNumber"),
+)
 DEVICE = {"id": 411, "contact_uri": "+919000000101", "type": "tel", "available": True, "verified": True}
 FAILED_ROW = refusal(500, 1004)["response"]
 
@@ -364,6 +374,49 @@ class TestOneUser:
         assert isinstance(raised.value, RequestRefused)
         assert raised.value.code == str(code)
         assert advice in str(raised.value.advice)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["user-1", "tel"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*WORDS, "x"]) | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+class Answering:
+    """A client whose next answer has this body."""
+
+    def __init__(self, payload: object) -> None:
+        self.body = json.dumps(payload).encode()
+
+    def get(self, *given: Any, **options: Any) -> Any:
+        reply = client_at(1)._reply(200, {}, self.body)
+        error = error_from_quiet_answer(reply)
+        if error is not None:
+            raise error
+        return reply
+
+
+@given(rows=st.lists(JSON, max_size=4) | JSON, total=JSON, name=st.sampled_from(["response", "incoming_phone_numbers"]))
+@settings(deadline=None, max_examples=150)
+def test_any_answer_is_read_or_refused(rows: object, total: object, name: str) -> None:
+    listing = (UserListing if name == "response" else NumberListing)(
+        Answering({name: rows, "metadata": {"total": total, "limit": total}, "page_size": total})  # type: ignore[arg-type]
+    )
+    found: list[Any] = []
+    try:
+        while not listing.is_over and listing.received < 50:
+            found += listing.next_page()
+    except ExotelError:
+        return
+    for row in found:
+        assert not list(unsendable(json.loads(json.dumps(asdict(row)))))
+        assert len(row.id if isinstance(row, ExotelUser) else row.sid) <= 64
+        for device in (row.devices or ()) if isinstance(row, ExotelUser) else ():
+            assert 0 < len(device.contact_uri) <= 200
 
 
 def test_requests_are_logged_without_query_or_secret(caplog: pytest.LogCaptureFixture) -> None:

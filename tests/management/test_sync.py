@@ -5,13 +5,18 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import time_machine
 
+from django_exotel_ccm import background
+from django_exotel_ccm.management.commands import exotel_sync
 from django_exotel_ccm.models import Agent, ExoPhone
 from django_exotel_ccm.simulator import Simulator
 from tests.management.conftest import Printed
+from tests.services.synchronisation.test_budget import EARLY, Waits
 from tests.subprocesses import child
 
 Run = Callable[..., Printed]
@@ -57,6 +62,38 @@ def test_one_list_alone(exotel: Simulator, run: Run) -> None:
     assert (Agent.objects.count(), ExoPhone.objects.count()) == (0, 2)
     run("exotel_sync", "--agents")
     assert Agent.objects.count() == 4
+
+
+def test_long_run_shows_progress(exotel: Simulator, run: Run, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_exotel_ccm.management.progress.EVERY", 0)
+    monkeypatch.setattr(exotel_sync, "stop_on_signal", lambda: nullcontext(Waits()))
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 1}
+    for number in range(60):
+        exotel.add_agent(f"sip:agent{number}")
+
+    with time_machine.travel(EARLY, tick=True):
+        lines = run("exotel_sync", "--agents").err.splitlines()
+
+    assert lines[0] == "So far: 50 agents, 50 added, 0 as before (1 request)."
+    assert lines[1].startswith("Waiting for the budget of account default, until ")
+    assert lines[2] == "So far: 64 agents, 64 added, 0 as before (2 requests)."
+
+
+def test_many_notes_are_shortened(exotel: Simulator, run: Run, django_user_model: Any) -> None:
+    django_user_model.objects.create_user("asha", "asha@example.com")
+    for number in range(25):
+        exotel.add_agent(f"sip:agent{number}", email="asha@example.com")
+
+    lines = run("exotel_sync", "--agents").lines
+
+    assert len([line for line in lines if line.startswith("Note: sip:agent")]) == 20
+    assert lines[-1] == "Note: and 5 more of this kind."
+
+
+def test_job_for_a_queue(exotel: Simulator) -> None:
+    background.run_job("sync", {})
+
+    assert (Agent.objects.count(), ExoPhone.objects.count()) == (4, 2)
 
 
 def test_incomplete_run_fails_and_says_what_to_do(exotel: Simulator, run: Run) -> None:
