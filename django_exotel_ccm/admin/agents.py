@@ -11,6 +11,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -20,8 +21,9 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.admin.agent_users import AgentUserForm, AgentUserFormSet, LinkedFilter
 from django_exotel_ccm.admin.fetch import FetchMixin
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin
+from django_exotel_ccm.admin.readonly import ReadOnlyInline
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.models import Agent, ExoPhone
+from django_exotel_ccm.models import Agent, Device, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services import sync_agents, sync_exophones
 
@@ -62,6 +64,25 @@ class NumberField(forms.CharField):
             raise ValidationError(str(error), code="invalid") from None
 
 
+class DeviceInline(ReadOnlyInline):
+    """The agent's devices as Exotel has them; what may be seen of the agent may be seen of them."""
+
+    model = Device
+    formset = BaseInlineFormSet
+    template = "exotel_ccm/admin/devices_inline.html"
+    fields = ["kind", "contact_uri", "is_on", "is_verified", "status", "seen_at"]
+    ordering = ["pk"]
+    show_change_link = False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show the fields above."""
+        return [(None, {"fields": self.fields})]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: the page asks for the agent."""
+        return True
+
+
 @admin.register(Agent)
 class AgentAdmin(FetchMixin, AccountChoices):
     """Agents, the people whose phone rings first."""
@@ -78,6 +99,10 @@ class AgentAdmin(FetchMixin, AccountChoices):
 
     class Media:
         css = {"all": ["exotel_ccm/call_customer.css"]}
+
+    def get_inlines(self, request: HttpRequest, obj: Agent | None = None) -> list[Any]:
+        """Show the devices of an agent of whom exotel_sync knows some."""
+        return [DeviceInline] if obj is not None and obj.devices.exists() else []
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Let users be chosen in the list where they can be found by typing: a list of all in each row is too long."""

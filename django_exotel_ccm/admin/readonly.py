@@ -102,7 +102,7 @@ class NewestFormSet(BaseInlineFormSet):
 class ReadOnlyInline(_ReadOnly, admin.TabularInline):
     """The newest rows that belong to a call, below it."""
 
-    formset = NewestFormSet
+    formset: type[BaseInlineFormSet[Any, Any, Any]] = NewestFormSet
     extra = 0
     can_delete = False
     show_change_link = True

@@ -212,6 +212,19 @@ def test_form_shows_what_exotel_knows(session: Session, exotel: Simulator) -> No
 
     assert "asha@example.com" in page.text
     assert "Last seen in Exotel" in page.text
+    assert "phone +919000000101" in page.text
+    form = page.of_id("agent_form").data | {"account": "default", "is_active": "on", "name": "Asha R."}
+    assert "was changed successfully" in session.post(f"/admin/exotel_ccm/agent/{agent.pk}/change/", form).messages
+    assert list(agent.devices.values_list("contact_uri", "is_on")) == [("+919000000101", True)]
+
+
+def test_device_needs_no_permission_of_its_own(host: Any, exotel: Simulator) -> None:
+    sync_agents("default")
+    session = Session(host.user("lead", "exotel_ccm.view_agent", agent=None))
+
+    page = session.get(f"/admin/exotel_ccm/agent/{Agent.objects.get(name='Asha').pk}/change/")
+
+    assert "phone +919000000101" in page.text
 
 
 def test_agent_switched_by_hand_has_not_left(session: Session, exotel: Simulator) -> None:
