@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,15 +18,20 @@ from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
+from django_exotel_ccm.policies import Denial
+from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import (
     Obstacle,
     agent_obstacle,
     are_numbers_in_fields,
+    ask_rules,
+    denial_of,
     has_callable_agent,
     load_related,
     number_obstacle,
+    rule_obstacle,
 )
-from django_exotel_ccm.ticket_numbers import numbers_of
+from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
 from django_exotel_ccm.tickets import TicketType
 
 CHOICES = (Permission.ANY_NUMBER, Permission.FOR_OTHERS, Permission.CHOOSE_EXOPHONE)
@@ -51,33 +57,29 @@ def call_buttons(
     ticket_type: TicketType | None = None,
     items: Mapping[LinkKey, str] | None = None,
 ) -> list[CallButton | None]:
-    """Return the button of each ticket, or None where the user may not call, for a fixed number of queries.
+    """Return the button of each ticket, None where its entry's ``can_call`` says no; a fixed number of queries.
 
     ``newest`` is the user's newest call about each, by ``link_key(ticket)``; ``items`` is, for the page of a call list,
     the key of each ticket's item, likewise. ``ticket_type`` is that of a page with tickets of one type.
     An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
     """
-    no_agent = None if not found or has_callable_agent(request.user) else agent_obstacle(adapter, request)
+    if not found:
+        return []
     kinds: defaultdict[type[Model], list[Model]] = defaultdict(list)
     for ticket in found:
         kinds[ticket.__class__].append(ticket)
     types = {model: ticket_type or tickets.type_of(model) for model in kinds}
-    readable: set[type[Model]] = set()
-    if no_agent is None and not Permission.ANY_NUMBER.granted_to(request.user):
-        readable = {model for model, its_type in types.items() if are_numbers_in_fields(its_type)}
-    for model in readable:
-        load_related(types[model], kinds[model])
+    obstacles = _Obstacles(adapter, request)
+    obstacles.read_numbers(types, kinds)
 
     def button_of(ticket: Model) -> CallButton | None:
-        its_type, obstacle = types[ticket.__class__], no_agent
+        its_type = types[ticket.__class__]
         if not its_type.allows(request.user, ticket):
             return None
-        if ticket.__class__ in readable:
-            obstacle = number_obstacle(adapter, request, ticket, numbers_of(ticket))
         key = link_key(ticket)
         its_adapter, item = adapter.of_ticket(request, ticket), (items or {}).get(key, "")
         query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path(), item=item)
-        return _button(request, query, newest.get(key), obstacle)
+        return _button(request, query, newest.get(key), obstacles.of(ticket, query))
 
     return [button_of(ticket) for ticket in found]
 
@@ -91,7 +93,9 @@ def call_button(
     """
     keys, next_url = [str(ticket.pk)], request.get_full_path()
     query = partial(call_query, adapter, tickets.type_of(ticket), keys, next_url, item=item)
-    return _button(request, query, newest, _obstacle(adapter, request, ticket))
+    obstacles = _Obstacles(adapter, request)
+    obstacles.read_numbers_of(ticket)
+    return _button(request, query, newest, obstacles.of(ticket, query))
 
 
 def _button(
@@ -101,18 +105,65 @@ def _button(
     press = query(after=str(newest.pk if newest is not None else 0))
     return CallButton(
         place_url=f"{reverse('exotel_ccm:place')}?{press}",
-        choose_url=f"{reverse('exotel_ccm:choose')}?{query()}",
+        choose_url=_choose_url(query),
         obstacle=obstacle,
         may_choose=any(one.granted_to(request.user) for one in CHOICES),
     )
 
 
-def _obstacle(adapter: TicketAdapter, request: HttpRequest, ticket: Model) -> Obstacle | None:
-    if not has_callable_agent(request.user):
-        return agent_obstacle(adapter, request)
-    try:
-        # The host's code may break the transaction, and the rest of the page needs it.
-        with transaction.atomic(using=router.db_for_read(ticket.__class__, instance=ticket)):
-            return number_obstacle(adapter, request, ticket, numbers_of(ticket))
-    except Exception:  # noqa: BLE001 - the page works on, and the choose page says what failed
-        return None
+def _choose_url(query: Callable[..., str]) -> str:
+    return f"{reverse('exotel_ccm:choose')}?{query()}"
+
+
+class _Obstacles:
+    """What stands before calls about the tickets of one page, found for all of them together."""
+
+    def __init__(self, adapter: TicketAdapter, request: HttpRequest) -> None:
+        self._adapter = adapter
+        self._request = request
+        self._agents = agents_for(request.user)
+        has_agent = has_callable_agent(request.user, self._agents)
+        self._no_agent = None if has_agent else agent_obstacle(adapter, request)
+        self._numbers: dict[LinkKey, list[TicketNumber]] = {}
+        self._denied: dict[str, Denial] = {}
+
+    def read_numbers(
+        self, types: Mapping[type[Model], TicketType], kinds: Mapping[type[Model], Sequence[Model]]
+    ) -> None:
+        """Read the numbers of many tickets, where they are in fields that can be loaded together; ask the rules."""
+        if self._no_agent is not None:
+            return
+        for model, found in kinds.items():
+            if are_numbers_in_fields(types[model]):
+                load_related(types[model], found)
+                self._numbers |= {link_key(ticket): numbers_of(ticket) for ticket in found}
+        self._ask_rules()
+
+    def read_numbers_of(self, ticket: Model) -> None:
+        """Read the numbers of one ticket, also by the host's code; ask the rules."""
+        if self._no_agent is not None:
+            return
+        # The host's code may fail, and the choose page says then what failed. It may also break the transaction, and
+        # the rest of the page needs it.
+        with suppress(Exception), transaction.atomic(using=router.db_for_read(ticket.__class__, instance=ticket)):
+            self._numbers[link_key(ticket)] = numbers_of(ticket)
+        self._ask_rules()
+
+    def _ask_rules(self) -> None:
+        known = [one.number for numbers in self._numbers.values() for one in numbers if one.number]
+        self._denied = ask_rules(self._agents, ["", *known])
+
+    def of(self, ticket: Model, query: Callable[..., str]) -> Obstacle | None:
+        """Return what stands before a call about ``ticket``, whose addresses have ``query``; None if nothing is known.
+
+        A number that could not be read is no obstacle here.
+        """
+        if self._no_agent is not None:
+            return self._no_agent
+        numbers = self._numbers.get(link_key(ticket))
+        if numbers is not None:
+            missing = number_obstacle(self._adapter, self._request, ticket, numbers)
+            if missing is not None:
+                return missing
+        denial = denial_of([one.number for one in numbers or () if one.number] or [""], self._denied)
+        return rule_obstacle(self._request, denial, _choose_url(query)) if denial is not None else None

@@ -21,6 +21,7 @@ from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.account import is_loopback_host, is_public_host
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.policies import load_rule
 from django_exotel_ccm.services.announcements.deliveries import duplicate_identities
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 
@@ -28,6 +29,7 @@ from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_mi
 def register_all() -> None:
     """Register every check with Django."""
     register(check_settings)
+    register(check_policies)
     register(check_accounts, Tags.security)
     register(check_callbacks)
     register(check_tickets)
@@ -52,7 +54,6 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         "" if settings.agent_match == conf.BY_EMAIL else settings.agent_match,
         settings.work_context,
         *settings.exophone_choice,
-        *settings.policies,
         "" if "://" in base else base,
         *(path for path in of_tickets if isinstance(path, str)),
     ]
@@ -69,6 +70,19 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 id="exotel_ccm.W001",
             )
         )
+    return found
+
+
+def check_policies(**kwargs: Any) -> list[CheckMessage]:
+    """E006, E017: every entry of ``POLICIES`` can be asked. Nobody is called while one cannot."""
+    found: list[CheckMessage] = []
+    for entry in conf.get_settings().policies or ():
+        try:
+            load_rule(entry)
+        except ImproperlyConfigured as error:
+            is_path = isinstance(error.__cause__, ImportError)
+            number, hint = ("E006", "Correct the dotted path.") if is_path else ("E017", "Correct the entry.")
+            found.append(Error(str(error), hint=f"{hint} Until then no call is placed.", id=f"exotel_ccm.{number}"))
     return found
 
 

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"
     VIEW_ALL_CALLS = "exotel_ccm.view_all_calls"
+    OVERRIDE_POLICY = "exotel_ccm.override_policy"
+    ADD_DO_NOT_CALL = "exotel_ccm.add_donotcall"
     ADD_AGENT = "exotel_ccm.add_agent"
     VIEW_EVENT = "exotel_ccm.view_callevent"
     ADD_NOTE = "exotel_ccm.add_callnote"
@@ -156,6 +158,15 @@ class Means(TextChoices):
     REACHED = "reached", _("the customer was reached")
     NOT_REACHED = "not_reached", _("the customer was not reached")
     DO_NOT_CALL = "do_not_call", _("the customer wants no calls")
+
+
+class DoNotCallSource(TextChoices):
+    """How a number came onto the do-not-call list."""
+
+    TYPED = "typed", pgettext_lazy("telephony", "typed in")
+    IMPORTED = "imported", pgettext_lazy("telephony", "imported")
+    DISPOSITION = "disposition", _("said after a call")
+    EXOTEL = "exotel", _("refused by Exotel")
 
 
 class ItemState(TextChoices):

@@ -27,6 +27,10 @@ LONGEST_ALIAS = 50  # the column's
 LONGEST_RETRY = 10 * 365 * 24 * 60 * 60  # seconds
 EXOPHONE_CHOICE = tuple(f"django_exotel_ccm.exophone_choice.{name}" for name in ("of_agent", "of_group", "default"))
 BY_EMAIL = "email"
+DEFAULT_POLICIES = tuple(
+    f"django_exotel_ccm.policies.{name}"
+    for name in ("AllowedCountries", "OwnNumbers", "DoNotCall", "OneCallAtATime", "CallsPerDay")
+)
 RUNNERS = ("inline", "django_tasks", "celery")
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -43,7 +47,8 @@ class Settings:
     agent_for_user: str = ""
     agent_match: str = BY_EMAIL
     exophone_choice: tuple[str, ...] = EXOPHONE_CHOICE
-    policies: tuple[str, ...] = ()
+    policies: tuple[Any, ...] | None = DEFAULT_POLICIES
+    """None if the value is no list. Then nobody is called: a rule that the host wrote could not be asked."""
     recording_hosts: tuple[str, ...] = ()
     recording_retry_for: int = 7200
     requests_per_minute: int = 60
@@ -67,7 +72,8 @@ class _Key:
     line: str
 
 
-def _is_dotted_path(value: Any) -> bool:
+def is_dotted_path(value: Any) -> bool:
+    """Return whether ``value`` looks like a dotted path."""
     return isinstance(value, str) and all(part.isidentifier() for part in value.split(".")) and "." in value
 
 
@@ -83,7 +89,7 @@ def _are_host_names(value: Any) -> bool:
 
 def _is_base_url(value: Any) -> bool:
     if not isinstance(value, str) or "://" not in value:
-        return _is_dotted_path(value)
+        return is_dotted_path(value)
     return is_safe_base_url(value)
 
 
@@ -126,9 +132,9 @@ KEYS = {
         "is not a dict of alias: name of an environment variable",
         '{"default": "EXOTEL_URL"}',
     ),
-    "AGENT_FOR_USER": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.telephony.agent_for"'),
+    "AGENT_FOR_USER": _Key(is_dotted_path, "E006", "is not a dotted path", '"crm.telephony.agent_for"'),
     "AGENT_MATCH": _Key(
-        lambda value: value == BY_EMAIL or _is_dotted_path(value),
+        lambda value: value == BY_EMAIL or is_dotted_path(value),
         "E006",
         'is neither "email" nor a dotted path',
         '"email"',
@@ -137,7 +143,7 @@ KEYS = {
         _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
     ),
     "EXOPHONE_CHOICE": _Key(
-        lambda value: isinstance(value, list | tuple) and all(map(_is_dotted_path, value)),
+        lambda value: isinstance(value, list | tuple) and all(map(is_dotted_path, value)),
         "E006",
         "is not a list of dotted paths",
         '["django_exotel_ccm.exophone_choice.of_agent", "django_exotel_ccm.exophone_choice.default"]',
@@ -149,9 +155,13 @@ KEYS = {
         '"IN"',
     ),
     "POLICIES": _Key(
-        lambda value: isinstance(value, list | tuple) and all(map(_is_dotted_path, value)),
+        # What an entry names is loaded by a check, and by the press.
+        lambda value: (
+            isinstance(value, list | tuple)
+            and all(is_dotted_path(one) or (isinstance(one, dict) and is_dotted_path(one.get("NAME"))) for one in value)
+        ),
         "E006",
-        "is not a list of dotted paths",
+        "is not a list of dotted paths and dicts",
         '["crm.telephony.office_hours"]',
     ),
     "RECORDING_HOSTS": _Key(
@@ -169,7 +179,7 @@ KEYS = {
     ),
     "REQUESTS_PER_MINUTE": _Key(_is_count, "E013", "is not a positive whole number", "60"),
     "RUNNER": _Key(
-        lambda value: value in RUNNERS or _is_dotted_path(value),
+        lambda value: value in RUNNERS or is_dotted_path(value),
         "E015",
         "is neither one of inline, django_tasks and celery nor a dotted path",
         '"inline"',
@@ -180,7 +190,7 @@ KEYS = {
         "is not a dict of model: options",
         '{"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}',
     ),
-    "WORK_CONTEXT": _Key(_is_dotted_path, "E006", "is not a dotted path", '"crm.tenants.work_context"'),
+    "WORK_CONTEXT": _Key(is_dotted_path, "E006", "is not a dotted path", '"crm.tenants.work_context"'),
 }
 
 
@@ -199,6 +209,8 @@ def get_settings() -> Settings:
         elif value is not None and not KEYS[name].usable(value):
             key = KEYS[name]
             problems.append((key.number, f"EXOTEL_CCM[{name!r}] {key.wrong}.", f'Write "{name}": {key.line}.'))
+            if name == "POLICIES":
+                values["policies"] = None
         elif value is not None:
             values[name.lower()] = tuple(value) if isinstance(value, list) else value
     return Settings(**values, problems=tuple(problems))

@@ -286,6 +286,14 @@ def describe_outcome(call: CallRecord) -> str:
     return talked if call.outcome == Outcome.COMPLETED else f"{ended}, {talked}"
 
 
+def describe_override(call: CallRecord, user: Any) -> str:
+    """Return why the call was placed although a rule said no, in the caller's words; "" if no rule was overridden."""
+    if not call.overridden_rules:
+        return ""
+    words = {"rules": call.overridden_rules, "reason": visible_to(call.override_reason, user) or "-"}
+    return _("Called although a rule said no (%(rules)s): %(reason)s") % words
+
+
 def repeated_call_warning(call: CallRecord) -> str:
     """Return what to consider before the customer of ``call``, whom the user has called just now, is called again."""
     if call.is_over:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ from django_exotel_ccm.choices import NoRecording, Outcome, Permission, State, S
 from django_exotel_ccm.descriptions import (
     describe_customer,
     describe_length,
+    describe_override,
     describe_result,
     describe_status,
     describe_time,
@@ -28,6 +29,9 @@ from django_exotel_ccm.descriptions import (
 )
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.phone_numbers import shortened, visible_to
+from django_exotel_ccm.policies import Denial, has_rules
+from django_exotel_ccm.services.placing import agents_for
+from django_exotel_ccm.services.readiness import ask_rules
 from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
 
 SHOWN = 3
@@ -67,11 +71,14 @@ class Entry:
     icon: str
     result: str
     detail: str
+    override: str
     who: str
     when: str
     url: str
     recording: str
     again: str
+    denial: Denial | None
+    """Why a rule says no to another call."""
     notes: list[ShortNote]
     has_more_notes: bool
 
@@ -95,7 +102,9 @@ def timeline_of(
     recordings = players(request, adapter, shown)
     query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after))
     again = "" if after is None else query
-    entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again) for call in shown]
+    repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
+    denied = ask_rules(agents_for(request.user), repeatable) if repeatable and has_rules() else {}
+    entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again, denied) for call in shown]
     return {
         "newest": entries[:SHOWN],
         "older": entries[SHOWN:],
@@ -126,20 +135,33 @@ def _address(name: str, query: str) -> str:
     return f"{reverse(f'exotel_ccm:{name}')}?{query}"
 
 
-def _entry(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, recording: str, again: str) -> Entry:
-    # While its phones may ring there is nothing to repeat. Of one that may never have gone out the press asks.
-    can_repeat = again and (call.state == State.UNCONFIRMED or not call.is_in_progress)
+def _can_repeat(call: CallRecord) -> bool:
+    """Return whether no phone of the call may ring. Of one that may never have gone out the press asks."""
+    return call.state == State.UNCONFIRMED or not call.is_in_progress
+
+
+def _entry(
+    request: HttpRequest,
+    adapter: TicketAdapter,
+    call: CallRecord,
+    recording: str,
+    again: str,
+    denied: Mapping[str, Denial],
+) -> Entry:
+    can_repeat, denial = again and _can_repeat(call), denied.get(call.customer_number)
     notes: list[CallNote] = getattr(call, "newest_notes", [])
     return Entry(
         call=call,
         icon=icon_of(call),
         result=describe_result(call, request.user),
         detail=detail_of(call, request.user),
+        override=describe_override(call, request.user),
         who=_who(call, request.user),
         when=describe_time(call.created_at),
         url=adapter.call_url(request, call),
         recording=recording,
-        again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if can_repeat else "",
+        again=_address("place", f"{again}&{urlencode({'exotel_again': call.pk})}") if can_repeat and not denial else "",
+        denial=denial if can_repeat else None,
         notes=[_short(note, request.user) for note in reversed(notes[:NOTES])],
         has_more_notes=len(notes) > NOTES,
     )

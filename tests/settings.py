@@ -91,6 +91,7 @@ else:
     }
 
 EXOTEL_CCM = {
+    "POLICIES": [],  # most tests place many calls to one customer; those of the rules say which rule they are about
     "CALLBACK_BASE_URL": "http://127.0.0.1:1",
     "TICKETS": {
         "helpdesk.Ticket": {"prefix": "ticket", "phone": ["customer.phone", "customer.other_phone"]},

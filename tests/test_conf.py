@@ -43,7 +43,6 @@ URL = "exotel://K:T@mumbai/acme1"
         ({"RECORDING_HOSTS": ["10.0.0.1"]}, "E016", '["recordings.example.com"]'),
         ({"RECORDING_HOSTS": ["localhost"]}, "E016", '["recordings.example.com"]'),
         ({"AGENT_FOR_USER": "agent_for"}, "E006", '"AGENT_FOR_USER": "crm.telephony.agent_for"'),
-        ({"POLICIES": "crm.telephony.office_hours"}, "E006", '"POLICIES": ["crm.telephony.office_hours"]'),
         ({"WORK_CONTEXT": len}, "E006", '"WORK_CONTEXT": "crm.tenants.work_context"'),
     ],
 )
@@ -56,6 +55,27 @@ def test_unusable_value_has_default_and_advice(settings: Any, keys: dict[str, An
     assert problem.startswith(f"EXOTEL_CCM['{name}'] is n")
     assert line in hint
     assert getattr(conf.get_settings(), name.lower()) == getattr(conf.Settings(), name.lower())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "crm.telephony.office_hours",
+        ["office_hours"],
+        [None],
+        [{}],
+        [{"OPTIONS": {}}],
+        [{"NAME": "office_hours"}],
+        ["crm.telephony.office_hours", 5],
+    ],
+)
+def test_unusable_policies_are_not_taken_for_none(settings: Any, value: Any) -> None:
+    settings.EXOTEL_CCM = {"POLICIES": value}
+
+    [(number, problem, hint)] = conf.get_settings().problems
+    assert (number, problem) == ("E006", "EXOTEL_CCM['POLICIES'] is not a list of dotted paths and dicts.")
+    assert '"POLICIES": ["crm.telephony.office_hours"]' in hint
+    assert conf.get_settings().policies is None
 
 
 def test_unknown_key(settings: Any) -> None:

@@ -8,6 +8,7 @@ from django_exotel_ccm.admin.announcements import AnnouncementAdmin
 from django_exotel_ccm.admin.call_customer import CallCustomerMixin
 from django_exotel_ccm.admin.call_lists import CallListAdmin
 from django_exotel_ccm.admin.calls import CallRecordAdmin
+from django_exotel_ccm.admin.do_not_call import DoNotCallAdmin
 from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
 from django_exotel_ccm.admin.notes import CallNoteAdmin, DispositionAdmin, FollowUpAdmin
@@ -23,6 +24,7 @@ __all__ = [
     "CallNoteAdmin",
     "CallRecordAdmin",
     "DispositionAdmin",
+    "DoNotCallAdmin",
     "ExoPhoneAdmin",
     "FollowUpAdmin",
     "RecordingAccessAdmin",

@@ -18,7 +18,7 @@ from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import column
 from django_exotel_ccm.admin.notes import is_ticket_visible
 from django_exotel_ccm.choices import State
-from django_exotel_ccm.descriptions import describe_customer, describe_result, describe_time
+from django_exotel_ccm.descriptions import describe_customer, describe_override, describe_result, describe_time
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.timeline import detail_of, icon_of, player
@@ -68,6 +68,10 @@ class CallColumns:
 
         return self._column("recording", pgettext_lazy("telephony", "recording"), recording)
 
+    def override(self) -> Callable[[Any], str]:
+        """Return the column with the reason to call although a rule said no."""
+        return self._column("override", _("called anyway"), _override)
+
     def refusal(self) -> Callable[[Any], str]:
         """Return the column with the code of a refusal, and what it means."""
         return self._column("refusal", pgettext_lazy("telephony", "refusal"), _refusal)
@@ -116,6 +120,10 @@ def _customer(call: CallRecord, user: Any) -> str:
         return str(_("erased on request"))
     name = call.customer_label if user is not None else ""  # without a user, the ticket is not theirs to see
     return visible_to(", ".join(filter(None, (name, call.customer_number))), user)
+
+
+def _override(call: CallRecord, user: Any) -> str:
+    return describe_override(call, user) if user is not None else str(_("not yours to see"))
 
 
 def _refusal(call: CallRecord, user: Any) -> str:

@@ -29,13 +29,14 @@ from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
 from django_exotel_ccm.admin.shown import CHECK, shown_on_form
-from django_exotel_ccm.call_button import call_button
+from django_exotel_ccm.call_button import call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.local_time import local_now
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.call_lists import MAX_ITEMS, create_call_list
+from django_exotel_ccm.services.readiness import Obstacle, preview
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.timeline import timeline_of
 
@@ -120,6 +121,11 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return None
         title = f"{capfirst(self.opts.verbose_name_plural)}, {date_format(local_now(), 'SHORT_DATETIME_FORMAT')}"
         made = create_call_list(owner=request.user, name=title, model=self.model, keys=keys)
+        if 1 < len(keys) <= MAX_TICKETS:
+            buttons = call_buttons(AdminAdapter(self.admin_site), request, list(queryset), {})
+            not_theirs = Obstacle(_("not yours"), "")
+            obstacles = [button.obstacle if button is not None else not_theirs for button in buttons]
+            self.message_user(request, str(preview(obstacles)), messages.INFO)
         return HttpResponseRedirect(page_url(AdminAdapter(self.admin_site), "call-list", made.pk))
 
     def get_list_display(self, request: HttpRequest) -> Any:

@@ -165,6 +165,8 @@ class CallRecordAdmin(ReadOnlyAdmin):
         opening = [ours.result(), *people]
         if Permission.LISTEN.granted_to(request.user):
             opening.insert(1, ours.recording())
+        if obj is not None and obj.overridden_rules:
+            opening.append(ours.override())
         if obj is not None and obj.is_external:
             opening.insert(1, "origin")
         times = ["placed", "started", "answered", "over", "length"]

@@ -1,6 +1,7 @@
 """The tables: who calls, from which number, each call, all we were told of it, whom we told, and what comes after.
 
-``AccountUsage``, ``UnverifiedCall`` and ``RecordingAccess`` are the app's own books; hosts need not read them.
+``AccountUsage``, ``PressLock``, ``UnverifiedCall`` and ``RecordingAccess`` are the app's own books, which hosts need
+not read.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from django_exotel_ccm.models.call_list import CallList, CallListItem
 from django_exotel_ccm.models.call_relation import CallRelation
 from django_exotel_ccm.models.device import Device
 from django_exotel_ccm.models.disposition import Disposition
+from django_exotel_ccm.models.do_not_call import DoNotCall
 from django_exotel_ccm.models.event import CallEvent
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.models.follow_up import FollowUp
 from django_exotel_ccm.models.note import CallNote
+from django_exotel_ccm.models.press_lock import PressLock
 from django_exotel_ccm.models.recording_access import RecordingAccess
 from django_exotel_ccm.models.unverified_call import UnverifiedCall
 
@@ -32,8 +35,10 @@ __all__ = [
     "CallRelation",
     "Device",
     "Disposition",
+    "DoNotCall",
     "ExoPhone",
     "FollowUp",
+    "PressLock",
     "RecordingAccess",
     "UnverifiedCall",
 ]

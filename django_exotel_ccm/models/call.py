@@ -19,6 +19,9 @@ from django_exotel_ccm.models.call_queryset import LONGEST_CALL, LONGEST_SILENCE
 from django_exotel_ccm.models.exophone import ExoPhone
 from django_exotel_ccm.models.ticket_link import TicketLink, mask_key
 
+LONGEST_OVERRIDE_REASON = 200
+"""Characters."""
+
 
 class CallRecord(TicketLink):
     """A call: who asked for it, whom it was to reach, and what is known of it."""
@@ -29,6 +32,7 @@ class CallRecord(TicketLink):
         "ticket_label",
         "ticket_object_id",
         "custom_field",
+        "override_reason",
         "erased_at",
     )
     """The columns that :meth:`redact` changes."""
@@ -54,6 +58,7 @@ class CallRecord(TicketLink):
         Agent,
         models.SET_NULL,
         null=True,
+        db_index=False,  # the index of both columns begins with it
         related_name="calls",
         verbose_name=pgettext_lazy("telephony", "agent"),
         help_text=_("Rings first."),
@@ -152,6 +157,18 @@ class CallRecord(TicketLink):
         blank=True,
         help_text=_("Exotel's code, or the name of the rule that said no."),
     )
+    override_reason = models.CharField(
+        _("reason to call anyway"),
+        max_length=LONGEST_OVERRIDE_REASON,
+        blank=True,
+        help_text=_("Why it was called although a rule said no, in the caller's words."),
+    )
+    overridden_rules = models.CharField(
+        _("overridden rules"),
+        max_length=200,
+        blank=True,
+        help_text=_("The names of the rules that said no, and were overridden."),
+    )
     started_at = models.DateTimeField(
         pgettext_lazy("telephony", "started"), null=True, help_text=_("When Exotel began the call.")
     )
@@ -244,6 +261,7 @@ class CallRecord(TicketLink):
             ("listen_recording", _("Can listen to recordings")),
             ("view_customer_number", _("Can see customers' numbers")),
             ("view_all_calls", _("Can see the calls of all tickets")),
+            ("override_policy", _("Can call although a rule says no, and gives the reason")),
         ]
         # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.
         constraints = [
@@ -257,6 +275,9 @@ class CallRecord(TicketLink):
             ),
             models.Index(fields=["state", "created_at"], name="exotel_ccm_call_state"),
             models.Index(fields=["placed_by", "created_at"], name="exotel_ccm_call_placed_by"),
+            # The rules count today's calls of an agent and to a customer.
+            models.Index(fields=["agent", "created_at"], name="exotel_ccm_call_agent"),
+            models.Index(fields=["customer_number", "created_at"], name="exotel_ccm_call_customer"),
         ]
 
     def __str__(self) -> str:
@@ -308,7 +329,7 @@ class CallRecord(TicketLink):
 
     def redact(self, number: str) -> None:
         """Remove the customer with ``number`` (E.164) from the columns that the host filled. Saves nothing."""
-        self.customer_number, self.customer_label, self.ticket_label = "", "", ""
+        self.customer_number, self.customer_label, self.ticket_label, self.override_reason = "", "", "", ""
         # A host may have numbers for keys. Masked, not blank: more users see a call about no ticket.
         for name in ("custom_field", "ticket_object_id"):
             setattr(self, name, mask_key(getattr(self, name), number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.follow_ups import (
     assign_follow_up,
@@ -17,6 +18,7 @@ from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
 from django_exotel_ccm.services.synchronisation.switching import refresh_devices, switch_device
 
 __all__ = [
+    "add_do_not_call",
     "add_note",
     "agents_for",
     "assign_follow_up",

@@ -19,6 +19,7 @@ from django_exotel_ccm.exotel.call_request import OPTIONS, check_option
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone, FollowUp
+from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.ticket_link import ticket_columns
 from django_exotel_ccm.phone_numbers import PhoneNumber, is_phone_number, parse_number
 from django_exotel_ccm.policies import Refusal
@@ -50,6 +51,7 @@ class PlaceCallRequest:
     custom_field: str | None
     placed_by: Any
     request_key: str | None
+    override_reason: str | None
 
     def __post_init__(self) -> None:
         kinds: dict[str, type] = {
@@ -59,6 +61,7 @@ class PlaceCallRequest:
             "custom_field": str,
             "placed_by": CallRecord._meta.get_field("placed_by").related_model,
             "request_key": str,
+            "override_reason": str,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)
@@ -68,6 +71,9 @@ class PlaceCallRequest:
             raise TypeError(f"place_call: to must be str or a phone number, not {type(self.to).__name__}.")
         if self.to is None and self.ticket is None and not self.custom_field:
             raise TypeError("place_call: give to=, the customer's number, or ticket=, whose number is called.")
+        if len(self.override_reason or "") > LONGEST_OVERRIDE_REASON:
+            longest = LONGEST_OVERRIDE_REASON
+            raise ValueError(f"place_call: override_reason may have {longest} characters.")
         for name in OPTIONS:
             check_option(name, getattr(self, name))
         for name in ("agent", "ticket", "exophone"):
@@ -90,6 +96,7 @@ def build_record(request: PlaceCallRequest) -> CallRecord:
         details_check_at=now + LEASE,
         next_check_at=now + LEASE,
         recording_requested=bool(request.recording),
+        override_reason=storable(request.override_reason or ""),
     )
 
 

@@ -10,9 +10,11 @@ from django.db import router
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_exotel_ccm.choices import DoNotCallSource, Means
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.services.announcements.announce import plan_note_announcement, send_announcements
+from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.drafts import digest_of, label_of
 from django_exotel_ccm.services.events import lock
 from django_exotel_ccm.services.follow_ups import check_due, new_follow_up
@@ -32,7 +34,8 @@ def add_note(
     """Write a note about ``call`` and announce it (``note_added``); return the note.
 
     ``author`` is a user, or None for a program. ``disposition`` says how the call went. ``follow_up_at``, a moment
-    (aware where ``USE_TZ`` is on), makes a :class:`FollowUp` about the call's ticket for the author. NUL, lone
+    (aware where ``USE_TZ`` is on), makes a :class:`FollowUp` about the call's ticket for the author. A disposition that
+    means "no calls" puts the call's customer on the do-not-call list. NUL, lone
     surrogates and blanks around the text are dropped. The same ``request_key`` from the same author with the same text
     and disposition is the same press of Save: it writes one note, and the second returns the first.
 
@@ -86,6 +89,10 @@ def _add_note(
     check_not_erased(locked)
     note.pk, note.call, note.disposition = None, locked, _offered(disposition, using)
     insert([note], using)
+    if note.disposition is not None and note.disposition.means == Means.DO_NOT_CALL and locked.customer_number:
+        reason = f"{note.disposition.label}, {timezone.now():%Y-%m-%d}"
+        source = DoNotCallSource.DISPOSITION
+        add_do_not_call(locked.customer_number, source=source, reason=reason, created_by=note.author)
     if follow_up_at is not None:
         follow_up = new_follow_up(note.author, follow_up_at, note.text, locked)
         for column in ("ticket_content_type_id", "ticket_object_id", "ticket_label"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import logging
 import time
@@ -17,21 +18,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
-from django_exotel_ccm.choices import Authentication, EventKind, State
+from django_exotel_ccm.choices import Authentication, DoNotCallSource, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.call_request import CallRequest
 from django_exotel_ccm.exotel.client import Answer, ExotelClient
-from django_exotel_ccm.exotel.errors import ExotelError, NotPlaced
+from django_exotel_ccm.exotel.errors import CustomerBlocked, ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, Device, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
-from django_exotel_ccm.policies import Refusal, first_refusal
+from django_exotel_ccm.policies import Refusal, asks_again, first_refusal, refusal_by_other_calls
+from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
 from django_exotel_ccm.services.events import record_event
+from django_exotel_ccm.services.press_locks import LockMissing, create_locks, lock_presses
 from django_exotel_ccm.services.transactions import insert, open_transaction, reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
 
 SAVE_FOR = 10.0  # seconds
+BLOCKED_FOR = datetime.timedelta(days=30)
+"""How long a customer stays on the do-not-call list whom Exotel did not call."""
 _NOT_CONFIGURED = {
     ImproperlyConfigured: gettext_lazy(
         "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
@@ -58,6 +63,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     custom_field: str | None = None,
     placed_by: Any = None,
     request_key: str | None = None,
+    override_reason: str | None = None,
 ) -> CallRecord:
     """Ring ``agent``, then the customer, and return the call: ``active`` (accepted by Exotel) or ``unconfirmed``.
 
@@ -65,11 +71,13 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     phonenumbers or django-phonenumber-field. Without it the ticket's only number is called. ``exophone`` is the caller
     id; without it ``EXOPHONE_CHOICE`` decides. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
     and are not sent when None (docs/exotel.md 2.3). ``custom_field`` defaults to the ticket's name. Two calls with
-    the same ``request_key`` are one: the second returns the first.
+    the same ``request_key`` are one: the second returns the first. ``override_reason`` (200 characters) is why the
+    customer is called although a rule of ``POLICIES`` says no: it is kept on the call. A blank one overrides nothing,
+    and none overrides a rule about safety.
 
-    Trusted code: policies are asked, permissions are not. Raises :class:`~.CallRefused` when nothing was dialled,
-    :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong types, ``ValueError`` for
-    options Exotel does not have.
+    Trusted code: policies are asked, permissions are not (nor is ``override_policy``). Raises :class:`~.CallRefused`
+    when nothing was dialled, :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong
+    types, ``ValueError`` for options Exotel does not have.
     """
     request = PlaceCallRequest(
         agent=agent,
@@ -84,6 +92,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
         custom_field=custom_field,
         placed_by=placed_by,
         request_key=request_key,
+        override_reason=override_reason,
     )
     alias = open_transaction()
     if alias is not None:
@@ -100,12 +109,12 @@ def _place(request: PlaceCallRequest) -> CallRecord:
             refusal = first_refusal(call)
         to_send = refusal or _to_exotel(call, request)
 
-    written = _write(call)
+    written, decided = _write(call, to_send)
     if written is not call:
         return _earlier(written, call)
-    if isinstance(to_send, Refusal):
-        _refuse(call, to_send)
-    return _dial(call, to_send)
+    if isinstance(decided, CallEvent):
+        _refuse(call, decided)
+    return _dial(call, decided)
 
 
 def agents_for(user: Any) -> list[Agent]:
@@ -139,30 +148,52 @@ def _to_exotel(call: CallRecord, request: PlaceCallRequest) -> CallRequest | Ref
     )
 
 
-def _write(call: CallRecord) -> CallRecord:
-    """Commit the call and return it; if its request key has placed a call before, return that one."""
+def _write(call: CallRecord, to_send: CallRequest | Refusal) -> tuple[CallRecord, CallRequest | CallEvent]:
+    """Commit the call, and return it with what comes next: the request to send, or the event of its refusal.
+
+    If its request key has placed a call before, that one is returned. The rules that depend on other calls are asked
+    again here, where no other press of the agent or to the customer can go on.
+    """
     using = router.db_for_write(CallRecord)
     same = Q(reference=call.reference)
     if call.request_key:
         same |= Q(request_key=call.request_key)
     placed = CallRecord.objects.using(using).filter(same)
+    decided: CallRequest | CallEvent = _refusal_event(call, to_send) if isinstance(to_send, Refusal) else to_send
+    prepared, attempts = decided, itertools.count()
+    is_asked = isinstance(prepared, CallRequest) and asks_again()
     # Look up before the transaction: SQLite cannot upgrade a read lock.
     earlier = placed.first() if call.request_key else None
-    attempts = itertools.count()
 
     def work() -> CallRecord:
-        # On a second attempt another process has the key, or the first commit succeeded and its answer was lost.
-        found = placed.first() if next(attempts) else None
-        if found is None:
-            call.pk = None
-            insert([call], using)
-        return found or call
+        nonlocal decided
+        is_first = next(attempts) == 0
+        if is_asked:
+            lock_presses(call, using)
+        # On a second attempt another process has the key, or the first commit succeeded and its answer was lost. A
+        # press that has waited for a lock may be the second click.
+        found = placed.first() if not is_first or (is_asked and call.request_key) else None
+        if found is not None:
+            return found
+        if is_asked:
+            refusal = refusal_by_other_calls(call, using)
+            decided = prepared if refusal is None else _refusal_event(call, refusal)
+        call.pk, call.state, call.refusal_code = None, State.REQUESTED, ""
+        if isinstance(decided, CallEvent):
+            # At once, because what is requested counts as a call in progress.
+            call.state, call.refusal_code = State.REFUSED, decided.code
+        insert([call], using)
+        return call
 
-    written = earlier or run_durably(work, using=using)
+    try:
+        written = earlier or run_durably(work, using=using)
+    except LockMissing:
+        create_locks(using)
+        written = run_durably(work, using=using)
     if written.reference == call.reference:
         call.pk = written.pk
-        return call
-    return written
+        return call, decided
+    return written, decided
 
 
 def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
@@ -198,6 +229,8 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     _record(call, event)
     # A callback that came before the answer proves that the call was placed.
     if event.verdict == State.REFUSED == call.state:
+        if isinstance(answer, CustomerBlocked):
+            _block(call)
         raise CallRefused(call, event.code, event.advice)
     return call
 
@@ -212,6 +245,16 @@ def _note_refusal(agent: Agent | None, code: str) -> None:
         reset_connection(router.db_for_write(Device))
 
 
+def _block(call: CallRecord) -> None:
+    """Call the customer no more for a while, after Exotel's refusal that they may not be disturbed."""
+    expires_at, source = timezone.now() + BLOCKED_FOR, DoNotCallSource.EXOTEL
+    reason = f"Exotel 10717, {call.created_at:%Y-%m-%d}"
+    try:
+        add_do_not_call(call.customer_number, source=source, reason=reason, expires_at=expires_at)
+    except Exception:
+        logger.exception("The customer of call %s could not be put on the do-not-call list.", call.reference)
+
+
 def _advice(error: ExotelError) -> str:
     """Return what to tell the agent, with Exotel's own words if we do not know its code."""
     if type(error) is NotPlaced and error.text:
@@ -219,9 +262,9 @@ def _advice(error: ExotelError) -> str:
     return str(error.advice)
 
 
-def _refuse(call: CallRecord, refusal: Refusal) -> NoReturn:
-    """Record the refusal of a call that was not sent, and raise it."""
-    event = CallEvent(
+def _refusal_event(call: CallRecord, refusal: Refusal) -> CallEvent:
+    """Return the event, not saved yet, that a rule says no."""
+    return CallEvent(
         kind=EventKind.POLICY,
         authentication=Authentication.OURSELVES,
         reference=call.reference,
@@ -230,8 +273,12 @@ def _refuse(call: CallRecord, refusal: Refusal) -> NoReturn:
         advice=refusal.advice,
         received_at=timezone.now(),
     )
+
+
+def _refuse(call: CallRecord, event: CallEvent) -> NoReturn:
+    """Record the refusal of a call that was not sent, and raise it."""
     _record(call, event)
-    raise CallRefused(call, *refusal)
+    raise CallRefused(call, event.code, event.advice)
 
 
 def _record(call: CallRecord, event: CallEvent) -> None:

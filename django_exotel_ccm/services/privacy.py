@@ -23,6 +23,7 @@ from django_exotel_ccm.models import (
     CallListItem,
     CallNote,
     CallRecord,
+    DoNotCall,
     FollowUp,
     UnverifiedCall,
 )
@@ -77,13 +78,17 @@ class Found:
     """Events that name the customer or a call of theirs, and belong to no call of theirs."""
     call_lists: int = 0
     """Call lists whose name has the number in it."""
+    do_not_call: int = 0
+    """Entries of the do-not-call list."""
 
 
-def erase(number: str, *, apply: bool) -> Iterator[Found]:
+def erase(number: str, *, apply: bool, do_not_call: bool = False) -> Iterator[Found]:
     """Erase the customer with this ``number`` (E.164), and yield after each batch what was found so far.
 
-    Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and durations stay. A call and
-    its events are erased in one transaction, so after an interruption the next run continues.
+    Their number stays on the do-not-call list, without its reason, unless ``do_not_call``: whoever asked not to be
+    called must stay uncalled. Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and
+    durations stay. A call and its events are erased in one transaction, so after an interruption the next run
+    continues.
     """
     erasure = _Erasure(number, router.db_for_write(CallRecord), apply)
     events = CallEvent.objects.using(erasure.using).select_related("call").defer("call__facts")
@@ -100,6 +105,8 @@ def erase(number: str, *, apply: bool) -> Iterator[Found]:
     for batch in batches(events.filter(Q(call=None) | Q(reason=EventReason.ANOTHER_CALL)), BATCH):
         erasure.erase_events(batch)
         yield erasure.found
+    erasure.erase_entry(keep=not do_not_call)
+    yield erasure.found
     for call_lists in batches(CallList.objects.using(erasure.using), BATCH):
         erasure.erase_names(call_lists)
         yield erasure.found
@@ -201,6 +208,13 @@ class _Erasure:
                 self.found.call_lists += 1
                 if self.apply:
                     CallList.objects.using(self.using).filter(pk=call_list.pk, name=call_list.name).update(name=name)
+
+    def erase_entry(self, *, keep: bool) -> None:
+        """Empty the reason of the number on the do-not-call list, or take the number off the list."""
+        entry = DoNotCall.objects.using(self.using).filter(number=self.number)
+        self.found.do_not_call += entry.count()
+        if self.apply:
+            run_durably(partial(entry.update, reason="") if keep else entry.delete, using=self.using)
 
     def _erased(self, names: set[Any]) -> set[Any]:
         """Return those of the ``names`` (see :func:`_names_in`) that are names of erased calls."""

@@ -1,9 +1,10 @@
-"""What a call about a ticket still lacks: an agent for the user, or a number that can be called."""
+"""What stands before a call about a ticket: no agent for the user, no number that can be called, or a rule."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from django.utils.translation import gettext as _
 from django_exotel_ccm import ticket_numbers
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent
+from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.policies import Denial, denials
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.tickets import TicketType
@@ -87,9 +89,9 @@ def are_numbers_in_fields(ticket_type: TicketType) -> bool:
     return bool(ticket_type.phone)
 
 
-def has_callable_agent(user: Any) -> bool:
-    """Return whether :func:`callable_agents` returns any, without loading all of them."""
-    return bool(agents_for(user)) or (Permission.FOR_OTHERS.granted_to(user) and Agent.objects.active().exists())
+def has_callable_agent(user: Any, own: Sequence[Agent]) -> bool:
+    """Return whether :func:`callable_agents` returns any, without loading all of them. ``own`` are the user's own."""
+    return bool(own) or (Permission.FOR_OTHERS.granted_to(user) and Agent.objects.active().exists())
 
 
 def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
@@ -115,3 +117,56 @@ def missing_number(
     reasons = [f"{capfirst(one.label)}: {one.problem}" if one.label else one.problem for one in numbers]
     text = " ".join([_("None of its numbers can be dialled."), *reasons]) if numbers else _("There is no phone number.")
     return Obstacle(_("no number"), text, adapter.edit_number_url(request, ticket), _("Enter a number"))
+
+
+# Rules.
+
+
+def ask_rules(agents: Sequence[Agent], numbers: Iterable[str]) -> dict[str, Denial]:
+    """Return by number (E.164, "" for one that is not known yet) why the rules deny a call to it now.
+
+    A number that may be called is left out. Of several ``agents`` nobody knows yet who is going to call.
+    """
+    agent, wanted = agents[0] if len(agents) == 1 else None, list(dict.fromkeys(numbers))
+    calls = [CallRecord(agent=agent, customer_number=number) for number in wanted]
+    return {number: denial for number, denial in zip(wanted, denials(calls), strict=True) if denial is not None}
+
+
+def is_denied(agent: Agent, number: str, *, has_reason: bool) -> bool:
+    """Return whether a rule refuses this call now; a reason overrides all but those about safety."""
+    [denial] = denials([CallRecord(agent=agent, customer_number=number)], with_own_call=True)
+    return denial is not None and (denial.is_safety or not has_reason)
+
+
+def denial_of(numbers: Iterable[str], denied: Mapping[str, Denial]) -> Denial | None:
+    """Return why none of the ``numbers`` of a ticket can be called; None if one can."""
+    found = [denied.get(number) for number in numbers]
+    return found[0] if found and None not in found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many of several tickets can be called now, in a sentence; and why not the others, each with how many."""
+
+    text: str
+    reasons: list[tuple[str, int]]
+
+    def __str__(self) -> str:
+        return " · ".join([self.text, *(f"{reason}: {count}" for reason, count in self.reasons)])
+
+
+def preview(obstacles: Sequence[Obstacle | Denial | None]) -> Preview:
+    """Return how many tickets can be called, given what stands before each; None where nothing does."""
+    reasons = Counter(capfirst(one.title or one.text) for one in obstacles if one is not None)
+    words = {"callable": len(obstacles) - reasons.total(), "count": len(obstacles)}
+    return Preview(_("%(callable)d of %(count)d can be called now.") % words, reasons.most_common())
+
+
+def rule_obstacle(request: HttpRequest, denial: Denial, choose_url: str) -> Obstacle:
+    """Return the obstacle of a rule, with the way around it that is open to this user."""
+    link_text = ""
+    if not denial.is_safety and Permission.OVERRIDE_POLICY.granted_to(request.user):
+        link_text = _("Call anyway")
+    elif Permission.ANY_NUMBER.granted_to(request.user):
+        link_text = _("Call another number")
+    return Obstacle(denial.title, denial.text, choose_url if link_text else "", link_text)

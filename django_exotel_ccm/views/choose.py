@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Model
@@ -20,16 +21,21 @@ from django_exotel_ccm.descriptions import (
     repeated_call_warning,
 )
 from django_exotel_ccm.models import CallRecord, ExoPhone
+from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.policies import Denial
 from django_exotel_ccm.services.readiness import (
     NumbersUnreadable,
     Obstacle,
     agent_obstacle,
+    ask_rules,
     callable_agents,
+    denial_of,
     load_related,
     missing_number,
     number_obstacle,
+    preview,
     read_numbers,
 )
 from django_exotel_ccm.ticket_numbers import TicketNumber
@@ -66,10 +72,20 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     agents = callable_agents(request.user)
     no_agent = None if agents else agent_obstacle(target.adapter, request)
     next_url = target.next_url(request, request.GET.get("exotel_next", ""))
+    read = [(ticket, *_numbers_of(ticket)) for ticket in found]
+    denied: Mapping[str, Denial] = {}
+    if no_agent is None:
+        known = [one.number for _ticket, numbers, _unreadable in read for one in numbers if one.number]
+        denied = ask_rules(agents, ["", *known])
     rows = []
-    for ticket in found:
+    for ticket, numbers, unreadable in read:
         key = link_key(ticket)
-        rows.append(_row(request, target, ticket, newest.get(key), others.get(key, []), no_agent))
+        row = _row(request, target, ticket, newest.get(key), others.get(key, []))
+        row |= _numbers(request, target, ticket, numbers, denied)
+        row["obstacle"] = Obstacle("", unreadable) if unreadable else no_agent or row["obstacle"]
+        if not target.ticket_type.allows(request.user, ticket):
+            row["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
+        rows.append(row)
     return {
         "title": _("Call customer"),
         "opts": target.ticket_type.model._meta,
@@ -77,10 +93,11 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "type": target.ticket_type.label,
         "item": request.GET.get("exotel_item", ""),
         "rows": rows,
+        "preview": preview([row["obstacle"] or row["denial"] for row in rows]) if len(rows) > 1 else None,
+        "longest_reason": LONGEST_OVERRIDE_REASON,
         # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
         "exophones": _exophones(request.user),
-        "may_dial_any": Permission.ANY_NUMBER.granted_to(request.user),
         "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
         "list_url": target.adapter.list_url(target.ticket_type),
@@ -108,37 +125,24 @@ def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[LinkKey, 
     return calls
 
 
-def _row(
-    request: HttpRequest,
-    target: CallTarget,
-    ticket: Model,
-    newest: CallRecord | None,
-    others: list[CallRecord],
-    no_agent: Obstacle | None,
-) -> dict[str, Any]:
+def _numbers_of(ticket: Model) -> tuple[list[TicketNumber], str]:
+    """Return the ticket's numbers, and why they could not be read; "" if they could."""
     try:
-        numbers, unreadable = read_numbers(ticket), ""
+        return read_numbers(ticket), ""
     except NumbersUnreadable as error:
-        numbers, unreadable = [], str(error)
+        return [], str(error)
+
+
+def _row(
+    request: HttpRequest, target: CallTarget, ticket: Model, newest: CallRecord | None, others: list[CallRecord]
+) -> dict[str, Any]:
+    """Return what the page says of a ticket and of the calls about it."""
     placed = _just_placed(request, ticket)
     call = placed or newest
     return {
         "ticket": visible_to(str(ticket), request.user),
         "key": str(ticket.pk),
         "url": target.adapter.ticket_url(ticket),
-        "numbers": [
-            {
-                "name": number_token(ticket, one.number),
-                # Both are the host's text and may hold numbers.
-                "label": visible_to(", ".join(filter(None, (one.label, one.note))), request.user),
-                "shown": visible_to(one.number, request.user),
-            }
-            for one in numbers
-            if one.number
-        ],
-        "missing": missing_number(target.adapter, request, ticket, numbers),
-        "problems": [one for one in numbers if one.problem] if any(one.number for one in numbers) else [],
-        "obstacle": Obstacle("", unreadable) if unreadable else _obstacle(request, target, ticket, numbers, no_agent),
         "after": str(newest.pk if newest is not None else 0),
         "warning": repeated_call_warning(placed) if placed is not None else "",
         "of_others": colleague_calling_warning(others[0], request.user) if others else "",
@@ -149,19 +153,51 @@ def _row(
     }
 
 
-def _just_placed(request: HttpRequest, ticket: Model) -> CallRecord | None:
-    """Return the call about which the press has to be confirmed. It need not be the newest to all of the numbers."""
-    key = whole_number(request.GET.get("exotel_confirmed", ""))
-    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=key).first() if key else None
-
-
-def _obstacle(
+def _numbers(
     request: HttpRequest,
     target: CallTarget,
     ticket: Model,
     numbers: list[TicketNumber],
-    no_agent: Obstacle | None,
-) -> Obstacle | None:
-    if not target.ticket_type.allows(request.user, ticket):
-        return Obstacle("", _("This ticket is not yours to call."))
-    return no_agent or number_obstacle(target.adapter, request, ticket, numbers)
+    denied: Mapping[str, Denial],
+) -> dict[str, Any]:
+    """Return what the page says of a ticket's numbers, and what stands before a call to any of them."""
+    user, usable = request.user, [one for one in numbers if one.number]
+    shown = []
+    for one in usable:
+        denial = denied.get(one.number)
+        shown.append(
+            {
+                "name": number_token(ticket, one.number),
+                # Both are the host's text and may hold numbers.
+                "label": visible_to(", ".join(filter(None, (one.label, one.note))), user),
+                "shown": visible_to(one.number, user),
+                "denied": denial.text if denial is not None else "",
+                "can_press": denial is None or _can_override(denial, user),
+            }
+        )
+    pressable = [one for one in shown if one["can_press"]]
+    of_any, denial = denied.get(""), denial_of([one.number for one in usable] or [""], denied)
+    may_type = Permission.ANY_NUMBER.granted_to(user) and (of_any is None or _can_override(of_any, user))
+    obstacle = number_obstacle(target.adapter, request, ticket, numbers)
+    if obstacle is None and denial is not None and not pressable and not may_type:
+        obstacle = Obstacle(denial.title, denial.text)
+    return {
+        "numbers": shown,
+        "chosen": next((one["name"] for one in sorted(pressable, key=lambda one: bool(one["denied"]))), ""),
+        "may_type": may_type,
+        "may_override": any(one["denied"] for one in pressable) or (of_any is not None and may_type),
+        "missing": missing_number(target.adapter, request, ticket, numbers),
+        "problems": [one for one in numbers if one.problem] if usable else [],
+        "obstacle": obstacle,
+        "denial": denial,
+    }
+
+
+def _can_override(denial: Denial, user: Any) -> bool:
+    return not denial.is_safety and Permission.OVERRIDE_POLICY.granted_to(user)
+
+
+def _just_placed(request: HttpRequest, ticket: Model) -> CallRecord | None:
+    """Return the call about which the press has to be confirmed. It need not be the newest to all of the numbers."""
+    key = whole_number(request.GET.get("exotel_confirmed", ""))
+    return CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk, pk=key).first() if key else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.utils.html import format_html, format_html_join
@@ -22,13 +22,14 @@ from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
+from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.device import OF_REFUSALS
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
-from django_exotel_ccm.services.readiness import NumbersUnreadable
+from django_exotel_ccm.services.readiness import NumbersUnreadable, is_denied
 from django_exotel_ccm.views.access import answer_through, is_script
 from django_exotel_ccm.views.call_request import (
     CallTarget,
@@ -53,8 +54,9 @@ def place(request: HttpRequest) -> HttpResponseBase:
     Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next`` and ``exotel_after``, the key of the
     newest call that the page showed (0 for none). The choose page adds ``exotel_agent``, ``exotel_exophone``,
     ``exotel_number`` or ``exotel_to``, and ``exotel_confirmed``, the keys of calls that the user knows to be going on.
-    What is missing is asked there. ``exotel_again`` is the key of a call about the ticket, whose number is called if
-    the ticket has it. ``exotel_item`` is the key of the item on the call list from which it is called.
+    What is missing is asked there. ``exotel_override`` is why the call is placed although a rule says no.
+    ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it. ``exotel_item``
+    is the key of the item on the call list from which it is called.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     notice}, or {text, ask_url} when something is missing.
@@ -133,15 +135,33 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     after = whole_number(values.get("exotel_after", ""))
     if agent is None or after is None:
         raise NeedsConfirmation
+    reason = _override_reason(request, values)
     # The ticket by its custom field, which is the same in the admin of a child model and of its parent.
     request_key = f"{request.user.pk}|{tickets.custom_field(ticket)}|{number}|{after}"
     own_calls = CallRecord.objects.about(ticket).filter(placed_by_id=request.user.pk)
     newest = own_calls.filter(customer_number=number).order_by("pk").last()
     if not _is_same_press(newest, request_key):
-        confirmed = values.get("exotel_confirmed", "").split()
-        _check_newest(newest, request_key, after, confirmed)
-        _check_others(request, ticket, confirmed)
-    return _place(request, target, ticket, agent=agent, exophone=exophone, to=number, request_key=request_key)
+        _check_page(newest, request_key, after)
+        question = _question(request, ticket, newest, values.get("exotel_confirmed", "").split())
+        # What a rule refuses anyway need not be confirmed first.
+        if question is not None and not is_denied(agent, number, has_reason=bool(reason)):
+            raise question
+    chosen = {"exophone": exophone, "to": number, "override_reason": reason}
+    return _place(request, target, ticket, agent=agent, request_key=request_key, **chosen)
+
+
+def _override_reason(request: HttpRequest, values: Mapping[str, str]) -> str:
+    """Return why the user calls although a rule says no; "" for no reason.
+
+    Raises ``PermissionDenied`` for a reason without the permission.
+    """
+    reason = values.get("exotel_override", "").strip()
+    if reason and not Permission.OVERRIDE_POLICY.granted_to(request.user):
+        raise PermissionDenied
+    if len(reason) > LONGEST_OVERRIDE_REASON:
+        longest = {"longest": LONGEST_OVERRIDE_REASON}
+        raise NeedsConfirmation(_("The reason may have %(longest)d characters. Make it shorter.") % longest, "error")
+    return reason
 
 
 def _number(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -> str:
@@ -166,23 +186,28 @@ def _is_same_press(newest: CallRecord | None, request_key: str) -> bool:
     return newest is not None and newest.request_key == digest_of(request_key) and not newest.is_over
 
 
-def _check_newest(newest: CallRecord | None, request_key: str, after: int, confirmed: Sequence[str]) -> None:
-    """Raise :class:`NeedsConfirmation` unless this user can only mean another call than ``newest``.
+def _check_page(newest: CallRecord | None, request_key: str, after: int) -> None:
+    """Raise :class:`NeedsConfirmation` if the page that was pressed is older than the user's call to this number.
 
-    That is their newest call to the same number. If this very press placed it, the press comes from an old page.
+    If this very press placed it, the press comes from an old page.
     """
-    if newest is None:
-        return
-    is_new_to_page = newest.request_key == digest_of(request_key) or newest.pk > after
-    if is_new_to_page or (not newest.is_over and str(newest.pk) not in confirmed):
+    if newest is not None and (newest.request_key == digest_of(request_key) or newest.pk > after):
         raise NeedsConfirmation(repeated_call_warning(newest), confirmed=str(newest.pk))
 
 
-def _check_others(request: HttpRequest, ticket: Model, confirmed: Sequence[str]) -> None:
-    """Raise :class:`NeedsConfirmation` if somebody else is calling about the ticket and this user may not know it."""
+def _question(
+    request: HttpRequest, ticket: Model, newest: CallRecord | None, confirmed: Sequence[str]
+) -> NeedsConfirmation | None:
+    """Return what to ask the user first: their own call to the number goes on, or a colleague's about the ticket.
+
+    None if there is no such call, or they know of it.
+    """
+    if newest is not None and not newest.is_over and str(newest.pk) not in confirmed:
+        return NeedsConfirmation(repeated_call_warning(newest), confirmed=str(newest.pk))
     for call in CallRecord.objects.in_progress_of_others(request.user, [ticket]).defer("facts"):
         if str(call.pk) not in confirmed:
-            raise NeedsConfirmation(colleague_calling_warning(call, request.user), confirmed=str(call.pk))
+            return NeedsConfirmation(colleague_calling_warning(call, request.user), confirmed=str(call.pk))
+    return None
 
 
 def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Agent, **call_options: Any) -> Pressed:

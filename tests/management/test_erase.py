@@ -23,6 +23,7 @@ from django_exotel_ccm.models import (
     CallNote,
     CallRecord,
     Disposition,
+    DoNotCall,
     FollowUp,
     UnverifiedCall,
 )
@@ -296,3 +297,36 @@ def test_event_that_names_an_erased_call(how: str, real_calls: Calls, run: Run) 
     assert "0 other events" in run("exotel_erase", CUSTOMER, "--apply").out
     # A restored event is linked, which is all that a replay finds to do.
     assert run("exotel_replay", *(["--apply"] if how == "restored" else [])).status == 0
+
+
+# The do-not-call list.
+
+
+@pytest.mark.parametrize(("options", "stays"), [((), True), (("--do-not-call",), False)])
+def test_number_stays_on_the_do_not_call_list(db: None, run: Run, options: tuple[str, ...], stays: bool) -> None:
+    DoNotCall.objects.create(number=CUSTOMER, reason="Mail of Ravi, 3 May", source="typed")
+    DoNotCall.objects.create(number=OTHER, reason="Mail of Meera")
+
+    looked = run("exotel_erase", CUSTOMER, *options)
+    assert DoNotCall.objects.get(number=CUSTOMER).reason == "Mail of Ravi, 3 May"
+    erased = run("exotel_erase", CUSTOMER, "--apply", *options)
+
+    assert list(DoNotCall.objects.filter(number=CUSTOMER).values_list("reason", "source")) == [("", "typed")] * stays
+    assert DoNotCall.objects.get(number=OTHER).reason == "Mail of Meera"
+    for printed in (looked, erased):
+        assert ("stays on the do-not-call list" in printed.out) == stays
+
+
+@differs
+def test_reason_to_call_anyway_is_erased(
+    exotel: Any, settings: Any, complete_call: Complete, run: Run, host: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": ["django_exotel_ccm.policies.DoNotCall"]}
+    DoNotCall.objects.create(number=CUSTOMER)
+    call = complete_call(override_reason="Ravi waits for us")
+    assert call.override_reason
+
+    run("exotel_erase", CUSTOMER, "--apply")
+
+    call.refresh_from_db()
+    assert (call.override_reason, call.overridden_rules) == ("", "DoNotCall")

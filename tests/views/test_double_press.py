@@ -29,6 +29,13 @@ def button(session: Session, ticket: Any) -> Form:
     return form
 
 
+@pytest.fixture(params=[[], None], ids=["no rules", "default rules"])
+def rules(request: pytest.FixtureRequest, settings: Any) -> None:
+    """A second click means the same call, whatever a rule would say of another."""
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": request.param}
+
+
+@pytest.mark.usefixtures("rules")
 def test_double_click(host: Any, exotel: Any, session: Session) -> None:
     form = button(session, host.ticket(phone=BY_HAND))
 
@@ -39,6 +46,7 @@ def test_double_click(host: Any, exotel: Any, session: Session) -> None:
     assert "Exotel accepted the request" in page.messages
 
 
+@pytest.mark.usefixtures("rules")
 def test_eight_concurrent_clicks(host: Any, exotel: Any, session: Session, live_server: Any) -> None:
     form = button(session, host.ticket(phone=BY_HAND))
     barrier = threading.Barrier(8)
@@ -61,6 +69,7 @@ def test_eight_concurrent_clicks(host: Any, exotel: Any, session: Session, live_
     assert len(orders(exotel)) == CallRecord.objects.count() == 1
 
 
+@pytest.mark.usefixtures("rules")
 def test_second_tab(host: Any, exotel: Any, session: Session) -> None:
     ticket = host.ticket(phone=BY_HAND)
     form, changelist = button(session, ticket), session.changelist()
@@ -98,6 +107,7 @@ def test_old_page_shows_newer_call(host: Any, exotel: Any, session: Session) -> 
     assert len(orders(exotel)) == 3
 
 
+@pytest.mark.usefixtures("rules")
 def test_old_page_of_ended_call_needs_confirmation(host: Any, exotel: Any, session: Session) -> None:
     form = button(session, host.ticket(phone=BY_HAND))
     session.post(form.attributes["action"], form.data)
@@ -112,6 +122,7 @@ def test_old_page_of_ended_call_needs_confirmation(host: Any, exotel: Any, sessi
     assert (before, len(orders(exotel))) == (1, 2)
 
 
+@pytest.mark.usefixtures("rules")
 def test_old_page_after_refusal(host: Any, exotel: Any, session: Session) -> None:
     form = button(session, host.ticket(phone=BY_HAND))
     exotel.agent("+919000000101").device = "off"

@@ -21,6 +21,10 @@ This command cannot erase:
   Your own ticket or customer, and what your receivers wrote.
 """
 
+STAYS_UNCALLED = """\
+The number stays on the do-not-call list, without its reason, so that nobody calls it. To take it off, type the same
+with --do-not-call."""
+
 
 class Command(BaseCommand):
     """Counts, and erases only when told to."""
@@ -34,6 +38,11 @@ class Command(BaseCommand):
         """Whom, and whether to write."""
         parser.add_argument("number", help="the customer's number, with country code or as it is dialled at home")
         parser.add_argument("--apply", action="store_true", help="erase")
+        parser.add_argument(
+            "--do-not-call",
+            action="store_true",
+            help="take the number off the do-not-call list, too; otherwise it stays there, so that nobody calls it",
+        )
 
     @explain_database_errors()
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,12 +53,14 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         apply, progress, found = options["apply"], Progress(self.stderr), Found()
         try:
-            for found in erase(number, apply=apply):
+            for found in erase(number, apply=apply, do_not_call=options["do_not_call"]):
                 progress(f"So far: {_counted(found)}")
         except KeyboardInterrupt:
             text = f"Broken off: {_counted(found)} Every call is whole; run it again to go on."
             raise CommandError(text, returncode=INTERRUPTED) from None
         self.stdout.write(f"{mask(number)}: {_counted(found)} {'Erased.' if apply else 'Nothing is changed.'}")
+        if found.do_not_call and not options["do_not_call"]:
+            self.stdout.write(STAYS_UNCALLED)
         self.stdout.write(BEYOND_REACH)
         if not apply:
             self.stdout.write("To erase, type the same with --apply.")

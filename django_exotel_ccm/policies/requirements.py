@@ -1,35 +1,18 @@
-"""Rules asked before dialling, each with a reason that a person understands.
-
-A policy is a callable named in ``EXOTEL_CCM["POLICIES"]``. It gets the ``CallRecord`` that is about to be dialled (not
-saved yet). It returns None if the call may be dialled, else the reason as text. The name of its function is then the
-call's refusal code.
-"""
+"""What every call needs before any rule is asked: an account, an agent with a phone, an ExoPhone."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm import accounts, conf
+from django_exotel_ccm import accounts
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.policies.base import Refusal
 
 
-class Refusal(NamedTuple):
-    """Why a call is not dialled: the rule's name, and a sentence for the agent."""
-
-    code: str
-    advice: str
-
-
-def first_refusal(call: CallRecord) -> Refusal | None:
-    """Return the first reason not to dial ``call``; None if there is none.
-
-    First comes what every call needs, then the host's policies in their order. The caller enters ``WORK_CONTEXT``. An
-    exception of a policy is not caught: nothing is dialled then.
-    """
-    return _account_refusal(call) or _agent_refusal(call) or _exophone_refusal(call) or _policy_refusal(call)
+def missing_requirement(call: CallRecord) -> Refusal | None:
+    """Return what ``call`` lacks; None if it can be sent to Exotel."""
+    return _account_refusal(call) or _agent_refusal(call) or _exophone_refusal(call)
 
 
 def _account_refusal(call: CallRecord) -> Refusal | None:
@@ -71,12 +54,4 @@ def _exophone_refusal(call: CallRecord) -> Refusal | None:
             "exophone_invalid",
             _("The ExoPhone's number is not one valid phone number. An administrator can correct it."),
         )
-    return None
-
-
-def _policy_refusal(call: CallRecord) -> Refusal | None:
-    for path in conf.get_settings().policies:
-        reason = conf.load(path)(call)
-        if reason:
-            return Refusal(path.rpartition(".")[2][:40], str(reason))
     return None

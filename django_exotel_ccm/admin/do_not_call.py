@@ -1,0 +1,222 @@
+"""The do-not-call list, and its import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from django_exotel_ccm.admin.adapter import AdminAdapter
+from django_exotel_ccm.admin.agents import NumberField
+from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin
+from django_exotel_ccm.admin.readonly import IndexedChangeList, masked_column
+from django_exotel_ccm.choices import DoNotCallSource, Permission
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.models import DoNotCall
+from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.services.do_not_call_import import (
+    MAX_BYTES,
+    ImportReport,
+    UnreadableFile,
+    import_do_not_call,
+)
+from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
+
+SHOWN_LINES = 1_000
+"""How many lines that were not read the page shows."""
+
+
+class InForceFilter(admin.SimpleListFilter):
+    """Entries that hold, and those that have expired."""
+
+    title = _("in force")
+    parameter_name = "in_force"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer both."""
+        return [("yes", _("Not to be called")), ("no", pgettext_lazy("telephony", "Expired"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Return the chosen entries."""
+        holds = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        match self.value():
+            case "yes":
+                return queryset.filter(holds)
+            case "no":
+                return queryset.exclude(holds)
+        return queryset
+
+
+class ImportForm(forms.Form):
+    """The file of an import."""
+
+    file = forms.FileField(
+        label=_("CSV file"),
+        help_text=_(
+            "One number a line, in the first column or below the heading “number”. Columns “reason” and “expires” "
+            "(2027-01-31) may stand beside it."
+        ),
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
+    )
+
+    def clean_file(self) -> Any:
+        """Refuse a file that is too large before it is read."""
+        file = self.cleaned_data["file"]
+        if file.size > MAX_BYTES:
+            raise forms.ValidationError(_("The file is too large. Import it in several parts."))
+        return file
+
+
+@admin.register(DoNotCall)
+class DoNotCallAdmin(CheapLookupsAdmin):
+    """Numbers that are not called, the newest first."""
+
+    list_filter = [InForceFilter, "source", "created_at"]
+    list_select_related = ["created_by"]
+    ordering = ["-created_at"]
+    sortable_by = ("created_at", "expires_at")
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    change_list_template = "exotel_ccm/admin/do_not_call_list.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that no address can have sorted without an index."""
+        return IndexedChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show numbers as this user may see them."""
+        return [self._number(request), "expires_at", "source", self._reason(request), "created_at", "created_by"]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Search only for users who may see numbers: a search that finds one tells it."""
+        return ["number", "reason"] if Permission.VIEW_NUMBER.granted_to(request.user) else []
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Find a number in any spelling."""
+        if search_term and Permission.VIEW_NUMBER.granted_to(request.user):
+            try:
+                return queryset.filter(number=parse_number(search_term)), False
+            except InvalidNumber:
+                pass
+        return super().get_search_results(request, queryset, search_term)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Ask for the number when it is added; it is not changed afterwards."""
+        if obj is None:
+            return ["number", "reason", "expires_at"]
+        return [self._number(request), "reason", "expires_at", "source", "created_at", "created_by"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show how the entry came here."""
+        return () if obj is None else [self._number(request), "source", "created_at", "created_by"]
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        """Accept numbers as people write them."""
+        if db_field.name == "number":
+            label = capfirst(db_field.verbose_name)
+            return NumberField(label=label, help_text=db_field.help_text, max_length=64)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Note who has typed it."""
+        if not change:
+            obj.source, obj.created_by = DoNotCallSource.TYPED, request.user
+        super().save_model(request, obj, form, change)
+
+    def _number(self, request: HttpRequest) -> Callable[[Any], str]:
+        """Return the masked number, the same column for a whole request: Django compares the fields of a form."""
+        label = pgettext_lazy("telephony", "number")
+        if not hasattr(request, "_exotel_number"):
+            column = masked_column(request, "shown_number", label, lambda row: row.number)
+            request._exotel_number = column  # type: ignore[attr-defined] # noqa: SLF001 - ours
+        return cast("Callable[[Any], str]", request._exotel_number)  # type: ignore[attr-defined] # noqa: SLF001 - ours
+
+    def _reason(self, request: HttpRequest) -> Callable[[Any], str]:
+        return masked_column(request, "shown_reason", pgettext_lazy("telephony", "reason"), lambda row: row.reason)
+
+    # The import.
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the import, which commits by itself."""
+        view = exempt_from_atomic_requests(self.admin_site.admin_view(self.import_view))
+        return [path("import/", view, name="exotel_ccm_donotcall_import"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Link to the import."""
+        url = self._url("import") if self.has_add_permission(request) else ""
+        return super().changelist_view(request, {"import_url": url, **(extra_context or {})})
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """Take a file, and say what became of each of its lines."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ImportForm(request.POST or None, request.FILES or None)
+        report = self._import(request, form) if request.method == "POST" and form.is_valid() else None
+        context = {
+            "title": gettext("Import do-not-call numbers"),
+            "opts": self.opts,
+            "list_url": self._url("changelist"),
+            "form": form,
+            "report": _described(report) if report is not None else None,
+        }
+        return AdminAdapter(self.admin_site).render(request, "import_do_not_call.html", context)
+
+    def _import(self, request: HttpRequest, form: ImportForm) -> ImportReport | None:
+        try:
+            return import_do_not_call(form.cleaned_data["file"].read(), created_by=request.user)
+        except UnreadableFile as error:
+            form.add_error("file", str(error))
+            return None
+
+    def _url(self, name: str) -> str:
+        return reverse(f"admin:exotel_ccm_donotcall_{name}", current_app=self.admin_site.name)
+
+
+def _described(report: ImportReport) -> dict[str, Any]:
+    """Return the report in sentences."""
+    unread = len(report.unread)
+    counts = [
+        (report.added, ngettext("%(count)d number added", "%(count)d numbers added", report.added)),
+        (
+            report.extended,
+            ngettext(
+                "%(count)d number was on the list and stays on it for longer now",
+                "%(count)d numbers were on the list and stay on it for longer now",
+                report.extended,
+            ),
+        ),
+        (
+            report.known,
+            ngettext(
+                "%(count)d number was on the list already", "%(count)d numbers were on the list already", report.known
+            ),
+        ),
+        (
+            report.repeated,
+            ngettext(
+                "%(count)d line repeats the number of another",
+                "%(count)d lines repeat the number of another",
+                report.repeated,
+            ),
+        ),
+        (unread, ngettext("%(count)d line was not read", "%(count)d lines were not read", unread)),
+    ]
+    return {
+        "said": [text % {"count": count} for count, text in counts if count],
+        "unread": report.unread[:SHOWN_LINES],
+        "has_more": unread > SHOWN_LINES,
+    }

@@ -1,0 +1,91 @@
+"""Numbers that nobody calls: the customer asked for it, or Exotel refuses them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from django_exotel_ccm import conf
+from django_exotel_ccm.choices import DoNotCallSource
+
+
+class DoNotCallQuerySet(models.QuerySet["DoNotCall"]):
+    """Which entries there are."""
+
+    def in_force(self) -> DoNotCallQuerySet:
+        """Return the entries that have not expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+    def expiries_of(self, numbers: Collection[str]) -> dict[str, datetime.datetime | None]:
+        """Return by number (E.164) until when it is not to be called, None for always; one statement."""
+        return dict(self.in_force().filter(number__in=numbers).values_list("number", "expires_at"))
+
+
+class DoNotCall(models.Model):
+    """A customer's number that is not to be called."""
+
+    LONGEST_REASON = 200
+
+    number = models.CharField(
+        pgettext_lazy("telephony", "number"),
+        max_length=16,
+        help_text=_("Any spelling; it is kept with its country code, for example +919876543210."),
+    )
+    reason = models.CharField(
+        pgettext_lazy("telephony", "reason"),
+        max_length=LONGEST_REASON,
+        blank=True,
+        help_text=_("For administrators: who asked for it, and when. Agents do not see it."),
+    )
+    source = models.CharField(
+        pgettext_lazy("telephony", "source"),
+        max_length=12,
+        choices=DoNotCallSource,
+        default=DoNotCallSource.TYPED,
+        help_text=_("How the number came here."),
+    )
+    expires_at = models.DateTimeField(
+        pgettext_lazy("telephony", "expires"),
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text=_("From then on the number can be called again; empty: never."),
+    )
+    created_by = models.ForeignKey(
+        conf.user_model(),
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("added by"),
+        help_text=_("Who added the number; empty if a program did."),
+    )
+    created_at = models.DateTimeField(
+        pgettext_lazy("telephony", "added"), db_index=True, default=timezone.now, help_text=_("When it was added.")
+    )
+
+    objects = DoNotCallQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("do-not-call number")
+        verbose_name_plural = _("do-not-call numbers")
+        # Not unique=True: for text, PostgreSQL would get a second index.
+        constraints = [models.UniqueConstraint(fields=["number"], name="exotel_ccm_do_not_call_number")]
+
+    def __str__(self) -> str:
+        # Kept in log entries, which users without the permission to see numbers may read.
+        return f"•••{self.number[-2:]}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.pk}>"
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the number is not to be called now."""
+        return self.expires_at is None or self.expires_at > timezone.now()

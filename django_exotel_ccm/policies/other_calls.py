@@ -1,0 +1,166 @@
+"""Rules about the calls that there are already: one at a time, so many a day, so long after the last."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.policies.base import Denial, Known, OtherCall, Policy, count_option, moment
+
+WEEK = 7 * 24 * 60  # minutes
+MINUTE = datetime.timedelta(minutes=1)
+LEASE = MINUTE  # of a request without an answer, as of services.drafts
+UNCONFIRMED = 2 * MINUTE  # the advice is to call again if no phone rings within one
+
+
+class OneCallAtATime(Policy):
+    """No call of an agent who has one in progress, and none to a customer whom somebody is calling.
+
+    A call counts until it ends. If nobody reports the end, it stops to count by itself: one that no phone was picked
+    up in after ``ringing`` minutes (5), any other after ``longest`` minutes (60), one whose outcome is unknown after
+    2. On by default: Exotel refuses an agent who is busy, and two colleagues on one customer's phone are one too many.
+    """
+
+    def __init__(self, ringing: int = 5, longest: int = 60) -> None:
+        self._ringing = count_option("ringing", ringing) * MINUTE
+        self._longest = max(self._ringing, count_option("longest", longest) * MINUTE)
+
+    def looks_back(self, now: datetime.datetime) -> datetime.datetime:
+        """Look as far back as a call can count."""
+        return now - self._longest
+
+    def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
+        """Find the calls in progress of these agents and to these customers."""
+        now = timezone.now()
+        of_customers: defaultdict[str, dict[Any, datetime.datetime]] = defaultdict(dict)
+        of_agents: dict[Any, datetime.datetime] = {}
+        for other in known.other_calls:
+            until, agent, of_customer = self._counts_until(other), other.agent_id, of_customers[other.customer_number]
+            if until is not None and until > now:
+                of_agents[agent] = max(until, of_agents.get(agent, until))
+                of_customer[agent] = max(until, of_customer.get(agent, until))
+        return [self._denial(call, of_agents, of_customers) for call in calls]
+
+    def _counts_until(self, call: OtherCall) -> datetime.datetime | None:
+        """Return until when a call is taken to be in progress; None if it is over."""
+        if call.gave_up_at is not None:
+            return None
+        match call.state:
+            case State.REQUESTED:
+                return call.created_at + LEASE
+            case State.UNCONFIRMED:
+                return call.created_at + UNCONFIRMED
+            case State.ACTIVE:
+                return call.created_at + (self._ringing if call.answered_at is None else self._longest)
+        return None
+
+    def _denial(
+        self,
+        call: CallRecord,
+        of_agents: Mapping[Any, datetime.datetime],
+        of_customers: Mapping[str, Mapping[Any, datetime.datetime]],
+    ) -> Denial | None:
+        of_customer = of_customers.get(call.customer_number, {}) if call.customer_number else {}
+        by_others = [until for agent, until in of_customer.items() if agent is None or agent != call.agent_id]
+        if by_others:
+            text = _(
+                "Somebody is calling this customer right now. Call again when that call is over. "
+                "If nobody reports its end, it counts until %(until)s."
+            )
+            return Denial(_("being called"), text % {"until": moment(max(by_others))})
+        until = of_agents.get(call.agent_id) if call.agent_id is not None else None
+        if until is not None:
+            text = _(
+                "The agent has a call in progress. Call again when it is over. "
+                "If nobody reports its end, it counts until %(until)s."
+            )
+            return Denial(_("call in progress"), text % {"until": moment(until)}, is_own_call=True)
+        return None
+
+
+class CallsPerDay(Policy):
+    """An agent places at most ``agent`` calls a day (300), and a customer is called at most ``customer`` times (10).
+
+    The day is that of ``TIME_ZONE``; refused calls do not count. On by default, and generous: who works by hand does
+    not come near, but a stolen login or a script that runs wild is stopped. None switches off one of the two.
+    """
+
+    def __init__(self, agent: int | None = 300, customer: int | None = 10) -> None:
+        self._agent = None if agent is None else count_option("agent", agent)
+        self._customer = None if customer is None else count_option("customer", customer)
+
+    def looks_back(self, now: datetime.datetime) -> datetime.datetime:
+        """Look back to the last midnight."""
+        return _midnight(now)
+
+    def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
+        """Count today's calls of the agents, and to the customers."""
+        midnight = _midnight(timezone.now())
+        today = [other for other in known.other_calls if other.created_at >= midnight]
+        by_agent = Counter(other.agent_id for other in today if other.agent_id is not None)
+        by_customer = Counter(other.customer_number for other in today if other.customer_number)
+        tomorrow = moment(midnight + datetime.timedelta(days=1))
+        return [self._denial(by_agent[call.agent_id], by_customer[call.customer_number], tomorrow) for call in calls]
+
+    def _denial(self, of_agent: int, of_customer: int, tomorrow: str) -> Denial | None:
+        if self._customer and of_customer >= self._customer:
+            text = ngettext(
+                "This customer was called %(count)d time today, and more is not allowed. "
+                "They can be called again from %(from)s on.",
+                "This customer was called %(count)d times today, and more is not allowed. "
+                "They can be called again from %(from)s on.",
+                of_customer,
+            )
+            return Denial(_("called often today"), text % {"from": tomorrow, "count": of_customer})
+        if self._agent and of_agent >= self._agent:
+            text = ngettext(
+                "This agent has placed %(count)d call today, and more is not allowed. "
+                "The next one can be placed from %(from)s on.",
+                "This agent has placed %(count)d calls today, and more is not allowed. "
+                "The next one can be placed from %(from)s on.",
+                of_agent,
+            )
+            return Denial(_("enough for today"), text % {"from": tomorrow, "count": of_agent})
+        return None
+
+
+class CoolDown(Policy):
+    """A customer is not called again within ``minutes`` (30) of the last call, whoever placed it.
+
+    Off by default: who could not reach a customer often tries again at once, and should. Refused calls do not count.
+    """
+
+    def __init__(self, minutes: int = 30) -> None:
+        self._pause = count_option("minutes", minutes, most=WEEK) * MINUTE
+
+    def looks_back(self, now: datetime.datetime) -> datetime.datetime:
+        """Look back for as long as the pause is."""
+        return now - self._pause
+
+    def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
+        """Find the newest call to each customer."""
+        newest: dict[str, datetime.datetime] = {}
+        for other in known.other_calls:
+            newest[other.customer_number] = max(other.created_at, newest.get(other.customer_number, other.created_at))
+        newest.pop("", None)
+        return [self._denial(newest.get(call.customer_number)) for call in calls]
+
+    def _denial(self, newest: datetime.datetime | None) -> Denial | None:
+        if newest is None or newest + self._pause <= timezone.now():
+            return None
+        text = _("This customer was called a short time ago. They can be called again from %(from)s on.")
+        return Denial(_("called a short time ago"), text % {"from": moment(newest + self._pause)})
+
+
+def _midnight(now: datetime.datetime) -> datetime.datetime:
+    """Return the last midnight of ``TIME_ZONE``: the limits are the same for users in other zones."""
+    local = timezone.localtime(now, timezone.get_default_timezone()) if timezone.is_aware(now) else now
+    return local.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,66 @@
+"""The do-not-call list: who is added to it."""
+
+from __future__ import annotations
+
+import datetime
+from functools import partial
+from typing import Any
+
+from django.db import router
+from django.utils import timezone
+
+from django_exotel_ccm.choices import DoNotCallSource
+from django_exotel_ccm.exotel.values import storable
+from django_exotel_ccm.models import DoNotCall
+from django_exotel_ccm.services.transactions import run_in_transaction
+
+
+def add_do_not_call(
+    number: str,
+    *,
+    source: DoNotCallSource,
+    reason: str = "",
+    expires_at: datetime.datetime | None = None,
+    created_by: Any = None,
+) -> DoNotCall:
+    """Put ``number`` (E.164) on the do-not-call list until ``expires_at``, None for ever; return its entry.
+
+    A number that is on it stays at least as long as it was: the later expiry wins, with its reason and source. It is
+    for trusted code: permissions are not asked. Inside a transaction it is committed with that; otherwise it is
+    committed when this returns.
+    """
+    using = router.db_for_write(DoNotCall)
+    wanted = DoNotCall(
+        number=number,
+        source=source,
+        reason=storable(reason)[: DoNotCall.LONGEST_REASON],
+        expires_at=expires_at,
+        created_by=created_by,
+        created_at=timezone.now(),
+    )
+    return run_in_transaction(partial(_add, wanted, using), using=using)
+
+
+def _add(wanted: DoNotCall, using: str) -> DoNotCall:
+    known = DoNotCall.objects.using(using).select_for_update().filter(number=wanted.number).first()
+    if known is None:
+        wanted.pk = None
+        wanted.save(using=using, force_insert=True)
+        return wanted
+    if not known.is_in_force or lasts_longer(wanted, known):
+        take_over(known, wanted)
+        known.save(using=using)
+    return known
+
+
+def lasts_longer(one: DoNotCall, other: DoNotCall) -> bool:
+    """Return whether the entry ``one`` expires after ``other``."""
+    if other.expires_at is None:
+        return False
+    return one.expires_at is None or one.expires_at > other.expires_at
+
+
+def take_over(known: DoNotCall, wanted: DoNotCall) -> None:
+    """Have the entry ``known`` say what ``wanted`` says. Saves nothing."""
+    for name in ("source", "reason", "expires_at", "created_by_id", "created_at"):
+        setattr(known, name, getattr(wanted, name))

@@ -1,0 +1,122 @@
+"""The do-not-call list in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from django_exotel_ccm.models import DoNotCall
+from tests.admin.pages import SEES_NUMBERS, Session
+
+ONE, TWO = "+919000001001", "+919000001002"
+VIEWS, ADDS = "exotel_ccm.view_donotcall", "exotel_ccm.add_donotcall"
+LIST = "admin:exotel_ccm_donotcall_changelist"
+IMPORT = "admin:exotel_ccm_donotcall_import"
+
+
+def session_of(host: Any, *permissions: str) -> Session:
+    return Session(host.user("meera", *permissions, agent=None))
+
+
+@pytest.mark.parametrize(("sees", "shown"), [((), "+••••••••••01"), ((SEES_NUMBERS,), ONE)])
+def test_numbers_are_masked(host: Any, sees: tuple[str, ...], shown: str) -> None:
+    entry = DoNotCall.objects.create(number=ONE)
+    session = session_of(host, VIEWS, "exotel_ccm.change_donotcall", *sees)
+
+    listed = session.get(reverse(LIST))
+    form = session.get(reverse("admin:exotel_ccm_donotcall_change", args=[entry.pk]))
+
+    for page in (listed, form):
+        assert shown in page.text
+        assert (ONE in page.html) == bool(sees)
+
+
+def test_search_tells_no_number_that_is_masked(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE)
+    session = session_of(host, VIEWS)
+
+    right, wrong = (session.get(f"{reverse(LIST)}?q={term}").text for term in ("9000001001", "9000001009"))
+
+    assert right == wrong
+
+
+@pytest.mark.parametrize("typed", [ONE, "90000 01001", "090000-01001"])
+def test_search_finds_a_number_in_any_spelling(host: Any, typed: str) -> None:
+    DoNotCall.objects.create(number=ONE)
+    DoNotCall.objects.create(number=TWO)
+    session = session_of(host, VIEWS, SEES_NUMBERS)
+
+    page = session.get(f"{reverse(LIST)}?q={typed.replace('+', '%2B').replace(' ', '+')}")
+
+    assert ONE in page.text
+    assert TWO not in page.text
+
+
+def test_number_is_added_by_hand(host: Any) -> None:
+    session = session_of(host, ADDS, VIEWS, SEES_NUMBERS)
+    url = reverse("admin:exotel_ccm_donotcall_add")
+    fields = {"number": "90000 01001", "reason": "wrote to us", "expires_at_0": "", "expires_at_1": ""}
+    fields |= {"csrfmiddlewaretoken": session.get(url).of_id("donotcall_form").data["csrfmiddlewaretoken"]}
+
+    session.post(url, fields)
+    again = session.post(url, fields)
+
+    entry = DoNotCall.objects.get()
+    assert (entry.number, entry.source, entry.created_by) == (ONE, "typed", session.user)
+    assert "already exists" in again.text
+
+
+def test_expired_entries_are_filtered(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE, expires_at=timezone.now())
+    DoNotCall.objects.create(number=TWO)
+    session = session_of(host, VIEWS, SEES_NUMBERS)
+
+    holds, expired = (session.get(f"{reverse(LIST)}?in_force={value}") for value in ("yes", "no"))
+
+    assert (ONE in holds.text, TWO in holds.text) == (False, True)
+    assert (ONE in expired.text, TWO in expired.text) == (True, False)
+
+
+def test_empty_list_says_what_it_is(host: Any) -> None:
+    page = session_of(host, VIEWS).get(reverse(LIST))
+
+    assert "Nobody is on the do-not-call list." in page.text
+    assert "Import from a file" not in page.text
+
+
+def upload(session: Session, data: bytes) -> Any:
+    [form] = session.get(reverse(IMPORT)).of_class("exotel-confirm")
+    return session.post(reverse(IMPORT), form.data | {"file": SimpleUploadedFile("list.csv", data)})
+
+
+def test_import(host: Any) -> None:
+    session = session_of(host, VIEWS, ADDS)
+    DoNotCall.objects.create(number=TWO)
+
+    assert "Import from a file" in session.get(reverse(LIST)).links
+    page = upload(session, f"phone;reason\n{ONE};x\n{TWO};y\n9.19E+11;z\n=1+1;<b>\n".encode())
+
+    assert DoNotCall.objects.get(number=ONE).created_by == session.user
+    assert "1 number added" in page.text
+    assert "1 number was on the list already" in page.text
+    assert "2 lines were not read" in page.text
+    assert "The spreadsheet has rounded this number." in page.text
+    assert "<td>5</td><td>This is a formula, and no number.</td>" in page.html
+
+
+def test_import_of_what_is_no_text(host: Any) -> None:
+    page = upload(session_of(host, ADDS), b"PK\x03\x04 a workbook")
+
+    assert "This is no text file." in page.text
+    assert not DoNotCall.objects.exists()
+
+
+def test_import_needs_the_permission(host: Any) -> None:
+    session = session_of(host, VIEWS, "exotel_ccm.change_donotcall")
+
+    assert session.client.get(reverse(IMPORT)).status_code == 403
+    assert "Import from a file" not in session.get(reverse(LIST)).links
