@@ -17,6 +17,7 @@ from itertools import cycle
 from django.db import close_old_connections, router
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from django_exotel_ccm import accounts
 from django_exotel_ccm.choices import Authentication, EventKind, State
@@ -218,6 +219,8 @@ class _Pass:
         if call.state == State.REQUESTED:
             now = _record(_no_response(call), call)
             self.report.unconfirmed += 1
+        elif call.state == State.REFUSED and not call.events_stored:
+            now = _record(_lost_refusal(call), call)
         elif call.call_sid and is_usable_sid(call.call_sid):
             try:
                 details = self._fetch(call.account, call.call_sid)
@@ -257,6 +260,20 @@ def _record(event: CallEvent, call: CallRecord) -> CallRecord:
     """Record an event of the call; return the call as the event has changed it."""
     stored = record_event(event, canonical=canonical_form(event))
     return event.call if stored is event and event.call is not None else call
+
+
+def _lost_refusal(call: CallRecord) -> CallEvent:
+    """Return the event that a rule refused the call: the process ended between the two commits of a refusal."""
+    logger.warning("The process that refused call %s did not record why.", call.reference)
+    return CallEvent(
+        kind=EventKind.POLICY,
+        authentication=Authentication.OURSELVES,
+        reference=call.reference,
+        verdict=State.REFUSED,
+        code=call.refusal_code,
+        advice=_("A rule said no. The process that asked it ended before it could write down why."),
+        received_at=timezone.now(),
+    )
 
 
 def _no_response(call: CallRecord) -> CallEvent:
