@@ -17,16 +17,16 @@ from django_exotel_ccm.policies.base import Denial, Known, OtherCall, Policy, co
 
 WEEK = 7 * 24 * 60  # minutes
 MINUTE = datetime.timedelta(minutes=1)
-LEASE = MINUTE  # of a request without an answer, as of services.drafts
-UNCONFIRMED = 2 * MINUTE  # the advice is to call again if no phone rings within one
+UNANSWERED = MINUTE  # of Exotel's answer: after that the process is dead, or the agent is told to call again
 
 
 class OneCallAtATime(Policy):
     """No call of an agent who has one in progress, and none to a customer whom somebody is calling.
 
     A call counts until it ends. If nobody reports the end, it stops to count by itself: one that no phone was picked
-    up in after ``ringing`` minutes (5), any other after ``longest`` minutes (60), one whose outcome is unknown after
-    2. On by default: Exotel refuses an agent who is busy, and two colleagues on one customer's phone are one too many.
+    up in after ``ringing`` minutes (5), any other after ``longest`` minutes (60), and one of which it is not known
+    whether Exotel accepted it after 1. On by default: Exotel refuses an agent who is busy, and two colleagues on one
+    customer's phone are one too many.
     """
 
     def __init__(self, ringing: int = 5, longest: int = 60) -> None:
@@ -54,10 +54,8 @@ class OneCallAtATime(Policy):
         if call.gave_up_at is not None:
             return None
         match call.state:
-            case State.REQUESTED:
-                return call.created_at + LEASE
-            case State.UNCONFIRMED:
-                return call.created_at + UNCONFIRMED
+            case State.REQUESTED | State.UNCONFIRMED:
+                return call.created_at + UNANSWERED
             case State.ACTIVE:
                 return call.created_at + (self._ringing if call.answered_at is None else self._longest)
         return None

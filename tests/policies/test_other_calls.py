@@ -51,8 +51,8 @@ def test_customer_whom_somebody_is_calling(host: Any, exotel: Simulator, press: 
     [
         ("requested", 0.5, {}, "OneCallAtATime"),
         ("requested", 1.1, {}, "active"),  # its process is dead
-        ("unconfirmed", 1.5, {}, "OneCallAtATime"),
-        ("unconfirmed", 2.1, {}, "active"),  # the agent was told to call again after a minute
+        ("unconfirmed", 0.9, {}, "OneCallAtATime"),
+        ("unconfirmed", 1.1, {}, "active"),  # the agent was told to call again after a minute
         ("active", 4.9, {}, "OneCallAtATime"),
         ("active", 5.1, {}, "active"),  # nobody picked up, and no report came
         ("active", 59, {"answered_at": timezone.now()}, "OneCallAtATime"),
