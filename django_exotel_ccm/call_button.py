@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db import router, transaction
@@ -29,6 +29,7 @@ from django_exotel_ccm.services.readiness import (
     has_callable_agent,
     load_related,
     number_obstacle,
+    phone_hint,
     rule_obstacle,
 )
 from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
@@ -46,6 +47,8 @@ class CallButton:
     obstacle: Obstacle | None
     may_choose: bool
     """Whether the user may call another number than the ticket's, as another agent, or from another ExoPhone."""
+    hint: Obstacle | None = None
+    """What may make the call fail, as far as is known; on the page of one ticket alone."""
 
 
 def call_buttons(
@@ -95,7 +98,8 @@ def call_button(
     query = partial(call_query, adapter, tickets.type_of(ticket), keys, next_url, item=item)
     obstacles = _Obstacles(adapter, request)
     obstacles.read_numbers_of(ticket)
-    return _button(request, query, newest, obstacles.of(ticket, query))
+    button = _button(request, query, newest, obstacles.of(ticket, query))
+    return button if button.obstacle is not None else replace(button, hint=phone_hint(adapter, obstacles.agents))
 
 
 def _button(
@@ -121,8 +125,8 @@ class _Obstacles:
     def __init__(self, adapter: TicketAdapter, request: HttpRequest) -> None:
         self._adapter = adapter
         self._request = request
-        self._agents = agents_for(request.user)
-        has_agent = has_callable_agent(request.user, self._agents)
+        self.agents = agents_for(request.user)
+        has_agent = has_callable_agent(request.user, self.agents)
         self._no_agent = None if has_agent else agent_obstacle(adapter, request)
         self._numbers: dict[LinkKey, list[TicketNumber]] = {}
         self._denied: dict[str, Denial] = {}
@@ -151,7 +155,7 @@ class _Obstacles:
 
     def _ask_rules(self) -> None:
         known = [one.number for numbers in self._numbers.values() for one in numbers if one.number]
-        self._denied = ask_rules(self._agents, ["", *known])
+        self._denied = ask_rules(self.agents, ["", *known])
 
     def of(self, ticket: Model, query: Callable[..., str]) -> Obstacle | None:
         """Return what stands before a call about ``ticket``, whose addresses have ``query``; None if nothing is known.

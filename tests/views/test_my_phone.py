@@ -14,6 +14,7 @@ from django_exotel_ccm.models import Agent, CallRecord, Device
 from django_exotel_ccm.services import sync_agents
 from django_exotel_ccm.simulator import Simulator
 from tests.admin.pages import AGENT_WORK, Page, Session
+from tests.templatetags.pages import BUTTON, render, request_of
 
 PHONE, SOFTPHONE = "+919000000101", "sip:asha4c1d77e2"
 
@@ -102,6 +103,23 @@ def test_phone_of_somebody_else(asha: Session, exotel: Simulator, key: str) -> N
 
     assert asha.response.status_code == 404
     assert exotel.agent("+919000000103").device == "off"
+
+
+def test_ticket_says_that_the_phone_is_off(asha: Session, host: Any, exotel: Simulator) -> None:
+    ticket = host.ticket()
+    assert "Your phone is off" not in asha.change_form(ticket).text
+    exotel.agent(PHONE).device = "off"
+    sync_agents("default")
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+
+    page = asha.change_form(ticket)
+
+    assert "Your phone is off, so Exotel refuses your calls. (Exotel said so 5 minutes ago.)" in page.text
+    assert len(page.call_buttons) == 1  # it may be on again
+    assert f"{PHONE} : off" in asha.get(page.links["Turn it on"]).text
+    on_the_hosts_page = render(BUTTON, request_of(asha.user), ticket=ticket)
+    assert "Your phone is off" in on_the_hosts_page.text
+    assert on_the_hosts_page.links["Turn it on"]
 
 
 def test_agent_whom_exotel_does_not_know(host: Any) -> None:
