@@ -11,9 +11,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections, router
-from django.utils import timezone
 
 from django_exotel_ccm import accounts
+from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.management.stopping import stop_on_signal
@@ -112,7 +112,7 @@ class Command(BaseCommand):
             for change in changes:
                 self._print_change(change)
             if report.waiting_until is not None:
-                line(f"Waiting for the budget of account {alias}, until {_clock(report.waiting_until)}.")
+                line(f"Waiting for the budget of account {alias}, until {to_local(report.waiting_until):%H:%M:%S}.")
             else:
                 line(f"So far: {_counts(report, NOUNS[name])}.")
 
@@ -139,10 +139,6 @@ class Command(BaseCommand):
     def _print(self, text: str) -> None:
         if self._verbosity > 0:
             self.stdout.write(text)
-
-
-def _clock(moment: Any) -> str:
-    return f"{timezone.localtime(moment) if timezone.is_aware(moment) else moment:%H:%M:%S}"
 
 
 def _counts(report: SyncReport, noun: str) -> str:

@@ -24,6 +24,7 @@ from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.directory import Listing
 from django_exotel_ccm.exotel.errors import ExotelError, NoUsableAnswer, TooManyRequests, Unreachable
+from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models import AccountUsage
 from django_exotel_ccm.services.budget import RateLimited, pause_after, take_request
 from django_exotel_ccm.services.transactions import open_transaction, run_durably
@@ -202,9 +203,8 @@ class SyncRun(Generic[Row]):
     def _wait(self, seconds: float, until: datetime.datetime | None = None) -> None:
         if seconds > LONGEST_WAIT or not self._has_time(seconds):
             moment = until or timezone.now() + datetime.timedelta(seconds=seconds)
-            shown = timezone.localtime(moment) if timezone.is_aware(moment) else moment
             text = _("Exotel is to be asked again at %(time)s, so the run ended. Run it again then.")
-            raise _Broken(text % {"time": f"{shown:%H:%M:%S}"})
+            raise _Broken(text % {"time": f"{to_local(moment):%H:%M:%S}"})
         self.report.waiting_until = until
         self.options.progress(self.report, [])
         self.options.stop.wait(max(0.0, seconds))
