@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.adapters import TicketAdapter, get_adapter
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back
-from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.choices import Means, Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.host_pages import HostPagesAdapter
@@ -155,17 +155,21 @@ def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> st
     choice, typed = posted.get("exotel_call_back", ""), posted.get("exotel_call_back_at", "")
     # A date stays in its field, out of sight, when another choice follows it.
     follow_up_at = chosen_time(choice, typed) if choice else None
-    key = posted.get("exotel_key", "")
+    key, disposition = posted.get("exotel_key", ""), _disposition(posted.get("exotel_disposition", ""))
     add_note(
         call,
         author=request.user,
         text=posted.get("exotel_text", ""),
-        disposition=_disposition(posted.get("exotel_disposition", "")),
+        disposition=disposition,
         follow_up_at=follow_up_at,
         request_key=f"{key}|{choice}|{typed}" if key else None,
     )
-    saved = pgettext("telephony", "Saved.")
-    return saved if follow_up_at is None else f"{saved} {describe_call_back(follow_up_at)}"
+    said = [pgettext("telephony", "Saved.")]
+    if disposition is not None and disposition.means == Means.DO_NOT_CALL and call.customer_number:
+        said.append(_("This customer is on the do-not-call list now."))
+    if follow_up_at is not None:
+        said.append(describe_call_back(follow_up_at))
+    return " ".join(said)
 
 
 def _disposition(code: str) -> Disposition | None:

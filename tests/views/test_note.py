@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition, DoNotCall, FollowUp
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page
 
 NOTES = "exotel_ccm.add_callnote"
@@ -67,6 +67,16 @@ def test_save(client: Client, call: CallRecord, asha: Any) -> None:
     assert (note.call, note.author, note.text) == (call, asha, "Angry")
     assert note.disposition == Disposition.objects.get(code="reached")
     assert FollowUp.objects.get().due_at == due
+
+
+def test_customer_who_wants_no_calls(client: Client, call: CallRecord) -> None:
+    Disposition.objects.add_starter_set()
+    CallRecord.objects.update(customer_number="+919000001001")
+
+    said = post(client, call, disposition="do_not_call").json()["text"]
+
+    assert said == "Saved. This customer is on the do-not-call list now."
+    assert DoNotCall.objects.get().number == "+919000001001"
 
 
 def test_double_save_writes_one_note(client: Client, call: CallRecord) -> None:
