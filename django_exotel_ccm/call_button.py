@@ -29,7 +29,7 @@ from django_exotel_ccm.services.readiness import (
     has_callable_agent,
     load_related,
     number_obstacle,
-    phone_hint,
+    phone_warning,
     rule_obstacle,
 )
 from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
@@ -47,7 +47,7 @@ class CallButton:
     obstacle: Obstacle | None
     may_choose: bool
     """Whether the user may call another number than the ticket's, as another agent, or from another ExoPhone."""
-    hint: Obstacle | None = None
+    warning: Obstacle | None = None
     """What may make the call fail, as far as is known; on the page of one ticket alone."""
 
 
@@ -99,7 +99,7 @@ def call_button(
     obstacles = _Obstacles(adapter, request)
     obstacles.read_numbers_of(ticket)
     button = _button(request, query, newest, obstacles.of(ticket, query))
-    return button if button.obstacle is not None else replace(button, hint=phone_hint(adapter, obstacles.agents))
+    return button if button.obstacle is not None else replace(button, warning=phone_warning(adapter, obstacles.agents))
 
 
 def _button(

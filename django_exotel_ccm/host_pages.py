@@ -103,7 +103,7 @@ class HostPagesAdapter:
 
             messages.add_message(request, getattr(messages, level.upper()), text)
         else:
-            _keep_message(request, level, text)
+            _store_message(request, level, text)
 
     def log_change(self, request: HttpRequest, ticket: Model, text: str) -> None:
         """Do nothing: the log of changes is the admin's. The call itself is the record."""
@@ -194,7 +194,7 @@ def sees_ticket_somewhere(request: HttpRequest, row: TicketLink) -> bool:
     return any(tickets_of_rows(one, request, [row]) for one in (*adapters_open_to(request), own_pages))
 
 
-def _keep_message(request: HttpRequest, level: str, text: str) -> None:
+def _store_message(request: HttpRequest, level: str, text: str) -> None:
     """Keep a message, safe HTML, in the session of a host that has one."""
     if hasattr(request, "session"):
         kept = request.session.get(KEPT, [])

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from django.db import DatabaseError, router
 
 from django_exotel_ccm.diagnosis.account import check_accounts
+from django_exotel_ccm.diagnosis.callback_base import check_callback_base
 from django_exotel_ccm.diagnosis.database import check_database
 from django_exotel_ccm.diagnosis.directory import check_directory
 from django_exotel_ccm.diagnosis.finding import Finding, Run, failed, new_run
-from django_exotel_ccm.diagnosis.front_door import check_front_door
 from django_exotel_ccm.diagnosis.people import check_agents, check_exophones, check_permissions
 from django_exotel_ccm.diagnosis.set_up import check_set_up
 from django_exotel_ccm.diagnosis.ticket_numbers import check_ticket_numbers
@@ -21,7 +21,14 @@ from django_exotel_ccm.services.transactions import reset_connection
 Check = Callable[[Run], Iterator[Finding]]
 
 # check_database comes first: it finds out whether the checks of what is stored can run.
-CHECKS: tuple[Check, ...] = (check_set_up, check_database, check_accounts, check_front_door, check_cache, check_worker)
+CHECKS: tuple[Check, ...] = (
+    check_set_up,
+    check_database,
+    check_accounts,
+    check_callback_base,
+    check_cache,
+    check_worker,
+)
 STORED: tuple[Check, ...] = (
     check_agents,
     check_exophones,

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import background, conf
 from django_exotel_ccm.descriptions import describe_time
+from django_exotel_ccm.diagnosis.callback_base import find_processes
 from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
-from django_exotel_ccm.diagnosis.front_door import find_processes
 from django_exotel_ccm.models import AccountUsage, CallRecord, UnverifiedCall
 from django_exotel_ccm.services.reconciliation.reconcile import MISSING_AFTER
 
@@ -33,7 +33,7 @@ def check_reconciler(run: Run) -> Iterator[Finding]:
             name="reconciler",
             message=_reconciled_at(last),
             why=_("A call whose report was lost goes on for ever, and a receiver that failed is not called again."),
-            fix=_keep_reconciling(),
+            fix=_run_reconciler(),
         )
     overdue = sum(
         model.objects.filter(next_check_at__lt=since).order_by()[:MOST_COUNTED].count()
@@ -51,7 +51,7 @@ def check_reconciler(run: Run) -> Iterator[Finding]:
         message=_("Calls that have waited for more than 15 minutes to be checked: %(count)s.")
         % {"count": f"{MOST_COUNTED}+" if overdue >= MOST_COUNTED else overdue},
         why=_("Their ends, recordings and receivers come late."),
-        fix=enough % {"now": conf.get_settings().requests_per_minute} if runs else _keep_reconciling(),
+        fix=enough % {"now": conf.get_settings().requests_per_minute} if runs else _run_reconciler(),
     )
 
 
@@ -61,7 +61,7 @@ def _reconciled_at(last: AccountUsage | None) -> str:
     return _("exotel_reconcile last ran %(when)s.") % {"when": describe_time(last.reconciled_at)}
 
 
-def _keep_reconciling() -> str:
+def _run_reconciler() -> str:
     return _("Keep running: python manage.py exotel_reconcile --forever")
 
 

@@ -48,7 +48,7 @@ def _add(wanted: DoNotCall, using: str) -> DoNotCall:
         wanted.save(using=using, force_insert=True)
         return wanted
     if not known.is_in_force or lasts_longer(wanted, known):
-        take_over(known, wanted)
+        replace_entry(known, wanted)
         known.save(using=using)
     return known
 
@@ -60,7 +60,7 @@ def lasts_longer(one: DoNotCall, other: DoNotCall) -> bool:
     return one.expires_at is None or one.expires_at > other.expires_at
 
 
-def take_over(known: DoNotCall, wanted: DoNotCall) -> None:
+def replace_entry(known: DoNotCall, wanted: DoNotCall) -> None:
     """Have the entry ``known`` say what ``wanted`` says. Saves nothing."""
     for name in ("source", "reason", "expires_at", "created_by_id", "created_at"):
         setattr(known, name, getattr(wanted, name))

@@ -21,7 +21,7 @@ from django_exotel_ccm.choices import DoNotCallSource
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.services.do_not_call import lasts_longer, take_over
+from django_exotel_ccm.services.do_not_call import lasts_longer, replace_entry
 from django_exotel_ccm.services.transactions import run_durably
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -242,6 +242,6 @@ def _save(wanted: dict[str, DoNotCall], using: str, *, dry_run: bool) -> tuple[i
             entry.pk = None  # of an attempt that was rolled back
         entries.bulk_create(new)
         for entry in changed:
-            take_over(entry, wanted[entry.number])
+            replace_entry(entry, wanted[entry.number])
             entry.save(using=using)
     return added, extended

@@ -101,7 +101,7 @@ def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
     return Obstacle(_("no phone"), text, adapter.add_agent_url(request), _("Add an agent"))
 
 
-def phone_hint(adapter: TicketAdapter, agents: Sequence[Agent]) -> Obstacle | None:
+def phone_warning(adapter: TicketAdapter, agents: Sequence[Agent]) -> Obstacle | None:
     """Return that no phone of the user's own agents is on, as far as Exotel has told; None if one is, or if unknown.
 
     It does not stand before a call: the news may be old. Costs one statement, or none where Exotel knows nobody.

@@ -47,7 +47,7 @@ class _Address(NamedTuple):
         return self.url.startswith("https:")
 
 
-def check_front_door(run: Run) -> Iterator[Finding]:
+def check_callback_base(run: Run) -> Iterator[Finding]:
     """Send a probe to the address for callbacks of each account, once where several share it."""
     seen: set[str] = set()
     for alias in accounts.aliases():
