@@ -27,6 +27,7 @@ from django_exotel_ccm.descriptions import (
     describe_time,
     step_of,
 )
+from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.policies import Denial, has_rules
@@ -168,7 +169,7 @@ def _entry(
 
 
 def _short(note: CallNote, user: Any) -> ShortNote:
-    text = shortened(note.text, LONGEST_NOTE, lambda text: visible_to(text, user))
+    text = shortened(note.text, LONGEST_NOTE, lambda text: visible_to(redact(text), user))
     return ShortNote(text, len(note.text) > LONGEST_NOTE, note.disposition, note.author_label)
 
 

@@ -25,6 +25,7 @@ from django_exotel_ccm.descriptions import (
     describe_time,
 )
 from django_exotel_ccm.exceptions import InvalidFollowUp
+from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
 from django_exotel_ccm.panel import panel_of
@@ -189,7 +190,7 @@ def _follow_up_row(
 
 
 def _short_text(row: FollowUp, user: Any) -> str:
-    return shortened(row.text, LONGEST_TEXT, lambda text: visible_to(text, user))
+    return shortened(row.text, LONGEST_TEXT, lambda text: visible_to(redact(text), user))
 
 
 def _call_row(

@@ -171,6 +171,14 @@ def test_signs_in_a_note_do_not_turn_round_what_stands_beside_it(asha: Session, 
     assert not {"\u202e", "\u2067"} & set(page)
 
 
+def test_address_of_a_recording_in_a_note_is_hidden(asha: Session, host: Any) -> None:
+    call = call_about(ticket := host.ticket())
+    text = "listen to https://recordings.exotel.com/exotelrecordings/acme1/5f0c2a9e.mp3 and call back"
+    CallNote.objects.create(call=call, text=text, author_label="Vik", created_at=timezone.now())
+
+    assert "listen to https://recordings.exotel.com/[…] and call back" in asha.change_form(ticket).text
+
+
 def test_newest_notes_of_a_call_are_loaded(asha: Session, host: Any) -> None:
     call = call_about(ticket := host.ticket())
     made = [CallNote(call=call, text=f"note-{n}.", created_at=timezone.now()) for n in range(500)]
