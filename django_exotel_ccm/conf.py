@@ -42,6 +42,7 @@ class Settings:
 
     accounts: Mapping[str, str | Secret] = field(default_factory=dict)
     callback_base_url: str = ""
+    check_device_first: bool = False
     tickets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     number_region: str = "IN"
     agent_for_user: str = ""
@@ -142,6 +143,7 @@ KEYS = {
     "CALLBACK_BASE_URL": _Key(
         _is_base_url, "E003", "is neither an https address nor a dotted path", '"https://crm.example.com"'
     ),
+    "CHECK_DEVICE_FIRST": _Key(lambda value: isinstance(value, bool), "E018", "is neither True nor False", "True"),
     "EXOPHONE_CHOICE": _Key(
         lambda value: isinstance(value, list | tuple) and all(map(is_dotted_path, value)),
         "E006",

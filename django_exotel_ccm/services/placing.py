@@ -30,6 +30,7 @@ from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.press_locks import LockMissing, create_locks, lock_presses
+from django_exotel_ccm.services.synchronisation.switching import device_refusal
 from django_exotel_ccm.services.transactions import insert, open_transaction, reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -108,6 +109,8 @@ def _place(request: PlaceCallRequest) -> CallRecord:
             add_exophone(call, request.exophone)
             refusal = first_refusal(call)
         to_send = refusal or _to_exotel(call, request)
+    if conf.get_settings().check_device_first and isinstance(to_send, CallRequest):
+        to_send = device_refusal(request.agent) or to_send
 
     written, decided = _write(call, to_send)
     if written is not call:

@@ -15,9 +15,16 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.exceptions import DeviceNotSwitched, SyncedInsideTransaction
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.directory import fetch_user, set_available
-from django_exotel_ccm.exotel.errors import ExotelError
+from django_exotel_ccm.exotel.errors import (
+    AgentDeviceBusy,
+    AgentDeviceOff,
+    AgentDeviceUnverified,
+    ExotelError,
+    NotPlaced,
+)
 from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models import Agent, Device
+from django_exotel_ccm.policies import Refusal
 from django_exotel_ccm.services.budget import RateLimited, pause_after, take_request
 from django_exotel_ccm.services.synchronisation.devices import compare_devices, store_devices
 from django_exotel_ccm.services.transactions import open_transaction, run_durably
@@ -44,6 +51,28 @@ def switch_device(device: Device, *, on: bool) -> Device:
     """
     with _explained():
         return _Devices(device.agent).switch(device, on=on)
+
+
+def device_refusal(agent: Agent) -> Refusal | None:
+    """Ask Exotel whether a device of the agent can ring; return what it would say to the call, or None.
+
+    None also if it does not say: then the call itself is told.
+    """
+    if not agent.exotel_user_id:
+        return None
+    try:
+        devices = refresh_devices(agent)
+    except DeviceNotSwitched:
+        return None
+    on = [device for device in devices if device.is_on]
+    if devices and not on:
+        is_verified = any(device.is_verified for device in devices)
+        return _as_exotel("1012", AgentDeviceOff) if is_verified else _as_exotel("10705", AgentDeviceUnverified)
+    return _as_exotel("10706", AgentDeviceBusy) if on and all(device.is_busy for device in on) else None
+
+
+def _as_exotel(code: str, error: type[NotPlaced]) -> Refusal:
+    return Refusal(code, str(error.advice))
 
 
 @contextmanager

@@ -148,3 +148,50 @@ def test_refused_call_tells_of_the_phone(
 
     assert {name: getattr(device(PHONE), name) for name in changed} == changed
     assert states()[SOFTPHONE] is False
+
+
+CHECKED = [("off", "1012"), ("unverified", "10705"), ("busy", "10706")]
+
+
+@pytest.mark.parametrize(("state", "code"), CHECKED)
+def test_device_is_checked_before_the_call(
+    exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any, state: Any, code: str
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
+    exotel_simulator.agent(PHONE).device = state
+    if state == "unverified":
+        del exotel_simulator.agent(PHONE).devices[1]
+
+    with pytest.raises(CallRefused) as refused:
+        place_call(agent=asha, to="+919000001001")
+
+    assert refused.value.code == refused.value.call.refusal_code == code
+    assert [seen for seen in exotel_simulator.book.requests if seen.method == "POST"] == []
+
+
+@pytest.mark.parametrize("fault", ["answers with an error", "budget is used up", "typed by hand"])
+def test_call_is_sent_if_exotel_does_not_say(
+    exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any, fault: str
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
+    agent = asha
+    if fault == "answers with an error":
+        exotel_simulator.options.users_refuse_with = 1004
+    elif fault == "budget is used up":
+        settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 1}
+        AccountUsage.objects.update(requests_this_minute=5)
+    else:
+        exotel_simulator.add_agent("+919000000109")
+        agent = Agent.objects.create(name="Ravi", contact_uri="+919000000109")
+
+    assert place_call(agent=agent, to="+919000001001").state == "active"
+
+
+def test_device_that_can_ring_is_called(exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
+
+    first = place_call(agent=asha, to="+919000001001", request_key="press")
+
+    # The second click finds the phone busy, and is the same call all the same.
+    assert place_call(agent=asha, to="+919000001001", request_key="press") == first
+    assert first.state == "active"
