@@ -44,19 +44,24 @@ def _row_of(permission: Permission) -> PermissionRow:
     return PermissionRow.objects.get(content_type__app_label=label, codename=codename)
 
 
-def add_agents() -> list[Any]:
-    """Add the users of active agents who may not place calls to the group of agents; return them.
+def users_of_agents() -> set[Any]:
+    """Return the keys of the users of active agents."""
+    return set(Agent.objects.active().exclude(user=None).values_list("user", flat=True))
 
-    Does nothing where the project's users have no groups.
+
+def add_to_agents(keys: Collection[Any]) -> list[Any]:
+    """Add those of the users with these keys who may not place calls to the group of agents; return them.
+
+    Does nothing where the project's users have no groups, or somebody has deleted the group.
     """
     users: Any = get_user_model()
-    if not issubclass(users, PermissionsMixin):
+    group = Group.objects.filter(name=CALL_AGENTS).first()
+    if group is None or not issubclass(users, PermissionsMixin):
         return []
-    keys = Agent.objects.active().exclude(user=None).values_list("user", flat=True)
     found = [
         user
-        for user in users._default_manager.filter(pk__in=set(keys)).order_by("pk")
+        for user in users._default_manager.filter(pk__in=keys).order_by("pk")
         if getattr(user, "is_active", True) and not Permission.PLACE_CALL.granted_to(user)
     ]
-    Group.objects.get(name=CALL_AGENTS).user_set.add(*found)
+    group.user_set.add(*found)
     return found

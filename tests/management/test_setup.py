@@ -121,6 +121,22 @@ def test_second_run_leaves_alone_what_somebody_changed(exotel: Simulator, run: R
     assert "Agents whose users may not place calls: Asha." in done.out
 
 
+def test_users_made_after_the_first_run_may_call_after_the_second(
+    exotel: Simulator, run: Run, django_user_model: Any
+) -> None:
+    run("exotel_setup")
+    asha = django_user_model.objects.create_user("asha", "asha@example.com")
+
+    done = run("exotel_setup")
+
+    assert 'Agents: added to the group "Call agents", so that they may call: asha.' in done.lines
+    assert django_user_model.objects.get(pk=asha.pk).has_perm("exotel_ccm.place_call")
+
+    asha.groups.clear()
+    run("exotel_setup")
+    assert not django_user_model.objects.get(pk=asha.pk).has_perm("exotel_ccm.place_call")
+
+
 def test_users_who_cannot_log_in_are_left_out(exotel: Simulator, run: Run, django_user_model: Any) -> None:
     django_user_model.objects.create_user("asha", "asha@example.com", is_active=False)
 
