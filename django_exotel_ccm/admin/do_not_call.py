@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.agents import NumberField
-from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin
+from django_exotel_ccm.admin.lists import BoundedPaginator, OfferedLookupsAdmin
 from django_exotel_ccm.admin.readonly import IndexedChangeList, masked_column
 from django_exotel_ccm.choices import DoNotCallSource, Permission
 from django_exotel_ccm.exceptions import InvalidNumber
@@ -80,7 +81,7 @@ class ImportForm(forms.Form):
 
 
 @admin.register(DoNotCall)
-class DoNotCallAdmin(CheapLookupsAdmin):
+class DoNotCallAdmin(OfferedLookupsAdmin):
     """Numbers that are not called, the newest first."""
 
     list_filter = [InForceFilter, "source", "created_at"]
@@ -89,6 +90,7 @@ class DoNotCallAdmin(CheapLookupsAdmin):
     sortable_by = ("created_at", "expires_at")
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     change_list_template = "exotel_ccm/admin/do_not_call_list.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -116,11 +118,21 @@ class DoNotCallAdmin(CheapLookupsAdmin):
         """Ask for the number when it is added; it is not changed afterwards."""
         if obj is None:
             return ["number", "reason", "expires_at"]
-        return [self._number(request), "reason", "expires_at", "source", "created_at", "created_by"]
+        return [
+            self._number(request),
+            *self._reason_fields(request),
+            "expires_at",
+            "source",
+            "created_at",
+            "created_by",
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show how the entry came here."""
-        return () if obj is None else [self._number(request), "source", "created_at", "created_by"]
+        """Show how the entry came here, and the reason where its numbers are masked."""
+        if obj is None:
+            return ()
+        masked = [one for one in self._reason_fields(request) if callable(one)]
+        return [self._number(request), *masked, "source", "created_at", "created_by"]
 
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
@@ -138,15 +150,23 @@ class DoNotCallAdmin(CheapLookupsAdmin):
         super().save_model(request, obj, form, change)
 
     def _number(self, request: HttpRequest) -> Callable[[Any], str]:
-        """Return the masked number, the same column for a whole request: Django compares the fields of a form."""
-        label = pgettext_lazy("telephony", "number")
-        if not hasattr(request, "_exotel_number"):
-            column = masked_column(request, "shown_number", label, lambda row: row.number)
-            request._exotel_number = column  # type: ignore[attr-defined] # noqa: SLF001 - ours
-        return cast("Callable[[Any], str]", request._exotel_number)  # type: ignore[attr-defined] # noqa: SLF001 - ours
+        """Return the masked number."""
+        return self._masked(request, "number", pgettext_lazy("telephony", "number"))
 
     def _reason(self, request: HttpRequest) -> Callable[[Any], str]:
-        return masked_column(request, "shown_reason", pgettext_lazy("telephony", "reason"), lambda row: row.reason)
+        """Return the reason, in which people write numbers too, masked."""
+        return self._masked(request, "reason", pgettext_lazy("telephony", "reason"))
+
+    def _reason_fields(self, request: HttpRequest) -> list[Any]:
+        """Return the field of the reason on the form: as it is for users who may see numbers, else masked."""
+        return ["reason" if Permission.VIEW_NUMBER.granted_to(request.user) else self._reason(request)]
+
+    def _masked(self, request: HttpRequest, name: str, label: Any) -> Callable[[Any], str]:
+        """Return the masked column, the same one for a whole request: Django compares the fields of a form."""
+        columns: dict[str, Callable[[Any], str]] = vars(request).setdefault("_exotel_columns", {})
+        if name not in columns:
+            columns[name] = masked_column(request, f"shown_{name}", label, attrgetter(name))
+        return columns[name]
 
     # The import.
 

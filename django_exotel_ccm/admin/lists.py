@@ -78,3 +78,18 @@ class CheapLookupsAdmin(admin.ModelAdmin):
         """Return whether the list may be filtered by ``lookup``, such as ``created_at__year``."""
         _field, *asked = lookup.split("__")
         return CHEAP.issuperset(asked) and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+
+class OfferedLookupsAdmin(CheapLookupsAdmin):
+    """Lets the address of its list ask only what a filter offers: for lists that mask numbers."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Return whether a filter of the list offers ``lookup``. Others could find numbers that are masked."""
+        offered = {
+            one if isinstance(one, str) else one.parameter_name
+            for one in [*self.list_filter, self.date_hierarchy]
+            if one is not None
+        }
+        if lookup == "call__exact" and hasattr(self.model, "call"):  # the link to all rows of a call
+            return True
+        return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import ngettext
 
-from django_exotel_ccm.admin.lists import BoundedPaginator, CheapLookupsAdmin, column
+from django_exotel_ccm.admin.lists import BoundedPaginator, OfferedLookupsAdmin, column
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.phone_numbers import visible_to
 
@@ -51,7 +51,7 @@ class IndexedChangeList(ChangeList):
         return super().get_ordering_field(field_name) if name in (self.sortable_by or ()) else None
 
 
-class ReadOnlyAdmin(_ReadOnly, CheapLookupsAdmin):
+class ReadOnlyAdmin(_ReadOnly, OfferedLookupsAdmin):
     """Rows that users with the view permission read, and nobody changes."""
 
     paginator = BoundedPaginator
@@ -67,17 +67,6 @@ class ReadOnlyAdmin(_ReadOnly, CheapLookupsAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that no address can have sorted without an index."""
         return IndexedChangeList
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Return whether a filter of the list offers ``lookup``. Others could find numbers that are masked."""
-        offered = {
-            one if isinstance(one, str) else one.parameter_name
-            for one in [*self.list_filter, self.date_hierarchy]
-            if one is not None
-        }
-        if lookup == "call__exact" and hasattr(self.model, "call"):  # the link to all rows of a call
-            return True
-        return lookup.partition("__")[0] in offered and super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes rows."""

@@ -44,6 +44,93 @@ def test_search_tells_no_number_that_is_masked(host: Any) -> None:
     assert right == wrong
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("number__gte=", "number__gt=", "number__lt=", "number__lte=", "number__exact=", "number=", "number__in="),
+        *("reason__gte=", "reason__exact=", "created_by__username__gte="),
+    ],
+)
+def test_address_asks_nothing_of_what_is_masked(host: Any, condition: str) -> None:
+    DoNotCall.objects.create(number=ONE, reason=ONE)
+    session = session_of(host, VIEWS)
+
+    answers = {session.get(f"{reverse(LIST)}?{condition}{number}").text for number in ("%2B91900", "%2B919000001001")}
+
+    assert len(answers) == 1
+
+
+def test_order_tells_no_number_that_is_masked(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE)
+    DoNotCall.objects.create(number=TWO)
+    session = session_of(host, VIEWS)
+
+    for column in (0, 3):  # the number, and the reason
+        up, down = (session.get(f"{reverse(LIST)}?o={sign}{column}").text for sign in ("", "-"))
+        assert (up.index("•02") < up.index("•01")) == (down.index("•02") < down.index("•01"))
+
+
+def test_filters_of_the_list_still_work(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE, source="typed")
+    DoNotCall.objects.create(number=TWO, source="imported")
+    session = session_of(host, VIEWS)
+
+    for condition in ("source__exact=imported", "source__exact=imported&created_at__gte=2020-01-01+00:00:00%2B00:00"):
+        page = session.get(f"{reverse(LIST)}?{condition}").text
+        assert "•02" in page
+        assert "•01" not in page
+
+
+@pytest.mark.parametrize("may_change", [False, True])
+def test_number_in_the_reason_is_masked_on_the_form(host: Any, may_change: bool) -> None:
+    entry = DoNotCall.objects.create(number=ONE, reason="Call +919000001002 instead")
+    session = session_of(host, VIEWS, *["exotel_ccm.change_donotcall"] * may_change)
+    url = reverse("admin:exotel_ccm_donotcall_change", args=[entry.pk])
+
+    form = session.get(url)
+    assert "9000001002" not in form.html
+    assert "instead" in form.text
+
+    if may_change:
+        session.post(url, form.of_id("donotcall_form").data | {"reason": "", "expires_at_0": "2030-01-01"})
+    entry.refresh_from_db()
+    assert entry.reason == "Call +919000001002 instead"
+
+
+def test_reason_is_edited_by_who_sees_numbers(host: Any) -> None:
+    entry = DoNotCall.objects.create(number=ONE, reason="Call +919000001002 instead")
+    session = session_of(host, VIEWS, "exotel_ccm.change_donotcall", SEES_NUMBERS)
+    url = reverse("admin:exotel_ccm_donotcall_change", args=[entry.pk])
+
+    page = session.get(url)
+    assert "9000001002" in page.html
+    session.post(url, page.of_id("donotcall_form").data | {"reason": "Asked by letter"})
+
+    entry.refresh_from_db()
+    assert entry.reason == "Asked by letter"
+
+
+def test_deletion_and_history_show_no_number_that_is_masked(host: Any) -> None:
+    entry = DoNotCall.objects.create(number=ONE, reason="Call +919000001002 instead")
+    session = session_of(host, VIEWS, "exotel_ccm.change_donotcall", "exotel_ccm.delete_donotcall")
+    url = reverse("admin:exotel_ccm_donotcall_change", args=[entry.pk])
+    data = session.get(url).of_id("donotcall_form").data
+    session.post(url, data | {"expires_at_0": "2030-01-01", "expires_at_1": "00:00"})
+
+    for name in ("delete", "history"):
+        page = session.get(reverse(f"admin:exotel_ccm_donotcall_{name}", args=[entry.pk]))
+        assert "9000001001" not in page.html
+        assert "9000001002" not in page.html
+    assert "•01" in page.text
+
+
+def test_no_facets_count_the_table(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE)
+    session = session_of(host, VIEWS)
+
+    assert "(1)" not in session.get(f"{reverse(LIST)}?_facets=True").text
+
+
 @pytest.mark.parametrize("typed", [ONE, "90000 01001", "090000-01001"])
 def test_search_finds_a_number_in_any_spelling(host: Any, typed: str) -> None:
     DoNotCall.objects.create(number=ONE)
