@@ -170,5 +170,5 @@ def test_a_hundred_thousand_lines(db: None) -> None:
 
     assert counts(report) == (100_000, 0, 0, 0, 0)
     assert DoNotCall.objects.count() == 100_000
-    assert len(captured) < 1_000
+    assert len(captured) < 2_000  # by batches: older releases of Django split one into several statements
     assert time.monotonic() - started < 120
