@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from typing import Any
 
 import pytest
@@ -164,11 +163,9 @@ def test_interrupted_import_adds_nothing(host: Any, monkeypatch: pytest.MonkeyPa
 def test_a_hundred_thousand_lines(db: None) -> None:
     data = "\n".join(["number", *(f"+9190001{number:05}" for number in range(100_000))]).encode()
 
-    started = time.monotonic()
     with CaptureQueriesContext(connection) as captured:
         report = import_do_not_call(data)
 
     assert counts(report) == (100_000, 0, 0, 0, 0)
     assert DoNotCall.objects.count() == 100_000
     assert len(captured) < 2_000  # by batches: older releases of Django split one into several statements
-    assert time.monotonic() - started < 120
