@@ -14,6 +14,9 @@ from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.services.transactions import run_in_transaction
 
+REPLACED = ("source", "reason", "expires_at", "created_by_id", "created_at")
+"""What an entry that lasts longer replaces in the one that is there."""
+
 
 def add_do_not_call(
     number: str,
@@ -62,5 +65,5 @@ def lasts_longer(one: DoNotCall, other: DoNotCall) -> bool:
 
 def replace_entry(known: DoNotCall, wanted: DoNotCall) -> None:
     """Have the entry ``known`` say what ``wanted`` says. Saves nothing."""
-    for name in ("source", "reason", "expires_at", "created_by_id", "created_at"):
+    for name in REPLACED:
         setattr(known, name, getattr(wanted, name))

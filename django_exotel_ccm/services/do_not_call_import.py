@@ -6,7 +6,8 @@ import codecs
 import csv
 import datetime
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from django_exotel_ccm.choices import DoNotCallSource
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.services.do_not_call import lasts_longer, replace_entry
+from django_exotel_ccm.services.do_not_call import REPLACED, lasts_longer
 from django_exotel_ccm.services.transactions import run_durably
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -47,6 +48,8 @@ HEADINGS = {
     "reason": {"reason", "note", "notes", "remark", "remarks", "comment"},
     "expires": {"expires", "expiry", "expiresat", "expirydate", "until", "validuntil"},
 }
+NUMBER_ENDINGS = ("phone", "phonenumber", "phoneno", "mobile", "mobilenumber", "mobileno", "whatsapp", "landline")
+"""How headings of further numbers end, such as "alternate phone". Not "number" alone: accounts have numbers too."""
 _ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _FORMULA = re.compile(r"[=@]|[+-](?![0-9 (])")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -58,7 +61,7 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class UnreadLine:
-    """A line that was not imported: its number in the file, and why. It quotes nothing of the line."""
+    """A line of which a number was not imported: its place in the file, and why. It quotes nothing of the line."""
 
     line: int
     problem: str
@@ -76,7 +79,7 @@ class ImportReport:
     known: int = 0
     """Numbers that were on the list already, for at least as long."""
     repeated: int = 0
-    """Lines whose number stands in another line as well."""
+    """Lines of which a number stands in another line as well."""
     unread: list[UnreadLine] = field(default_factory=list)
 
 
@@ -89,9 +92,10 @@ def import_do_not_call(
 ) -> ImportReport:
     """Put the numbers of a CSV file on the do-not-call list, and report what became of each line.
 
-    One number a line, in the first column or below a heading such as "number"; a reason and a date of expiry may stand
-    beside it. Numbers are read as everywhere; what cannot be read is reported with its line and left out. All the rest
-    is added in one transaction, or with ``dry_run`` nothing. ``progress`` gets the number of lines read so far.
+    One number a line, in the first column, or one in each column with a heading such as "number"; a reason and a date
+    of expiry may stand beside it. Numbers are read as everywhere; what cannot be read is reported with its line and
+    left out. All the rest is added in one transaction, or with ``dry_run`` nothing. ``progress`` gets the number of
+    lines read so far.
 
     Raises :class:`UnreadableFile` for a file that is no text, too large, or empty.
     """
@@ -139,25 +143,22 @@ def _read(
 ) -> dict[str, DoNotCall]:
     """Return the entries of the file by number, and report the lines that cannot be read."""
     wanted: dict[str, DoNotCall] = {}
-    columns: dict[str, int] | None = None
+    columns: dict[str, list[int]] | None = None
     for line, cells in _rows(lines):
         if columns is None:
             columns = _columns(cells)
-            if columns is not None:
+            if columns:
                 continue
-            columns = {"number": 0, "reason": 1}
         report.lines += 1
         if report.lines % BATCH == 0:
             progress(report.lines)
-        try:
-            entry = _entry(cells, columns, created_by)
-        except ValueError as error:
-            report.unread.append(UnreadLine(line, str(error)))
-            continue
-        earlier = wanted.get(entry.number)
-        report.repeated += earlier is not None
-        if earlier is None or lasts_longer(entry, earlier):
-            wanted[entry.number] = entry
+        entries, problems = _entries(cells, columns, created_by)
+        if problems:
+            report.unread.append(UnreadLine(line, " ".join(dict.fromkeys(problems))))
+        report.repeated += any(number in wanted for number in entries)
+        for number, entry in entries.items():
+            if number not in wanted or lasts_longer(entry, wanted[number]):
+                wanted[number] = entry
     return wanted
 
 
@@ -174,28 +175,55 @@ def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
             yield line, [cell.strip() for cell in next(csv.reader([cut.replace("\0", "")], delimiter=delimiter), [""])]
 
 
-def _columns(cells: Sequence[str]) -> dict[str, int] | None:
-    """Return the place of each column that a heading names; None if the line is no heading with a number."""
-    names = [re.sub(r"[^a-z]", "", cell.lower()) for cell in cells]
-    found: dict[str, int] = {}
-    for place, name in enumerate(names):
+def _columns(cells: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places of the columns that a heading names; none if the line is no heading with a number."""
+    found: dict[str, list[int]] = {}
+    for place, cell in enumerate(cells):
+        name = re.sub(r"[^a-z]", "", cell.lower())
         for column, known in HEADINGS.items():
-            if name in known:
-                found.setdefault(column, place)
-    return found if "number" in found else None
+            if name in known or (column == "number" and name.endswith(NUMBER_ENDINGS)):
+                found.setdefault(column, []).append(place)
+    return found if "number" in found else {}
 
 
-def _entry(cells: Sequence[str], columns: dict[str, int], created_by: Any) -> DoNotCall:
-    """Return the unsaved entry of a line; raises ``ValueError`` with a sentence for one that cannot be read."""
-    read = {name: cells[place] if place < len(cells) else "" for name, place in columns.items()}
-    return DoNotCall(
-        number=_number(read["number"]),
-        reason=storable(read.get("reason", ""))[: DoNotCall.LONGEST_REASON],
-        source=DoNotCallSource.IMPORTED,
-        expires_at=_expiry(read.get("expires", "")),
-        created_by=created_by,
-        created_at=timezone.now(),
-    )
+def _entries(
+    cells: Sequence[str], columns: Mapping[str, Sequence[int]], created_by: Any
+) -> tuple[dict[str, DoNotCall], list[str]]:
+    """Return the unsaved entries of a line by number, and a sentence for each number that cannot be read.
+
+    Without ``columns`` the number stands first, and the reason second.
+    """
+    places = columns or {"number": [0], "reason": [1]}
+    read = {name: [cells[place] for place in of_name if place < len(cells)] for name, of_name in places.items()}
+    entries: dict[str, DoNotCall] = {}
+    problems = [] if columns or not any(map(_is_number, cells[1:])) else [_second_number()]
+    for text in list(filter(None, read["number"])) or [""]:
+        try:
+            entry = DoNotCall(
+                number=_number(text),
+                reason=storable(" ".join(filter(None, read.get("reason", ()))))[: DoNotCall.LONGEST_REASON],
+                source=DoNotCallSource.IMPORTED,
+                expires_at=_expiry(next(iter(read.get("expires", ())), "")),
+                created_by=created_by,
+                created_at=timezone.now(),
+            )
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            entries[entry.number] = entry
+    return entries, problems
+
+
+def _second_number() -> str:
+    return _("There is a second number in this line, which was not read. Give each column a heading, such as “mobile”.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        parse_number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(text: str) -> str:
@@ -241,7 +269,16 @@ def _save(wanted: dict[str, DoNotCall], using: str, *, dry_run: bool) -> tuple[i
         for entry in new:
             entry.pk = None  # of an attempt that was rolled back
         entries.bulk_create(new)
-        for entry in changed:
-            replace_entry(entry, wanted[entry.number])
-            entry.save(using=using)
+        _extend(entries, changed, wanted)
     return added, extended
+
+
+def _extend(entries: Any, changed: Sequence[DoNotCall], wanted: Mapping[str, DoNotCall]) -> None:
+    """Have the ``changed`` entries say what is wanted: one statement for all that come to say the same."""
+    alike: defaultdict[tuple[str, Any], list[DoNotCall]] = defaultdict(list)
+    for entry in changed:
+        new = wanted[entry.number]
+        alike[new.reason, new.expires_at].append(entry)
+    for same in alike.values():
+        new = wanted[same[0].number]
+        entries.filter(pk__in=[entry.pk for entry in same]).update(**{name: getattr(new, name) for name in REPLACED})

@@ -117,6 +117,51 @@ def test_duplicates_and_known_numbers(db: None) -> None:
     assert not DoNotCall.objects.exclude(expires_at=None).exists()
 
 
+@pytest.mark.parametrize(
+    "headings", ["mobile,phone", "Phone 1,Phone 2", "number,Alternate Phone", "Mobile No.,WhatsApp"]
+)
+def test_every_column_of_numbers_is_read(db: None, headings: str) -> None:
+    data = f"name,{headings},reason\nMeera,9000001001,9000001002,asked\nRavi,,{THREE},\nAsha,{THREE},{THREE},\nVik,,,\n"
+
+    report = import_do_not_call(data.encode())
+
+    assert numbers() == {ONE, TWO, THREE}
+    assert set(DoNotCall.objects.filter(reason="asked").values_list("number", flat=True)) == {ONE, TWO}
+    assert counts(report) == (3, 0, 0, 1, 1)
+    assert (report.lines, [one.line for one in report.unread]) == (4, [5])
+
+
+def test_number_that_cannot_be_read_does_not_take_the_other_with_it(db: None) -> None:
+    report = import_do_not_call(f"mobile,phone\n{ONE},12345\nx,12345\n".encode())
+
+    assert numbers() == {ONE}
+    assert [one.line for one in report.unread] == [2, 3]
+
+
+def test_second_number_without_a_heading_is_reported(db: None) -> None:
+    report = import_do_not_call(f"{ONE},{TWO}\n{THREE},said so on 9 May\n".encode())
+
+    assert numbers() == {ONE, THREE}
+    [unread] = report.unread
+    assert unread.line == 1
+    assert "a second number in this line" in unread.problem
+
+
+def test_extending_many_costs_few_statements(db: None, django_user_model: Any) -> None:
+    lines = [f"+9190001{number:05}" for number in range(2_000)]
+    soon = timezone.now() + datetime.timedelta(days=1)
+    DoNotCall.objects.bulk_create([DoNotCall(number=one, expires_at=soon, source="exotel") for one in lines])
+    user = django_user_model.objects.create_user("meera")
+
+    with CaptureQueriesContext(connection) as captured:
+        report = import_do_not_call("\n".join(f"{one},said so {one[-1]}" for one in lines).encode(), created_by=user)
+
+    assert counts(report) == (0, 2_000, 0, 0, 0)
+    entry = DoNotCall.objects.get(number=lines[7])
+    assert (entry.reason, entry.expires_at, entry.source, entry.created_by) == ("said so 7", None, "imported", user)
+    assert len(captured) < 50
+
+
 def test_dry_run_changes_nothing(db: None) -> None:
     report = import_do_not_call(f"{ONE}\nx\n".encode(), dry_run=True)
 
