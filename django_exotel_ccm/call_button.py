@@ -155,7 +155,7 @@ class _Obstacles:
 
     def _ask_rules(self) -> None:
         known = [one.number for numbers in self._numbers.values() for one in numbers if one.number]
-        self._denied = ask_rules(self.agents, ["", *known])
+        self._denied = ask_rules(self._request.user, self.agents, ["", *known])
 
     def of(self, ticket: Model, query: Callable[..., str]) -> Obstacle | None:
         """Return what stands before a call about ``ticket``, whose addresses have ``query``; None if nothing is known.

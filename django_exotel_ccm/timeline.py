@@ -104,7 +104,7 @@ def timeline_of(
     query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after))
     again = "" if after is None else query
     repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
-    denied = ask_rules(agents_for(request.user), repeatable) if repeatable and has_rules() else {}
+    denied = ask_rules(request.user, agents_for(request.user), repeatable) if repeatable and has_rules() else {}
     entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again, denied) for call in shown]
     return {
         "newest": entries[:SHOWN],

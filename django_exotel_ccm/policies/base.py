@@ -44,6 +44,7 @@ class OtherCall(NamedTuple):
     """What the rules need of a call that there is."""
 
     agent_id: Any
+    placed_by_id: Any
     customer_number: str
     state: str
     answered_at: datetime.datetime | None
@@ -91,7 +92,7 @@ class Policy:
         """Return for each of the calls, none of which is saved, why it may not be placed; None if it may.
 
         ``customer_number`` is "" and ``agent`` None where they are not known yet: then what concerns them is not
-        asked. Costs the same number of statements for any number of calls.
+        asked. ``placed_by_id`` is the user who asks. Costs the same number of statements for any number of calls.
         """
         raise NotImplementedError
 

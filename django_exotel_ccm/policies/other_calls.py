@@ -40,13 +40,13 @@ class OneCallAtATime(Policy):
     def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
         """Find the calls in progress of these agents and to these customers."""
         now = timezone.now()
-        of_customers: defaultdict[str, dict[Any, datetime.datetime]] = defaultdict(dict)
+        of_customers: defaultdict[str, list[tuple[OtherCall, datetime.datetime]]] = defaultdict(list)
         of_agents: dict[Any, datetime.datetime] = {}
         for other in known.other_calls:
-            until, agent, of_customer = self._counts_until(other), other.agent_id, of_customers[other.customer_number]
+            until, agent = self._counts_until(other), other.agent_id
             if until is not None and until > now:
                 of_agents[agent] = max(until, of_agents.get(agent, until))
-                of_customer[agent] = max(until, of_customer.get(agent, until))
+                of_customers[other.customer_number].append((other, until))
         return [self._denial(call, of_agents, of_customers) for call in calls]
 
     def _counts_until(self, call: OtherCall) -> datetime.datetime | None:
@@ -64,10 +64,10 @@ class OneCallAtATime(Policy):
         self,
         call: CallRecord,
         of_agents: Mapping[Any, datetime.datetime],
-        of_customers: Mapping[str, Mapping[Any, datetime.datetime]],
+        of_customers: Mapping[str, Sequence[tuple[OtherCall, datetime.datetime]]],
     ) -> Denial | None:
-        of_customer = of_customers.get(call.customer_number, {}) if call.customer_number else {}
-        by_others = [until for agent, until in of_customer.items() if agent is None or agent != call.agent_id]
+        of_customer = of_customers.get(call.customer_number, ()) if call.customer_number else ()
+        by_others = [until for other, until in of_customer if not _is_own(other, call)]
         if by_others:
             text = _(
                 "Somebody is calling this customer right now. Call again when that call is over. "
@@ -81,7 +81,20 @@ class OneCallAtATime(Policy):
                 "If nobody reports its end, it counts until %(until)s."
             )
             return Denial(_("call in progress"), text % {"until": moment(until)}, is_own_call=True)
+        if of_customer:
+            text = _(
+                "You are calling this customer already. Call again when that call is over. "
+                "If nobody reports its end, it counts until %(until)s."
+            )
+            last = max(until for _other, until in of_customer)
+            return Denial(_("call in progress"), text % {"until": moment(last)}, is_own_call=True)
         return None
+
+
+def _is_own(other: OtherCall, call: CallRecord) -> bool:
+    """Return whether the ``other`` call is the same agent's, or the same user's with any agent's phone."""
+    is_of_agent = other.agent_id is not None and other.agent_id == call.agent_id
+    return is_of_agent or (other.placed_by_id is not None and other.placed_by_id == call.placed_by_id)
 
 
 class CallsPerDay(Policy):

@@ -137,13 +137,13 @@ def missing_number(
 # Rules.
 
 
-def ask_rules(agents: Sequence[Agent], numbers: Iterable[str]) -> dict[str, Denial]:
-    """Return by number (E.164, "" for one that is not known yet) why the rules deny a call to it now.
+def ask_rules(user: Any, agents: Sequence[Agent], numbers: Iterable[str]) -> dict[str, Denial]:
+    """Return by number (E.164, "" for one that is not known yet) why the rules deny ``user`` a call to it now.
 
     A number that may be called is left out. Of several ``agents`` nobody knows yet who is going to call.
     """
     agent, wanted = agents[0] if len(agents) == 1 else None, list(dict.fromkeys(numbers))
-    calls = [CallRecord(agent=agent, customer_number=number) for number in wanted]
+    calls = [CallRecord(agent=agent, placed_by_id=user.pk, customer_number=number) for number in wanted]
     return {number: denial for number, denial in zip(wanted, denials(calls), strict=True) if denial is not None}
 
 

@@ -76,7 +76,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     denied: Mapping[str, Denial] = {}
     if no_agent is None:
         known = [one.number for _ticket, numbers, _unreadable in read for one in numbers if one.number]
-        denied = ask_rules(agents, ["", *known])
+        denied = ask_rules(request.user, agents, ["", *known])
     rows = []
     for ticket, numbers, unreadable in read:
         key = link_key(ticket)

@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.choices import DoNotCallSource, State
+from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.models import Agent, CallRecord, DoNotCall
-from django_exotel_ccm.services import add_do_not_call, schedule_follow_up
+from django_exotel_ccm.services import add_do_not_call, place_call, schedule_follow_up
 from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, Page, Session, orders
 from tests.helpdesk.models import Ticket
@@ -107,6 +108,25 @@ def test_button_says_why_it_cannot_call(
     for name, page in pages_with(session, ticket).items():
         assert text in page.text, name
         assert page.call_buttons == page.row_buttons == page.of_class("exotel-choose-form") == [], name
+
+
+@pytest.mark.books_differ("calls are written by hand")
+def test_own_call_with_another_agents_phone_is_not_somebodys(host: Any, exotel: Any) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    boss = host.user("boss", *AGENT_WORK, "exotel_ccm.place_call_for_others")
+    host.user("other", agent="+919000000102")
+    first, second = Agent.objects.order_by("pk")
+    call = call_by(boss, BY_HAND, agent=second)
+    session = Session(boss)
+
+    for name, page in pages_with(session, ticket).items():
+        assert BEING_CALLED not in page.text, name
+    with pytest.raises(CallRefused, match="You are calling this customer already"):
+        place_call(agent=first, to=BY_HAND, placed_by=boss)
+
+    CallRecord.objects.filter(pk=call.pk).update(placed_by=host.user("other2", agent=None))
+    for name, page in pages_with(session, ticket).items():
+        assert BEING_CALLED in page.text, name
 
 
 def test_rule_that_cannot_be_asked_is_said(host: Any, session: Session, settings: Any) -> None:
