@@ -20,8 +20,8 @@ from django_exotel_ccm import accounts, background, conf, signals, tickets
 from django_exotel_ccm.choices import SignalName
 from django_exotel_ccm.exotel.account import is_loopback_host, is_public_host
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
-from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies import load_rule
+from django_exotel_ccm.models import CallRecord, DoNotCall
+from django_exotel_ccm.policies import asks_do_not_call_list, load_rule
 from django_exotel_ccm.services.announcements.deliveries import duplicate_identities
 from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
 
@@ -39,6 +39,7 @@ def register_all() -> None:
     register(check_runner)
     register(check_databases)
     register(check_reconciling, Tags.database)
+    register(check_do_not_call, Tags.database)
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -322,5 +323,24 @@ def check_reconciling(*, databases: Sequence[str] | None = None, **kwargs: Any) 
             "Calls wait to be settled, and exotel_reconcile has not run for 15 minutes.",
             hint="Keep running: python manage.py exotel_reconcile --forever",
             id="exotel_ccm.W005",
+        )
+    ]
+
+
+def check_do_not_call(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W013: numbers are on the do-not-call list, and no rule asks it; asked with ``check --database``."""
+    if router.db_for_read(DoNotCall) not in (databases or ()) or asks_do_not_call_list():
+        return []
+    try:
+        is_empty = not DoNotCall.objects.in_force().exists()
+    except DatabaseFailure:  # before the first migrate there are no tables
+        return []
+    if is_empty:
+        return []
+    return [
+        checks.Warning(
+            "Numbers are on the do-not-call list, and EXOTEL_CCM['POLICIES'] has no rule that asks it.",
+            hint='Add "django_exotel_ccm.policies.DoNotCall" to POLICIES. Silence this if a rule of your own asks it.',
+            id="exotel_ccm.W013",
         )
     ]

@@ -7,7 +7,14 @@ if it may be dialled, else the reason as text. The name of the class or function
 
 from __future__ import annotations
 
-from django_exotel_ccm.policies.asking import asks_again, denials, first_refusal, has_rules, refusal_by_other_calls
+from django_exotel_ccm.policies.asking import (
+    asks_again,
+    asks_do_not_call_list,
+    denials,
+    first_refusal,
+    has_rules,
+    refusal_by_other_calls,
+)
 from django_exotel_ccm.policies.base import Denial, Known, Policy, Refusal
 from django_exotel_ccm.policies.hours import CallingHours
 from django_exotel_ccm.policies.loading import load_rule
@@ -27,6 +34,7 @@ __all__ = [
     "Policy",
     "Refusal",
     "asks_again",
+    "asks_do_not_call_list",
     "denials",
     "first_refusal",
     "has_rules",

@@ -11,6 +11,7 @@ from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.policies.base import Denial, Known, Policy, Refusal
 from django_exotel_ccm.policies.loading import Rule, rules
+from django_exotel_ccm.policies.numbers import DoNotCall
 from django_exotel_ccm.policies.requirements import missing_requirement
 
 
@@ -31,6 +32,14 @@ def asks_again() -> bool:
 def has_rules() -> bool:
     """Return whether :func:`denials` has anything to ask, or would say that a rule cannot be asked."""
     return conf.get_settings().policies != ()
+
+
+def asks_do_not_call_list() -> bool:
+    """Return whether one of the rules is ``DoNotCall``: without it, nobody on the list is spared a call."""
+    try:
+        return any(isinstance(rule.policy, DoNotCall) for rule in rules())
+    except ImproperlyConfigured:  # nobody is called then
+        return True
 
 
 def refusal_by_other_calls(call: CallRecord, using: str) -> Refusal | None:

@@ -27,6 +27,7 @@ from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallRecord, Disposition
 from django_exotel_ccm.note_box import note_box, note_url
+from django_exotel_ccm.policies import asks_do_not_call_list
 from django_exotel_ccm.services import add_note
 from django_exotel_ccm.services.note_checks import check_not_erased
 from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
@@ -165,7 +166,8 @@ def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> st
         request_key=f"{key}|{choice}|{typed}" if key else None,
     )
     said = [pgettext("telephony", "Saved.")]
-    if disposition is not None and disposition.means == Means.DO_NOT_CALL and call.customer_number:
+    is_listed = disposition is not None and disposition.means == Means.DO_NOT_CALL and call.customer_number
+    if is_listed and asks_do_not_call_list():
         said.append(_("This customer is on the do-not-call list now."))
     if follow_up_at is not None:
         said.append(describe_call_back(follow_up_at))

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 import time_machine
+from django.core.checks import run_checks
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -69,14 +70,26 @@ def test_save(client: Client, call: CallRecord, asha: Any) -> None:
     assert FollowUp.objects.get().due_at == due
 
 
-def test_customer_who_wants_no_calls(client: Client, call: CallRecord) -> None:
+@pytest.mark.parametrize(
+    ("policies", "said_then", "warnings"),
+    [
+        (None, "Saved. This customer is on the do-not-call list now.", []),
+        ([], "Saved.", ["exotel_ccm.W013"]),
+    ],
+)
+def test_customer_who_wants_no_calls(
+    client: Client, call: CallRecord, settings: Any, policies: Any, said_then: str, warnings: list[str]
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": policies}
     Disposition.objects.add_starter_set()
     CallRecord.objects.update(customer_number="+919000001001")
 
     said = post(client, call, disposition="do_not_call").json()["text"]
 
-    assert said == "Saved. This customer is on the do-not-call list now."
+    assert said == said_then
     assert DoNotCall.objects.get().number == "+919000001001"
+    found = [one.id for one in run_checks(databases=["default"])]
+    assert [one for one in found if one == "exotel_ccm.W013"] == warnings
 
 
 def test_double_save_writes_one_note(client: Client, call: CallRecord) -> None:
