@@ -66,8 +66,8 @@ class ImportForm(forms.Form):
     file = forms.FileField(
         label=_("CSV file"),
         help_text=_(
-            "One number a line, in the first column or below the heading “number”. Columns “reason” and “expires” "
-            "(2027-01-31) may stand beside it."
+            "Numbers in the first column, or below headings such as “number” and “mobile”. Columns “reason” and "
+            "“expires” (2027-01-31) may stand beside it."
         ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
     )
