@@ -111,7 +111,7 @@ def phone_warning(adapter: TicketAdapter, agents: Sequence[Agent]) -> Obstacle |
     if not devices or any(is_on for is_on, _seen_at in devices):
         return None
     age = describe_age(max(seen_at for _is_on, seen_at in devices))
-    text = _("Your phone is off, so Exotel refuses your calls. (Exotel said so %(age)s.)") % {"age": age}
+    text = _("Your phone is off in Exotel, so your calls may be refused. (Exotel said so %(age)s.)") % {"age": age}
     return Obstacle(_("phone off"), text, page_url(adapter, "my-phone"), _("Turn it on"))
 
 

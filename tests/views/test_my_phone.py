@@ -63,7 +63,7 @@ def test_turned_on_from_my_calls(asha: Session, exotel: Simulator) -> None:
     sync_agents("default")
 
     page = asha.get(reverse("exotel_ccm:my-calls"))
-    assert "Your phone is off, so Exotel refuses your calls." in page.text
+    assert "Your phone is off in Exotel, so your calls may be refused." in page.text
     page = switch(asha, page, PHONE, "1")
 
     assert f"Your calls ring on {PHONE} now." in page.text
@@ -114,7 +114,7 @@ def test_ticket_says_that_the_phone_is_off(asha: Session, host: Any, exotel: Sim
 
     page = asha.change_form(ticket)
 
-    assert "Your phone is off, so Exotel refuses your calls. (Exotel said so 5 minutes ago.)" in page.text
+    assert "Your phone is off in Exotel, so your calls may be refused. (Exotel said so 5 minutes ago.)" in page.text
     assert len(page.call_buttons) == 1  # it may be on again
     assert f"{PHONE} : off" in asha.get(page.links["Turn it on"]).text
     on_the_hosts_page = render(BUTTON, request_of(asha.user), ticket=ticket)

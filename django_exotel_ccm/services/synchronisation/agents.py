@@ -39,6 +39,7 @@ class AgentRun(SyncRun[ExotelUser]):
 
     model = Agent
     listing_class = UserListing
+    in_exotel = Q(exotel_user_id__isnull=False)  # an administrator may have cleared the id
 
     def __init__(self, account: str, options: RunOptions) -> None:
         super().__init__(account, options)
@@ -184,16 +185,29 @@ class _AgentPage:
     def _existing(self, user: ExotelUser, uris: list[str]) -> Agent | None:
         match = self._matches[user.id].user
         typed = [self._free_by_user.get(match.pk)] if match is not None else []
-        typed += [self._free_by_uri.get(uri) for uri in uris]
+        typed += [self._of_phone(user, uri) for uri in uris]
         for agent in (self._by_id.get(user.id), *typed):
             is_mine = agent is not None and not any(agent is other for other in self._agents.values())
             if agent is not None and is_mine and not self._run.is_taken(agent):
                 return agent
         return None
 
+    def _of_phone(self, user: ExotelUser, uri: str) -> Agent | None:
+        """Return the agent who was typed with a phone of the user's, unless it is somebody else's agent here."""
+        agent, match = self._free_by_uri.get(uri), self._matches[user.id].user
+        if agent is None or agent.user_id is None or match is None or match.pk == agent.user_id:
+            return agent
+        text = _(
+            "%(agent)s has a phone here that is %(name)s's in Exotel, so both were kept. Correct the phone or the user."
+        )
+        self.notes.append(text % {"agent": agent.name, "name": user.name or user.email})
+        return None
+
     def _link(self, user: ExotelUser) -> None:
         """Give the agent the user of ``AGENT_MATCH``, unless a person chose or took away the user here."""
         agent, match = self._agents[user.id], self._matches[user.id].user
+        if match is not None and agent.user_id == match.pk:
+            agent.linked_user_key = str(match.pk)  # so that it is seen when somebody takes the user away
         current = "" if agent.user_id is None else str(agent.user_id)
         was_deleted = not current and agent.linked_user_key not in self._existing_keys
         if match is None or agent.user_id == match.pk or not (current == agent.linked_user_key or was_deleted):

@@ -115,6 +115,8 @@ class SyncRun(Generic[Row]):
 
     model: type[models.Model]
     listing_class: type[Listing[Row]]
+    in_exotel = models.Q()
+    """The rows that a list would name, if they were still there."""
 
     def __init__(self, account: str, options: RunOptions) -> None:
         self.account = account
@@ -223,7 +225,9 @@ class SyncRun(Generic[Row]):
     def _deactivate_missing(self) -> None:
         """Deactivate the rows that a run has seen in Exotel before, and this one has not."""
         rows = self.model._default_manager.using(self.using)
-        candidates = rows.filter(account=self.account, is_active=True, synced_at__lt=self.started).order_by("pk")
+        candidates = rows.filter(
+            self.in_exotel, account=self.account, is_active=True, synced_at__lt=self.started
+        ).order_by("pk")
         missing = [row for row in candidates.iterator(chunk_size=BATCH) if row.pk not in self._seen]
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import accounts
+from django_exotel_ccm.choices import DeviceKind
 from django_exotel_ccm.exceptions import DeviceNotSwitched, SyncedInsideTransaction
 from django_exotel_ccm.exotel.client import ExotelClient
 from django_exotel_ccm.exotel.directory import fetch_user, set_available
@@ -65,10 +66,15 @@ def device_refusal(agent: Agent) -> Refusal | None:
     except DeviceNotSwitched:
         return None
     on = [device for device in devices if device.is_on]
-    if devices and not on:
+    if devices and not on and _lists_softphones(agent.account):
         is_verified = any(device.is_verified for device in devices)
         return _as_exotel("1012", AgentDeviceOff) if is_verified else _as_exotel("10705", AgentDeviceUnverified)
     return _as_exotel("10706", AgentDeviceBusy) if on and all(device.is_busy for device in on) else None
+
+
+def _lists_softphones(account: str) -> bool:
+    """Return whether Exotel lists an account's softphones: of some it lists the phones alone, and one may be on."""
+    return Device.objects.filter(agent__account=account, kind=DeviceKind.SIP).exists()
 
 
 def _as_exotel(code: str, error: type[NotPlaced]) -> Refusal:
@@ -102,8 +108,8 @@ class _Devices:
         self._user_id: str = agent.exotel_user_id
         self._client = ExotelClient(accounts.get_account(agent.account), read_timeout=PATIENCE, deadline=PATIENCE)
 
-    def read(self) -> list[Device]:
-        with self._request():
+    def read(self, *, always: bool = False) -> list[Device]:
+        with self._request(always=always):
             user = fetch_user(self._client, self._user_id)
         using = router.db_for_write(Device)
 
@@ -119,9 +125,9 @@ class _Devices:
         target = _same(found, device)
         if target.is_on == on:
             return target
-        if target.is_busy:
-            raise DeviceNotSwitched("device_busy", _("This phone is in a call. Finish the call, then try again."))
         others = [other for other in found if on and other.is_on]
+        if any(one.is_busy for one in (target, *others)):
+            raise DeviceNotSwitched("device_busy", _("This phone is in a call. Finish the call, then try again."))
         try:
             for other in others:
                 self._set(other, on=False)
@@ -129,24 +135,31 @@ class _Devices:
         except (ExotelError, RateLimited):
             self._put_back(others)
             raise
-        return _same(self.read(), device)
+        return _same(self.read(always=True), device)
 
     def _put_back(self, others: list[Device]) -> None:
         try:
             for other in others:
-                self._set(other, on=True)
-            self.read()
-        except (ExotelError, RateLimited):
+                self._set(other, on=True, always=True)
+            self.read(always=True)
+        except ExotelError:
             logger.exception("The devices of agent %s may be off: they could not be put back.", self._agent.pk)
 
-    def _set(self, device: Device, *, on: bool) -> None:
-        with self._request():
+    def _set(self, device: Device, *, on: bool, always: bool = False) -> None:
+        with self._request(always=always):
             set_available(self._client, self._user_id, device.exotel_id, on=on)
 
     @contextmanager
-    def _request(self) -> Iterator[None]:
-        """Count a request within the account's budget, and pause the account where its answer asks for it."""
-        take_request(self._agent.account)
+    def _request(self, *, always: bool) -> Iterator[None]:
+        """Count a request within the account's budget, and pause the account where its answer asks for it.
+
+        What has been begun is ended ``always``: else all devices of an agent could stay off.
+        """
+        try:
+            take_request(self._agent.account)
+        except RateLimited:
+            if not always:
+                raise
         try:
             yield
         except ExotelError as error:

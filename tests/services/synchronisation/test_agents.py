@@ -516,3 +516,40 @@ def test_refused_inside_a_transaction(exotel: Simulator) -> None:
     with transaction.atomic(), pytest.raises(SyncedInsideTransaction, match="on_commit"):
         sync_agents("default")
     assert exotel.book.requests == []
+
+
+def test_phone_that_was_handed_on_takes_over_nobody(exotel: Simulator, person: Any) -> None:
+    meera, ravi = person("meera"), person("ravi")
+    typed = Agent.objects.create(name="Meera", user=meera, contact_uri="+919000000555")
+    exotel.directory.add_agent("+919000000555", name="Ravi", email="ravi@example.com")
+
+    report = sync_agents("default")
+
+    typed.refresh_from_db()
+    assert (typed.name, typed.user, typed.exotel_user_id) == ("Meera", meera, None)
+    assert Agent.objects.get(name="Ravi").user == ravi
+    assert report.notes == [
+        "Meera has a phone here that is Ravi's in Exotel, so both were kept. Correct the phone or the user."
+    ]
+
+
+def test_user_taken_away_from_an_agent_who_was_typed_stays_away(exotel: Simulator, person: Any) -> None:
+    Agent.objects.create(name="Asha", user=person("asha"), contact_uri="+919000000555")
+    exotel.directory.add_agent("+919000000555", name="Asha", email="asha@example.com")
+    sync_agents("default")
+    assert Agent.objects.get().user is not None
+
+    Agent.objects.update(user=None)
+    sync_agents("default")
+
+    assert Agent.objects.get().user is None
+
+
+def test_agent_whose_id_was_cleared_by_hand_is_left_alone(exotel: Simulator) -> None:
+    exotel.directory.add_agent("+919000000555", name="Ravi")
+    sync_agents("default")
+    Agent.objects.update(exotel_user_id=None, contact_uri="sip:ravidesk")
+
+    sync_agents("default")
+
+    assert Agent.objects.get(contact_uri="sip:ravidesk").is_active

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -93,6 +94,29 @@ def test_phone_in_a_call_is_left_alone(exotel_simulator: Simulator, asha: Agent)
     assert (refused.value.code, puts(exotel_simulator)) == ("device_busy", [])
 
 
+def test_other_phone_in_a_call_is_left_alone(exotel_simulator: Simulator, asha: Agent) -> None:
+    exotel_simulator.agent(PHONE).device = "busy"
+
+    with pytest.raises(DeviceNotSwitched, match="in a call"):
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert puts(exotel_simulator) == []
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_budget_that_ends_in_the_middle_leaves_no_phone_off(
+    exotel_simulator: Simulator, asha: Agent, settings: Any, left: int
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 10}
+    AccountUsage.objects.update(requests_this_minute=10 - left)
+
+    with suppress(DeviceNotSwitched):
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert states() == in_exotel(exotel_simulator)
+    assert any(states().values())
+
+
 def test_phone_that_is_gone(exotel_simulator: Simulator, asha: Agent) -> None:
     softphone = device(SOFTPHONE)
     del exotel_simulator.agent(PHONE).devices[1]
@@ -167,6 +191,21 @@ def test_device_is_checked_before_the_call(
 
     assert refused.value.code == refused.value.call.refusal_code == code
     assert [seen for seen in exotel_simulator.book.requests if seen.method == "POST"] == []
+
+
+def test_call_is_sent_where_exotel_lists_no_softphones(
+    exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any
+) -> None:
+    """One of those may be on, so that Exotel has to decide."""
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
+    exotel_simulator.agent(PHONE).devices.pop(1)
+    exotel_simulator.agent(PHONE).device = "off"
+    Device.objects.filter(kind="sip").delete()
+
+    with pytest.raises(CallRefused):
+        place_call(agent=asha, to="+919000001001")
+
+    assert len([seen for seen in exotel_simulator.book.requests if seen.method == "POST"]) == 1
 
 
 @pytest.mark.parametrize("fault", ["answers with an error", "budget is used up", "typed by hand"])
