@@ -21,6 +21,7 @@ class Permission(StrEnum):
     VIEW_NUMBER = "exotel_ccm.view_customer_number"
     VIEW_CALL = "exotel_ccm.view_callrecord"
     VIEW_ALL_CALLS = "exotel_ccm.view_all_calls"
+    VIEW_REPORTS = "exotel_ccm.view_reports"
     OVERRIDE_POLICY = "exotel_ccm.override_policy"
     ADD_DO_NOT_CALL = "exotel_ccm.add_donotcall"
     ADD_AGENT = "exotel_ccm.add_agent"

@@ -261,6 +261,7 @@ class CallRecord(TicketLink):
             ("listen_recording", _("Can listen to recordings")),
             ("view_customer_number", _("Can see customers' numbers")),
             ("view_all_calls", _("Can see the calls of all tickets")),
+            ("view_reports", _("Can see the figures of all agents")),
             ("override_policy", _("Can call although a rule says no, and gives the reason")),
         ]
         # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.

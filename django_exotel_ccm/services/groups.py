@@ -18,7 +18,7 @@ CALL_SUPERVISORS = "Call supervisors"
 OF_AGENTS = (Permission.PLACE_CALL, Permission.ADD_NOTE, Permission.VIEW_CALL, Permission.LISTEN)
 PERMISSIONS: dict[str, Collection[Permission]] = {
     CALL_AGENTS: OF_AGENTS,
-    CALL_SUPERVISORS: (*OF_AGENTS, Permission.VIEW_ALL_CALLS, Permission.VIEW_NUMBER),
+    CALL_SUPERVISORS: (*OF_AGENTS, Permission.VIEW_REPORTS, Permission.VIEW_ALL_CALLS, Permission.VIEW_NUMBER),
 }
 """The groups, and what each may do."""
 

@@ -19,7 +19,7 @@ from tests.management.conftest import Printed
 Run = Callable[..., Printed]
 AGENTS = ["add_callnote", "listen_recording", "place_call", "view_callrecord"]
 SUPERVISORS = ["add_callnote", "listen_recording", "place_call", "view_all_calls", "view_callrecord"]
-SUPERVISORS += ["view_customer_number"]
+SUPERVISORS += ["view_customer_number", "view_reports"]
 
 SETTINGS = """
 INSTALLED_APPS += ["django_exotel_ccm", "crm"]
