@@ -121,8 +121,10 @@ class AgentAdmin(FetchMixin, AccountChoices):
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         """Save of a row in the list the user alone; an agent switched on or off by hand has not left Exotel."""
+        if "user" in form.changed_data:
+            obj.note_choice_of_user(form.initial.get("user"))
         if isinstance(form, AgentUserForm):
-            obj.save(update_fields=["user"])
+            obj.save(update_fields=["user", "linked_user_key"])
             return
         if "is_active" in form.changed_data:
             obj.left_exotel_at = None

@@ -114,6 +114,7 @@ class Agent(models.Model):
         help_text=_("When exotel_sync did not find the agent in Exotel any more, and deactivated it."),
     )
     # What tells a user whom a person chose from one whom exotel_sync linked: the key as text, "" if it linked nobody.
+    # Where a person took a user away, it is that user's.
     linked_user_key = models.CharField(
         _("linked user"),
         max_length=128,
@@ -160,6 +161,13 @@ class Agent(models.Model):
             raise ValidationError(_("Give the agent a contact URI or an Exotel user id: one of them is called."))
         if self.exophone is not None and self.exophone.account != self.account:
             raise ValidationError({"exophone": _("This ExoPhone belongs to another account.")})
+
+    def note_choice_of_user(self, before: Any) -> None:
+        """Note that a person has set ``user``, so that exotel_sync leaves it; ``before`` is the key of the last one.
+
+        Saves nothing.
+        """
+        self.linked_user_key = str(before) if self.user_id is None and before is not None else ""
 
     @property
     def has_device(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -202,6 +203,86 @@ class TestUsersInTheList:
 
         assert "asha" in page.text
         assert '<select name="form-0-user"' not in page.html
+
+
+@pytest.fixture(params=["list", "form"])
+def choose_user(request: pytest.FixtureRequest, session: Session) -> Callable[[Agent, str], None]:
+    """Save another user of an agent in the list of agents, or on the agent's own page; "" takes the user away."""
+
+    def in_list(agent: Agent, user: str) -> None:
+        form = session.changelist(model="exotel_ccm_agent").of_id("changelist-form")
+        agents = enumerate(Agent.objects.order_by("name", "pk"))
+        users = {f"form-{place}-user": user if one == agent else str(one.user_id or "") for place, one in agents}
+        page = session.post("/admin/exotel_ccm/agent/", form.data | users | {"_save": "Save"})
+        assert "1 agent was changed successfully." in page.messages
+
+    def on_form(agent: Agent, user: str) -> None:
+        url = f"/admin/exotel_ccm/agent/{agent.pk}/change/"
+        form = session.get(url).of_id("agent_form").data
+        page = session.post(url, form | {"account": "default", "is_active": "on", "user": user})
+        assert "was changed successfully" in page.messages
+
+    return in_list if request.param == "list" else on_form
+
+
+def match(user: Any, other: Any) -> None:
+    """Let the e-mail address of one user be the other's."""
+    user.email, other.email = other.email, user.email
+    user.save()
+    other.save()
+
+
+class TestChoiceOfUser:
+    """Runs leave alone what a person chose, whatever AGENT_MATCH says before or afterwards."""
+
+    def test_user_taken_away_stays_away(
+        self, exotel: Simulator, host: Any, choose_user: Callable[[Agent, str], None]
+    ) -> None:
+        """The agent was typed by hand, so that no run has linked the user."""
+        agent = host.agent("Asha", "+919000000101", user=host.user("asha", agent=None))
+        sync_agents("default")
+        agent.refresh_from_db()
+        assert agent.user is not None
+        assert agent.exotel_user_id
+
+        choose_user(agent, "")
+        for _run in range(2):
+            sync_agents("default")
+
+        agent.refresh_from_db()
+        assert agent.user is None
+
+    def test_chosen_user_stays_when_the_match_changes(
+        self, exotel: Simulator, host: Any, choose_user: Callable[[Agent, str], None]
+    ) -> None:
+        """Chosen was the same one whom the runs found."""
+        asha, boss = host.user("asha", agent=None), host.user("boss", agent=None)
+        sync_agents("default")
+        agent = Agent.objects.get(name="Asha")
+        assert agent.user == asha
+        choose_user(agent, str(boss.pk))
+        choose_user(agent, str(asha.pk))
+        sync_agents("default")
+
+        match(boss, asha)
+        sync_agents("default")
+
+        agent.refresh_from_db()
+        assert agent.user == asha
+
+    def test_saving_other_fields_is_no_choice(self, session: Session, exotel: Simulator, host: Any) -> None:
+        asha, boss = host.user("asha", agent=None), host.user("boss", agent=None)
+        sync_agents("default")
+        agent = Agent.objects.get(name="Asha")
+        url = f"/admin/exotel_ccm/agent/{agent.pk}/change/"
+        form = session.get(url).of_id("agent_form").data
+        session.post(url, form | {"account": "default", "user": str(asha.pk), "contact_uri": "+919000000199"})
+
+        match(boss, asha)
+        sync_agents("default")
+
+        agent.refresh_from_db()
+        assert (agent.user, agent.contact_uri) == (boss, "+919000000199")
 
 
 def test_form_shows_what_exotel_knows(session: Session, exotel: Simulator) -> None:

@@ -189,6 +189,7 @@ class _AgentPage:
         for agent in (self._by_id.get(user.id), *typed):
             is_mine = agent is not None and not any(agent is other for other in self._agents.values())
             if agent is not None and is_mine and not self._run.is_taken(agent):
+                self._note_take_over(user, agent)
                 return agent
         return None
 
@@ -203,11 +204,20 @@ class _AgentPage:
         self.notes.append(text % {"agent": agent.name, "name": user.name or user.email})
         return None
 
+    def _note_take_over(self, user: ExotelUser, agent: Agent) -> None:
+        """Note that an agent is taken over whose user nothing but the phone says to be this co-worker."""
+        if agent.exotel_user_id or agent.user_id is None or self._matches[user.id].user is not None:
+            return
+        text = _(
+            "%(agent)s was typed here with a phone of %(name)s's in Exotel, and is %(name)s now. The user %(user)s "
+            "stays: if that is another person, choose the right one."
+        )
+        words = {"agent": agent.name, "name": user.name or user.email or user.id, "user": agent.user}
+        self.notes.append(text % words)
+
     def _link(self, user: ExotelUser) -> None:
         """Give the agent the user of ``AGENT_MATCH``, unless a person chose or took away the user here."""
         agent, match = self._agents[user.id], self._matches[user.id].user
-        if match is not None and agent.user_id == match.pk:
-            agent.linked_user_key = str(match.pk)  # so that it is seen when somebody takes the user away
         current = "" if agent.user_id is None else str(agent.user_id)
         was_deleted = not current and agent.linked_user_key not in self._existing_keys
         if match is None or agent.user_id == match.pk or not (current == agent.linked_user_key or was_deleted):

@@ -533,16 +533,37 @@ def test_phone_that_was_handed_on_takes_over_nobody(exotel: Simulator, person: A
     ]
 
 
-def test_user_taken_away_from_an_agent_who_was_typed_stays_away(exotel: Simulator, person: Any) -> None:
-    Agent.objects.create(name="Asha", user=person("asha"), contact_uri="+919000000555")
-    exotel.directory.add_agent("+919000000555", name="Asha", email="asha@example.com")
-    sync_agents("default")
-    assert Agent.objects.get().user is not None
+def test_take_over_of_an_agent_with_a_user_is_said(exotel: Simulator, person: Any) -> None:
+    """Nobody here has the co-worker's e-mail, so that the phone alone says who it is."""
+    meera = person("meera")
+    Agent.objects.create(name="Desk 4", user=meera, contact_uri="+919000000555")
+    Agent.objects.create(name="Desk 5", contact_uri="+919000000556")
+    exotel.directory.add_agent("+919000000555", name="Ravi", email="ravi@example.com")
+    exotel.directory.add_agent("+919000000556", name="Kiran", email="kiran@example.com")
 
-    Agent.objects.update(user=None)
-    sync_agents("default")
+    first, second = sync_agents("default"), sync_agents("default")
 
-    assert Agent.objects.get().user is None
+    assert Agent.objects.get(name="Ravi").user == meera
+    assert len(first.notes) == 1
+    assert first.notes[0].startswith(
+        "Desk 4 was typed here with a phone of Ravi's in Exotel, and is Ravi now. The user meera"
+    )
+    assert second.notes == []
+
+
+def test_user_chosen_by_hand_stays_when_the_match_changes(exotel: Simulator, person: Any) -> None:
+    """At first AGENT_MATCH finds the same one."""
+    first, second = person("asha"), person("asha2", "")
+    Agent.objects.create(name="A.", user=first, contact_uri=ASHA)
+    add(exotel, "Asha", ASHA)
+    sync()
+    first.email, second.email = "", "asha@example.com"
+    first.save()
+    second.save()
+
+    sync()
+
+    assert Agent.objects.get().user == first
 
 
 def test_agent_whose_id_was_cleared_by_hand_is_left_alone(exotel: Simulator) -> None:
