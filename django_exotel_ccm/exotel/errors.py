@@ -195,7 +195,10 @@ _REFUSED_ADVICE: Mapping[str, str | Promise] = {
     "1401": _("Exotel does not accept this phone number. Write it with its country code."),
     "1402": _("Exotel needs the agent's phone number. Give the agent one."),
     "10809": _("The phone is not verified in Exotel. Verify it in the Exotel dashboard, then turn it on."),
-    "10810": _("Another phone of the same agent is on. Turn that one off first."),
+    "10810": _(
+        "Another phone of the same agent is on. If you do not see which, it is a softphone that Exotel does not list. "
+        "Turn it off in the Exotel dashboard or in its app, then try again."
+    ),
     "10811": _("Another agent has this phone already. Look for it in the Exotel dashboard."),
     "10812": _("Another agent has this phone already. Look for it in the Exotel dashboard."),
     "10813": _("The e-mail address belongs to another Exotel account. Use another one."),

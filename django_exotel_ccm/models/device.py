@@ -9,8 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from django_exotel_ccm.choices import DeviceKind
+from django_exotel_ccm.choices import DeviceKind, State
 from django_exotel_ccm.models.agent import Agent
+from django_exotel_ccm.models.call import CallRecord
 
 BUSY = "busy"
 OF_REFUSALS: dict[str, dict[str, Any]] = {
@@ -23,6 +24,15 @@ OF_REFUSALS: dict[str, dict[str, Any]] = {
 
 class DeviceQuerySet(models.QuerySet["Device"]):
     """Which devices there are."""
+
+    def with_later_call(self) -> Any:
+        """Return the devices, each with ``has_later_call``: Exotel has accepted a call of the agent since ``seen_at``.
+
+        Then one of the agent's devices was on and in no call, whatever is stored of them.
+        """
+        accepted = CallRecord.objects.filter(state__in=[State.ACTIVE, State.ENDED], agent=models.OuterRef("agent"))
+        later = accepted.filter(created_at__gt=models.OuterRef("seen_at")).order_by()
+        return self.annotate(has_later_call=models.Exists(later))
 
     def note_refusal(self, agent: Agent, code: str) -> None:
         """Note what Exotel says of the agent's device when it refuses a call with ``code`` (docs/exotel.md 2.8)."""

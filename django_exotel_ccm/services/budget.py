@@ -38,7 +38,10 @@ class RateLimited(Exception):
 
 
 def take_request(account: str, *, share: float = 1) -> None:
-    """Count a request; raises :class:`RateLimited` when ``share`` of this minute's budget is used up."""
+    """Count a request; raises :class:`RateLimited` when ``share`` of this minute's budget is used up.
+
+    All requests of the account count. A share above 1 goes beyond the budget, but never into a pause.
+    """
     budget = max(1, int(conf.get_settings().requests_per_minute * share))
     blocked_until = AccountUsage.objects.take_request(account, budget)
     if blocked_until is not None:

@@ -104,13 +104,15 @@ def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
 def phone_warning(adapter: TicketAdapter, agents: Sequence[Agent]) -> Obstacle | None:
     """Return that no phone of the user's own agents is on, as far as Exotel has told; None if one is, or if unknown.
 
-    It does not stand before a call: the news may be old. Costs one statement, or none where Exotel knows nobody.
+    It does not stand before a call: the news may be old. None as well if Exotel has accepted a call since. Costs one
+    statement, or none where Exotel knows nobody.
     """
     synced = [agent.pk for agent in agents if agent.exotel_user_id]
-    devices = list(Device.objects.filter(agent__in=synced).values_list("is_on", "seen_at")) if synced else []
-    if not devices or any(is_on for is_on, _seen_at in devices):
+    devices = list(Device.objects.filter(agent__in=synced).with_later_call().order_by("seen_at")) if synced else []
+    newest = {device.agent_id: device for device in devices}.values()
+    if not devices or any(device.is_on for device in devices) or any(device.has_later_call for device in newest):
         return None
-    age = describe_age(max(seen_at for _is_on, seen_at in devices))
+    age = describe_age(devices[-1].seen_at)
     text = _("Your phone is off in Exotel, so your calls may be refused. (Exotel said so %(age)s.)") % {"age": age}
     return Obstacle(_("phone off"), text, page_url(adapter, "my-phone"), _("Turn it on"))
 

@@ -130,7 +130,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "title": _("My calls"),
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "phones": phones,
-        "is_silent": bool(phones) and not any(phone["is_on"] for phone in phones),
+        "is_silent": bool(phones) and not any(phone["is_on"] or phone["has_later_call"] for phone in phones),
         "phone_url": page_url(adapter, "my-phone"),
         "follow_ups": follow_ups,
         "problem": problem[1] if problem is not None and not any(row["problem"] for row in follow_ups) else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -19,6 +20,8 @@ from django_exotel_ccm.models import Agent, Device
 from django_exotel_ccm.services import agents_for, refresh_devices, switch_device
 from django_exotel_ccm.views.access import answer_own_page
 from django_exotel_ccm.views.call_request import whole_number
+
+ASK_EVERY = 10  # seconds between two questions about the same agent
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,9 +62,10 @@ def _change(request: HttpRequest, agents: list[Agent]) -> str:
     """Do what the form asks for, and return what is said of it. Raises ``DeviceNotSwitched``."""
     wanted = request.POST.get("exotel_device", "")
     if not wanted:
-        for agent in agents:
-            refresh_devices(agent)
-        return _("This is what Exotel says now.")
+        began = timezone.now()
+        found = [device for agent in agents for device in refresh_devices(agent, max_age=ASK_EVERY)]
+        is_new = not found or any(device.seen_at >= began for device in found)
+        return _("This is what Exotel says now.") if is_new else _("Exotel was asked a few seconds ago, and said this.")
     key = whole_number(wanted) or 0
     device = Device.objects.filter(agent__in=agents, pk=key).select_related("agent").first()
     if device is None:
@@ -78,18 +82,26 @@ def synced_agents(user: Any) -> list[Agent]:
 
 def phone_rows(agents: list[Agent]) -> list[dict[str, Any]]:
     """Return the agents' phones as the pages show them; takes one statement, or none without agents."""
-    devices = Device.objects.filter(agent__in=agents).order_by("agent", "pk") if agents else ()
+    devices = Device.objects.filter(agent__in=agents).with_later_call().order_by("agent", "pk") if agents else ()
     return [
         {
             "key": str(device.pk),
             "name": f"{capfirst(device.get_kind_display())} {device.contact_uri}",
             "state": _state_of(device),
             "is_on": device.is_on,
+            "has_later_call": device.has_later_call,
             "can_switch": device.is_on or device.is_verified,
-            "as_of": _("Exotel said so %(age)s") % {"age": describe_age(device.seen_at)},
+            "as_of": _as_of(device),
         }
         for device in devices
     ]
+
+
+def _as_of(device: Any) -> str:
+    words = {"age": describe_age(device.seen_at)}
+    if device.has_later_call:
+        return _("Exotel said so %(age)s, before your last call") % words
+    return _("Exotel said so %(age)s") % words
 
 
 def _state_of(device: Device) -> str:

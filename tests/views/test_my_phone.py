@@ -85,6 +85,7 @@ def test_exotels_refusal_is_explained(asha: Session, exotel: Simulator) -> None:
 
 def test_ask_again(asha: Session, exotel: Simulator) -> None:
     page = my_phone(asha)
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
     exotel.agent(PHONE).device = "off"
     assert "Ask Exotel again" in page.text
 
@@ -92,6 +93,52 @@ def test_ask_again(asha: Session, exotel: Simulator) -> None:
 
     assert "This is what Exotel says now." in page.text
     assert not Device.objects.get(contact_uri=PHONE).is_on
+
+
+def test_exotel_is_asked_seldom(asha: Session, exotel: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_exotel_ccm.views.my_phone.ASK_EVERY", 60)
+    page = my_phone(asha)
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(seconds=61))
+    exotel.agent(PHONE).device = "off"
+    before = len(exotel.book.requests)
+
+    for _press in range(3):
+        page = asha.post(asha.where, page.forms[-1].data)
+        exotel.agent(PHONE).device = "on"
+
+    assert len(exotel.book.requests) == before + 1
+    assert "Exotel was asked a few seconds ago, and said this." in page.text
+    assert f"{PHONE} : off (Exotel said so just now)" in page.text
+
+
+@pytest.mark.parametrize(("code", "state"), [("1012", "off"), ("10706", "in a call")])
+def test_accepted_call_makes_the_news_old(asha: Session, host: Any, exotel: Simulator, code: str, state: str) -> None:
+    ticket, agent = host.ticket(), Agent.objects.get(name="Asha")
+    Device.objects.note_refusal(agent, code)
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+    assert f"{PHONE} : {state} (Exotel said so 5 minutes ago)" in my_phone(asha).text
+
+    asha.press_button(ticket)
+
+    assert CallRecord.objects.get().state == "active"
+    assert f"{PHONE} : {state} (Exotel said so 5 minutes ago, before your last call)" in my_phone(asha).text
+    for page in (asha.change_form(ticket), asha.get(reverse("exotel_ccm:my-calls"))):
+        assert "Your phone is off" not in page.text
+    Device.objects.note_refusal(agent, code)
+    Device.objects.update(seen_at=timezone.now(), is_on=False)
+    assert "Your phone is off" in asha.change_form(ticket).text
+
+
+def test_refused_call_does_not_make_the_news_old(asha: Session, host: Any, exotel: Simulator) -> None:
+    ticket = host.ticket()
+    exotel.agent(PHONE).device = "off"
+    sync_agents("default")
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+
+    asha.press_button(ticket)
+
+    assert CallRecord.objects.get().state == "refused"
+    assert "Your phone is off" in asha.change_form(ticket).text
 
 
 @pytest.mark.parametrize("key", ["of another", "0", "99999", "x", "9" * 40])

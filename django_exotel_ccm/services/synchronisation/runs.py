@@ -36,6 +36,7 @@ TEMPORARY = (NoUsableAnswer, TooManyRequests, Unreachable)
 MAX_ATTEMPTS = 4  # to fetch one page
 LONGEST_WAIT = 900.0  # seconds; Exotel may say Retry-After with a day
 DEADLINE = 45.0  # seconds for one request
+SYNC_SHARE = 0.5  # of the requests per minute: calls' ends are asked with the rest
 BATCH = 500
 
 
@@ -196,7 +197,7 @@ class SyncRun(Generic[Row]):
         while True:
             self._check_time(0)
             try:
-                take_request(self.account)
+                take_request(self.account, share=SYNC_SHARE)
             except RateLimited as limit:
                 self._wait((limit.until - timezone.now()).total_seconds() + 0.05, limit.until)
             else:

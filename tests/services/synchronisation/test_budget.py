@@ -50,9 +50,15 @@ def many(exotel: Simulator) -> Simulator:
     return exotel
 
 
-def test_requests_count_in_the_budget(many: Simulator, settings: Any) -> None:
-    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 2}
-    waits, seen = Waits(), list[bool]()
+def test_requests_count_in_half_of_the_budget(many: Simulator, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 4}
+    used = list[int]()
+
+    def on_wait() -> None:
+        used.append(AccountUsage.objects.get().requests_this_minute)
+        AccountUsage.objects.update(minute=None)
+
+    waits, seen = Waits(on_wait), list[bool]()
 
     def progress(report: SyncReport, changes: Sequence[Change]) -> None:
         seen.append(report.waiting_until is not None)
@@ -63,6 +69,7 @@ def test_requests_count_in_the_budget(many: Simulator, settings: Any) -> None:
     assert len(waits.seconds) == 1
     assert 0 < waits.seconds[0] <= 60.1
     assert seen == [False, False, True, False]
+    assert used == [2]
 
 
 def test_too_many_requests_pause_the_account(many: Simulator) -> None:

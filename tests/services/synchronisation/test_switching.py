@@ -6,13 +6,18 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import transaction
 from django.utils import timezone
 
 from django_exotel_ccm.exceptions import CallRefused, DeviceNotSwitched, SyncedInsideTransaction
 from django_exotel_ccm.models import AccountUsage, Agent, Device
 from django_exotel_ccm.services import place_call, refresh_devices, switch_device, sync_agents
+from django_exotel_ccm.services.budget import RateLimited
+from django_exotel_ccm.services.reconciliation.call_details import fetch_call_details
 from django_exotel_ccm.simulator import Simulator
+from django_exotel_ccm.simulator.api.directory import DirectoryApi
+from django_exotel_ccm.simulator.refusals import RefusedError
 
 PHONE, SOFTPHONE = "+919000000101", "sip:asha4c1d77e2"
 
@@ -41,6 +46,20 @@ def in_exotel(exotel: Simulator) -> dict[str, bool]:
 
 def puts(exotel: Simulator) -> list[Any]:
     return [seen for seen in exotel.book.requests if seen.method == "PUT"]
+
+
+def answer_changes(exotel: Simulator, monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> None:
+    """Let Exotel refuse the next changes of devices with these codes; None: as usual. With 1004 it makes the change."""
+    left, set_available = list(codes), exotel.directory.set_available
+
+    def change(agent: Any, changed: Any, *, on: bool) -> None:
+        code = left.pop(0) if left else None
+        if code in (None, 1004):
+            set_available(agent, changed, on=on)
+        if code is not None:
+            raise RefusedError(code)
+
+    monkeypatch.setattr(exotel.directory, "set_available", change)
 
 
 def test_softphone_is_turned_on_and_the_phone_off(exotel_simulator: Simulator, asha: Agent) -> None:
@@ -97,24 +116,127 @@ def test_phone_in_a_call_is_left_alone(exotel_simulator: Simulator, asha: Agent)
 def test_other_phone_in_a_call_is_left_alone(exotel_simulator: Simulator, asha: Agent) -> None:
     exotel_simulator.agent(PHONE).device = "busy"
 
-    with pytest.raises(DeviceNotSwitched, match="in a call"):
+    with pytest.raises(DeviceNotSwitched, match=r"\+919000000101 is in a call\. Finish"):
         switch_device(device(SOFTPHONE), on=True)
 
     assert puts(exotel_simulator) == []
 
 
-@pytest.mark.parametrize("left", [1, 2, 3])
+@pytest.mark.parametrize("used", range(5))
 def test_budget_that_ends_in_the_middle_leaves_no_phone_off(
-    exotel_simulator: Simulator, asha: Agent, settings: Any, left: int
+    exotel_simulator: Simulator, asha: Agent, settings: Any, used: int
 ) -> None:
-    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 10}
-    AccountUsage.objects.update(requests_this_minute=10 - left)
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 4}
+    AccountUsage.objects.update(requests_this_minute=used)
 
     with suppress(DeviceNotSwitched):
         switch_device(device(SOFTPHONE), on=True)
 
-    assert states() == in_exotel(exotel_simulator)
-    assert any(states().values())
+    assert states() == in_exotel(exotel_simulator) == {PHONE: used > 2, SOFTPHONE: used <= 2}
+
+
+def test_change_whose_answer_is_lost_is_put_back(
+    exotel_simulator: Simulator, asha: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_changes(exotel_simulator, monkeypatch, 1004)
+
+    with pytest.raises(DeviceNotSwitched, match="gave no usable answer"):
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert states() == in_exotel(exotel_simulator) == {PHONE: True, SOFTPHONE: False}
+    assert len(puts(exotel_simulator)) == 2
+
+
+def test_refused_first_change_is_not_put_back(
+    exotel_simulator: Simulator, asha: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_changes(exotel_simulator, monkeypatch, 1007)
+
+    with pytest.raises(DeviceNotSwitched):
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert len(puts(exotel_simulator)) == 1
+    assert states() == {PHONE: True, SOFTPHONE: False}
+
+
+def test_phone_that_cannot_be_put_back_does_not_keep_the_others_off(
+    exotel_simulator: Simulator, asha: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exotel shows two phones on, which should not be."""
+    other = exotel_simulator.directory.add_device(exotel_simulator.agent(PHONE), "+919000000188")
+    other.state = "on"
+    sync_agents("default")
+    answer_changes(exotel_simulator, monkeypatch, None, None, 10809, 1007)
+
+    with pytest.raises(DeviceNotSwitched, match="not verified"):
+        switch_device(device(SOFTPHONE), on=True)
+
+    expected = {PHONE: False, SOFTPHONE: False, "+919000000188": True}
+    assert states() == in_exotel(exotel_simulator) == expected
+
+
+def test_nothing_is_sent_into_a_pause_and_the_agent_is_told(
+    exotel_simulator: Simulator, asha: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_changes(exotel_simulator, monkeypatch, None, 10724)
+
+    with pytest.raises(DeviceNotSwitched, match="too often") as refused:
+        switch_device(device(SOFTPHONE), on=True)
+
+    assert "No phone is on now, so Exotel refuses calls: turn one on again" in refused.value.advice
+    assert exotel_simulator.book.requests[-1].method == "PUT"
+    assert len(puts(exotel_simulator)) == 2
+    assert states() == in_exotel(exotel_simulator) == {PHONE: False, SOFTPHONE: False}
+
+
+def test_phone_is_on_although_exotel_does_not_show_it_again(
+    exotel_simulator: Simulator, asha: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, asked = DirectoryApi._user, list[str]()
+
+    def answer(self: Any, agent: Any, **given: Any) -> Any:
+        asked.append(agent.name)
+        if len(asked) > 1:
+            raise RefusedError(1004)
+        return user(self, agent, **given)
+
+    monkeypatch.setattr(DirectoryApi, "_user", answer)
+
+    assert switch_device(device(SOFTPHONE), on=True).is_on
+
+    assert asked == ["Asha", "Asha"]
+    assert states() == in_exotel(exotel_simulator) == {PHONE: False, SOFTPHONE: True}
+
+
+@pytest.mark.parametrize(("code", "is_paused"), [(1003, False), (1010, True), (10724, True)])
+def test_key_without_the_right_to_users_pauses_nothing(
+    exotel_simulator: Simulator, asha: Agent, host: Any, code: int, is_paused: bool
+) -> None:
+    call = place_call(agent=asha, to="+919000001001")
+    exotel_simulator.options.users_refuse_with = code
+    for _again in range(4):
+        with pytest.raises(DeviceNotSwitched):
+            refresh_devices(asha)
+
+    if is_paused:
+        with pytest.raises(RateLimited):
+            fetch_call_details("default", call.call_sid)
+    else:
+        assert fetch_call_details("default", call.call_sid).http_status == 200
+
+
+def test_devices_leave_a_share_of_the_budget_for_calls(
+    exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any
+) -> None:
+    call = place_call(agent=asha, to="+919000001001")
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "REQUESTS_PER_MINUTE": 8}
+    with time_machine.travel(timezone.now().replace(second=5) + timezone.timedelta(minutes=1), tick=True):
+        for _again in range(6):
+            refresh_devices(asha)
+        with pytest.raises(DeviceNotSwitched, match="asked too often"):
+            refresh_devices(asha)
+
+        assert fetch_call_details("default", call.call_sid).http_status == 200
 
 
 def test_phone_that_is_gone(exotel_simulator: Simulator, asha: Agent) -> None:
@@ -184,7 +306,7 @@ def test_device_is_checked_before_the_call(
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
     exotel_simulator.agent(PHONE).device = state
     if state == "unverified":
-        del exotel_simulator.agent(PHONE).devices[1]
+        exotel_simulator.agent(PHONE).devices[1].state = state
 
     with pytest.raises(CallRefused) as refused:
         place_call(agent=asha, to="+919000001001")
@@ -193,14 +315,16 @@ def test_device_is_checked_before_the_call(
     assert [seen for seen in exotel_simulator.book.requests if seen.method == "POST"] == []
 
 
-def test_call_is_sent_where_exotel_lists_no_softphones(
+def test_call_is_sent_where_exotel_lists_no_softphone_of_the_agent(
     exotel_simulator: Simulator, asha: Agent, host: Any, settings: Any
 ) -> None:
-    """One of those may be on, so that Exotel has to decide."""
+    """One that it does not list may be on, so that Exotel has to decide. It lists some of other agents."""
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CHECK_DEVICE_FIRST": True}
     exotel_simulator.agent(PHONE).devices.pop(1)
     exotel_simulator.agent(PHONE).device = "off"
-    Device.objects.filter(kind="sip").delete()
+    exotel_simulator.directory.add_device(exotel_simulator.agent("+919000000103"), "sip:ola4c1d77e2")
+    sync_agents("default")
+    assert Device.objects.filter(kind="sip").exists()
 
     with pytest.raises(CallRefused):
         place_call(agent=asha, to="+919000001001")
