@@ -8,7 +8,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Max, Min, Model, Q
+from django.db.models import Count, F, Max, Min, Model, OuterRef, Q, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext, pgettext_lazy
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.choices import Origin, State
+from django_exotel_ccm.choices import State
 from django_exotel_ccm.descriptions import describe_age, describe_result
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallRecord, FollowUp
@@ -32,7 +33,7 @@ so when there are more."""
 
 @dataclass
 class ListedCalls:
-    """What a list of tickets shows of calls, by ``link_key(ticket)``. Takes two statements."""
+    """What a list of tickets shows of calls, by ``link_key(ticket)``. Takes one statement."""
 
     newest: dict[LinkKey, CallRecord] = field(default_factory=dict)
     own: dict[LinkKey, CallRecord] = field(default_factory=dict)
@@ -44,34 +45,34 @@ class ListedCalls:
     @classmethod
     def load(cls, user: Any, rows: Sequence[Model]) -> ListedCalls:
         """Return the calls about these tickets, and the user's call in progress."""
-        is_of_today = Q(created_at__gte=start_of_today()) & ~Q(state=State.REFUSED)
-        by_ticket = CallRecord.objects.about(*rows).order_by().values("ticket_content_type", "ticket_object_id")
-        sums = list(
-            by_ticket.annotate(
-                newest=Max("pk", filter=Q(origin=Origin.HERE)),
-                elsewhere=Max("created_at", filter=Q(origin=Origin.EXTERNAL)),
-                own=Max("pk", filter=Q(placed_by_id=user.pk)),
-                attempts=Count("pk", filter=is_of_today),
-            )
-        )
-        keys = {row[name] for row in sums for name in ("newest", "own")} - {None}
-        # A call that was placed elsewhere is stored later than it was placed: its key says nothing of its time.
-        moments = {row["elsewhere"] for row in sums} - {None}
-        wanted = Q(pk__in=keys) | in_progress_of(user)
-        if moments:
-            wanted |= about(*rows) & Q(origin=Origin.EXTERNAL, created_at__in=moments)
-        calls = {call.pk: call for call in CallRecord.objects.filter(wanted).select_related("agent").newest_first()}
-        own_in_progress = (call for call in calls.values() if call.placed_by_id == user.pk and call.is_in_progress)
-        newest: dict[LinkKey, CallRecord] = {}
-        for call in calls.values():
-            if call.pk in keys or call.is_external:
-                newest.setdefault(call.link_key, call)
-        return cls(
-            newest=newest,
-            own={calls[row["own"]].link_key: calls[row["own"]] for row in sums if row["own"] in calls},
-            attempts={(row["ticket_content_type"], row["ticket_object_id"]): row["attempts"] for row in sums},
-            in_progress=next(own_in_progress, None),
-        )
+        listed = cls()
+        for call in _newest_about(rows, user):
+            key, is_own = call.link_key, call.placed_by_id == user.pk
+            listed.newest.setdefault(key, call)
+            listed.attempts[key] = call.attempts_today or 0
+            if is_own and (key not in listed.own or call.pk > listed.own[key].pk):
+                listed.own[key] = call
+            if is_own and call.is_in_progress and listed.in_progress is None:
+                listed.in_progress = call
+        return listed
+
+
+def _newest_about(rows: Sequence[Model], user: Any) -> Any:
+    """Return the newest call about each ticket, the newest of those that ``user`` placed, and theirs in progress.
+
+    The newest first. Those in progress may be about other tickets.
+    """
+    ticket = [F("ticket_content_type"), F("ticket_object_id")]
+    # By its time: a call that was placed elsewhere is stored later than it was placed, so its key says nothing.
+    by_time = Window(RowNumber(), partition_by=ticket, order_by=["-created_at", "-pk"])
+    by_user = Window(RowNumber(), partition_by=[*ticket, F("placed_by")], order_by=["-pk"])
+    numbered = CallRecord.objects.filter(about(*rows) | in_progress_of(user)).annotate(by_time=by_time, by_user=by_user)
+    is_shown = Q(by_time=1) | Q(by_user=1, placed_by_id=user.pk) | in_progress_of(user)
+    same = {name: OuterRef(name) for name in ("ticket_content_type", "ticket_object_id")}
+    of_today = CallRecord.objects.filter(**same, created_at__gte=start_of_today()).exclude(state=State.REFUSED)
+    attempts = of_today.order_by().values("ticket_content_type").annotate(count=Count("pk")).values("count")
+    shown = CallRecord.objects.filter(pk__in=numbered.filter(is_shown).values("pk")).select_related("agent")
+    return shown.annotate(attempts_today=Subquery(attempts)).newest_first()
 
 
 class LastCallColumn:

@@ -239,9 +239,7 @@ class CallRecord(TicketLink):
         null=True,
         help_text=_("When the customer's number and recordings were erased on request."),
     )
-    created_at = models.DateTimeField(
-        pgettext_lazy("telephony", "placed"), db_index=True, help_text=_("When the button was pressed.")
-    )
+    created_at = models.DateTimeField(pgettext_lazy("telephony", "placed"), help_text=_("When the button was pressed."))
     updated_at = models.DateTimeField(
         pgettext_lazy("telephony", "updated"), auto_now=True, help_text=_("When the record last changed.")
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Collection
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -21,10 +18,6 @@ class DoNotCallQuerySet(models.QuerySet["DoNotCall"]):
     def in_force(self) -> DoNotCallQuerySet:
         """Return the entries that have not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
-
-    def expiries_of(self, numbers: Collection[str]) -> dict[str, datetime.datetime | None]:
-        """Return by number (E.164) until when it is not to be called, None for always; one statement."""
-        return dict(self.in_force().filter(number__in=numbers).values_list("number", "expires_at"))
 
 
 class DoNotCall(models.Model):

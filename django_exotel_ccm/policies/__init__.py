@@ -15,8 +15,9 @@ from django_exotel_ccm.policies.asking import (
     has_rules,
     refusal_by_other_calls,
 )
-from django_exotel_ccm.policies.base import Denial, Known, Policy, Refusal
+from django_exotel_ccm.policies.base import Denial, Policy, Refusal
 from django_exotel_ccm.policies.hours import CallingHours
+from django_exotel_ccm.policies.known import Known
 from django_exotel_ccm.policies.loading import load_rule
 from django_exotel_ccm.policies.numbers import AllowedCountries, DoNotCall, OwnNumbers
 from django_exotel_ccm.policies.other_calls import CallsPerDay, CoolDown, OneCallAtATime

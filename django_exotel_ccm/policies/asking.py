@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Known, Policy, Refusal
+from django_exotel_ccm.policies.base import Denial, Policy, Refusal
+from django_exotel_ccm.policies.known import Known
 from django_exotel_ccm.policies.loading import Rule, rules
 from django_exotel_ccm.policies.numbers import DoNotCall
 from django_exotel_ccm.policies.requirements import missing_requirement

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import starmap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.db.models import Q
-from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 
-from django_exotel_ccm.choices import State
 from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.policies.known import Known
 
 
 class Refusal(NamedTuple):
@@ -38,40 +34,6 @@ class Denial:
     """Whether nobody may call all the same, whatever their reason."""
     is_own_call: bool = False
     """Whether it ends with the agent's own call. Pages leave it out: their panel shows that call."""
-
-
-class OtherCall(NamedTuple):
-    """What the rules need of a call that there is."""
-
-    agent_id: Any
-    placed_by_id: Any
-    customer_number: str
-    state: str
-    answered_at: datetime.datetime | None
-    created_at: datetime.datetime
-    gave_up_at: datetime.datetime | None
-
-
-class Known:
-    """What rules that are asked together read once: the other calls of these agents, and to these customers."""
-
-    def __init__(self, calls: Sequence[CallRecord], policies: Iterable[Policy], using: str | None = None) -> None:
-        self.using = using
-        """The database of the open transaction; None outside of one."""
-        since = (policy.looks_back(timezone.now()) for policy in policies)
-        self._since = min((at for at in since if at is not None), default=None)
-        self._agents = {call.agent_id for call in calls if call.agent_id is not None}
-        self._numbers = {call.customer_number for call in calls if call.customer_number}
-
-    @cached_property
-    def other_calls(self) -> list[OtherCall]:
-        """The calls as far back as one of the rules looks, without those that were refused, in one statement."""
-        if self._since is None or not (self._agents or self._numbers):
-            return []
-        asked = Q(agent_id__in=self._agents) | Q(customer_number__in=self._numbers)
-        found = CallRecord.objects.using(self.using).filter(asked, created_at__gt=self._since)
-        rows = found.exclude(state=State.REFUSED).order_by().values_list(*OtherCall._fields)
-        return list(starmap(OtherCall, rows))
 
 
 class Policy:

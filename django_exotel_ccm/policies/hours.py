@@ -14,7 +14,8 @@ from phonenumbers import timezone as phone_zones
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Known, Policy, moment
+from django_exotel_ccm.policies.base import Denial, Policy, moment
+from django_exotel_ccm.policies.known import Known
 
 DAY = datetime.timedelta(days=1)
 LOOKED_AHEAD = 15  # days, for the next hour in which the customer can be called

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Known, Policy
+from django_exotel_ccm.policies.base import Denial, Policy
+from django_exotel_ccm.policies.known import Known
 
 LONGEST_CODE = 40  # the column's
 ENTRY = {"NAME", "OPTIONS"}

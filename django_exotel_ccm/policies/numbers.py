@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
 
 import phonenumbers
 from django.utils.translation import gettext as _
 from phonenumbers import PhoneNumberType
 
-from django_exotel_ccm import conf, models
-from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.policies.base import Denial, Known, Policy, moment
+from django_exotel_ccm.policies.base import Denial, Policy, moment
+from django_exotel_ccm.policies.known import Known
 
 COSTLY_TYPES = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
 NO_COUNTRY = "001"
@@ -61,41 +59,18 @@ class OwnNumbers(Policy):
     """
 
     def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
-        """Look for the numbers among the ExoPhones, and for the agents' devices, in one statement each."""
-        numbers = {call.customer_number for call in calls if call.customer_number}
-        if not numbers:
-            return [None] * len(calls)
-        exophones = models.ExoPhone.objects.using(known.using).filter(number__in=numbers)
-        ours = set(exophones.values_list("number", flat=True))
-        phones = self._phones({call.agent_id: call.agent for call in calls if call.agent is not None}, known.using)
-        return [self._denial(call, ours, phones.get(call.agent_id, set())) for call in calls]
+        """Look for the numbers among the ExoPhones, and among the agents' own phones."""
+        return [self._denial(call, known) if call.customer_number else None for call in calls]
 
-    def _phones(self, agents: Mapping[Any, models.Agent], using: str | None) -> dict[Any, set[str]]:
-        """Return by the key of an agent the numbers of their phones (E.164)."""
-        written = [(key, agent.contact_uri or "") for key, agent in agents.items()]
-        devices = models.Device.objects.using(using).filter(agent__in=agents).values_list("agent_id", "contact_uri")
-        found: defaultdict[Any, set[str]] = defaultdict(set)
-        for key, contact_uri in [*written, *(devices if agents else ())]:
-            found[key].add(_phone(contact_uri))
-        return found
-
-    def _denial(self, call: CallRecord, ours: set[str], phones: set[str]) -> Denial | None:
+    def _denial(self, call: CallRecord, known: Known) -> Denial | None:
         number = call.customer_number
-        if number and number in {*ours, call.exophone_number}:
+        if number == call.exophone_number or number in known.exophone_numbers:
             text = _("This is the number of one of our own ExoPhones, not a customer's. Correct it in the ticket.")
             return Denial(_("our own number"), text, is_safety=True)
-        if number and number in phones:
+        if number in known.phone_numbers.get(call.agent_id, ()):
             text = _("This is the agent's own phone, not a customer's. Correct the number in the ticket.")
             return Denial(_("the agent's own phone"), text, is_safety=True)
         return None
-
-
-def _phone(contact_uri: str) -> str:
-    """Return the number of an agent's phone (E.164); "" for a SIP address."""
-    try:
-        return parse_number(contact_uri)
-    except InvalidNumber:
-        return ""
 
 
 class DoNotCall(Policy):
@@ -105,19 +80,14 @@ class DoNotCall(Policy):
     Exotel. It has no options.
     """
 
-    LIST: ClassVar = models.DoNotCall
-
     def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
-        """Look the numbers up in one statement."""
-        numbers = {call.customer_number for call in calls if call.customer_number}
-        listed = self.LIST.objects.using(known.using).expiries_of(numbers) if numbers else {}
-        found: list[Denial | None] = []
-        for call in calls:
-            if call.customer_number not in listed:
-                found.append(None)
-                continue
-            text, expires_at = _("This customer is on the do-not-call list."), listed[call.customer_number]
-            if expires_at is not None:
-                text = _("This customer is on the do-not-call list until %(until)s.") % {"until": moment(expires_at)}
-            found.append(Denial(_("on the do-not-call list"), text))
-        return found
+        """Look the numbers up in the list."""
+        return [self._denial(call.customer_number, known.do_not_call) for call in calls]
+
+    def _denial(self, number: str, listed: Mapping[str, datetime.datetime | None]) -> Denial | None:
+        if number not in listed:
+            return None
+        text, expires_at = _("This customer is on the do-not-call list."), listed[number]
+        if expires_at is not None:
+            text = _("This customer is on the do-not-call list until %(until)s.") % {"until": moment(expires_at)}
+        return Denial(_("on the do-not-call list"), text)

@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Known, OtherCall, Policy, count_option, moment
+from django_exotel_ccm.policies.base import Denial, Policy, count_option, moment
+from django_exotel_ccm.policies.known import Known, OtherCall
 
 WEEK = 7 * 24 * 60  # minutes
 MINUTE = datetime.timedelta(minutes=1)

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.admin import CallCustomerMixin, last_calls
-from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.models import CallRecord, DoNotCall, FollowUp
 from django_exotel_ccm.models.ticket_link import ticket_columns
 from django_exotel_ccm.services import schedule_follow_up
 from tests.admin.conftest import urls_of
@@ -294,17 +294,22 @@ def test_proxy_that_is_declared_itself(host: Any, make_session: Callable[..., Se
     assert results == ["No answer", "Talked for 1 min 42 s"]
 
 
-def test_list_costs_three_statements_of_ours(asha: Session, host: Any) -> None:
-    customer = Customer.objects.create(name="Ravi", phone="+919000001001")
-    for ticket in Ticket.objects.bulk_create(Ticket(subject=f"T{n}", customer=customer) for n in range(30)):
+def test_list_costs_three_statements_of_ours_with_the_default_rules(asha: Session, host: Any, settings: Any) -> None:
+    customers = Customer.objects.bulk_create(Customer(name="Ravi", phone=f"+9190000010{n:02}") for n in range(30))
+    tickets = Ticket.objects.bulk_create(Ticket(subject=one.phone, customer=one) for one in customers)
+    for ticket in tickets:
         call_about(ticket)
         talk_about(ticket, placed_by=asha.user)
+    DoNotCall.objects.create(number="+919000001001")
+    settings.EXOTEL_CCM = {name: value for name, value in settings.EXOTEL_CCM.items() if name != "POLICIES"}
 
     def cost(query: str) -> int:
         with CaptureQueriesContext(connection) as queries:
             page = asha.changelist(query)
-        assert page.html.count('name="_selected_action"') == (0 if query == "?exotel_calls=due" else 30)
+        rows = 0 if query == "?exotel_calls=due" else 30
+        assert page.html.count('name="_selected_action"') == rows
+        assert page.html.count("<summary>on the do-not-call list") == min(rows, 1)
         return len([query for query in queries if "exotel_ccm" in query["sql"] and "permission" not in query["sql"]])
 
     cost("")
-    assert [cost(f"{query}") for query in ("", "?exotel_calls=reached", "?exotel_calls=due")] == [3, 4, 2]
+    assert [cost(query) for query in ("", "?exotel_calls=reached", "?exotel_calls=due")] == [3, 4, 2]

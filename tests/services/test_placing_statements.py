@@ -22,7 +22,7 @@ def statements(captured: CaptureQueriesContext) -> list[str]:
     for query in captured.captured_queries:
         sql = query["sql"]
         tables = re.findall(r'(?:FROM|INTO|UPDATE) ["`]?(\w+)', sql)[-1:]  # before the last are those of subqueries
-        found.append(" ".join([sql.split()[0], *(table.removeprefix("exotel_ccm_") for table in tables)]))
+        found.append(" ".join([sql.lstrip("(").split()[0], *(table.removeprefix("exotel_ccm_") for table in tables)]))
     return found
 
 
