@@ -55,6 +55,14 @@ def _wanted(source: str) -> str:
     return f"{', '.join(PARTS[:4])}, or {URL_VARIABLE}" if source == URL_VARIABLE else source
 
 
+def variable_of(alias: str) -> str:
+    """Return the environment variable that an account is read from; "" where several hold its parts, or none does."""
+    source = _sources().get(alias, "")
+    if isinstance(source, Secret) or (source == URL_VARIABLE and not environ.Env.ENVIRON.get(source)):
+        return ""
+    return source
+
+
 def get_account(alias: str = DEFAULT_ALIAS) -> Account:
     """Return the account ``alias``; raises ``ImproperlyConfigured`` that says the line to write and quotes no value."""
     source = _sources().get(alias)

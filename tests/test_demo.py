@@ -131,7 +131,7 @@ def test_doctor_finds_nothing_wrong(demo: Callable[..., Demo], data: Path) -> No
     healthy = demo(command=(sys.executable, "manage.py", "exotel_doctor"), EXOTEL_URL=account, CALLBACK_BASE_URL=site)
 
     assert healthy.finish() == 0, healthy.printed
-    assert f"A signed callback to {site} arrives." in healthy.printed
+    assert f"A signed callback to {site}/exotel/callbacks/ arrives." in healthy.printed
     assert healthy.printed.endswith("All is well.\n")
     broken = demo(
         command=(sys.executable, "manage.py", "exotel_doctor"),

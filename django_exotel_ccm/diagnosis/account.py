@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_exotel_ccm import accounts
 from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
 from django_exotel_ccm.exotel.account import REGIONS, Account
 from django_exotel_ccm.exotel.client import ExotelClient
@@ -134,13 +136,18 @@ def _wrong_key(run: Run, alias: str, account: Account, error: ExotelError) -> Fi
     here = _region_of(account)
     other = next((name for name in REGIONS if here and name != here), "")
     ccm_url, api_url = REGIONS.get(other, ("", ""))
-    names = {"account": run.of(alias), "region": here or account.ccm_url, "other": other}
+    variable = accounts.variable_of(alias)  # what stands there is read before the variables of the parts
+    names = {"account": run.of(alias), "region": here or account.ccm_url, "other": other, "variable": variable}
     if other and _key_error(run, replace(account, ccm_url=ccm_url, api_url=api_url)) is None:
         return Finding(
             name="key",
             message=_("The API key and token%(account)s belong to %(other)s, not to %(region)s.") % names,
             why=_("No call can be placed: each region of Exotel has its own keys."),
-            fix=_("In the environment write EXOTEL_REGION=%(other)s, or in EXOTEL_URL @%(other)s/, and start again.")
+            fix=(
+                _("In the environment write @%(other)s/ in %(variable)s, and start again.")
+                if variable
+                else _("In the environment write EXOTEL_REGION=%(other)s, and start again.")
+            )
             % names,
         )
     message = _("Exotel does not accept the API key and token%(account)s in %(region)s.")
@@ -150,9 +157,17 @@ def _wrong_key(run: Run, alias: str, account: Account, error: ExotelError) -> Fi
         name="key",
         message=message % names,
         why=_("No call can be placed."),
-        fix=_(
-            "Copy API key, API token and account SID from “API settings” in the Exotel dashboard to EXOTEL_API_KEY, "
-            "EXOTEL_API_TOKEN and EXOTEL_ACCOUNT_SID in the environment, and start again."
+        fix=(
+            _(
+                "Copy API key, API token and account SID from “API settings” in the Exotel dashboard to %(variable)s "
+                "in the environment: exotel://KEY:TOKEN@%(place)s/ACCOUNT_SID. Then start again."
+            )
+            % {"variable": variable, "place": here or urlsplit(account.ccm_url).netloc}
+            if variable
+            else _(
+                "Copy API key, API token and account SID from “API settings” in the Exotel dashboard to "
+                "EXOTEL_API_KEY, EXOTEL_API_TOKEN and EXOTEL_ACCOUNT_SID in the environment, and start again."
+            )
         ),
     )
 

@@ -49,7 +49,7 @@ class _Address(NamedTuple):
 
 def check_callback_base(run: Run) -> Iterator[Finding]:
     """Send a probe to the address for callbacks of each account, once where several share it."""
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for alias in accounts.aliases():
         probe = probes.new_probe()
         try:
@@ -59,9 +59,10 @@ def check_callback_base(run: Run) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - a CALLBACK_BASE_URL may be code of the host
             yield failed(NAME, error)
             continue
-        if address.base in seen or not _can_meet(run.accounts.get(alias), address.host):
+        place = (address.base, address.path)
+        if place in seen or not _can_meet(run.accounts.get(alias), address.host):
             continue
-        seen.add(address.base)
+        seen.add(place)
         if run.is_over:
             yield no_time(NAME)
         else:
@@ -96,7 +97,9 @@ def _look(run: Run, address: _Address, probe: str) -> Iterator[Finding]:
     if receipt.digest != probes.digest_of(body):
         yield _without_body(address)
         return
-    yield ok(name=NAME, message=_("A signed callback to %(base)s arrives.") % {"base": address.base})
+    yield ok(
+        name=NAME, message=_("A signed callback to %(address)s arrives.") % {"address": address.base + address.path}
+    )
     yield _proxy_headers(address, receipt)
 
 
@@ -267,6 +270,11 @@ def _trust_proxy() -> str:
 # What Django took the request for.
 
 
+def _same_form(netloc: str, address: _Address) -> str:
+    """Return host and port in small letters, without the port that the scheme has anyway."""
+    return netloc.lower().removesuffix(":443" if address.is_https else ":80")
+
+
 def _proxy_headers(address: _Address, receipt: probes.Receipt) -> Finding:
     name = "proxy_headers"
     if address.is_https and not receipt.is_secure:
@@ -276,7 +284,7 @@ def _proxy_headers(address: _Address, receipt: probes.Receipt) -> Finding:
             why=_("Django then refuses forms sent over https, the button's among them, and writes http into links."),
             fix=_trust_proxy(),
         )
-    if receipt.host != urlsplit(address.base).netloc:
+    if _same_form(receipt.host, address) != _same_form(urlsplit(address.base).netloc, address):
         return Finding(
             name=name,
             message=_("Django takes requests to %(base)s for requests to %(seen)s.")

@@ -49,6 +49,11 @@ def diagnose() -> Iterator[Finding]:
             yield from _guarded(check, run)
 
 
+def diagnose_settings() -> Iterator[Finding]:
+    """Yield what can be said of the settings alone: sends no request and enqueues no job."""
+    yield from _guarded(check_set_up, Run())
+
+
 def _guarded(check: Check, run: Run) -> Iterator[Finding]:
     try:
         yield from check(run)

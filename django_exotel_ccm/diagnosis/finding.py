@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from django_exotel_ccm import accounts
 from django_exotel_ccm.exotel.account import Account
+from django_exotel_ccm.models import Agent
 
 logger = logging.getLogger("django_exotel_ccm.diagnosis")
 
@@ -58,6 +59,8 @@ class Run:
     """The aliases of the accounts whose key Exotel accepts."""
     processes: set[str] = field(default_factory=set)
     """The processes of the site that have answered a probe."""
+    linked: list[Agent] = field(default_factory=list)
+    """Active agents with the users who press for them; no more than are asked about their permissions."""
 
     def seconds(self, most: float = LONGEST_REQUEST) -> float:
         """Return how long the next request may take."""

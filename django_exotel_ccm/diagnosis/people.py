@@ -35,20 +35,14 @@ NEEDED = (Permission.PLACE_CALL, Permission.VIEW_CALL, Permission.ADD_NOTE, Perm
 
 def check_agents(run: Run) -> Iterator[Finding]:
     """Find out whether there are active agents, with a phone each, and with users who press for them."""
-    agents = list(Agent.objects.active().select_related("user").order_by("pk")[:MOST_AGENTS])
+    active = Agent.objects.active()
+    agents = list(active.select_related("user").order_by("pk")[:MOST_AGENTS])
     if not agents:
-        yield Finding(
-            name="agents",
-            message=_("There is no active agent."),
-            why=_("An agent's phone rings first, so nobody can call."),
-            fix=_(
-                "Type: python manage.py exotel_sync --agents. "
-                "Or in the admin click Exotel calls > Agents > Fetch agents from Exotel."
-            ),
-        )
+        yield _nobody()
         return
     without = [agent for agent in agents if not has_phone(agent)]
-    linked = [agent for agent in agents if agent.user is not None]
+    linked = active.filter(user__isnull=False)
+    run.linked = list(linked.select_related("user").order_by("pk")[:MOST_ASKED])
     if without:
         yield Finding(
             name="agents",
@@ -56,7 +50,7 @@ def check_agents(run: Run) -> Iterator[Finding]:
             why=_("Exotel does not know whom to ring, so their calls are refused."),
             fix=_("In the admin click Exotel calls > Agents > the agent, and enter a phone."),
         )
-    if not linked and not conf.get_settings().agent_for_user:
+    if not run.linked and not conf.get_settings().agent_for_user:
         yield Finding(
             name="agents",
             message=_("No agent is linked to a user: %(names)s.") % {"names": names_of(agents)},
@@ -67,12 +61,35 @@ def check_agents(run: Run) -> Iterator[Finding]:
             ),
         )
     elif not without:
-        yield ok(
-            name="agents",
-            message=_("Active agents: %(count)s, linked to users: %(linked)s.")
-            % {"count": len(agents), "linked": len(linked)},
-        )
-    yield from _pressing(linked)
+        yield _count_of(active.count(), linked.count())
+    yield from _pressing(run.linked)
+
+
+def _nobody() -> Finding:
+    # exotel_sync brings back only those whom it has deactivated itself.
+    by_hand = list(Agent.objects.filter(is_active=False, left_exotel_at=None).order_by("pk")[: MOST_NAMED + 1])
+    fix = _(
+        "Type: python manage.py exotel_sync --agents. "
+        "Or in the admin click Exotel calls > Agents > Fetch agents from Exotel."
+    )
+    if by_hand:
+        fix = _("In the admin click Exotel calls > Agents > %(names)s, and tick “active”.") % {
+            "names": names_of(by_hand)
+        }
+    return Finding(
+        name="agents",
+        message=_("There is no active agent."),
+        why=_("An agent's phone rings first, so nobody can call."),
+        fix=fix,
+    )
+
+
+def _count_of(count: int, linked: int) -> Finding:
+    words = [_("Active agents: %(count)s, linked to users: %(linked)s.")]
+    words += [_("Phones were looked at for the first %(phones)s.")] * (count > MOST_AGENTS)
+    words += [_("Permissions were looked at for the first %(users)s.")] * (linked > MOST_ASKED)
+    names = {"count": count, "linked": linked, "phones": MOST_AGENTS, "users": MOST_ASKED}
+    return ok(name="agents", message=" ".join(words) % names)
 
 
 def has_phone(agent: Agent) -> bool:
@@ -91,7 +108,7 @@ def names_of(found: list[Agent]) -> str:
 
 
 def _pressing(linked: list[Agent]) -> Iterator[Finding]:
-    idle = [agent for agent in linked[:MOST_ASKED] if not Permission.PLACE_CALL.granted_to(agent.user)]
+    idle = [agent for agent in linked if not Permission.PLACE_CALL.granted_to(agent.user)]
     locked_out = [agent for agent in idle if agent.user is not None and not agent.user.is_active]
     idle = [agent for agent in idle if agent not in locked_out]
     if idle:
@@ -107,7 +124,10 @@ def _pressing(linked: list[Agent]) -> Iterator[Finding]:
             name="agents",
             message=_("Active agents whose users cannot log in: %(names)s.") % {"names": names_of(locked_out)},
             why=_("Colleagues who may call for others are offered their phones."),
-            fix=_("In the admin click Exotel calls > Agents > the agent, and take the tick from “active”."),
+            fix=_(
+                "In the admin click Exotel calls > Agents > the agent, and take the tick from “active”. If they still "
+                "work here, click Users > the user instead, and tick “active”."
+            ),
         )
 
 
@@ -119,17 +139,15 @@ def check_exophones(run: Run) -> Iterator[Finding]:
 
 
 def _exophones_of(run: Run, alias: str) -> Finding:
-    phones = list(ExoPhone.objects.filter(account=alias, is_active=True).order_by("pk")[:MOST_AGENTS])
-    names = {"account": run.of(alias), "count": len(phones)}
+    active = ExoPhone.objects.filter(account=alias, is_active=True)
+    phones = list(active.order_by("pk")[:MOST_AGENTS])
+    names = {"account": run.of(alias), "count": active.count()}
     if not phones:
         return Finding(
             name="exophones",
             message=_("There is no active ExoPhone%(account)s.") % names,
             why=_("Customers see an ExoPhone as caller id; without one every call is refused."),
-            fix=_(
-                "Type: python manage.py exotel_sync --exophones. "
-                "Or in the admin click Exotel calls > ExoPhones > Fetch ExoPhones from Exotel."
-            ),
+            fix=_activate_exophones(alias),
         )
     unreadable = [phone for phone in phones if not _is_number(phone.number)]
     if unreadable:
@@ -150,6 +168,18 @@ def _exophones_of(run: Run, alias: str) -> Finding:
     return ok(name="exophones", message=_("Active ExoPhones%(account)s: %(count)s.") % names)
 
 
+def _activate_exophones(alias: str) -> str:
+    # exotel_sync brings back only those that it has deactivated itself.
+    by_hand = ExoPhone.objects.filter(account=alias, is_active=False, left_exotel_at=None).order_by("pk")[:MOST_NAMED]
+    if by_hand:
+        names = {"names": ", ".join(phone.number for phone in by_hand)}
+        return _("In the admin click Exotel calls > ExoPhones > %(names)s, and tick “active”.") % names
+    return _(
+        "Type: python manage.py exotel_sync --exophones. "
+        "Or in the admin click Exotel calls > ExoPhones > Fetch ExoPhones from Exotel."
+    )
+
+
 def _lacks_exophone(alias: str) -> bool:
     """Return whether an agent would call without an ExoPhone. Where the host's own code chooses, nobody can say."""
     if not set(conf.get_settings().exophone_choice) <= set(conf.EXOPHONE_CHOICE):
@@ -168,24 +198,45 @@ def _is_number(text: str) -> bool:
 
 
 def check_permissions(run: Run) -> Iterator[Finding]:
-    """Find permissions that the pages ask for and that nobody has."""
+    """Find permissions that the pages ask for and that nobody has; name the users of agents who lack one."""
+    lacking = {
+        one: [agent for agent in run.linked if not one.granted_to(agent.user)]
+        for one in NEEDED
+        if one != Permission.PLACE_CALL  # looked at with the agents
+    }
+    words = [
+        _("%(permission)s is not given to the users of these agents: %(names)s.")
+        % {"permission": permission, "names": names_of(agents)}
+        for permission, agents in lacking.items()
+        if agents
+    ]
     users: Any = get_user_model()
     if not issubclass(users, PermissionsMixin) or any(map(_decides_itself, get_backends())):
-        yield ok(name="permissions", message=_("Your own code decides who has which permission."))
+        yield ok(name="permissions", message=" ".join([_("Your own code decides who has which permission."), *words]))
         return
     rows: Any = users._default_manager
     if any(field.name == "is_active" for field in users._meta.fields):
         rows = rows.filter(is_active=True)
-    missing = [] if rows.filter(is_superuser=True).exists() else [one for one in NEEDED if not _is_granted(rows, one)]
-    if not missing:
-        yield ok(name="permissions", message=_("Somebody has each permission that calls need."))
+    others = rows.filter(is_superuser=False)
+    # Of agents who may not call, that was said already.
+    needed = [one for one in NEEDED if one != Permission.PLACE_CALL or not run.linked]
+    missing = [one for one in needed if not _is_granted(others, one) and not _have(run.linked, one)]
+    # Where superusers alone log in, there is nobody to give them to.
+    if not missing or (rows.exists() and not others.exists()):
+        message = " ".join([_("Somebody has each permission that calls need."), *words])
+        yield ok(name="permissions", message=message)
         return
     yield Finding(
         name="permissions",
-        message=_("Nobody has these permissions: %(names)s.") % {"names": ", ".join(missing)},
-        why=_("What they allow is refused to everybody: the button, the list of calls, notes or recordings."),
+        message=_("Nobody but superusers has these permissions: %(names)s.") % {"names": ", ".join(missing)},
+        why=_("What they allow is refused to your agents: the button, the list of calls, notes or recordings."),
         fix=_("Type: python manage.py exotel_setup. Then put your agents into the group “Call agents” in the admin."),
     )
+
+
+def _have(agents: list[Agent], permission: Permission) -> bool:
+    """Return whether one of the agents' users has it; a superuser who calls counts like anybody."""
+    return any(permission.granted_to(agent.user) for agent in agents)
 
 
 def _decides_itself(backend: Any) -> bool:

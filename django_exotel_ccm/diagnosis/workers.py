@@ -106,7 +106,14 @@ def check_cache(run: Run) -> Iterator[Finding]:
     if alias is None or not _is_local(alias):
         yield ok(name="cache", message=_("Nothing here needs a cache that processes share."))
         return
-    if find_processes(run) < 2:
+    processes = find_processes(run)
+    if processes == 0:
+        message = _(
+            "Sessions are in memory. Whether several processes serve the site is not known: no probe came back."
+        )
+        yield ok(name="cache", message=message)
+        return
+    if processes == 1:
         yield ok(name="cache", message=_("Sessions are in the memory of the site's one process."))
         return
     yield Finding(

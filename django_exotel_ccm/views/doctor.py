@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.diagnosis.diagnose import diagnose
+from django_exotel_ccm.diagnosis.diagnose import diagnose, diagnose_settings
 from django_exotel_ccm.views.access import answer_superuser_page
 
 
@@ -19,17 +19,22 @@ from django_exotel_ccm.views.access import answer_superuser_page
 @never_cache
 @csrf_protect
 def doctor(request: HttpRequest) -> HttpResponseBase:
-    """Run every check and show what is wrong, then what is right. A POST runs them again. Takes ``exotel_adapter``."""
-    return answer_superuser_page(request, lambda adapter: adapter.render(request, "doctor.html", _context()))
+    """Look at the settings alone; a POST runs every check, which sends requests. Takes ``exotel_adapter``."""
+    has_run = request.method == "POST"
+    return answer_superuser_page(
+        request, lambda adapter: adapter.render(request, "doctor.html", _context(has_run=has_run))
+    )
 
 
-def _context() -> dict[str, Any]:
-    found = list(diagnose())
+def _context(*, has_run: bool) -> dict[str, Any]:
+    found = list(diagnose() if has_run else diagnose_settings())
     wrong = [one for one in found if not one.ok]
     headline = ngettext("%(count)s thing is wrong", "%(count)s things are wrong", len(wrong)) % {"count": len(wrong)}
+    well = _("All is well.") if has_run else _("The settings can be read.")
     return {
         "title": _("Check of the set-up"),
-        "headline": headline if wrong else _("All is well."),
+        "has_run": has_run,
+        "headline": headline if wrong else well,
         "wrong": wrong,
         "right": [one for one in found if one.ok],
     }

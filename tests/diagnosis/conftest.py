@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_exotel_ccm.models import AccountUsage
+from django_exotel_ccm.services.groups import OF_AGENTS
 from tests.servers.faulty_proxy import Proxy, proxy_before
 
 NUMBER = "+919000001001"
@@ -50,7 +51,7 @@ class Doctor:
 @pytest.fixture
 def doctor(host: Any, exotel: Any) -> Doctor:
     """The doctor, at a healthy set-up: agent, ExoPhone, ticket, reconciler, a site that answers."""
-    host.asha = host.user("asha", "exotel_ccm.place_call")
+    host.asha = host.user("asha", *OF_AGENTS)
     host.user("root", is_superuser=True, agent=None)
     host.first_ticket = host.ticket(phone=NUMBER)
     AccountUsage.objects.save_moment("default", reconciled_at=timezone.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from django.core.signing import TimestampSigner
 from django_exotel_ccm import probes
 from django_exotel_ccm.models import CallEvent, UnverifiedCall
 from tests.diagnosis.conftest import Doctor
+from tests.diagnosis.host_code import BASE
 from tests.servers.faulty_proxy import Proxy
 from tests.servers.https_proxy import site_behind_a_proxy
 from tests.servers.scripted_http import context_of, serving, silent
@@ -205,6 +207,47 @@ def test_proxy_that_hides_the_host(doctor: Doctor, proxy: Proxy) -> None:
     assert "proxy_set_header Host $http_host;" in wrong["fix"]
     proxy.host = ""
     assert doctor.wrong() == []
+
+
+@pytest.mark.parametrize("name", ["LocalHost", "LOCALHOST"])
+def test_capitals_are_the_same_host(
+    name: str, doctor: Doctor, report_to: Callable[[str], None], live_server: Any
+) -> None:
+    port = live_server.url.rpartition(":")[2]
+
+    report_to(f"http://{name}:{port}")
+
+    assert doctor.wrong() == []
+
+
+@pytest.mark.parametrize(("url", "seen"), [("https://CRM.example.com:443/x", "crm.example.com"),
+    ("https://crm.example.com", "crm.example.com:443"), ("http://localhost:80", "localhost"),
+    ("https://crm.example.com:8443", "CRM.example.com:8443")])  # fmt: skip
+def test_port_of_the_scheme_is_no_other_host(url: str, seen: str) -> None:
+    from django_exotel_ccm.diagnosis.callback_base import _address_of, _proxy_headers
+
+    receipt = probes.Receipt("probe", "digest", url.startswith("https"), seen, "process")
+
+    assert _proxy_headers(_address_of(url + "/exotel/callbacks/token/"), receipt).ok
+
+
+def test_second_path_of_a_host_is_tried_as_well(
+    doctor: Doctor, proxy: Proxy, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BASE, "url", proxy.url)
+    monkeypatch.setenv("EXOTEL_SALES", os.environ["EXOTEL_URL"])
+    settings.EXOTEL_CCM = {
+        **settings.EXOTEL_CCM,
+        "ACCOUNTS": {"default": "EXOTEL_URL", "sales": "EXOTEL_SALES"},
+        "CALLBACK_BASE_URL": "tests.diagnosis.host_code.base_url_by_account",
+    }
+
+    messages = [message for name, message in doctor.wrong() if name == "callback_address"]
+
+    assert messages == [
+        f"At {proxy.url} there is no /default/exotel/callbacks/ (HTTP 404).",
+        f"At {proxy.url} there is no /sales/exotel/callbacks/ (HTTP 404).",
+    ]
 
 
 def test_token_is_in_no_text(doctor: Doctor, proxy: Proxy) -> None:

@@ -52,7 +52,7 @@ def test_each_line_says_what_why_and_what_to_do(doctor: Doctor) -> None:
 
     text = out.getvalue()
     assert "WRONG  There is no active ExoPhone.\n       Why: Customers see" in text
-    assert "\n       Do: Type: python manage.py exotel_sync --exophones." in text
+    assert "\n       Do: In the admin click Exotel calls > ExoPhones > +918000000700, and tick “active”." in text
 
 
 def test_hindi(doctor: Doctor) -> None:

@@ -10,8 +10,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from django_exotel_ccm.models import ExoPhone
+from django_exotel_ccm.models import AccountUsage, ExoPhone
 from tests.diagnosis.conftest import Doctor
+from tests.servers.faulty_proxy import Proxy
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_page_says_what_the_command_says(doctor: Doctor, root: Client) -> None:
     ExoPhone.objects.update(is_active=False)
     checks = doctor.checks()
 
-    text = text_of(root.get(reverse("exotel_ccm:doctor")))
+    text = text_of(root.post(reverse("exotel_ccm:doctor")))
 
     assert "1 thing is wrong" in text
     for one in checks:
@@ -42,7 +43,7 @@ def test_page_says_what_the_command_says(doctor: Doctor, root: Client) -> None:
 def test_run_again(root: Client) -> None:
     url = reverse("exotel_ccm:doctor")
     ExoPhone.objects.update(is_active=False)
-    before = root.get(url)
+    before = root.post(url)
     ExoPhone.objects.update(is_active=True)
 
     after = root.post(url)
@@ -51,6 +52,29 @@ def test_run_again(root: Client) -> None:
     assert "1 thing is wrong" in text_of(before)
     assert "All is well" in text_of(after)
     assert "no-store" in after["Cache-Control"]
+
+
+def test_get_sends_nothing(root: Client, proxy: Proxy) -> None:
+    page = root.get(reverse("exotel_ccm:doctor"))
+
+    assert "Run the check" in text_of(page)
+    assert "The settings can be read." in text_of(page)
+    assert "All is well" not in text_of(page)
+    assert proxy.paths == []
+    assert AccountUsage.objects.get().minute is None  # Exotel was asked nothing
+    root.post(reverse("exotel_ccm:doctor"))
+    assert proxy.paths
+    assert AccountUsage.objects.get().minute is not None
+
+
+def test_get_says_what_is_wrong_with_the_settings(root: Client, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKET": {}}
+
+    text = text_of(root.get(reverse("exotel_ccm:doctor")))
+
+    assert "1 thing is wrong" in text
+    assert "'TICKET'" in text
+    assert "Known keys" in text
 
 
 def test_post_needs_a_csrf_token(root: Client) -> None:
@@ -74,11 +98,12 @@ def test_index_of_the_admin_leads_to_the_page(root: Client) -> None:
     for index in ("/admin/", "/admin/exotel_ccm/"):
         page = root.get(index).content.decode()
         (link,) = set(re.findall(r'href="(/exotel/doctor/[^"]*)"', page))
-        assert "All is well" in text_of(root.get(link.replace("&amp;", "&")))
+        assert "All is well" in text_of(root.post(link.replace("&amp;", "&")))
 
 
 def test_page_has_no_inline_style_or_script(root: Client) -> None:
-    page = root.get(reverse("exotel_ccm:doctor")).content.decode()
+    url = reverse("exotel_ccm:doctor")
+    page = root.get(url).content.decode() + root.post(url).content.decode()
 
     assert not re.search(r"<style|style=|<script(?![^>]*src=)(?![^>]*application/json)| on[a-z]+=", page)
 
@@ -86,7 +111,7 @@ def test_page_has_no_inline_style_or_script(root: Client) -> None:
 def test_page_without_an_admin(root: Client, settings: Any, doctor: Doctor) -> None:
     settings.ROOT_URLCONF = "tests.diagnosis.plain_urls"
 
-    page = root.get("/exotel/doctor/")
+    page = root.post("/exotel/doctor/")
 
     assert page.status_code == 200
     assert "exotel_ccm/doctor.html" in [template.name for template in page.templates]

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+import io
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import format_datetime
 from typing import Any, NamedTuple
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm import simulator
+from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.account import REGIONS
 from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, ExoPhone
+from django_exotel_ccm.services.groups import OF_AGENTS
 from tests.diagnosis.conftest import Doctor
 from tests.helpdesk.models import Customer, Ticket
 from tests.servers.scripted_http import answering, http, serving
@@ -25,8 +34,16 @@ def set_option(settings: Any, **options: Any) -> None:
     settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, **options}
 
 
+class OnePass(threading.Event):
+    """Stops a command that was typed with --forever after its first pass."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
 class Place(NamedTuple):
-    """Where a fault is made and mended."""
+    """Where a fault is made, and mended as the advice says."""
 
     settings: Any
     exotel: Any
@@ -38,6 +55,37 @@ class Place(NamedTuple):
         given = {**self.settings.EXOTEL_CCM, **options}
         self.settings.EXOTEL_CCM = {name: value for name, value in given.items() if value is not None}
 
+    def type(self, advice: str) -> None:
+        """Type the first command of an advice, word by word."""
+        (words,) = re.findall(r"python manage\.py ((?:[a-z_]+)(?: --[a-z]+)*)", advice)[:1]
+
+        @contextmanager
+        def one_pass() -> Iterator[OnePass]:
+            yield OnePass()
+
+        for command in ("exotel_reconcile", "exotel_purge"):
+            path = f"django_exotel_ccm.management.commands.{command}.stop_on_signal"
+            self.environment.setattr(path, one_pass, raising=False)
+        call_command(*words.split(), stdout=io.StringIO(), stderr=io.StringIO())
+
+    def save(self, row: Model, **fields: Any) -> None:
+        """Open the page of a row in the admin, change these fields, and click on Save; False takes a tick away."""
+        client = Client()
+        client.force_login(User.objects.get(username="root"))
+        url = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
+        context = client.get(url).context
+        form = context["adminform"].form
+        typed = {name: form[name].value() for name in form.fields} | {
+            "date_joined_0": "2026-01-01",
+            "date_joined_1": "9:00",
+        }
+        for inline in context["inline_admin_formsets"]:
+            management = inline.formset.management_form
+            typed |= {management.add_prefix(name): management[name].value() for name in management.fields}
+        typed |= fields
+        answer = client.post(url, {name: value for name, value in typed.items() if value not in (None, False)})
+        assert answer.status_code == 302, answer.context["errors"]
+
 
 @pytest.fixture
 def place(doctor: Doctor, settings: Any, exotel: Any, host: Any, monkeypatch: pytest.MonkeyPatch) -> Place:
@@ -45,10 +93,10 @@ def place(doctor: Doctor, settings: Any, exotel: Any, host: Any, monkeypatch: py
 
 
 class Fault(NamedTuple):
-    """What is broken, how it is mended by the advice, and what the doctor says."""
+    """What is broken, how the advice is followed, and what the doctor says."""
 
     make: Callable[[Place], object]
-    mend: Callable[[Place], object]
+    mend: Callable[[Place, str], object]
     name: str
     message: str
     advice: str
@@ -62,218 +110,324 @@ def use_account(place: Place, **parts: str) -> None:
     place.environment.setenv("EXOTEL_URL", url)
 
 
+def use_parts(place: Place, **parts: str) -> None:
+    """Write the account as the four variables that new installations have."""
+    place.environment.delenv("EXOTEL_URL", raising=False)
+    place.environment.setitem(REGIONS, "mumbai", (place.exotel.url, place.exotel.url))  # type: ignore[arg-type]
+    known = {"API_KEY": "sim-key", "API_TOKEN": "sim-token", "ACCOUNT_SID": "simulated1", "REGION": "mumbai"}
+    for name, value in (known | parts).items():
+        place.environment.setenv(f"EXOTEL_{name}", value)
+
+
 def two_exophones(place: Place) -> None:
     ExoPhone.objects.update(is_default=False)
     ExoPhone.objects.create(number="+918000000701")
 
 
+def delete_exophone(place: Place, advice: str) -> None:
+    place.type(advice)
+    root = Client()
+    root.force_login(User.objects.get(username="root"))
+    root.post(f"/admin/exotel_ccm/exophone/{place.host.exophone.pk}/delete/", {"post": "yes"})
+    place.save(ExoPhone.objects.get(number="+918000000701"), is_default=True)
+
+
 def overdue(place: Place) -> None:
+    place.set(REQUESTS_PER_MINUTE=1)
     hour_ago = timezone.now() - datetime.timedelta(hours=1)
-    CallRecord.objects.create(created_at=hour_ago, updated_at=hour_ago, next_check_at=hour_ago)
+    due = {"next_check_at": hour_ago, "details_check_at": hour_ago}
+    CallRecord.objects.create(created_at=hour_ago, updated_at=hour_ago, state=State.ACTIVE, call_sid="f" * 32, **due)
+
+
+def take_account_away(place: Place) -> None:
+    """Let asha's account be closed, while a colleague still calls."""
+    User.objects.filter(username="asha").update(is_active=False)
+    place.exotel.add_agent("+919000000198")
+    place.host.user("meera", *OF_AGENTS, agent="+919000000198")
+
+
+def follow_permissions(place: Place, advice: str) -> None:
+    place.type(advice)
+    group = Group.objects.get(name="Call agents")
+    place.save(place.host.asha, groups=[group.pk])
+
+
+def replace_exophone(place: Place, advice: str) -> None:
+    place.type(advice)
+    place.save(place.host.exophone, is_active=False, is_default=False)
+    place.save(ExoPhone.objects.get(number="+918000000700"), is_default=True)
 
 
 FAULTS = {
     "a key that does not exist": Fault(
-        lambda place: place.set(TICKET={}), lambda place: place.set(TICKET=None), "settings", "'TICKET'", "Known keys"
+        lambda place: place.set(TICKET={}),
+        lambda place, _: place.set(TICKET=None),
+        "settings",
+        "'TICKET'",
+        "Known keys",
     ),
     "no base URL": Fault(
         lambda place: place.set(CALLBACK_BASE_URL=None),
-        lambda place: place.set(CALLBACK_BASE_URL=place.host.url),
+        lambda place, _: place.set(CALLBACK_BASE_URL=place.host.url),
         "settings",
         "CALLBACK_BASE_URL",
         '"CALLBACK_BASE_URL": "https://crm.example.com"',
     ),
     "a policy that cannot be imported": Fault(
         lambda place: place.set(POLICIES=["crm.telephony.nothing"]),
-        lambda place: place.set(POLICIES=None),
+        lambda place, _: place.set(POLICIES=["tests.diagnosis.host_code.nobody_is_refused"]),
         "policies",
         "crm.telephony.nothing",
         "dotted path",
     ),
     "a model that does not exist": Fault(
         lambda place: place.set(TICKETS={"helpdesk.Tickt": {"prefix": "ticket", "phone": "phone"}}),
-        lambda place: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}),
+        lambda place, _: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}),
         "tickets",
         "helpdesk.tickt",
         "Correct it in EXOTEL_CCM",
     ),
     "no credentials": Fault(
-        lambda place: place.environment.delenv("EXOTEL_URL"), use_account, "accounts", "no credentials", "EXOTEL_URL"
+        lambda place: place.environment.delenv("EXOTEL_URL"),
+        lambda place, _: use_account(place),
+        "accounts",
+        "no credentials",
+        "EXOTEL_URL",
     ),
     "credentials that cannot be read": Fault(
         lambda place: place.environment.setenv("EXOTEL_URL", "exotel://key-and-token"),
-        use_account,
+        lambda place, _: use_account(place),
         "accounts",
         "EXOTEL_URL",
         "Write: EXOTEL_URL=exotel://KEY:TOKEN@mumbai/ACCOUNT_SID",
     ),
     "a wrong token": Fault(
         lambda place: use_account(place, **{"sim-token": "s1m-t0ken"}),
-        use_account,
+        lambda place, _: use_account(place),
         "key",
         "does not accept the API key",
-        "EXOTEL_API_TOKEN",
+        "to EXOTEL_URL in the environment: exotel://KEY:TOKEN@127.0.0.1",
+    ),
+    "a wrong token in a variable of its own": Fault(
+        lambda place: use_parts(place, API_TOKEN="s1m-t0ken"),
+        lambda place, _: use_parts(place),
+        "key",
+        "does not accept the API key",
+        "to EXOTEL_API_KEY, EXOTEL_API_TOKEN and EXOTEL_ACCOUNT_SID",
     ),
     "a wrong account": Fault(
-        lambda place: use_account(place, simulated1="acme9"), use_account, "key", "account SID", "EXOTEL_ACCOUNT_SID"
+        lambda place: use_account(place, simulated1="acme9"),
+        lambda place, _: use_account(place),
+        "key",
+        "account SID",
+        "/ACCOUNT_SID",
     ),
     "no way to Exotel": Fault(
         lambda place: place.environment.setenv("EXOTEL_URL", "exotel://key-key:t@127.0.0.1:1/acme1?tls=off"),
-        use_account,
+        lambda place, _: use_account(place),  # nobody can open port 1 in a test: there is a way to this host
         "key",
         "no usable answer",
         "curl -sI http://127.0.0.1:1",
     ),
     "no balance": Fault(
         lambda place: place.exotel.options.set_text("balance", "0"),
-        lambda place: place.exotel.options.set_text("balance", "500"),
+        lambda place, _: place.exotel.options.set_text("balance", "500"),
         "balance",
         "0.00 INR",
         "Recharge",
     ),
     "a suspended account": Fault(
         lambda place: place.exotel.options.set_text("account_status", "suspended"),
-        lambda place: place.exotel.options.set_text("account_status", "active"),
+        lambda place, _: place.exotel.options.set_text("account_status", "active"),
         "account",
         "suspended",
         "support",
     ),
-    "no agent": Fault(
+    "agents whom somebody deactivated": Fault(
         lambda place: Agent.objects.update(is_active=False),
-        lambda place: Agent.objects.update(is_active=True),
+        lambda place, _: place.save(Agent.objects.get(), is_active=True),
         "agents",
         "no active agent",
-        "Agents",
+        "Agents > Asha, and tick “active”.",
+    ),
+    "agents who had left Exotel": Fault(
+        lambda place: Agent.objects.update(
+            is_active=False, left_exotel_at=timezone.now(), synced_at=timezone.now(), exotel_user_id="sim-agent-1"
+        ),
+        lambda place, advice: place.type(advice),
+        "agents",
+        "no active agent",
+        "exotel_sync --agents",
     ),
     "an agent without a phone": Fault(
         lambda place: Agent.objects.update(contact_uri=None),
-        lambda place: Agent.objects.update(contact_uri="+919000000101"),
+        lambda place, _: place.save(Agent.objects.get(), contact_uri="+919000000101"),
         "agents",
         "have no phone that can be called: Asha",
         "Agents",
     ),
     "an agent whose phone is none": Fault(
         lambda place: Agent.objects.update(contact_uri="12345"),
-        lambda place: Agent.objects.update(contact_uri="+919000000101"),
+        lambda place, _: place.save(Agent.objects.get(), contact_uri="+919000000101"),
         "agents",
         "have no phone that can be called: Asha",
         "enter a phone",
     ),
     "an agent without a user": Fault(
         lambda place: Agent.objects.update(user=None),
-        lambda place: Agent.objects.update(user=place.host.asha),
+        lambda place, _: place.save(Agent.objects.get(), user=place.host.asha.pk),
         "agents",
         "No agent is linked to a user: Asha",
         "choose the user",
     ),
+    "an agent without a user, of a known address": Fault(
+        lambda place: Agent.objects.update(user=None),
+        lambda place, advice: place.type(advice),
+        "agents",
+        "No agent is linked to a user: Asha",
+        "Give users the e-mail addresses that the agents have in Exotel, and type",
+    ),
     "an agent who may not call": Fault(
-        lambda place: place.host.asha.user_permissions.clear(),
-        lambda place: place.host.asha.user_permissions.add(Permission.objects.get(codename="place_call")),
+        lambda place: place.host.asha.user_permissions.remove(Permission.objects.get(codename="place_call")),
+        lambda place, _: place.save(
+            place.host.asha, user_permissions=list(Permission.objects.values_list("pk", flat=True))
+        ),
         "agents",
         "may not place calls: Asha",
         "exotel_ccm.place_call",
     ),
     "an agent who cannot log in": Fault(
-        lambda place: User.objects.filter(username="asha").update(is_active=False),
-        lambda place: User.objects.filter(username="asha").update(is_active=True),
+        take_account_away,
+        lambda place, _: place.save(Agent.objects.get(name="Asha"), is_active=False),
         "agents",
         "cannot log in: Asha",
-        "“active”",
+        "take the tick from “active”",
     ),
-    "permissions that nobody has": Fault(
-        lambda place: User.objects.update(is_superuser=False),
-        lambda place: User.objects.filter(username="root").update(is_superuser=True),
+    "an agent who cannot log in and should": Fault(
+        lambda place: User.objects.filter(username="asha").update(is_active=False),
+        lambda place, _: place.save(place.host.asha, is_active=True),
+        "agents",
+        "cannot log in: Asha",
+        "click Users > the user instead, and tick “active”",
+    ),
+    "permissions that only a superuser has": Fault(
+        lambda place: place.host.asha.user_permissions.set(Permission.objects.filter(codename="place_call")),
+        follow_permissions,
         "permissions",
         "exotel_ccm.view_callrecord, exotel_ccm.add_callnote, exotel_ccm.listen_recording",
         "exotel_setup",
     ),
-    "no ExoPhone": Fault(
+    "ExoPhones that somebody deactivated": Fault(
         lambda place: ExoPhone.objects.update(is_active=False),
-        lambda place: ExoPhone.objects.update(is_active=True),
+        lambda place, _: place.save(place.host.exophone, is_active=True),
         "exophones",
         "no active ExoPhone",
-        "ExoPhones",
+        "ExoPhones > +918000000700, and tick “active”.",
+    ),
+    "ExoPhones that had left Exotel": Fault(
+        lambda place: ExoPhone.objects.update(is_active=False, left_exotel_at=timezone.now(), synced_at=timezone.now()),
+        lambda place, advice: place.type(advice),
+        "exophones",
+        "no active ExoPhone",
+        "exotel_sync --exophones",
     ),
     "an ExoPhone that is none": Fault(
         lambda place: ExoPhone.objects.update(number="12"),
-        lambda place: ExoPhone.objects.update(number="+918000000700"),
+        lambda place, _: place.save(place.host.exophone, number="+918000000700"),
         "exophones",
         "not one valid phone number",
         "correct its number",
     ),
     "two ExoPhones and no default": Fault(
         two_exophones,
-        lambda place: ExoPhone.objects.filter(number="+918000000701").update(is_default=True),
+        lambda place, _: place.save(ExoPhone.objects.get(number="+918000000701"), is_default=True),
         "exophones",
         "No ExoPhone is the default",
         "tick “default”",
     ),
     "numbers that cannot be read": Fault(
-        lambda place: Customer.objects.update(phone="12345"),
-        lambda place: Customer.objects.update(phone="+919000001001"),
+        lambda place: [place.set(NUMBER_REGION="SG"), Customer.objects.update(phone="90000 01001")],
+        lambda place, _: Customer.objects.update(phone="+91 90000 01001"),
         "ticket_numbers",
         "Numbers that cannot be read: 1; that can: 0.",
-        "NUMBER_REGION",
+        "Write numbers with their country code",
+    ),
+    "numbers of another region": Fault(
+        lambda place: [place.set(NUMBER_REGION="SG"), Customer.objects.update(phone="90000 01001")],
+        lambda place, _: place.set(NUMBER_REGION="IN"),
+        "ticket_numbers",
+        "Numbers that cannot be read: 1; that can: 0.",
+        "set NUMBER_REGION",
     ),
     "tickets without numbers": Fault(
-        lambda place: Customer.objects.update(phone=""),
-        lambda place: Customer.objects.update(phone="+919000001001"),
+        lambda place: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.other_phone"}}),
+        lambda place, _: place.set(TICKETS={"helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone"}}),
         "ticket_numbers",
         "None has a phone number",
         '"phone"',
     ),
     "a reconciler that stopped": Fault(
         lambda place: AccountUsage.objects.update(reconciled_at=timezone.now() - datetime.timedelta(hours=1)),
-        lambda place: call_command("exotel_reconcile"),
+        lambda place, advice: place.type(advice),
         "reconciler",
         "last ran",
         "exotel_reconcile --forever",
     ),
     "a reconciler that never ran": Fault(
         lambda place: AccountUsage.objects.all().delete(),
-        lambda place: call_command("exotel_reconcile"),
+        lambda place, advice: place.type(advice),
         "reconciler",
         "never ran",
         "exotel_reconcile --forever",
     ),
     "overdue work": Fault(
         overdue,
-        lambda place: CallRecord.objects.update(next_check_at=None),
+        lambda place, _: [place.set(REQUESTS_PER_MINUTE=150), call_command("exotel_reconcile", stdout=io.StringIO())],
         "overdue_work",
         "to be checked: 1.",
         "REQUESTS_PER_MINUTE",
     ),
-    "a phone that is off": Fault(
-        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "off"),
-        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "on"),
-        "devices",
-        "Phones of agents that are on: 0 of 1. Off: Asha.",
-        "turn it on",
-    ),
     "a phone that is not verified": Fault(
         lambda place: setattr(place.exotel.agent("+919000000101"), "device", "unverified"),
-        lambda place: setattr(place.exotel.agent("+919000000101"), "device", "on"),
+        lambda place, _: setattr(place.exotel.agent("+919000000101"), "device", "on"),
         "devices",
         "Not verified: Asha.",
         "verify each agent's phone",
     ),
     "an agent whom Exotel does not know": Fault(
         lambda place: Agent.objects.update(contact_uri="+919000000199"),
-        lambda place: place.exotel.add_agent("+919000000199"),
+        lambda place, advice: [place.exotel.add_agent("+919000000199"), place.type(advice)],
         "agents",
         "does not know these agents: Asha",
         "Add them as co-workers in the Exotel dashboard",
     ),
-    "an ExoPhone that the account does not have": Fault(
+    "an ExoPhone that somebody typed": Fault(
         lambda place: ExoPhone.objects.update(number="+918000000799"),
-        lambda place: place.exotel.add_exophone("+918000000799"),
+        replace_exophone,
         "exophones",
-        "does not have these ExoPhones",
+        "does not have these ExoPhones: +918000000799.",
+        "take the ticks from “active” and “default”, or delete it",
+    ),
+    "an ExoPhone that somebody typed, to delete": Fault(
+        lambda place: ExoPhone.objects.update(number="+918000000799"),
+        delete_exophone,
+        "exophones",
+        "does not have these ExoPhones: +918000000799.",
+        "or delete it",
+    ),
+    "an ExoPhone that the account does not have any more": Fault(
+        lambda place: [
+            ExoPhone.objects.update(number="+918000000799", synced_at=timezone.now(), is_default=False),
+            ExoPhone.objects.create(number="+918000000701", is_default=True),
+        ],
+        lambda place, advice: place.type(advice),
+        "exophones",
+        "does not have these ExoPhones: +918000000799.",
         "exotel_sync --exophones",
     ),
     "an unknown queue": Fault(
         lambda place: place.set(RUNNER="crm.queue.send"),
-        lambda place: place.set(RUNNER="inline"),
+        lambda place, _: place.set(RUNNER="inline"),
         "runner",
         "crm.queue.send",
         "RUNNER",
@@ -290,12 +444,98 @@ def test_fault(fault: str, doctor: Doctor, place: Place, live_server: Any) -> No
 
     make(place)
     wrong = [one for one in doctor.checks() if not one["ok"]]
-    mend(place)
-
     assert [one["name"] for one in wrong] in ([name], ["settings"])
     assert message in wrong[0]["message"]
     assert advice in wrong[0]["fix"]
+    mend(place, wrong[0]["fix"])
+
     assert doctor.wrong() == []
+
+
+def test_phones_that_are_off_are_named(doctor: Doctor, exotel: Any) -> None:
+    """People turn their phones off when they go home."""
+    exotel.agent("+919000000101").device = "off"
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert told["devices"] == "Phones of agents that are on: 0 of 1. Off: Asha."
+    assert doctor.wrong() == []
+
+
+def test_more_co_workers_than_are_looked_at(doctor: Doctor, exotel: Any) -> None:
+    for number in range(260):
+        exotel.add_agent(f"+91910000{number:04}")
+    asked = len(exotel.book.requests)
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    paths = [request.path for request in exotel.book.requests[asked:]]
+    assert told["devices"] == "Whose phones are on was not looked at: there are more than 200 co-workers."
+    assert sum("/users" in path for path in paths) == 1
+
+
+def test_more_agents_than_are_looked_at(doctor: Doctor, exotel: Any, host: Any) -> None:
+    exotel.add_agent("+919100009999")
+    users = User.objects.bulk_create(User(username=f"user{number}") for number in range(60))
+    group = Group.objects.create(name="callers")
+    group.permissions.set(Permission.objects.filter(content_type__app_label="exotel_ccm"))
+    group.user_set.set(users)
+    Agent.objects.bulk_create(
+        Agent(name=f"Agent {number}", contact_uri=f"+91910000{number:04}", user=user)
+        for number, user in enumerate([*users, *[None] * 199])
+    )
+
+    checks = doctor.checks()
+
+    told = [one["message"] for one in checks if one["name"] in ("agents", "devices")]
+    assert told == [
+        (
+            "Active agents: 260, linked to users: 61. Phones were looked at for the first 200. "
+            "Permissions were looked at for the first 50."
+        ),
+        "Whose phones are on was not looked at: there are more than 200 co-workers.",
+    ]
+
+
+def test_exophones_beyond_those_looked_at(doctor: Doctor, exotel: Any) -> None:
+    for number in range(250):
+        exotel.add_exophone(f"+9180010{number:05}")
+
+    told = [one["message"] for one in doctor.checks() if one["name"] == "exophones"]
+
+    assert told == [
+        "Active ExoPhones: 1.",
+        "Whether the account has our ExoPhones was not looked at: there are more than 200.",
+    ]
+
+
+def test_users_of_agents_who_lack_a_permission_are_named(doctor: Doctor, host: Any) -> None:
+    host.user("supervisor", *OF_AGENTS, agent=None)
+    host.asha.user_permissions.remove(Permission.objects.get(codename="listen_recording"))
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert told["permissions"] == (
+        "Somebody has each permission that calls need. "
+        "exotel_ccm.listen_recording is not given to the users of these agents: Asha."
+    )
+    assert doctor.wrong() == []
+
+
+def test_superuser_who_works_alone(doctor: Doctor, host: Any) -> None:
+    host.asha.user_permissions.clear()
+    host.asha.is_superuser = True
+    host.asha.save()
+
+    assert doctor.wrong() == []
+
+
+def test_site_of_superusers(doctor: Doctor) -> None:
+    """Where nobody else logs in, the permissions are nobody's to lack."""
+    User.objects.filter(username="asha").update(is_superuser=True)
+    Agent.objects.update(user=None)
+
+    assert [name for name, _text in doctor.wrong()] == ["agents"]
 
 
 def test_key_of_the_other_region(doctor: Doctor, place: Place, exotel: Any) -> None:
@@ -308,8 +548,14 @@ def test_key_of_the_other_region(doctor: Doctor, place: Place, exotel: Any) -> N
         wrong = doctor.only()
 
         assert wrong["message"] == "The API key and token belong to singapore, not to mumbai."
-        assert "EXOTEL_REGION=singapore, or in EXOTEL_URL @singapore/" in wrong["fix"]
+        assert wrong["fix"] == "In the environment write @singapore/ in EXOTEL_URL, and start again."
         place.environment.setenv("EXOTEL_URL", account.format("singapore"))
+        assert doctor.wrong() == []
+
+        use_parts(place)
+        place.environment.setitem(REGIONS, "mumbai", (elsewhere.url, elsewhere.url))  # type: ignore[arg-type]
+        assert doctor.only()["fix"] == "In the environment write EXOTEL_REGION=singapore, and start again."
+        use_parts(place, REGION="singapore")
         assert doctor.wrong() == []
 
 
@@ -440,7 +686,7 @@ def test_exotel_is_not_asked_beyond_the_budget(doctor: Doctor, settings: Any) ->
 
 @pytest.mark.parametrize(("backend", "found"), [("LogsInOnly", ["permissions"]), ("GrantsItself", [])])
 def test_backends_of_the_host(backend: str, found: list[str], doctor: Doctor, settings: Any) -> None:
-    User.objects.update(is_superuser=False)
+    User.objects.get(username="asha").user_permissions.set(Permission.objects.filter(codename="place_call"))
     settings.AUTHENTICATION_BACKENDS = [
         "django.contrib.auth.backends.ModelBackend",
         f"tests.diagnosis.host_code.{backend}",
@@ -488,6 +734,15 @@ def test_several_processes_with_sessions_in_memory(
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert 'SESSION_ENGINE = "django.contrib.sessions.backends.db"' in wrong["fix"]
     assert doctor.wrong() == []
+
+
+def test_processes_that_nobody_answered_for_are_not_known(doctor: Doctor, settings: Any, place: Place) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    place.set(CALLBACK_BASE_URL="http://127.0.0.1:1")
+
+    told = {one["name"]: one["message"] for one in doctor.checks()}
+
+    assert told["cache"].endswith("is not known: no probe came back.")
 
 
 def test_statements_do_not_grow_with_tickets(doctor: Doctor, django_assert_max_num_queries: Any) -> None:
