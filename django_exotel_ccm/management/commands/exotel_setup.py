@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
     def _fetch(self) -> None:
         try:
-            call_command("exotel_sync", stdout=self.stdout, stderr=self.stderr)
+            call_command("exotel_sync", suggest_default=False, stdout=self.stdout, stderr=self.stderr)
         except CommandError as error:
             self._print("Agents and ExoPhones", str(error))
 

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         "a complete run. Places no call and changes nothing in Exotel. May be repeated, and stopped, at any time."
     )
 
+    stealth_options = ("suggest_default",)  # exotel_setup chooses the default itself
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which lists, of which account, and how often."""
         parser.add_argument("--dry-run", action="store_true", help="print what would change, and change nothing")
@@ -58,6 +60,7 @@ class Command(BaseCommand):
             raise CommandError("--every takes seconds: write --every=3600")
         self._dry_run: bool = options["dry_run"]
         self._verbosity: int = options["verbosity"]
+        self._suggest_default: bool = options.get("suggest_default", True)
         names = [name for name in SYNCS if options[name]] or list(SYNCS)
         aliases = self._aliases(options["account"])
         with stop_on_signal() as stop:
@@ -117,7 +120,10 @@ class Command(BaseCommand):
                 line(f"So far: {_counts(report, NOUNS[name])}.")
 
         try:
-            report = SYNCS[name](alias, RunOptions(dry_run=self._dry_run, progress=progress, stop=stop))
+            options = RunOptions(
+                dry_run=self._dry_run, progress=progress, stop=stop, suggest_default=self._suggest_default
+            )
+            report = SYNCS[name](alias, options)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         would = "Would be, of" if self._dry_run else "Of"

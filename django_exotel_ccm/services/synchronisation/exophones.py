@@ -97,6 +97,8 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         if gone is not None:
             text = _("The default ExoPhone %(phone)s is not active, so customers cannot be called from it.")
             self.report.notes.append(text % {"phone": gone})
+        elif not self.options.suggest_default:
+            return
         active = list(phones.filter(is_active=True)[:2])
         if len(active) > 1 or (active and gone is not None):
             text = _("No active ExoPhone is the default. Suggested: %(phone)s. Choose it in the admin.")

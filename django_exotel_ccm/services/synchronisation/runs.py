@@ -107,6 +107,8 @@ class RunOptions:
     dry_run: bool = False
     progress: Progress = ignore
     stop: threading.Event = field(default_factory=threading.Event)
+    suggest_default: bool = True
+    """Whether to suggest a default ExoPhone where none was ever chosen; a caller may choose one itself."""
     time_limit: float | None = None
     """Seconds after which no request is begun, and nothing is waited for; None: as long as it takes."""
 
