@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +30,7 @@ from django_exotel_ccm.descriptions import (
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.phone_numbers import shortened, visible_to
-from django_exotel_ccm.policies import Denial, has_rules
+from django_exotel_ccm.policies import Denial, can_be_overridden, has_rules
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import ask_rules
 from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
@@ -82,6 +82,8 @@ class Entry:
     """Why a rule says no to another call."""
     notes: list[ShortNote]
     has_more_notes: bool
+    anyway: str = ""
+    """The page on which this user can give a reason to call although a rule says no."""
 
 
 def timeline_of(
@@ -106,6 +108,11 @@ def timeline_of(
     repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
     denied = ask_rules(request.user, agents_for(request.user), repeatable) if repeatable and has_rules() else {}
     entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again, denied) for call in shown]
+    if again and Permission.OVERRIDE_POLICY.granted_to(request.user):
+        entries = [
+            replace(entry, anyway=_anyway(request.user, entry, again, is_newest=place == 0))
+            for place, entry in enumerate(entries)
+        ]
     return {
         "newest": entries[:SHOWN],
         "older": entries[SHOWN:],
@@ -166,6 +173,17 @@ def _entry(
         notes=[_short(note, request.user) for note in reversed(notes[:NOTES])],
         has_more_notes=len(notes) > NOTES,
     )
+
+
+def _anyway(user: Any, entry: Entry, again: str, *, is_newest: bool) -> str:
+    """Return where ``user`` calls although a rule says no, or has said no to their newest press; "" if nowhere."""
+    call, denial = entry.call, entry.denial
+    if denial is not None and denial.is_safety:
+        return ""
+    is_own = call.state == State.REFUSED and call.placed_by_id == user.pk
+    if is_own and (denial is not None or (is_newest and can_be_overridden(call))):
+        return _address("choose", f"{again}&{urlencode({'exotel_refused': call.pk})}")
+    return _address("choose", again) if denial is not None else ""
 
 
 def _short(note: CallNote, user: Any) -> ShortNote:

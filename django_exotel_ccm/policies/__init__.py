@@ -10,6 +10,7 @@ from __future__ import annotations
 from django_exotel_ccm.policies.asking import (
     asks_again,
     asks_do_not_call_list,
+    can_be_overridden,
     denials,
     first_refusal,
     has_rules,
@@ -36,6 +37,7 @@ __all__ = [
     "Refusal",
     "asks_again",
     "asks_do_not_call_list",
+    "can_be_overridden",
     "denials",
     "first_refusal",
     "has_rules",

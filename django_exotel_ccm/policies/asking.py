@@ -69,6 +69,18 @@ def _refusal_by_rules(call: CallRecord, *, using: str | None, again: bool) -> Re
     return None
 
 
+def can_be_overridden(call: CallRecord) -> bool:
+    """Return whether a rule has refused ``call`` to which a reason is an answer: no requirement, and not about safety.
+
+    Costs at most the statements of that rule.
+    """
+    try:
+        refused_by = [rule for rule in rules() if rule.code == call.refusal_code]
+    except ImproperlyConfigured:
+        return False
+    return bool(refused_by) and not any(rule.is_safety(call) for rule in refused_by)
+
+
 def denials(calls: Sequence[CallRecord], *, with_own_call: bool = False) -> list[Denial | None]:
     """Return for each of the calls, none of which is saved, the first no of the rules; None if it can be pressed.
 

@@ -64,6 +64,12 @@ class Policy:
         return denial.text if denial is not None else None
 
 
+def is_by_its_agent(call: CallRecord) -> bool:
+    """Return whether the agent whose phone rings first is the user who asks: then a text speaks to them."""
+    user_id = call.agent.user_id if call.agent is not None else None
+    return user_id is not None and user_id == call.placed_by_id
+
+
 def moment(at: datetime.datetime) -> str:
     """Return day and time of day. Not "today": the text is kept, and read later."""
     local = to_local(at)

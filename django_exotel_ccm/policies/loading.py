@@ -39,7 +39,18 @@ class Rule:
         if self.policy is not None:
             return self.policy.denials([call], known)[0]
         reason = self.function(call)
-        return Denial("", str(reason), is_safety=getattr(self.function, "is_safety", False)) if reason else None
+        return Denial("", str(reason), is_safety=self._is_function_about_safety) if reason else None
+
+    def is_safety(self, call: CallRecord) -> bool:
+        """Return whether nobody can override what it says of ``call``. A function is not called for that."""
+        if self.policy is None:
+            return self._is_function_about_safety
+        [denial] = self.policy.denials([call], Known([call], [self.policy]))
+        return denial is not None and denial.is_safety
+
+    @property
+    def _is_function_about_safety(self) -> bool:
+        return bool(getattr(self.function, "is_safety", False))
 
 
 def rules() -> tuple[Rule, ...]:

@@ -11,7 +11,7 @@ from phonenumbers import PhoneNumberType
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Policy, moment
+from django_exotel_ccm.policies.base import Denial, Policy, is_by_its_agent, moment
 from django_exotel_ccm.policies.known import Known
 
 COSTLY_TYPES = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST}
@@ -68,8 +68,15 @@ class OwnNumbers(Policy):
             text = _("This is the number of one of our own ExoPhones, not a customer's. Correct it in the ticket.")
             return Denial(_("our own number"), text, is_safety=True)
         if number in known.phone_numbers.get(call.agent_id, ()):
-            text = _("This is the agent's own phone, not a customer's. Correct the number in the ticket.")
-            return Denial(_("the agent's own phone"), text, is_safety=True)
+            own, other = (
+                (_("your own phone"), _("This is your own phone, not a customer's. Correct the number in the ticket.")),
+                (
+                    _("the agent's own phone"),
+                    _("This is the agent's own phone, not a customer's. Correct the number in the ticket."),
+                ),
+            )
+            title, text = own if is_by_its_agent(call) else other
+            return Denial(title, text, is_safety=True)
         return None
 
 

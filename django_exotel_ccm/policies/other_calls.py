@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.policies.base import Denial, Policy, count_option, moment
+from django_exotel_ccm.policies.base import Denial, Policy, count_option, is_by_its_agent, moment
 from django_exotel_ccm.policies.known import Known, OtherCall
 
 WEEK = 7 * 24 * 60  # minutes
@@ -77,10 +77,17 @@ class OneCallAtATime(Policy):
             return Denial(_("being called"), text % {"until": moment(max(by_others))})
         until = of_agents.get(call.agent_id) if call.agent_id is not None else None
         if until is not None:
-            text = _(
-                "The agent has a call in progress. Call again when it is over. "
-                "If nobody reports its end, it counts until %(until)s."
+            own, other = (
+                _(
+                    "You are in a call. Call again when it is over. "
+                    "If nobody reports its end, it counts until %(until)s."
+                ),
+                _(
+                    "The agent is in a call. Call again when it is over. "
+                    "If nobody reports its end, it counts until %(until)s."
+                ),
             )
+            text = own if is_by_its_agent(call) else other
             return Denial(_("call in progress"), text % {"until": moment(until)}, is_own_call=True)
         if of_customer:
             text = _(
@@ -120,9 +127,13 @@ class CallsPerDay(Policy):
         by_agent = Counter(other.agent_id for other in today if other.agent_id is not None)
         by_customer = Counter(other.customer_number for other in today if other.customer_number)
         tomorrow = moment(midnight + datetime.timedelta(days=1))
-        return [self._denial(by_agent[call.agent_id], by_customer[call.customer_number], tomorrow) for call in calls]
+        return [
+            self._of_customer(by_customer[call.customer_number], tomorrow)
+            or self._of_agent(by_agent[call.agent_id], tomorrow, is_own=is_by_its_agent(call))
+            for call in calls
+        ]
 
-    def _denial(self, of_agent: int, of_customer: int, tomorrow: str) -> Denial | None:
+    def _of_customer(self, of_customer: int, tomorrow: str) -> Denial | None:
         if self._customer and of_customer >= self._customer:
             text = ngettext(
                 "This customer was called %(count)d time today, and more is not allowed. "
@@ -132,14 +143,25 @@ class CallsPerDay(Policy):
                 of_customer,
             )
             return Denial(_("called often today"), text % {"from": tomorrow, "count": of_customer})
+        return None
+
+    def _of_agent(self, of_agent: int, tomorrow: str, *, is_own: bool) -> Denial | None:
         if self._agent and of_agent >= self._agent:
-            text = ngettext(
+            own = ngettext(
+                "You have placed %(count)d call today, and more is not allowed. "
+                "The next one can be placed from %(from)s on.",
+                "You have placed %(count)d calls today, and more is not allowed. "
+                "The next one can be placed from %(from)s on.",
+                of_agent,
+            )
+            other = ngettext(
                 "This agent has placed %(count)d call today, and more is not allowed. "
                 "The next one can be placed from %(from)s on.",
                 "This agent has placed %(count)d calls today, and more is not allowed. "
                 "The next one can be placed from %(from)s on.",
                 of_agent,
             )
+            text = own if is_own else other
             return Denial(_("enough for today"), text % {"from": tomorrow, "count": of_agent})
         return None
 

@@ -63,9 +63,9 @@ class CallTarget:
         """Return ``wanted`` if it leads to a page of this host, else the list of tickets."""
         return wanted if is_of_this_host(request, wanted) else self.adapter.list_url(self.ticket_type)
 
-    def choose_url(self, keys: list[str], next_url: str, confirmed: str = "", item: str = "") -> str:
-        """Return the address of the choose page."""
-        query = call_query(self.adapter, self.ticket_type, keys, next_url, confirmed=confirmed, item=item)
+    def choose_url(self, keys: list[str], next_url: str, **more: str) -> str:
+        """Return the address of the choose page: ``confirmed``, ``refused`` and ``item`` are its own parameters."""
+        query = call_query(self.adapter, self.ticket_type, keys, next_url, **more)
         return f"{reverse('exotel_ccm:choose')}?{query}"
 
 

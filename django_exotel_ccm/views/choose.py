@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
-from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import (
     colleague_calling_warning,
     describe_call,
@@ -68,6 +68,7 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
 
 def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: list[Model]) -> dict[str, Any]:
     newest = CallRecord.objects.newest_by(request.user, found)
+    refused = _refused(request, found)
     others = _calls_of_others(request, found)
     agents = callable_agents(request.user)
     no_agent = None if agents else agent_obstacle(target.adapter, request)
@@ -82,6 +83,8 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         key = link_key(ticket)
         row = _row(request, target, ticket, newest.get(key), others.get(key, []))
         row |= _numbers(request, target, ticket, numbers, denied)
+        if refused is not None and refused.link_key == key:
+            row |= _after_refusal(request, ticket, row, refused)
         row["obstacle"] = Obstacle("", unreadable) if unreadable else no_agent or row["obstacle"]
         if not target.ticket_type.allows(request.user, ticket):
             row["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
@@ -95,6 +98,7 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "rows": rows,
         "preview": preview([row["obstacle"] or row["denial"] for row in rows]) if len(rows) > 1 else None,
         "longest_reason": LONGEST_OVERRIDE_REASON,
+        "may_override": Permission.OVERRIDE_POLICY.granted_to(request.user),
         # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
         "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
         "exophones": _exophones(request.user),
@@ -185,7 +189,7 @@ def _numbers(
         "numbers": shown,
         "chosen": next((one["name"] for one in sorted(pressable, key=lambda one: bool(one["denied"]))), ""),
         "may_type": may_type,
-        "may_override": any(one["denied"] for one in pressable) or (of_any is not None and may_type),
+        "is_reason_due": any(one["denied"] for one in pressable) or (of_any is not None and may_type),
         "missing": missing_number(target.adapter, request, ticket, numbers),
         "problems": [one for one in numbers if one.problem] if usable else [],
         "obstacle": obstacle,
@@ -195,6 +199,31 @@ def _numbers(
 
 def _can_override(denial: Denial, user: Any) -> bool:
     return not denial.is_safety and Permission.OVERRIDE_POLICY.granted_to(user)
+
+
+def _refused(request: HttpRequest, found: list[Model]) -> CallRecord | None:
+    """Return the user's call that a rule has refused, and that they want to place all the same."""
+    key = whole_number(request.GET.get("exotel_refused", ""))
+    if key is None or not found or not Permission.OVERRIDE_POLICY.granted_to(request.user):
+        return None
+    refused = CallRecord.objects.about(*found).filter(placed_by_id=request.user.pk, state=State.REFUSED, pk=key)
+    return refused.with_advice().first()
+
+
+def _after_refusal(request: HttpRequest, ticket: Model, row: Mapping[str, Any], call: CallRecord) -> dict[str, Any]:
+    """Return what the page says of the ``row`` of a refused call: why, and the same agent and number once more."""
+    advice = visible_to(getattr(call, "advice", None) or "", request.user)
+    token = number_token(ticket, call.customer_number)
+    is_of_ticket = any(one["name"] == token and one["can_press"] for one in row["numbers"])
+    # One that was typed is typed again by who may not see numbers: the ticket may have had it then.
+    typed = "" if is_of_ticket or not Permission.VIEW_NUMBER.granted_to(request.user) else call.customer_number
+    return {
+        "refused": advice if advice not in [one["denied"] for one in row["numbers"]] else "",
+        "agent": str(call.agent_id),
+        "chosen": token if is_of_ticket else "",
+        "typed": typed,
+        "is_reason_due": True,
+    }
 
 
 def _just_placed(request: HttpRequest, ticket: Model) -> CallRecord | None:

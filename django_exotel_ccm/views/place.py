@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -26,6 +26,7 @@ from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.device import OF_REFUSALS
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.policies import can_be_overridden
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
@@ -59,7 +60,7 @@ def place(request: HttpRequest) -> HttpResponseBase:
     is the key of the item on the call list from which it is called.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
-    notice}, or {text, ask_url} when something is missing.
+    override_url, notice}, or {text, ask_url} when something is missing.
     """
     # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
@@ -85,11 +86,14 @@ class Pressed:
     advice: str = ""
     notice: str = ""
     correction_url: str = ""
+    override_url: str = ""
+    """The page on which the user can give a reason to call although a rule has said no."""
 
 
 def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str]) -> HttpResponse:
     ticket = target.ticket(request, values.get("exotel_ticket", ""))
     next_url = target.next_url(request, values.get("exotel_next", ""))
+    listed = {"item": values.get("exotel_item", "")}
     if not target.ticket_type.allows(request.user, ticket):
         pressed = Pressed("error", _("This ticket is not yours to call."))
     else:
@@ -99,8 +103,11 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             if pressed.call is not None and item is not None:
                 with _after_the_press("The mark on the call list"):
                     mark_called(item, pressed.call, request.user)
+            if pressed.call is not None and _may_override(request, pressed.call):
+                override_url = target.choose_url([str(ticket.pk)], next_url, refused=str(pressed.call.pk), **listed)
+                pressed = replace(pressed, override_url=override_url)
         except NeedsConfirmation as question:
-            ask_url = target.choose_url([str(ticket.pk)], next_url, question.confirmed, values.get("exotel_item", ""))
+            ask_url = target.choose_url([str(ticket.pk)], next_url, confirmed=question.confirmed, **listed)
             if is_script(request):
                 return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
             if question.text and not question.confirmed:  # the page says itself why a call has to be confirmed
@@ -124,6 +131,7 @@ def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> 
         "url": panel["url"],
         "after": str(pressed.call.pk),
         "correction_url": pressed.correction_url,
+        "override_url": pressed.override_url,
         "notice": pressed.notice,
     }
 
@@ -244,6 +252,15 @@ def _correction_url(request: HttpRequest, adapter: TicketAdapter, call: CallReco
     return adapter.correction_url(request, call, code)
 
 
+def _may_override(request: HttpRequest, call: CallRecord) -> bool:
+    """Return whether the user can call all the same, with a reason, although a rule has refused ``call``."""
+    is_allowed = False
+    if call.state == State.REFUSED and Permission.OVERRIDE_POLICY.granted_to(request.user):
+        with _after_the_press("The way around a rule"):
+            is_allowed = can_be_overridden(call)
+    return is_allowed
+
+
 @contextmanager
 def _after_the_press(what: str) -> Iterator[None]:
     """Log whatever the host's code or the database raises. It must not deny a call that was placed."""
@@ -256,6 +273,10 @@ def _after_the_press(what: str) -> Iterator[None]:
 def _add_message(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> None:
     """Show the text, with links to what corrects a refusal and to the call, for users who may follow them."""
     call_url = adapter.call_url(request, pressed.call) if pressed.call is not None else ""
-    links = [(pressed.correction_url, _("Correct it")), (call_url, _("See the call"))]
+    links = [
+        (pressed.correction_url, _("Correct it")),
+        (pressed.override_url, _("Call anyway")),
+        (call_url, _("See the call")),
+    ]
     shown = format_html_join("", ' <a href="{}">{}</a>', [link for link in links if link[0]])
     adapter.add_message(request, pressed.level, format_html("{}{}", pressed.text, shown))

@@ -63,8 +63,9 @@ def test_reason_to_call_anyway(
 
 
 def test_press_during_the_own_call_is_refused_without_a_reload(
-    host: Any, site: Any, open_page: Callable[..., Any]
+    host: Any, site: Any, exotel: Any, open_page: Callable[..., Any]
 ) -> None:
+    """The panel says the refusal, and follows the call in progress on."""
     host.user("asha", *AGENT_WORK, SEES_CALLS)
     first, second = host.ticket("First", phone=BY_HAND), host.ticket("Second", phone=OTHER)
     page = open_page()
@@ -76,10 +77,49 @@ def test_press_during_the_own_call_is_refused_without_a_reload(
     page.goto(f"{site.url}/admin/helpdesk/ticket/{second.pk}/change/")
     page.click("button.exotel-call")
 
-    page.wait_for_selector("text=The agent has a call in progress. Call again when it is over.")
+    page.wait_for_selector(".exotel-panel [role=status] >> text=You are in a call. Call again when it is over.")
+    assert page.is_visible(CALLING)  # of the call in progress
     keep_picture(page, "rules_own_call")
+    assert violations(page) == []
     assert page.is_enabled("button.exotel-call")
+    assert page.locator(".exotel-panel a:has-text('Call anyway')").count() == 0
     assert list(CallRecord.objects.order_by("pk").values_list("state", flat=True)) == ["active", "refused"]
+    [sid] = exotel.book.calls
+    exotel.press(sid, "agent", "decline")
+    page.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
+    assert page.inner_text(".exotel-notice") == ""
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 360, "dark": True}], ids=["wide", "phone"])
+def test_reason_after_a_refusal(
+    host: Any, site: Any, open_page: Callable[..., Any], options: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    """The panel leads from the refusal to the reason, in another tab where this one has unsaved edits."""
+    host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.override_policy")
+    first, second = host.ticket("First", phone=BY_HAND), host.ticket("Second", phone=OTHER)
+    page, look = open_page(**options), request.node.callspec.id
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/admin/helpdesk/ticket/{first.pk}/change/")
+    page.click("button.exotel-call")
+    page.wait_for_selector(CALLING)
+    page.goto(f"{site.url}/admin/helpdesk/ticket/{second.pk}/change/")
+    page.fill("#id_notes", "Wants a new fan")
+    page.click("button.exotel-call")
+
+    with page.context.expect_page() as opened:
+        page.click(".exotel-panel a:has-text('Call anyway')")
+    keep_picture(page, f"rules_anyway_panel_{look}")
+    asked = opened.value
+    asked.wait_for_selector(".exotel-choose >> text=You are in a call.")
+    keep_picture(asked, f"rules_anyway_{look}")
+    found = violations(page) + violations(asked)
+    asked.fill("input[name=exotel_override]", "Her line is dead, and the call before hangs")
+    asked.click("button.exotel-call")
+    asked.wait_for_selector("text=Called although a rule said no (OneCallAtATime)")
+
+    assert found == []
+    assert page.input_value("#id_notes") == "Wants a new fan"
+    assert CallRecord.objects.latest("pk").override_reason == "Her line is dead, and the call before hangs"
 
 
 @pytest.mark.parametrize("options", LOOKS, ids=["wide", "dark", "narrow", "phone"])

@@ -177,13 +177,14 @@ def test_press_during_the_call_leaves_it_followed(ticket: Ticket, site: Any, exo
     page.fill("#id_notes", "He wants a new fan")
 
     page.click("button.exotel-call")
-    page.wait_for_selector(".exotel-links:has-text('A call to this number is still going on.') a:has-text('Choose')")
+    page.wait_for_selector(".exotel-panel [role=status] >> text=A call to this number is still going on.")
+    page.wait_for_selector(".exotel-links a:has-text('Choose')")
     assert page.is_visible(CALLING)
     [sid] = exotel.book.calls
     exotel.press(sid, "agent", "decline")
 
     page.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
-    assert page.inner_text(".exotel-links") == ""
+    assert page.inner_text(".exotel-links") == page.inner_text(".exotel-notice") == ""
 
 
 def test_lost_answer_is_not_dialled_again(ticket: Ticket, site: Any, exotel: Any, open_page: Open) -> None:

@@ -94,7 +94,7 @@ def colleague(session: Session) -> None:
         (lambda session: block(), LISTED),
         (too_often, "This customer was called 10 times today"),
         (abroad, "in a country that is not called from here"),
-        (our_own, "This is the agent&#x27;s own phone"),
+        (our_own, "This is your own phone"),
         (colleague, BEING_CALLED),
     ],
 )
@@ -188,7 +188,7 @@ def test_own_call_in_progress_is_refused_at_the_press_alone(host: Any, exotel: A
 
     page = session.change_form(other)
     back = session.press_button_of(page)
-    assert "The agent has a call in progress." in back.messages
+    assert "You are in a call." in back.messages
     CallRecord.objects.filter(pk=own.pk).update(state=State.ENDED)
     session.press_button(other)
 
@@ -261,6 +261,161 @@ def test_override(host: Any, exotel: Any, override: Session) -> None:
     said = "Called although a rule said no (DoNotCall): She wrote that she waits for our call"
     assert said in override.change_form(ticket).text
     assert said in override.get(override.url("exotel_ccm_callrecord_change", call.pk)).text
+
+
+def press_and_call_anyway(session: Session, page: Page, **given: str) -> Page:
+    """Press on a page that knows of no obstacle, follow "Call anyway", and give the reason there."""
+    refused = session.press_button_of(page)
+    assert refused.links["Call anyway"]
+    again = session.get(refused.links["Call anyway"].replace("&amp;", "&"))
+    assert 'class="exotel-anyway" open' in again.html
+    return session.press_choice(again, override="She waits for us", **given)
+
+
+def only_meera(call: CallRecord) -> str | None:
+    return "Only Meera calls this customer." if call.customer_number == BY_HAND else None
+
+
+def nobody(call: CallRecord) -> str:
+    return "Nobody calls this customer."
+
+
+nobody.is_safety = True  # type: ignore[attr-defined]
+
+
+def test_override_of_the_hosts_own_function(host: Any, exotel: Any, override: Session, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.only_meera"]}
+
+    page = override.change_form(host.ticket(phone=BY_HAND))
+    back = press_and_call_anyway(override, page)
+
+    assert "Only Meera calls this customer." in back.text  # in the history
+    assert CallRecord.objects.get(state="active").overridden_rules == "only_meera"
+    assert len(orders(exotel)) == 1
+
+
+def test_function_about_safety_offers_no_way_around(host: Any, exotel: Any, override: Session, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.nobody"]}
+    ticket = host.ticket(phone=BY_HAND)
+
+    assert "Call anyway" not in override.press_button(ticket).links
+    page = override.press_choice(choose(override, ticket), override="She waits for us")
+
+    assert "Nobody calls this customer." in page.messages
+    assert "Call anyway" not in page.links
+    assert orders(exotel) == []
+
+
+@pytest.mark.books_differ("calls are written by hand")
+def test_override_of_the_own_call_whose_end_nobody_reported(host: Any, exotel: Any, override: Session) -> None:
+    call_by(override.user, OTHER, agent=Agent.objects.get(), answered_at=timezone.now())
+
+    press_and_call_anyway(override, override.change_form(host.ticket(phone=BY_HAND)))
+
+    assert CallRecord.objects.get(override_reason="She waits for us").overridden_rules == "OneCallAtATime"
+    assert len(orders(exotel)) == 1
+
+
+@pytest.mark.books_differ("calls are written by hand")
+def test_override_for_a_colleague_who_has_called_enough(
+    host: Any, exotel: Any, override: Session, settings: Any
+) -> None:
+    rule = {"NAME": "django_exotel_ccm.policies.CallsPerDay", "OPTIONS": {"agent": 1}}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [rule]}
+    override.user.user_permissions.add(Permission.objects.get(codename="place_call_for_others"))
+    host.user("vik", agent="+919000000102")
+    viks = Agent.objects.latest("pk")
+    call_by(None, OTHER, agent=viks, state=State.ENDED)
+    ticket = host.ticket(phone=BY_HAND, other="+919000001011")
+
+    page = choose(override, ticket)
+    assert 'class="exotel-anyway">' in page.html  # folded: no rule says no as far as is known
+    second = page.html.split('name="exotel_number" value="')[2].partition('"')[0]
+    refused = override.press_choice(page, agent=str(viks.pk), number=second)
+    assert "This agent has placed 1 call today" in refused.messages
+    again = override.get(refused.links["Call anyway"].replace("&amp;", "&"))
+
+    assert "This agent has placed 1 call today" in again.text
+    assert f'<option value="{viks.pk}" selected>' in again.html
+    assert again.of_class("exotel-choose-form")[0].data["exotel_number"] == [second]
+    override.press_choice(again, agent=str(viks.pk), override="She waits for us")
+    [order] = orders(exotel)
+    assert order["to"] == {"number": "+919000001011"}
+
+
+@pytest.mark.parametrize("may_see", [True, False])
+def test_typed_number_is_not_taken_for_the_tickets(
+    host: Any, exotel: Any, override: Session, settings: Any, may_see: bool
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.only_meera"]}
+    override.user.user_permissions.add(Permission.objects.get(codename="dial_any_number"))
+    if not may_see:
+        override.user.user_permissions.remove(Permission.objects.get(codename="view_customer_number"))
+    ticket = host.ticket(phone=OTHER)
+
+    refused = override.press_choice(choose(override, ticket), to=BY_HAND)
+    again = override.get(refused.links["Call anyway"].replace("&amp;", "&"))
+
+    [form] = again.of_class("exotel-choose-form")
+    assert (form.data["exotel_to"], "exotel_number" in form.data) == ([BY_HAND if may_see else ""], False)
+
+
+def test_history_leads_from_the_newest_refusal(host: Any, exotel: Any, override: Session, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.only_meera"]}
+    ticket = host.ticket(phone=BY_HAND)
+    for _time in range(2):
+        override.press_button(ticket)
+
+    page = override.change_form(ticket)
+
+    assert page.html.count("Call anyway") - page.html.count('data-exotel-override="Call anyway"') == 1
+    again = override.get(page.links["Call anyway"].replace("&amp;", "&"))
+    assert "Only Meera calls this customer." in again.text
+
+
+@pytest.mark.books_differ("calls are written by hand")
+def test_history_leads_from_a_number_that_is_listed(host: Any, exotel: Any, override: Session) -> None:
+    ticket = host.ticket(phone=BY_HAND, other=OTHER)
+    call_by(None, BY_HAND, ticket=ticket, state=State.ENDED, outcome="busy")
+    block()
+
+    page = override.change_form(ticket)
+
+    assert page.html.count(">Call anyway</a>") == 1
+    assert LISTED in override.get(page.links["Call anyway"].replace("&amp;", "&")).text
+
+
+def test_history_offers_no_way_around_without_the_permission(
+    host: Any, exotel: Any, session: Session, settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.only_meera"]}
+    ticket = host.ticket(phone=BY_HAND)
+
+    back = session.press_button(ticket)
+
+    assert "Only Meera calls this customer." in back.text
+    assert "Call anyway</a>" not in back.html
+    refused = CallRecord.objects.get().pk
+    page = session.get(
+        f"{reverse('exotel_ccm:choose')}?exotel_adapter=admin&exotel_type=helpdesk.ticket"
+        f"&exotel_ticket={ticket.pk}&exotel_refused={refused}"
+    )
+    assert "Only Meera" not in page.text
+
+
+@pytest.mark.parametrize("key", ["of another", "0", "x", "9" * 40])
+def test_refused_call_of_somebody_else_is_not_shown(host: Any, override: Session, key: str) -> None:
+    ticket = host.ticket(phone=BY_HAND)
+    call = call_by(host.user("vik", agent=None), OTHER, ticket=ticket, state=State.REFUSED)
+    named = call.pk if key == "of another" else key
+
+    page = override.get(
+        f"{reverse('exotel_ccm:choose')}?exotel_adapter=admin&exotel_type=helpdesk.ticket"
+        f"&exotel_ticket={ticket.pk}&exotel_refused={named}"
+    )
+
+    assert 'class="exotel-anyway">' in page.html
+    assert OTHER not in page.html
 
 
 def test_reason_is_hidden_with_the_ticket(host: Any) -> None:

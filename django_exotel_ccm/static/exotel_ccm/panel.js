@@ -21,6 +21,7 @@
       this.texts = element.dataset;
       this.headline = element.querySelector(".exotel-headline");
       this.hint = element.querySelector(".exotel-hint");
+      this.notice = element.querySelector(".exotel-notice");
       this.clock = element.querySelector(".exotel-clock");
       this.links = element.querySelector(".exotel-links");
       this.links.replaceChildren();
@@ -84,46 +85,48 @@
     /* What a press came to: a call to follow, or a text with a link. */
     take(answer) {
       this.isWaiting = false;
-      if (answer.status) {
-        this.follow(answer.url, answer.status);
-        this.say(answer.notice);
-        this.link(answer.correction_url, this.texts.exotelCorrect);
-        return;
-      }
+      const { status } = answer;
       const text = answer.text || this.texts[answer.problem];
-      if (this.earlier) {
+      if (this.earlier && (!status || status.step === "refused")) {
         // The call before this press goes on, and nobody must miss its end.
         this.follow(this.earlier.url, this.earlier.status);
-        this.say(text);
+        this.say(status ? `${status.headline}. ${status.hint}` : text);
+      } else if (status) {
+        this.follow(answer.url, status);
+        this.say(answer.notice);
       } else {
         this.tell(answer.level === "error" ? "refused" : "unconfirmed", text, "");
       }
-      this.link(answer.ask_url, this.texts.exotelChoose, "_blank");
-      this.link(answer.choose_url, this.texts.exotelElsewhere, "_blank");
+      // In this tab, unless it has unsaved edits: see call_customer.js.
+      this.link(answer.correction_url, this.texts.exotelCorrect, "exotel-choose-link");
+      this.link(answer.override_url, this.texts.exotelOverride, "exotel-choose-link");
+      this.link(answer.ask_url, this.texts.exotelChoose);
+      this.link(answer.choose_url, this.texts.exotelElsewhere);
     }
 
     tell(step, headline, hint) {
       this.stop(hint);
       this.status = null;
       this.appear();
-      this.links.replaceChildren();
+      this.clear();
       this.paint({ step, headline, hint, outcome: "", talk_time: null });
     }
 
-    link(url, text, target = "") {
+    link(url, text, className = "") {
       if (url) {
-        this.add("a", { href: url, textContent: text, target });
+        const values = { href: url, textContent: text, target: "_blank", className };
+        this.links.append(Object.assign(document.createElement("a"), values));
       }
     }
 
     say(text) {
-      if (text) {
-        this.add("span", { textContent: text });
-      }
+      this.write(this.notice, text || "");
+      this.keepHeight();
     }
 
-    add(name, values) {
-      this.links.append(Object.assign(document.createElement(name), values));
+    clear() {
+      this.links.replaceChildren();
+      this.say("");
     }
 
     paint(status) {
@@ -133,7 +136,11 @@
       // Written only when it changes: a screen reader says each change once.
       this.write(this.headline, status.headline);
       this.write(this.hint, status.hint);
-      // A shorter text later on must not move what stands below.
+      this.keepHeight();
+    }
+
+    /* A shorter text later on must not move what stands below. */
+    keepHeight() {
       this.element.style.minHeight = `${this.element.offsetHeight}px`;
     }
 
@@ -142,7 +149,7 @@
       this.status = status;
       this.paint(status);
       if (isNew) {
-        this.links.replaceChildren();
+        this.clear();
         this.since = Date.now() - 1000 * status.seconds;
         document.dispatchEvent(new CustomEvent("exotel:step", { detail: status }));
       }
