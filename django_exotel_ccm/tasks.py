@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 
+from django.db import router
+
 from django_exotel_ccm import accounts, background, conf
+from django_exotel_ccm.exceptions import SyncedInsideTransaction
+from django_exotel_ccm.models import Agent
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
 from django_exotel_ccm.services.synchronisation.agents import sync_agents
 from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
+from django_exotel_ccm.services.transactions import reset_connection
+
+logger = logging.getLogger("django_exotel_ccm.services")
 
 
 def register_all() -> None:
@@ -36,10 +44,20 @@ def reconcile() -> None:
 
 
 def sync() -> None:
-    """Do one run of ``exotel_sync`` over every account that has credentials."""
-    for account in accounts.configured_accounts():
-        sync_agents(account)
-        sync_exophones(account)
+    """Do one run of ``exotel_sync`` over every account that has credentials; what is wrong is logged."""
+    missing = accounts.missing_accounts()
+    for account in [alias for alias in accounts.aliases() if alias not in missing]:
+        for run in (sync_agents, sync_exophones):
+            try:
+                report = run(account)
+            except SyncedInsideTransaction:
+                raise
+            except Exception:
+                logger.exception("%s of account %r failed.", run.__name__, account)
+                reset_connection(router.db_for_write(Agent))  # the next one may succeed
+                continue
+            for problem in report.problems:
+                logger.warning("%s of account %r is not complete: %s", run.__name__, account, problem)
 
 
 def ping() -> None:

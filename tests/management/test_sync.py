@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 
 from django_exotel_ccm import background
+from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.management.commands import exotel_sync
 from django_exotel_ccm.models import Agent, ExoPhone
 from django_exotel_ccm.simulator import Simulator
@@ -94,6 +96,34 @@ def test_job_for_a_queue(exotel: Simulator) -> None:
     background.run_job("sync", {})
 
     assert (Agent.objects.count(), ExoPhone.objects.count()) == (4, 2)
+
+
+def test_job_logs_what_is_wrong_and_goes_on(
+    exotel: Simulator, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts = {"bad": "BAD_URL", "default": "EXOTEL_URL", "later": "LATER_URL", "sales": "SALES_URL"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "ACCOUNTS": accounts}
+    monkeypatch.setenv("BAD_URL", "exotel://nonsense")
+    monkeypatch.delenv("LATER_URL")
+    exotel.options.exophones_refuse_with = 1007
+
+    background.run_job("sync", {})
+
+    assert set(Agent.objects.values_list("account", flat=True)) == {"default", "sales"}
+    logged = [one.getMessage() for one in caplog.records if one.name == "django_exotel_ccm.services"]
+    assert [" ".join(text.split()[:4]) for text in logged] == [
+        "sync_agents of account 'bad'",
+        "sync_exophones of account 'bad'",
+        "sync_exophones of account 'default'",
+        "sync_exophones of account 'sales'",
+    ]
+    assert "is not complete: " in logged[-1]
+    assert "Ask the developers to look at the log." in logged[-1]
+
+
+def test_job_inside_a_transaction_is_refused(exotel: Simulator) -> None:
+    with transaction.atomic(), pytest.raises(SyncedInsideTransaction):
+        background.run_job("sync", {})
 
 
 def test_incomplete_run_fails_and_says_what_to_do(exotel: Simulator, run: Run) -> None:

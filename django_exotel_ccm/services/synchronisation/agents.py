@@ -171,7 +171,7 @@ class _AgentPage:
         mine |= Q(exotel_user_id=None, contact_uri__in=list(uris))
         agents = Agent.objects.using(self._run.using).filter(mine, account=self._run.account).order_by("pk")
         if not self._run.options.dry_run:
-            agents = agents.select_for_update()  # what an administrator saves just now is not put back
+            agents = self._run.locked(agents)
         found = list(agents.prefetch_related("user"))
         self._by_id = {agent.exotel_user_id: agent for agent in found if agent.exotel_user_id}
         self._by_user = {agent.user_id: agent for agent in found if agent.user_id is not None}

@@ -58,7 +58,7 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         """Return the changes, the keys of our rows, the new rows and the changed rows; writes nothing."""
         phones = ExoPhone.objects.using(self.using).filter(account=self.account, number__in=list(labels))
         if not self.options.dry_run:
-            phones = phones.order_by("pk").select_for_update()
+            phones = self.locked(phones)
         stored = {phone.number: phone for phone in phones}
         changes, new, changed = [], [], []
         for number, label in labels.items():

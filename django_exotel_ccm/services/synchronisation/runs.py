@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from django.db import models, router
+from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -32,6 +32,7 @@ from django_exotel_ccm.services.transactions import open_transaction, run_durabl
 logger = logging.getLogger("django_exotel_ccm.services")
 
 Row = TypeVar("Row")
+Rows = TypeVar("Rows", bound="models.QuerySet[Any]")
 TEMPORARY = (NoUsableAnswer, TooManyRequests, Unreachable)
 MAX_ATTEMPTS = 4  # to fetch one page
 LONGEST_WAIT = 900.0  # seconds; Exotel may say Retry-After with a day
@@ -137,6 +138,11 @@ class SyncRun(Generic[Row]):
         """Store a page, unless it is a dry run; return what changed, and the keys of our rows on it."""
         raise NotImplementedError
 
+    def locked(self, rows: Rows) -> Rows:
+        """Return the rows, locked: what somebody saves just now is not put back. Calls that name them can be placed."""
+        no_key = connections[self.using].features.has_select_for_no_key_update
+        return rows.order_by("pk").select_for_update(no_key=no_key)
+
     def describe_empty(self) -> str:
         """Return the sentence that Exotel listed nothing."""
         raise NotImplementedError
@@ -154,7 +160,6 @@ class SyncRun(Generic[Row]):
         try:
             self._read()
         except ExotelError as error:
-            logger.warning("The list of account %r could not be read to its end: %s", self.account, error)
             self.report.problems.append(f"{error}. {error.advice}")
         except _Broken as broken:
             self.report.problems.append(str(broken))
@@ -232,6 +237,7 @@ class SyncRun(Generic[Row]):
             self.in_exotel, account=self.account, is_active=True, synced_at__lt=self.started
         ).order_by("pk")
         missing = [row for row in candidates.iterator(chunk_size=BATCH) if row.pk not in self._seen]
+        self._note_many(len(missing), self.report.unchanged + self.report.changed)
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]
             # Another run may have seen some of them meanwhile.
@@ -242,3 +248,14 @@ class SyncRun(Generic[Row]):
             changes = [Change("deactivated", str(row)) for row in batch]
             self.report.count(changes, len(changes))
             self.options.progress(self.report, changes)
+
+    def _note_many(self, missing: int, found: int) -> None:
+        """Note that most of what was here is missing: another account's list is complete as well."""
+        if missing <= found:
+            return
+        text = _(
+            "Exotel lists less than half of what was here: %(missing)d of %(all)d are missing, and no more active. If "
+            "that is wrong, check the account's SID and key. The next run that finds them activates them again."
+        )
+        self.report.notes.append(text % {"missing": missing, "all": missing + found})
+        logger.warning("Exotel does not list %d of %d rows of account %r.", missing, missing + found, self.account)

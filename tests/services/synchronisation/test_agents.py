@@ -298,6 +298,28 @@ class TestWhoLeft:
         assert states() == {"Asha": (True, False), "Vik": (True, False)}
         assert report.reactivated == 1
 
+    @pytest.mark.parametrize(("left", "is_said"), [(2, False), (3, True), (4, True)])
+    def test_most_of_the_agents_left(
+        self, exotel: Simulator, caplog: pytest.LogCaptureFixture, left: int, is_said: bool
+    ) -> None:
+        """As with the list of another account, which may have other people."""
+        for number in range(4):
+            exotel.add_agent(f"sip:agent{number}", name=f"Agent {number}")
+        assert sync().notes == []
+        for number in range(left):
+            exotel.remove_agent(f"sip:agent{number}")
+            exotel.add_agent(f"sip:other{number}")
+        caplog.clear()
+
+        would, did, again = sync(dry_run=True), sync(), sync()
+
+        assert (did.deactivated, did.is_complete) == (left, True)
+        said = [note for note in did.notes if note.startswith("Exotel lists less than half of what was here")]
+        assert bool(said) is is_said
+        assert all(f"{left} of 4 are missing" in note for note in said)
+        assert f"Exotel does not list {left} of 4 rows of account 'default'." in caplog.text or not is_said
+        assert (would.notes, again.notes) == (did.notes, [])
+
     def test_whom_an_administrator_deactivated_stays_so(self, exotel: Simulator) -> None:
         add(exotel, "Asha", ASHA)
         sync()

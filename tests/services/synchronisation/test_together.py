@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from django_exotel_ccm.exotel.directory import ExotelUser
-from django_exotel_ccm.models import Agent, Device, ExoPhone
+from django_exotel_ccm.models import Agent, CallRecord, Device, ExoPhone
 from django_exotel_ccm.services import sync_agents, sync_exophones
 from django_exotel_ccm.services.synchronisation import agents as module
 from django_exotel_ccm.simulator import Simulator
@@ -75,3 +76,27 @@ def test_choice_that_is_saved_meanwhile_stays(
     sync_agents("default")
 
     assert (Agent.objects.get().user, Agent.objects.get().name) == (boss, "Asha Rao")
+
+
+@pytest.mark.postgres_only("elsewhere a new row that refers to a locked one waits for its transaction")
+def test_call_is_written_down_while_a_page_is_stored(exotel: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    exotel.add_agent("sip:asha", name="Asha")
+    sync_agents("default")
+    agent, written = Agent.objects.get(), list[object]()
+
+    def write() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        now = timezone.now()
+        return CallRecord.objects.create(agent=agent, customer_number="+919000001001", created_at=now).pk
+
+    def store(*given: Any, **options: Any) -> None:
+        written.extend(at_once(write))
+        store_devices(*given, **options)
+
+    store_devices = module.store_devices
+    monkeypatch.setattr(module, "store_devices", store)
+
+    assert sync_agents("default").is_complete
+
+    assert written == list(CallRecord.objects.values_list("pk", flat=True)) != []
