@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 LONGEST_CALL = datetime.timedelta(hours=4)  # docs/exotel.md 2.3
 LONGEST_SILENCE = datetime.timedelta(minutes=2)
-"""How long a call counts that Exotel has not accepted: longer than the request and the first phone's ringing take."""
+"""How long a call counts as requested that nobody has told of."""
+# How long a call keeps agent and customer busy whose end nobody reports.
+UNANSWERED = datetime.timedelta(minutes=1)  # by Exotel: then the process is dead, or the agent is told to call again
+RINGING = datetime.timedelta(minutes=5)
+TALKING = datetime.timedelta(minutes=60)
 
 
 def is_in_progress() -> Q:
@@ -27,13 +31,21 @@ def is_in_progress() -> Q:
     return Q(state__in=states, gave_up_at=None, created_at__gt=timezone.now() - LONGEST_CALL)
 
 
-def is_busy() -> Q:
-    """Return the condition that agent and customer of a call are on the phone now, as far as is known.
+def busy_until(
+    call: Any, *, ringing: datetime.timedelta = RINGING, talking: datetime.timedelta = TALKING
+) -> datetime.datetime | None:
+    """Return until when agent and customer of a call are taken to be on the phone; None if they are not any more.
 
-    A call in progress that may never have gone out counts for :data:`LONGEST_SILENCE` only.
+    ``call`` is a call, or another object with its columns. ``ringing`` is how long it counts after its creation if no
+    phone was picked up, ``talking`` if one was.
     """
-    is_new = Q(created_at__gt=timezone.now() - LONGEST_SILENCE)
-    return is_in_progress() & (Q(state=State.ACTIVE) | is_new)
+    if call.gave_up_at is not None or call.state not in (State.REQUESTED, State.UNCONFIRMED, State.ACTIVE):
+        return None
+    counts = UNANSWERED
+    if call.state == State.ACTIVE:
+        counts = ringing if call.answered_at is None else talking
+    until: datetime.datetime = call.created_at + counts
+    return until if until > timezone.now() else None
 
 
 def is_past(relation: str) -> Q:
@@ -86,9 +98,11 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         """Return the calls in progress about the tickets that ``user`` has not placed, the newest first."""
         return self.about(*tickets).filter(is_in_progress()).exclude(placed_by_id=user.pk).newest_first()
 
-    def busy(self) -> CallRecordQuerySet:
-        """Return the calls whose agent and customer are on the phone now, as far as is known (:func:`is_busy`)."""
-        return self.filter(is_busy())
+    def called_by_others(self, user: Any, tickets: Sequence[Model]) -> set[LinkKey]:
+        """Return which of the tickets, by ``link_key(ticket)``, somebody else is calling now (:func:`busy_until`)."""
+        calls = self.in_progress_of_others(user, tickets).order_by()
+        columns = ("ticket_content_type", "ticket_object_id", "state", "created_at", "answered_at", "gave_up_at")
+        return {call.link_key for call in calls.only(*columns) if busy_until(call) is not None}
 
     def with_advice(self) -> CallRecordQuerySet:
         """Return the calls, each with ``advice``: what the agent was told when it was refused, or None."""

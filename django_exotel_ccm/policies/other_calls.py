@@ -11,14 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_exotel_ccm.choices import State
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.call_queryset import RINGING, TALKING, busy_until
 from django_exotel_ccm.policies.base import Denial, Policy, count_option, is_by_its_agent, moment
 from django_exotel_ccm.policies.known import Known, OtherCall
 
 WEEK = 7 * 24 * 60  # minutes
 MINUTE = datetime.timedelta(minutes=1)
-UNANSWERED = MINUTE  # of Exotel's answer: after that the process is dead, or the agent is told to call again
 
 
 class OneCallAtATime(Policy):
@@ -30,7 +29,7 @@ class OneCallAtATime(Policy):
     customer's phone are one too many.
     """
 
-    def __init__(self, ringing: int = 5, longest: int = 60) -> None:
+    def __init__(self, ringing: int = RINGING // MINUTE, longest: int = TALKING // MINUTE) -> None:
         self._ringing = count_option("ringing", ringing) * MINUTE
         self._longest = max(self._ringing, count_option("longest", longest) * MINUTE)
 
@@ -40,26 +39,14 @@ class OneCallAtATime(Policy):
 
     def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
         """Find the calls in progress of these agents and to these customers."""
-        now = timezone.now()
         of_customers: defaultdict[str, list[tuple[OtherCall, datetime.datetime]]] = defaultdict(list)
         of_agents: dict[Any, datetime.datetime] = {}
         for other in known.other_calls:
-            until, agent = self._counts_until(other), other.agent_id
-            if until is not None and until > now:
+            until, agent = busy_until(other, ringing=self._ringing, talking=self._longest), other.agent_id
+            if until is not None:
                 of_agents[agent] = max(until, of_agents.get(agent, until))
                 of_customers[other.customer_number].append((other, until))
         return [self._denial(call, of_agents, of_customers) for call in calls]
-
-    def _counts_until(self, call: OtherCall) -> datetime.datetime | None:
-        """Return until when a call is taken to be in progress; None if it is over."""
-        if call.gave_up_at is not None:
-            return None
-        match call.state:
-            case State.REQUESTED | State.UNCONFIRMED:
-                return call.created_at + UNANSWERED
-            case State.ACTIVE:
-                return call.created_at + (self._ringing if call.answered_at is None else self._longest)
-        return None
 
     def _denial(
         self,

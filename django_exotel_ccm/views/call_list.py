@@ -113,7 +113,7 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
         start, size = 0, FIRST_BATCH
         while batch := list(part.filter(position__gt=start)[:size]):
             shown = tickets_of_rows(adapter, request, batch)
-            called = _called_by_others(request, list(shown.values()))
+            called = CallRecord.objects.called_by_others(request.user, list(shown.values()))
             for item in batch:
                 link = item.link_key
                 if link in shown and link not in called:
@@ -121,12 +121,6 @@ def find_next(request: HttpRequest, adapter: TicketAdapter, found: CallList, aft
                 hidden, busy = hidden + (link not in shown), busy + (link in called)
             start, size = batch[-1].position, BATCH
     return None
-
-
-def _called_by_others(request: HttpRequest, shown: list[Model]) -> set[tuple[Any, str]]:
-    """Return which of the tickets a colleague is calling now."""
-    calls = CallRecord.objects.in_progress_of_others(request.user, shown).busy().order_by()
-    return {call.link_key for call in calls.only("ticket_content_type", "ticket_object_id")}
 
 
 def _frame(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[str, Any]:

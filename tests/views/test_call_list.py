@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.host_pages import HostPagesAdapter
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.policies import OneCallAtATime
 from django_exotel_ccm.services.call_lists import create_call_list, mark_called, progress_of
 from django_exotel_ccm.views import call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
@@ -221,29 +222,33 @@ def test_ticket_that_a_colleague_is_calling_is_passed_over(asha: Session, host: 
 
 
 @pytest.mark.parametrize(
-    ("state", "minutes", "is_busy"),
+    ("state", "minutes", "is_answered", "is_busy"),
     [
-        ("requested", 1, True),
-        ("requested", 3, False),
-        ("unconfirmed", 1, True),
-        ("unconfirmed", 3, False),
-        ("active", 3, True),
-        ("active", 60 * 5, False),
+        ("requested", 0, False, True),
+        ("requested", 2, False, False),
+        ("unconfirmed", 0, False, True),
+        ("unconfirmed", 2, False, False),
+        ("active", 4, False, True),
+        ("active", 6, False, False),
+        ("active", 50, True, True),
+        ("active", 61, True, False),
     ],
 )
 def test_how_long_a_call_of_a_colleague_keeps_its_ticket(
-    asha: Session, host: Any, state: str, minutes: int, is_busy: bool
+    asha: Session, host: Any, state: str, minutes: int, is_answered: bool, is_busy: bool
 ) -> None:
-    """One that may never have gone out is no reason to leave the customer out for hours."""
-    made, placed = list_of(asha.user, ticket := host.ticket("First")), datetime.timedelta(minutes=minutes)
-    vik = host.user("vik", agent=None)
-    CallRecord.objects.create(
-        account="default", ticket=ticket, placed_by=vik, state=state, created_at=timezone.now() - placed
-    )
+    """As long as the rule counts it, so that what the list offers can be pressed."""
+    made, number = list_of(asha.user, ticket := host.ticket("First")), "+919000001001"
+    placed_at = timezone.now() - datetime.timedelta(minutes=minutes)
+    call = CallRecord(account="default", ticket=ticket, placed_by=host.user("vik", agent=None), state=state)
+    call.customer_number, call.created_at = number, placed_at
+    call.answered_at = placed_at if is_answered else None
+    call.save()
 
     text = open_list(asha, made).text
 
     assert ("Cannot be called now: 1." in text, "1 of 1 First" in text) == (is_busy, not is_busy)
+    assert (OneCallAtATime()(CallRecord(customer_number=number)) is not None) is is_busy
 
 
 @pytest.mark.parametrize(
