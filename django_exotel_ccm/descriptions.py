@@ -192,6 +192,14 @@ def describe_length(seconds: int) -> str:
     return text % {"minutes": minutes, "seconds": rest}
 
 
+def describe_talk_time(seconds: int) -> str:
+    """Return how long many conversations were together, in hours, minutes and seconds."""
+    if seconds < 3600:
+        return describe_length(seconds)
+    words = {"hours": seconds // 3600, "minutes": seconds // 60 % 60, "seconds": seconds % 60}
+    return _("%(hours)d h %(minutes)d min %(seconds)d s") % words
+
+
 def describe_call(call: CallRecord, user: Any) -> str:
     """Return what is known of ``call`` in a sentence; the number is masked unless ``user`` may see it."""
     words = {

@@ -6,6 +6,8 @@ import datetime
 
 from django.utils import timezone
 
+from django_exotel_ccm import conf
+
 
 def to_local(moment: datetime.datetime) -> datetime.datetime:
     """Return ``moment`` as the user's clock shows it."""
@@ -20,3 +22,11 @@ def local_now() -> datetime.datetime:
 def start_of_today() -> datetime.datetime:
     """Return the last midnight of the user's clock."""
     return local_now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def start_of_day(day: datetime.date) -> datetime.datetime:
+    """Return the first moment of ``day`` by the user's clock. Where the clock skips midnight, it is when it does so."""
+    midnight = datetime.datetime.combine(day, datetime.time())
+    if not conf.uses_time_zones():
+        return midnight
+    return midnight.replace(tzinfo=timezone.get_current_timezone(), fold=0).astimezone(datetime.UTC)

@@ -14,6 +14,7 @@ from django_exotel_ccm.views.my_phone import my_phone
 from django_exotel_ccm.views.note import note
 from django_exotel_ccm.views.place import place
 from django_exotel_ccm.views.recording import recording
+from django_exotel_ccm.views.reports import reports, reports_csv
 from django_exotel_ccm.views.status import status
 from django_exotel_ccm.views.timeline import timeline
 from django_exotel_ccm.webhooks.views import AccountCallbackView, CallbackView
@@ -34,6 +35,8 @@ urlpatterns = [
     path("my-calls/", my_calls, name="my-calls"),
     path("my-phone/", exempt_from_atomic_requests(my_phone), name="my-phone"),
     path("doctor/", exempt_from_atomic_requests(doctor), name="doctor"),
+    path("reports/", exempt_from_atomic_requests(reports), name="reports"),
+    path("reports/calls.csv", exempt_from_atomic_requests(reports_csv), name="reports-csv"),
     path("call-lists/<int:key>/", call_list, name="call-list"),
     path("calls/<uuid:reference>/status/", status, name="status"),
     path("calls/<uuid:reference>/note/", exempt_from_atomic_requests(note), name="note"),

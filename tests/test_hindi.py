@@ -24,7 +24,7 @@ from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBE
 SHOWN = {"alt", "aria-label", "placeholder", "title"}
 ADDRESSES = {"data-exotel-panel", "data-exotel-place", "data-exotel-timeline", "data-exotel-csrf", "data-exotel-url"}
 VALUES = {"data-exotel-step", "data-exotel-outcome", "data-exotel-call"}
-NAMES = {"exotel", "exophone", "call", "details", "sid", "url", "custom", "field", "alias"}
+NAMES = {"exotel", "exophone", "call", "details", "sid", "url", "csv", "custom", "field", "alias"}
 """What has the same name in Hindi: see "Translations" in CONTRIBUTING.md."""
 OF_HOST = {
     "broken",
@@ -40,7 +40,7 @@ OF_HOST = {
     "notes",
     "owner",
 }
-OF_HOST |= {"subject", "open", "ticket", "tickets", "default", "vik", "renewals"}
+OF_HOST |= {"asia", "kolkata", "lead", "subject", "open", "ticket", "tickets", "default", "vik", "renewals"}
 """What the host calls its own things, which are shown as they are."""
 
 
@@ -178,6 +178,7 @@ PAGES: dict[str, tuple[Callable[[Any], str], str]] = {
     "choose": (choose_url, "चुना गया 1 टिकट नहीं दिखाया गया"),
     "my calls": (lambda ticket: reverse("exotel_ccm:my-calls"), "2 घंटे की देर"),
     "call list": (list_url, "Vik ने 10 मिनट पहले कॉल की: जवाब नहीं मिला"),
+    "reports": (lambda ticket: reverse("exotel_ccm:reports"), "Exotel में एजेंट का फ़ोन बंद था"),
     "calls": (lambda ticket: reverse("admin:exotel_ccm_callrecord_changelist"), "हमें नहीं पता"),
 }
 

@@ -1,4 +1,4 @@
-"""Our own pages in the index of an admin site, above the models of this app: "My calls", and the doctor's."""
+"""Our own pages in the index of an admin site, above the models of this app: "My calls", reports, the doctor's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_exotel_ccm.adapters import page_url
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services.reports.filters import SEE_FIGURES
 
 APP = "exotel_ccm"
 
@@ -21,6 +23,11 @@ APP = "exotel_ccm"
 def my_calls_url(site: AdminSite, request: HttpRequest) -> str:
     """Return the address of "My calls" in the frame of ``site``; "" for users who may not call."""
     return _url(site, "my-calls") if Permission.PLACE_CALL.granted_to(request.user) else ""
+
+
+def reports_url(site: AdminSite, request: HttpRequest) -> str:
+    """Return the address of the report in the frame of ``site``; "" for users who may see no figures."""
+    return _url(site, "reports") if any(one.granted_to(request.user) for one in SEE_FIGURES) else ""
 
 
 def doctor_url(site: AdminSite, request: HttpRequest) -> str:
@@ -41,6 +48,7 @@ def add_own_pages(site: AdminSite, request: HttpRequest, app_list: list[Any], ap
         return app_list
     pages = [
         (_("My calls"), "MyCalls", my_calls_url(site, request)),
+        (pgettext("telephony", "Reports"), "Reports", reports_url(site, request)),
         (_("Check of the set-up"), "Doctor", doctor_url(site, request)),
     ]
     lines = [_line(name, object_name, url) for name, object_name, url in pages if url]

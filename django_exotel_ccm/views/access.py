@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -36,8 +36,18 @@ def answer_own_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpRe
 
     Raises and redirects as :func:`answer_through` does.
     """
+    return answer_page_of(request, view, Permission.PLACE_CALL)
+
+
+def answer_page_of(
+    request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase], *permissions: Permission
+) -> HttpResponseBase:
+    """Call ``view``, a page for users with one of ``permissions``, with the adapter as :func:`answer_own_page` does."""
     adapter = adapter_of_user(request, request.GET.get("exotel_adapter", ""))
-    is_allowed = Permission.PLACE_CALL.granted_to
+
+    def is_allowed(user: Any) -> bool:
+        return any(permission.granted_to(user) for permission in permissions)
+
     return _answer(request, adapter, view, is_allowed=is_allowed, back=request.get_full_path())
 
 
@@ -99,11 +109,18 @@ def through_adapter(
 
 def may_see_call(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
     """Return whether the user placed the call, or may see it and its ticket through ``adapter``."""
-    if call.placed_by_id == request.user.pk:
-        return True
-    if adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
-        return False
-    return call.pk in adapter.visible_calls(request, [call])
+    return call.pk in calls_that_may_be_seen(request, [call], adapter)
+
+
+def calls_that_may_be_seen(
+    request: HttpRequest, calls: Sequence[CallRecord], adapter: TicketAdapter | None
+) -> set[Any]:
+    """Return the keys of those calls that the user placed, or may see with their tickets through ``adapter``."""
+    own = {call.pk for call in calls if call.placed_by_id == request.user.pk}
+    others = [call for call in calls if call.pk not in own]
+    if not others or adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
+        return own
+    return own | adapter.visible_calls(request, others)
 
 
 def is_script(request: HttpRequest) -> bool:

@@ -129,6 +129,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
     return {
         "title": _("My calls"),
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
+        "reports_url": page_url(adapter, "reports"),
         "phones": phones,
         "is_silent": bool(phones) and not any(phone["is_on"] or phone["has_later_call"] for phone in phones),
         "phone_url": page_url(adapter, "my-phone"),

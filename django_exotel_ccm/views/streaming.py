@@ -1,9 +1,13 @@
-"""Streams a recording to the listener; holds at most one piece of it and no database connection."""
+"""Streams a recording to the listener, or a file that is made meanwhile; holds at most one piece of it.
+
+For a recording no database connection is held.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
 from asgiref.sync import sync_to_async
@@ -72,3 +76,16 @@ class AsyncPieces(_Pieces):
 def pieces_for(request: HttpRequest, recording: RecordingStream) -> Pieces | AsyncPieces:
     """Return the pieces as the server of this request wants them: async under ASGI."""
     return AsyncPieces(recording) if isinstance(request, ASGIRequest) else Pieces(recording)
+
+
+def text_pieces_for(request: HttpRequest, pieces: Iterator[str]) -> Iterator[str] | AsyncIterator[str]:
+    """Return the pieces of a text as the server of this request wants them: async under ASGI."""
+    return _read_in_thread(pieces) if isinstance(request, ASGIRequest) else pieces
+
+
+async def _read_in_thread(pieces: Iterator[str]) -> AsyncIterator[str]:
+    def read() -> str | None:
+        return next(pieces, None)
+
+    while (piece := await sync_to_async(read)()) is not None:
+        yield piece

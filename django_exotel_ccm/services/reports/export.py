@@ -1,0 +1,163 @@
+"""Calls as the lines of a CSV file: a few at a time, and with nothing in them that a spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import F, Q
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from django_exotel_ccm.choices import Outcome, State
+from django_exotel_ccm.descriptions import describe_customer
+from django_exotel_ccm.local_time import to_local
+from django_exotel_ccm.models import CallNote, CallRecord
+from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
+from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN
+
+BATCH = 500
+"""Calls that are in memory at once."""
+BOM = "\ufeff"
+"""By which Excel knows that the file is UTF-8."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def safe_cell(value: Any) -> Any:
+    """Return a text so that no spreadsheet takes it for a formula; other values as they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def csv_pieces(calls: CallRecordQuerySet, user: Any, seen: Callable[[Sequence[CallRecord]], set[Any]]) -> Iterator[str]:
+    """Yield the text of a CSV file with a line for each call, the oldest first, a piece for each batch.
+
+    ``seen`` returns the keys of those calls whose customer and ticket ``user`` may see. What is placed while the file
+    is made may be missing. Each batch is read by statements of its own, in no transaction of ours.
+    """
+    yield BOM + _lines([_header()])
+    labels = result_labels()
+    for batch in _batches(calls):
+        visible, dispositions = seen(batch), _dispositions_of(batch)
+        yield _lines(_row(call, user, labels, dispositions, is_visible=call.pk in visible) for call in batch)
+
+
+def result_labels() -> dict[str, str]:
+    """Return what people read for each outcome, and for calls that have none."""
+    others = {OPEN: _("not over yet"), NEVER_CONFIRMED: _("never confirmed"), State.REFUSED.value: _("not called")}
+    return {value: str(label) for value, label in Outcome.choices} | others
+
+
+def _result_of(call: CallRecord) -> str:
+    match call.state:
+        case State.REFUSED:
+            return State.REFUSED.value
+        case State.ENDED:
+            return call.outcome or Outcome.UNKNOWN.value
+    return OPEN if call.gave_up_at is None else NEVER_CONFIRMED
+
+
+class _Line:
+    """What a ``csv.writer`` writes to."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.text.append(text)
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
+    line = _Line()
+    csv.writer(line).writerows([safe_cell(value) for value in row] for row in rows)
+    return "".join(line.text)
+
+
+def _header() -> list[str]:
+    return [
+        pgettext("telephony", "Placed"),
+        _("Time zone"),
+        pgettext("telephony", "Agent"),
+        _("Placed by"),
+        pgettext("telephony", "Customer"),
+        pgettext("telephony", "Number"),
+        pgettext("telephony", "Ticket"),
+        _("Kind of ticket"),
+        _("ExoPhone"),
+        pgettext("telephony", "Outcome"),
+        pgettext("telephony", "Refusal"),
+        _("Talk time (seconds)"),
+        _("Duration (seconds)"),
+        pgettext("telephony", "Ended"),
+        pgettext("telephony", "Disposition"),
+    ]
+
+
+def _row(
+    call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, list[str]], *, is_visible: bool
+) -> list[Any]:
+    hidden = _("not yours to see")
+    kind = call.ticket_content_type_id
+    placed = to_local(call.created_at)
+    return [
+        _clock(placed),
+        _offset(placed),
+        call.agent_name or call.agent_label,
+        call.placed_by_label,
+        describe_customer(call, user) if is_visible else hidden,
+        visible_to(call.customer_number, user) if is_visible else "",
+        visible_to(call.ticket_label, user) if is_visible else hidden,
+        _kind_name(kind) if kind is not None else "",
+        call.exophone_number or call.number_of_exophone,
+        labels.get(_result_of(call), call.outcome),
+        call.refusal_code if call.state == State.REFUSED else "",
+        "" if call.talk_time is None else call.talk_time,
+        "" if call.total_duration is None else call.total_duration,
+        _clock(to_local(call.ended_at)) if call.ended_at is not None else "",
+        ", ".join(dispositions.get(call.pk, ())),
+    ]
+
+
+def _offset(moment: datetime.datetime) -> str:
+    """Return how far the clock is from UTC: an hour can be shown twice. Written so that it begins with no plus."""
+    text = moment.strftime("%z")
+    return f"UTC{text[:3]}:{text[3:5]}" if text else ""
+
+
+def _clock(moment: datetime.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _kind_name(key: int) -> str:
+    kind = ContentType.objects.get_for_id(key)
+    model = kind.model_class()
+    return str(capfirst(model._meta.verbose_name if model is not None else kind.model))
+
+
+def _batches(calls: CallRecordQuerySet) -> Iterator[list[CallRecord]]:
+    """Yield the calls in the order in which they were placed, which has an index. By their keys, each batch of a day
+    would have to look for its calls among those of all days.
+    """
+    named = calls.annotate(agent_name=F("agent__name"), number_of_exophone=F("exophone__number"))
+    ordered = named.defer("facts", "recording_url").order_by("created_at", "pk")
+    batch = list(ordered[:BATCH])
+    while batch:
+        yield batch
+        last = batch[-1]
+        is_later = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, pk__gt=last.pk)
+        batch = list(ordered.filter(is_later, created_at__gte=last.created_at)[:BATCH])
+
+
+def _dispositions_of(calls: Sequence[CallRecord]) -> dict[Any, list[str]]:
+    """Return by the call's key the labels that were chosen after it, in their order, each once."""
+    notes = CallNote.objects.filter(call__in=[call.pk for call in calls]).exclude(disposition=None)
+    found: dict[Any, list[str]] = {}
+    for key, label in notes.order_by("pk").values_list("call", "disposition__label"):
+        labels = found.setdefault(key, [])
+        if label not in labels:
+            labels.append(label)
+    return found

@@ -1,0 +1,53 @@
+"""Calls by the quarter of an hour in which they were placed: the finest step in which clocks of two zones differ.
+
+The database counts by it without knowing any time zone: MariaDB has tables of them only where somebody has loaded them,
+and SQLite would call Python for each row. What remains for Python are at most 96 rows a day.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from django_exotel_ccm import conf
+
+QUARTER = datetime.timedelta(minutes=15)
+EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what the database's own clock shows
+
+
+class QuarterHour(models.Func):
+    """The quarters of an hour from the beginning of 1970 to a moment, by the clock in which the database keeps it."""
+
+    output_field = models.BigIntegerField()
+    arity = 1
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """PostgreSQL keeps moments."""
+        template = "FLOOR(EXTRACT(EPOCH FROM %(expressions)s) / 900)::bigint"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """MariaDB keeps what a clock shows."""
+        template = "FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01', %(expressions)s) / 900)"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """SQLite keeps the text of what a clock shows."""
+        template = "(CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / 900)"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+
+def local_moment(quarter: int, connection: Any) -> datetime.datetime:
+    """Return when a :class:`QuarterHour` of this database begins, as the user's clock shows it."""
+    moment = EPOCH + quarter * QUARTER
+    if connection.features.supports_timezones:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    elif conf.uses_time_zones():
+        moment = moment.replace(tzinfo=connection.timezone)
+    else:
+        return moment
+    # Without USE_TZ, Django has the session of such a database in the zone of the settings.
+    return timezone.localtime(moment, None if conf.uses_time_zones() else timezone.get_default_timezone())
