@@ -136,6 +136,22 @@ def calls_about_visible_tickets(adapter: TicketAdapter, request: HttpRequest, ca
     return {call.pk for call in calls if not call.ticket_object_id or call.link_key in found}
 
 
+def may_see_call(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
+    """Return whether the user placed the call, or may see it and its ticket through ``adapter``."""
+    return call.pk in calls_that_may_be_seen(request, [call], adapter)
+
+
+def calls_that_may_be_seen(
+    request: HttpRequest, calls: Sequence[CallRecord], adapter: TicketAdapter | None
+) -> set[Any]:
+    """Return the keys of those calls that the user placed, or may see with their tickets through ``adapter``."""
+    own = {call.pk for call in calls if call.placed_by_id == request.user.pk}
+    others = [call for call in calls if call.pk not in own]
+    if not others or adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
+        return own
+    return own | adapter.visible_calls(request, others)
+
+
 def tickets_of_rows(adapter: TicketAdapter, request: HttpRequest, rows: Iterable[TicketLink]) -> dict[LinkKey, Model]:
     """Return by ``link_key`` the tickets of the rows that ``adapter`` shows to this user.
 

@@ -116,7 +116,7 @@ def step_of(call: CallRecord) -> Step:
 
 def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
     """Return headline and hint, whose words are still to be put in."""
-    about = _("About %(ticket)s") if _is_about_first_ticket(call) else ""
+    about = _("About %(ticket)s") if is_about_first_ticket(call) else ""
     match step:
         case Step.ACCEPTED if call.is_external:
             phrases = _("Exotel knows of a call of %(agent)s to %(customer)s"), about
@@ -145,7 +145,7 @@ def _phrases(call: CallRecord, step: Step, *, is_own: bool) -> tuple[str, str]:
     return phrases
 
 
-def _is_about_first_ticket(call: CallRecord) -> bool:
+def is_about_first_ticket(call: CallRecord) -> bool:
     """Return whether the caller has seen the ticket: a call that was moved is about one that they may not see."""
     model, key = tickets.model_of(call.custom_field), call.custom_field.partition("_")[2]
     return bool(call.ticket_label) and model is not None and call.link_key == link_key_of(model, key)

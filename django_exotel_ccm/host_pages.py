@@ -167,6 +167,17 @@ class OwnPagesAdapter(HostPagesAdapter):
 
     def visible_tickets(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that this user may see, in the order of ``keys``."""
+        return [ticket for ticket in self._not_hidden(request, ticket_type, keys) if may_see(request.user, ticket)]
+
+    def forbidden_tickets(self, request: HttpRequest, ticket_type: TicketType, key: str) -> list[Model]:
+        """Return the ticket with this key if nothing but the entry's ``can_call`` keeps it from this user."""
+        if ticket_type.can_call is None:
+            return []
+        found = self._not_hidden(request, ticket_type, [key])
+        return [ticket for ticket in found if not ticket_type.allows(request.user, ticket)]
+
+    def _not_hidden(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
+        """Return the tickets that no admin site hides from this user, in the order of ``keys``."""
         wanted = [key for key in map(ticket_type.key, keys) if key is not None]
         if not wanted or not self.has_access(request) or not self.shows(ticket_type):
             return []
@@ -174,7 +185,7 @@ class OwnPagesAdapter(HostPagesAdapter):
             seen = {one.pk for site in sites for one in site.visible_tickets(request, ticket_type, keys)}
             wanted = [key for key in wanted if key in seen]
         found = {ticket.pk: ticket for ticket in ticket_type.model._default_manager.filter(pk__in=wanted)}
-        return [found[key] for key in wanted if key in found and may_see(request.user, found[key])]
+        return [found[key] for key in wanted if key in found]
 
 
 def may_see(user: Any, ticket: Model) -> bool:

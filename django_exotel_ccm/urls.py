@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
 from django_exotel_ccm.views.asset import asset
@@ -29,6 +29,7 @@ urlpatterns = [
         exempt_from_atomic_requests(AccountCallbackView.as_view()),
         name="account-callback",
     ),
+    path("api/", include("django_exotel_ccm.api.urls")),
     path("assets/<slug:version>/<str:name>", asset, name="asset"),
     path("place/", exempt_from_atomic_requests(place), name="place"),
     path("choose/", choose, name="choose"),

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from django.core.management.base import BaseCommand, CommandParser
 from django.dispatch import Signal
+from django.urls import URLPattern
 
 import django_exotel_ccm
 from django_exotel_ccm import accounts, conf, exceptions, models, services, signals, tickets, urls
+from django_exotel_ccm.api import urls as api_urls
 from django_exotel_ccm.choices import Outcome, SignalName, State
 from django_exotel_ccm.exotel.errors import CODES, REFUSING_STATUSES, NotPlaced
 from django_exotel_ccm.management import commands
@@ -109,6 +111,12 @@ def command_options() -> set[str]:
     return flags(command.create_parser("manage.py", "exotel_simulator")) - usual
 
 
+def url_names() -> set[str]:
+    """The names of our own URLs. Of those of the API the first: the others are on a page of their own."""
+    own = {str(pattern.name) for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)}
+    return own | {str(api_urls.urlpatterns[0].name)}
+
+
 def own_exceptions() -> set[str]:
     base = exceptions.ExotelCCMError
     found = {name for name, value in vars(exceptions).items() if isinstance(value, type) and issubclass(value, base)}
@@ -130,7 +138,7 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ("Exotel's codes", first_names(section("reference", "Codes of Exotel")), CODES),
     ("exceptions", first_names(section("reference", "Exceptions")), own_exceptions()),
     ("arguments", first_names(section("reference", "Place a call")), inspect.signature(services.place_call).parameters),
-    ("URLs", first_names(section("reference", "URLs")), {str(pattern.name) for pattern in urls.urlpatterns}),
+    ("URLs", first_names(section("reference", "URLs")), url_names()),
     ("commands", first_names(section("reference", "Commands")), command_names()),
     ("models", titles(section("reference", "Models"), 3), models.__all__),
     ("command's options", first_names(section("simulator", "The command")), command_options()),
@@ -141,7 +149,7 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ),
     *(
         (f"rooms {inside}".rstrip(), documented_rooms(inside), rooms(inside))
-        for inside in ("", "admin", "views", "services", "exotel", "diagnosis")
+        for inside in ("", "admin", "api", "views", "services", "exotel", "diagnosis")
     ),
     ("outcomes", first_names(section("life-of-a-call", "`outcome`")), Outcome.values),
 ]

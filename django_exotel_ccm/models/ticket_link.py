@@ -11,7 +11,7 @@ from django.db.models import Model, Q
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm.phone_numbers import contains_number, mask
-from django_exotel_ccm.tickets import link_of
+from django_exotel_ccm.tickets import link_of, ticket_types
 
 LinkKey = tuple[int | None, str]
 """A ticket, in a dictionary: the key of its content type, and its own as text."""
@@ -80,3 +80,12 @@ class TicketLink(models.Model):
     def link_key(self) -> LinkKey:
         """The kind and the key of the ticket: tickets of two kinds can have the same key."""
         return self.ticket_content_type_id, self.ticket_object_id
+
+    @property
+    def ticket_name(self) -> str | None:
+        """The ticket as ``custom_field`` names it; None without a ticket, or if its model is not in ``TICKETS``."""
+        if self.ticket_content_type_id is None or not self.ticket_object_id:
+            return None
+        model = ContentType.objects.get_for_id(self.ticket_content_type_id).model_class()
+        ticket_type = ticket_types().get(model._meta.label_lower) if model is not None else None
+        return None if ticket_type is None else f"{ticket_type.prefix}_{self.ticket_object_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -11,7 +11,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from django_exotel_ccm.adapters import TicketAdapter, adapter_of_user, get_adapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import CallRecord
 
 
 def answer_through(
@@ -105,22 +104,6 @@ def through_adapter(
     if adapter is None or not adapter.has_access(request):
         raise Http404
     return adapter.guard(lambda _request: view(adapter))(request)
-
-
-def may_see_call(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None) -> bool:
-    """Return whether the user placed the call, or may see it and its ticket through ``adapter``."""
-    return call.pk in calls_that_may_be_seen(request, [call], adapter)
-
-
-def calls_that_may_be_seen(
-    request: HttpRequest, calls: Sequence[CallRecord], adapter: TicketAdapter | None
-) -> set[Any]:
-    """Return the keys of those calls that the user placed, or may see with their tickets through ``adapter``."""
-    own = {call.pk for call in calls if call.placed_by_id == request.user.pk}
-    others = [call for call in calls if call.pk not in own]
-    if not others or adapter is None or not Permission.VIEW_CALL.granted_to(request.user):
-        return own
-    return own | adapter.visible_calls(request, others)
 
 
 def is_script(request: HttpRequest) -> bool:

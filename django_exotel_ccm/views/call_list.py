@@ -25,9 +25,9 @@ from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
+from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_own_page
-from django_exotel_ccm.views.call_request import whole_number
 
 MAX_LEFT_OVER = 50
 """How many of the tickets that were skipped or not reached the end shows."""

@@ -6,25 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
-from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, call_query
-from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.services import agents_for
-from django_exotel_ccm.services.readiness import callable_agents, read_numbers
-from django_exotel_ccm.ticket_numbers import only_number
+from django_exotel_ccm.models import CallRecord, ExoPhone
+from django_exotel_ccm.services import selection
+from django_exotel_ccm.services.readiness import read_numbers
 from django_exotel_ccm.tickets import TicketType
 from django_exotel_ccm.views.access import is_of_this_host
-
-MAX_KEY_DIGITS = 18  # every such number is a 64-bit key
 
 
 class NeedsConfirmation(Exception):
@@ -69,64 +63,12 @@ class CallTarget:
         return f"{reverse('exotel_ccm:choose')}?{query}"
 
 
-def choose_agent(user: object, wanted: str) -> Agent | None:
-    """Return the agent with the key ``wanted``, else the user's only one; None when the user has to choose.
-
-    Raises ``PermissionDenied`` for an agent that the user may not use.
-    """
-    if wanted:
-        for agent in callable_agents(user):
-            if str(agent.pk) == wanted:
-                return agent
-        raise PermissionDenied
-    own = agents_for(user)
-    return own[0] if len(own) == 1 else None
-
-
 def choose_exophone(user: object, wanted: str) -> ExoPhone | None:
-    """Return the active ExoPhone with the key ``wanted``; None when the user leaves the choice to ``EXOPHONE_CHOICE``.
-
-    Raises ``PermissionDenied`` without the permission, and :class:`NeedsConfirmation` for one that is gone.
-    """
-    if not wanted:
-        return None
-    if not Permission.CHOOSE_EXOPHONE.granted_to(user):
-        raise PermissionDenied
-    key = whole_number(wanted)
-    found = ExoPhone.objects.filter(pk=key, is_active=True).first() if key is not None else None
-    if found is None:
-        raise NeedsConfirmation(_("This ExoPhone is not used any more. Choose another."), "error")
-    return found
-
-
-def whole_number(text: str) -> int | None:
-    """Return the number that ``text`` writes in decimal digits; None for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS else None
-
-
-def number_token(ticket: Model, number: str) -> str:
-    """Return what stands for a number in a form, because users who may not see a number may still call it."""
-    value = f"{ticket._meta.label_lower}|{ticket.pk}|{number}"
-    return salted_hmac("django_exotel_ccm.number", value, algorithm="sha256").hexdigest()[:32]
-
-
-def choose_number(user: object, ticket: Model, *, named: str, typed: str) -> str | None:
-    """Return the number (E.164) to call; None when the user has to choose.
-
-    ``typed`` is a number, ``named`` the :func:`number_token` of one of the ticket's. Without both it is the ticket's
-    only number. Raises ``PermissionDenied`` for a typed number without the permission, ``InvalidNumber`` for text that
-    is no number, and :class:`~.readiness.NumbersUnreadable`.
-    """
-    if typed:
-        # Refused before it is read or compared, because the answer would tell whether it is the ticket's.
-        if not Permission.ANY_NUMBER.granted_to(user):
-            raise PermissionDenied
-        return parse_number(typed)
-    numbers = [one for one in read_numbers(ticket) if one.number]
-    if named:
-        tokens = {one.number: number_token(ticket, one.number) for one in numbers}
-        return next((number for number, token in tokens.items() if constant_time_compare(token, named)), None)
-    return only_number(numbers) or None
+    """Return what :func:`~.selection.choose_exophone` does; raises :class:`NeedsConfirmation` for one that is gone."""
+    try:
+        return selection.choose_exophone(user, wanted)
+    except ExoPhone.DoesNotExist:
+        raise NeedsConfirmation(_("This ExoPhone is not used any more. Choose another."), "error") from None
 
 
 def number_of_call(ticket: Model, key: int) -> str | None:

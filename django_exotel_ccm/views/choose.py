@@ -38,9 +38,10 @@ from django_exotel_ccm.services.readiness import (
     preview,
     read_numbers,
 )
+from django_exotel_ccm.services.selection import number_token, whole_number
 from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.views.access import answer_through
-from django_exotel_ccm.views.call_request import CallTarget, number_token, whole_number
+from django_exotel_ccm.views.call_request import CallTarget
 
 MAX_EXOPHONES = 500
 

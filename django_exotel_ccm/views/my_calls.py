@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, may_see_call, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
@@ -32,9 +32,9 @@ from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
 from django_exotel_ccm.services.call_lists import progress_of
+from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.timeline import icon_of
-from django_exotel_ccm.views.access import answer_own_page, may_see_call
-from django_exotel_ccm.views.call_request import whole_number
+from django_exotel_ccm.views.access import answer_own_page
 from django_exotel_ccm.views.my_phone import phone_rows, synced_agents
 
 MAX_FOLLOW_UPS = 50

@@ -18,8 +18,8 @@ from django_exotel_ccm.descriptions import describe_age
 from django_exotel_ccm.exceptions import DeviceNotSwitched
 from django_exotel_ccm.models import Agent, Device
 from django_exotel_ccm.services import agents_for, refresh_devices, switch_device
+from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.views.access import answer_own_page
-from django_exotel_ccm.views.call_request import whole_number
 
 ASK_EVERY = 10  # seconds between two questions about the same agent
 

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, get_adapter
+from django_exotel_ccm.adapters import TicketAdapter, get_adapter, may_see_call
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back
 from django_exotel_ccm.choices import Means, Permission
 from django_exotel_ccm.descriptions import describe_status
@@ -30,7 +30,7 @@ from django_exotel_ccm.note_box import note_box, note_url
 from django_exotel_ccm.policies import asks_do_not_call_list
 from django_exotel_ccm.services import add_note
 from django_exotel_ccm.services.note_checks import check_not_erased
-from django_exotel_ccm.views.access import is_of_this_host, is_script, may_see_call, through_adapter
+from django_exotel_ccm.views.access import is_of_this_host, is_script, through_adapter
 
 _View = Callable[[HttpRequest, UUID], HttpResponseBase]
 

@@ -31,15 +31,13 @@ from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.services.readiness import NumbersUnreadable, is_denied
+from django_exotel_ccm.services.selection import choose_agent, choose_number, whole_number
 from django_exotel_ccm.views.access import answer_through, is_script
 from django_exotel_ccm.views.call_request import (
     CallTarget,
     NeedsConfirmation,
-    choose_agent,
     choose_exophone,
-    choose_number,
     number_of_call,
-    whole_number,
 )
 
 logger = logging.getLogger(__name__)

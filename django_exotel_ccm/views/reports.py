@@ -14,14 +14,14 @@ from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_exotel_ccm.adapters import TicketAdapter, page_url
+from django_exotel_ccm.adapters import TicketAdapter, calls_that_may_be_seen, page_url
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.services.reports import periods
 from django_exotel_ccm.services.reports.export import csv_pieces
 from django_exotel_ccm.services.reports.figures import report_of, within
 from django_exotel_ccm.services.reports.filters import SEE_FIGURES, ReportFilter, calls_in_reach_of, choices_for
 from django_exotel_ccm.services.reports.periods import InvalidPeriod, Period, read_period
-from django_exotel_ccm.views.access import answer_page_of, calls_that_may_be_seen
+from django_exotel_ccm.views.access import answer_page_of
 from django_exotel_ccm.views.report_tables import figure_list, sections
 from django_exotel_ccm.views.streaming import text_pieces_for
 

@@ -13,10 +13,10 @@ from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, may_see_call
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.panel import status_of
-from django_exotel_ccm.views.access import may_see_call, through_adapter
+from django_exotel_ccm.views.access import through_adapter
 
 
 @require_safe

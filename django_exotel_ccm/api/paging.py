@@ -1,0 +1,74 @@
+"""Lists in pages: ``next`` and ``previous`` lead on from where a page ends, whatever is added meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from django_exotel_ccm.api.errors import Invalid, invalid_fields
+from django_exotel_ccm.services.selection import whole_number
+
+MAX_PAGE_SIZE = 100
+MAX_OFFSET = 10_000
+PARAMETERS = ("cursor", "page_size", "format")
+"""Names in an address that are no filter."""
+
+
+class Pages(CursorPagination):
+    """Pages of 50 rows, or of ``page_size``, in the order of the view's ``ordering``."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = MAX_PAGE_SIZE
+    offset_cutoff = MAX_OFFSET
+    invalid_cursor_message = ""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
+        """Return the order of the view, whose first column has an index."""
+        ordering: tuple[str, ...] = view.ordering  # type: ignore[attr-defined]
+        return ordering
+
+    def get_page_size(self, request: Request) -> int:
+        """Return ``page_size``; raises when it is no number from 1 to 100."""
+        text = request.query_params.get("page_size")
+        size = self.page_size if text is None else whole_number(text)
+        if size is None or not 0 < size <= MAX_PAGE_SIZE:
+            told = _("Write a number from 1 to %(max)d.") % {"max": MAX_PAGE_SIZE}
+            raise invalid_fields({"page_size": [told]})
+        return size
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
+        """Return the rows of the page. A cursor that was not made by this list is 400."""
+        self._column = queryset.model._meta.get_field(view.ordering[0].lstrip("-"))  # type: ignore[union-attr]
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except NotFound:
+            raise _wrong_cursor() from None
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Return where to go on; a position that is no value of the column would fail in the database."""
+        cursor = super().decode_cursor(request)
+        if cursor == Cursor(0, False, None):
+            raise _wrong_cursor()  # no link of a list is empty
+        if cursor is not None and cursor.position is not None:
+            try:
+                if "\0" in str(cursor.position):
+                    raise _wrong_cursor()
+                value = self._column.to_python(cursor.position)
+                self._column.run_validators(value)  # SQLite raises OverflowError for a number out of range
+                if getattr(value, "year", 2000) not in range(1900, 2200):
+                    raise _wrong_cursor()  # in another zone it may be in no year that there is
+            except (ValidationError, ValueError, OverflowError):
+                raise _wrong_cursor() from None
+        return cursor
+
+
+def _wrong_cursor() -> Invalid:
+    return Invalid("invalid_cursor", _("This cursor is of another list. Follow next and previous as they are."))

@@ -1,0 +1,225 @@
+"""A POST becomes a call: the same questions as at a press of the button, and the same call for the same key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from rest_framework import serializers, status
+from rest_framework.response import Response
+
+from django_exotel_ccm import tickets
+from django_exotel_ccm.api.base import BaseView
+from django_exotel_ccm.api.errors import APIError, Conflict, Forbidden, Invalid, invalid_fields
+from django_exotel_ccm.api.serializers import Body, calls_as_shown
+from django_exotel_ccm.api.throttles import PlacingThrottle
+from django_exotel_ccm.choices import Permission, State
+from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, RequestKeyReused
+from django_exotel_ccm.exotel.call_request import OPTIONS, RECORDING_CHANNELS
+from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
+from django_exotel_ccm.host_pages import OwnPagesAdapter
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
+from django_exotel_ccm.phone_numbers import parse_number, visible_to
+from django_exotel_ccm.services import agents_for, place_call
+from django_exotel_ccm.services.readiness import NumbersUnreadable, read_numbers
+from django_exotel_ccm.services.selection import choose_agent, choose_exophone, choose_number, number_token
+from django_exotel_ccm.tickets import TicketType
+
+LARGEST_KEY = 2**63 - 1
+LONGEST_OPTION = 4 * 60 * 60  # seconds (docs/exotel.md 2.3)
+LONGEST_REQUEST_KEY = 255
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+class PlaceCall(Body):
+    """The body of a POST that places a call."""
+
+    ticket = serializers.CharField(
+        max_length=LONGEST_CUSTOM_FIELD, help_text="The ticket by its name, such as ticket_7: its prefix and its key."
+    )
+    to = serializers.CharField(
+        required=False,
+        max_length=64,
+        help_text="The customer's number, if the ticket has several; or its to in the answer several_numbers. "
+        "A number that is not one of the ticket's needs dial_any_number.",
+    )
+    agent = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=LARGEST_KEY,
+        help_text="The id of the agent whose phone rings first. Another's needs place_call_for_others.",
+    )
+    exophone = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=LARGEST_KEY,
+        help_text="The id of the ExoPhone that the customer sees; needs choose_exophone.",
+    )
+    recording = serializers.BooleanField(required=False, help_text="Whether Exotel records the call.")
+    recording_channels = serializers.ChoiceField(
+        RECORDING_CHANNELS, required=False, help_text="One channel for both, or one for each."
+    )
+    wait_audio_url = serializers.URLField(required=False, max_length=2000, help_text="What the first to pick up hears.")
+    max_time_limit = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_OPTION, help_text="Seconds after which Exotel ends the call."
+    )
+    attempt_time_out = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_OPTION, help_text="Seconds for which each phone rings."
+    )
+    override_reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=LONGEST_OVERRIDE_REASON,
+        help_text="Why to call although a rule says no; needs override_policy.",
+    )
+
+
+def place(view: BaseView, wanted: dict[str, Any]) -> Response:
+    """Place the call that the checked body wants, and return the answer; raises what the API says instead."""
+    request = view.http_request
+    ticket_type, ticket = visible_ticket(request, view.adapter, wanted["ticket"])
+    if not ticket_type.allows(request.user, ticket):
+        raise APIError(status.HTTP_403_FORBIDDEN, "can_call", _("This ticket is not yours to call."))
+    agent = _agent(request, wanted.get("agent"))
+    exophone = _exophone(request, wanted.get("exophone"))
+    given: dict[str, Any] = {
+        "exophone": exophone,
+        "to": _number(request, ticket, wanted.get("to", "")),
+        "override_reason": _override_reason(request, wanted.get("override_reason", "")),
+        "request_key": _request_key(request),
+    }
+    options = {**ticket_type.call, **{name: wanted[name] for name in OPTIONS if name in wanted}}
+    _check_throttle(view)
+    try:
+        call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options, **given)
+    except CallRefused as refused:
+        raise _refusal(request, ticket, refused) from None
+    except RequestKeyReused as reused:
+        raise _key_reused(reused.call) from None
+    except ImproperlyConfigured as error:
+        raise Conflict("not_configured", visible_to(str(error), request.user)) from None
+    is_new = call.agent is agent  # an earlier one is loaded from the database
+    if not is_new and exophone is not None and call.exophone_id != exophone.pk:
+        raise _key_reused(call)
+    [shown] = calls_as_shown([call], request, view.adapter)
+    location = request.build_absolute_uri(reverse("exotel_ccm:api-call", args=[call.reference]))
+    return Response(shown, status=_status(call, is_new=is_new), headers={"Location": location})
+
+
+def visible_ticket(request: HttpRequest, adapter: OwnPagesAdapter, name: str) -> tuple[TicketType, Model]:
+    """Return the ticket of this name, and its type; raises ``Http404`` when the user may not see it.
+
+    One that only the entry's ``can_call`` keeps from the user is returned, because the answer is another.
+    """
+    model = tickets.model_of(name)
+    if model is None:
+        raise Http404
+    ticket_type, key = tickets.type_of(model), name.partition("_")[2]
+    found = adapter.visible_tickets(request, ticket_type, [key]) or adapter.forbidden_tickets(request, ticket_type, key)
+    if not found:
+        raise Http404
+    return ticket_type, found[0]
+
+
+def _agent(request: HttpRequest, wanted: int | None) -> Agent:
+    try:
+        agent = choose_agent(request.user, "" if wanted is None else str(wanted))
+    except PermissionDenied:
+        advice = _("You may not call as this agent. The list of agents has those as whom you may call.")
+        raise APIError(status.HTTP_403_FORBIDDEN, "agent_not_yours", advice) from None
+    if agent is not None:
+        return agent
+    if agents_for(request.user):
+        raise invalid_fields({"agent": [_("You can call as several agents. Choose one.")]})
+    advice = _("You have no phone in Exotel yet. An administrator can add an agent for you.")
+    raise Conflict("no_agent", advice)
+
+
+def _exophone(request: HttpRequest, wanted: int | None) -> ExoPhone | None:
+    try:
+        return choose_exophone(request.user, "" if wanted is None else str(wanted))
+    except PermissionDenied:
+        raise Forbidden(Permission.CHOOSE_EXOPHONE) from None
+    except ExoPhone.DoesNotExist:
+        raise invalid_fields({"exophone": [_("This ExoPhone is not used any more. Choose another.")]}) from None
+
+
+def _number(request: HttpRequest, ticket: Model, to: str) -> str | None:
+    """Return the number to call; None to leave it to the ticket."""
+    user, is_token = request.user, _TOKEN.fullmatch(to) is not None
+    try:
+        if to and not is_token and not Permission.ANY_NUMBER.granted_to(user):
+            return _own_number(user, ticket, to)
+        number = choose_number(user, ticket, named=to if is_token else "", typed="" if is_token else to)
+    except InvalidNumber as error:
+        raise invalid_fields({"to": [str(error)]}) from None
+    except NumbersUnreadable as error:
+        raise Conflict("numbers_unreadable", str(error)) from None
+    if number is None and is_token:
+        raise invalid_fields({"to": [_("The ticket does not have this number any more.")]})
+    return number
+
+
+def _own_number(user: Any, ticket: Model, to: str) -> str:
+    """Return a number of the ticket's, for who sees them. The others may not find out by trying."""
+    if Permission.VIEW_NUMBER.granted_to(user):
+        number = parse_number(to)
+        if any(one.number == number for one in read_numbers(ticket)):
+            return number
+    raise Forbidden(Permission.ANY_NUMBER)
+
+
+def _override_reason(request: HttpRequest, reason: str) -> str:
+    if reason and not Permission.OVERRIDE_POLICY.granted_to(request.user):
+        raise Forbidden(Permission.OVERRIDE_POLICY)
+    return reason
+
+
+def _request_key(request: HttpRequest) -> str | None:
+    """Return the header's key, as one of this user's alone; None without the header."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    key = key.strip()
+    if not key or len(key) > LONGEST_REQUEST_KEY or not key.isascii() or not key.isprintable():
+        advice = _("The header Idempotency-Key takes 1 to %(longest)d printable ASCII characters, such as a UUID.")
+        raise Invalid("invalid_idempotency_key", advice % {"longest": LONGEST_REQUEST_KEY})
+    return f"api|{request.user.pk}|{key}"
+
+
+def _check_throttle(view: BaseView) -> None:
+    """Count calls, and not requests that were refused before: nobody's phone rings for those."""
+    throttle = PlacingThrottle()
+    if not throttle.allow_request(view.request, view):
+        view.throttled(view.request, throttle.wait() or 0)
+
+
+def _refusal(request: HttpRequest, ticket: Model, refused: CallRefused) -> Conflict:
+    more: dict[str, Any] = {"reference": str(refused.call.reference)}
+    if refused.code == "several_numbers":
+        more["numbers"] = [
+            {"label": one.label, "number": visible_to(one.number, request.user), "to": number_token(ticket, one.number)}
+            for one in read_numbers(ticket)
+            if one.number
+        ]
+    return Conflict(refused.code, visible_to(refused.advice, request.user), **more)
+
+
+def _key_reused(call: CallRecord) -> Conflict:
+    advice = _(
+        "This Idempotency-Key has placed another call: of another agent, to another number, about another ticket or "
+        "from another ExoPhone. Give each call a key of its own."
+    )
+    return Conflict("request_key_reused", advice, reference=str(call.reference))
+
+
+def _status(call: CallRecord, *, is_new: bool) -> int:
+    if not is_new:
+        return status.HTTP_200_OK
+    return status.HTTP_202_ACCEPTED if call.state == State.UNCONFIRMED else status.HTTP_201_CREATED

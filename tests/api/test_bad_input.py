@@ -1,0 +1,249 @@
+"""What no client should send: each is refused in words, in one shape, and nothing rings."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client, modify_settings, override_settings
+
+from django_exotel_ccm.api import calls
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services import schedule_follow_up
+from tests.api.conftest import API, Api, placed
+from tests.api.test_notes import tomorrow
+
+
+def assert_refused(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/json"
+    answer: dict[str, Any] = response.json()
+    assert answer["code"] == code
+    assert answer["advice"].strip()
+    assert not CallRecord.objects.exists()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"tikcet": "ticket_1"}, "tikcet"),
+        ({"custom_field": "ticket_9"}, "custom_field"),
+        ({"placed_by": 1}, "placed_by"),
+        ({"ticket": None}, "ticket"),
+        ({"ticket": ""}, "ticket"),
+        ({"ticket": ["ticket_1"]}, "ticket"),
+        ({"ticket": {"a": 1}}, "ticket"),
+        ({"ticket": "ticket_\x00"}, "ticket"),
+        ({"ticket": "ticket_\ud800"}, "ticket"),
+        ({"ticket": "t" * 129}, "ticket"),
+        ({"agent": "Asha"}, "agent"),
+        ({"agent": True}, "agent"),
+        ({"agent": -1}, "agent"),
+        ({"agent": 10**4000}, "agent"),
+        ({"agent": [1]}, "agent"),
+        ({"exophone": 1.5}, "exophone"),
+        ({"recording": "perhaps"}, "recording"),
+        ({"recording_channels": "three"}, "recording_channels"),
+        ({"wait_audio_url": "file:///etc/passwd"}, "wait_audio_url"),
+        ({"max_time_limit": 0}, "max_time_limit"),
+        ({"attempt_time_out": 10**9}, "attempt_time_out"),
+        ({"to": 5.5, "agent": "x"}, "agent"),
+        ({"to": "1" * 65}, "to"),
+        ({"override_reason": "x" * 201}, "override_reason"),
+        ({"\x00\ud800": 1}, ""),
+    ],
+)
+def test_wrong_fields(asha: Api, host: Any, change: dict[str, Any], field: str) -> None:
+    body = {"ticket": f"ticket_{host.ticket().pk}", **change}
+
+    answer = assert_refused(asha.send("POST", "calls/", json.dumps(body)), 400, "invalid")
+
+    assert list(answer["fields"]) == [field]
+    assert all(isinstance(one, str) for one in answer["fields"][field])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "invalid"),
+        (b"{", 400, "parse_error"),
+        (b"\xff\xfe\x00", 400, "parse_error"),
+        (b'{"ticket": "\xff"}', 400, "parse_error"),
+        (b'{"agent": NaN}', 400, "parse_error"),
+        (b'{"agent": ' + b"9" * 5000 + b"}", 400, "parse_error"),
+        (b'{"agent": 1e999}', 400, "invalid"),
+        (b"[" * 100_000 + b"]" * 100_000, 400, "parse_error"),
+        (b'{"ticket":' * 20_000 + b"1" + b"}" * 20_000, 400, "parse_error"),
+        (b"[]", 400, "invalid"),
+        (b'"ticket_1"', 400, "invalid"),
+        (b"null", 400, "invalid"),
+        (b'{"to": "' + b"x" * 1_000_000 + b'"}', 413, "too_large"),
+    ],
+)
+def test_bodies_that_are_none(asha: Api, body: bytes, status: int, code: str) -> None:
+    asha.user.user_permissions.add(*Permission.objects.filter(codename="add_callnote"))
+
+    for path in ("calls/", "follow-ups/"):
+        assert_refused(asha.send("POST", path, body), status, code)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "x"]
+)
+def test_other_kinds_of_body(asha: Api, kind: str) -> None:
+    assert_refused(asha.send("POST", "calls/", b"ticket=ticket_1", kind), 415, "unsupported_media_type")
+
+
+def test_a_large_form_is_not_read(asha: Api) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(asha.user)
+    strict.cookies["csrftoken"] = "a" * 32  # then Django looks for its pair in the form
+
+    response = strict.generic("POST", f"{API}calls/", b"a=" + b"x" * 3_000_000, "application/x-www-form-urlencoded")
+
+    assert_refused(response, 415, "unsupported_media_type")
+
+
+def test_a_session_needs_the_csrf_token(asha: Api) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(asha.user)
+
+    assert_refused(strict.post(f"{API}calls/", {}, content_type="application/json"), 403, "permission_denied")
+
+
+def test_wrong_credentials(host: Any) -> None:
+    token = base64.b64encode(b"asha:wrong").decode()
+
+    response = Client().get(f"{API}calls/", headers={"Authorization": f"Basic {token}"})
+
+    assert_refused(response, 401, "authentication_failed")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "FOO"])
+def test_methods_that_there_are_not(asha: Api, method: str) -> None:
+    assert_refused(asha.send(method, "calls/"), 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "nothing/",
+        "calls/7/",
+        "calls/not-a-uuid/events/",
+        "calls",
+        "follow-ups/x/done/",
+        f"do-not-call/{'9' * 5000}/",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_addresses_where_nothing_is(asha: Api, path: str, method: str) -> None:
+    assert_refused(asha.send(method, path), 404, "not_found")
+
+
+def test_accept_without_pages_for_people(asha: Api) -> None:
+    with modify_settings(INSTALLED_APPS={"remove": "rest_framework"}):
+        assert_refused(asha.get("calls/", Accept="text/html"), 406, "not_acceptable")
+        browser = asha.get("calls/", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (browser.status_code, browser["Content-Type"]) == (200, "application/json")
+
+
+def test_accept_with_pages_for_people(asha: Api) -> None:
+    page = asha.get("calls/", Accept="text/html")
+    assert (page.status_code, page["Content-Type"].partition(";")[0]) == (200, "text/html")
+
+    only_json = {"DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]}
+    with override_settings(REST_FRAMEWORK=only_json):
+        assert_refused(asha.get("calls/", Accept="text/html"), 406, "not_acceptable")
+
+
+def test_kinds_that_there_are_not(asha: Api) -> None:
+    assert_refused(asha.get("calls/", Accept="application/xml"), 406, "not_acceptable")
+    assert_refused(asha.get("calls/?format=xml"), 404, "not_found")
+
+
+def cursor(text: str) -> str:
+    return base64.b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p=7",
+        "p=yesterday",
+        "p=\0",
+        "o=x",
+        "p=9999-12-31T23:59:59-14:00",
+        "r=1&p=2026-02-30",
+        "\N{BELL}" * 9,
+    ],
+)
+def test_cursors_from_elsewhere(asha: Api, text: str) -> None:
+    response = asha.get(f"calls/?cursor={cursor(text)}")
+
+    assert_refused(response, 400, "invalid_cursor")
+
+
+def test_the_cursor_of_another_list(api: Callable[..., Api], host: Any) -> None:
+    chief = api("chief", "exotel_ccm.place_call", "exotel_ccm.view_agent")
+    for number in range(3):
+        host.agent(f"Agent {number}", f"sip:a{number}")
+    query = chief.get("agents/?page_size=1").json()["next"].partition("?")[2]
+
+    assert_refused(chief.get(f"calls/?{query}"), 400, "invalid_cursor")
+
+
+def test_a_cursor_of_call_backs_at_the_calls(asha: Api, host: Any) -> None:
+    for _number in range(2):
+        schedule_follow_up(ticket=host.ticket(), due_at=tomorrow(), assigned_to=asha.user)
+    query = asha.get("follow-ups/?page_size=1").json()["next"].partition("?")[2]
+
+    assert asha.get(f"calls/?{query}").json()["results"] == []
+
+
+@pytest.mark.parametrize("text", ["%00", "%FF", "A" * 5000, "=", "%F0%9F%98%80"])
+def test_cursors_that_are_none(asha: Api, text: str) -> None:
+    assert asha.get(f"calls/?cursor={text}").status_code == 400
+
+
+def test_parameters_where_there_are_none(asha: Api) -> None:
+    call = placed(asha.user)
+
+    response = asha.get(f"calls/{call.reference}/?fields=state")
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["fields"])
+
+
+def test_a_bug_is_said_in_the_same_shape(
+    asha: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(calls, "calls_as_shown", fail)
+    asha.client.raise_request_exception = False
+
+    answer = assert_refused(asha.get("calls/"), 500, "server_error")
+
+    assert "secret" not in json.dumps(answer)
+    assert "secret detail" in caplog.text
+
+
+def test_the_hosts_settings_do_not_change_our_shape(asha: Api) -> None:
+    strange = {
+        "EXCEPTION_HANDLER": "tests.nothing.at_all",
+        "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.FormParser"],
+        "DEFAULT_PAGINATION_CLASS": None,
+        "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
+        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+        "URL_FORMAT_OVERRIDE": None,
+    }
+    with override_settings(REST_FRAMEWORK=strange):
+        assert set(asha.get("calls/").json()) == {"next", "previous", "results"}
+        assert_refused(asha.post("calls/"), 400, "invalid")
+        assert_refused(Api(None).get("calls/"), 401, "not_authenticated")

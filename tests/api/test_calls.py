@@ -1,0 +1,303 @@
+"""The list of calls, each call, its events, and where many stand: for whom, and at what cost."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_exotel_ccm.api import filters
+from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.services import move_calls
+from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS
+from tests.api.conftest import Api, placed
+from tests.factories import record_callback
+
+ALL_CALLS = "exotel_ccm.view_all_calls"
+PLACES = "exotel_ccm.place_call"
+
+
+def references(response: Any) -> list[str]:
+    assert response.status_code == 200, response.content
+    return [one["reference"] for one in response.json()["results"]]
+
+
+def test_a_call_has_the_names_of_its_record(asha: Api, ticket: Any) -> None:
+    call = placed(asha.user, ticket, state="ended", outcome="completed", talk_time=42)
+
+    listed = asha.get("calls/").json()
+
+    assert set(listed) == {"next", "previous", "results"}
+    [shown] = listed["results"]
+    assert shown == asha.get(f"calls/{call.reference}/").json()
+    assert shown["reference"] == str(call.reference)
+    assert (shown["state"], shown["outcome"], shown["talk_time"]) == ("ended", "completed", 42)
+    assert (shown["ticket"], shown["ticket_label"]) == (f"ticket_{ticket.pk}", "Broken fan")
+    assert (shown["agent"], shown["placed_by"]) == (call.agent_id, asha.user.pk)
+    columns = {field.name for field in CallRecord._meta.get_fields()} | {"ticket"}
+    assert set(shown) <= columns
+    assert {"facts", "request_key"}.isdisjoint(shown)
+
+
+def test_with_place_call_only_ones_own_calls(asha: Api, api: Callable[..., Api], ticket: Any) -> None:
+    other = api("ravi", PLACES)
+    mine, theirs = placed(asha.user, ticket), placed(other.user, ticket)
+
+    assert references(asha.get("calls/")) == [str(mine.reference)]
+    assert asha.get(f"calls/{theirs.reference}/").status_code == 404
+    assert asha.get(f"calls/{theirs.reference}/notes/").status_code == 404
+    assert asha.get(f"calls/{mine.reference}/events/").status_code == 403
+
+
+def test_others_calls_about_tickets_that_one_sees(api: Callable[..., Api], ticket: Any) -> None:
+    caller = api("ravi", *AGENT_WORK)
+    sees, blind = api("meera", SEES_CALLS, "helpdesk.view_ticket"), api("vera", SEES_CALLS)
+    everything = api("sonal", SEES_CALLS, ALL_CALLS)
+    about, without = placed(caller.user, ticket, age=9), placed(caller.user)
+
+    assert references(sees.get("calls/")) == [str(without.reference), str(about.reference)]
+    assert references(blind.get("calls/")) == [str(without.reference)]
+    assert blind.get(f"calls/{about.reference}/").status_code == 404
+    assert references(everything.get("calls/")) == [str(without.reference), str(about.reference)]
+
+
+def test_numbers_and_recordings_need_permissions(api: Callable[..., Api], ticket: Any) -> None:
+    asha = api("asha", *AGENT_WORK)
+    supervisor = api("meera", SEES_CALLS, ALL_CALLS, SEES_NUMBERS, "exotel_ccm.listen_recording")
+    call = placed(asha.user, ticket, recording_url="https://recordings.exotel.com/a.mp3", customer_label="9000001009")
+
+    hidden, seen = (one.get(f"calls/{call.reference}/").json() for one in (asha, supervisor))
+
+    assert hidden["customer_number"] == "+••••••••••09"
+    assert hidden["recording_url"] == ""
+    assert "9000001009" not in str(hidden)
+    assert seen["customer_number"] == BY_HAND
+    assert seen["recording_url"] == "https://recordings.exotel.com/a.mp3"
+
+
+def test_a_call_that_was_moved_does_not_name_the_other_ticket(asha: Api, host: Any, ticket: Any) -> None:
+    call = placed(asha.user, ticket)
+    secret = host.ticket("Secret matter")
+    move_calls(ticket, secret)
+    asha.user.user_permissions.clear()
+    asha.user.user_permissions.add(*_permissions("place_call"))
+
+    shown = asha.get(f"calls/{call.reference}/").json()
+
+    assert (shown["ticket"], shown["ticket_label"]) == (None, "")
+
+
+def _permissions(*names: str) -> Any:
+    from django.contrib.auth.models import Permission
+
+    return Permission.objects.filter(codename__in=names)
+
+
+def test_a_long_key_is_no_phone_number(asha: Api, host: Any) -> None:
+    ticket = host.ticket(pk=7777952)
+    call = placed(asha.user, ticket)
+
+    shown = asha.get(f"calls/{call.reference}/").json()
+
+    assert (shown["ticket"], shown["custom_field"]) == ("ticket_7777952", "ticket_7777952")
+
+
+def test_pages_lead_on_and_back(asha: Api) -> None:
+    calls = [placed(asha.user, age=number) for number in range(5)]
+    wanted = [str(call.reference) for call in calls]
+
+    first = asha.get("calls/?page_size=2").json()
+    second = asha.client.get(first["next"]).json()
+    third = asha.client.get(second["next"]).json()
+    back = asha.client.get(second["previous"]).json()
+
+    pages = [[one["reference"] for one in page["results"]] for page in (first, second, third, back)]
+    assert pages == [wanted[:2], wanted[2:4], wanted[4:], wanted[:2]]
+    assert (first["previous"], third["next"]) == (None, None)
+
+
+@pytest.mark.parametrize("page_size", ["0", "101", "-1", "x", "1e2", ""])
+def test_wrong_page_sizes(asha: Api, page_size: str) -> None:
+    response = asha.get(f"calls/?page_size={page_size}")
+
+    assert response.status_code == 400
+    assert response.json()["fields"] == {"page_size": ["Write a number from 1 to 100."]}
+
+
+def test_facts_cannot_be_written(asha: Api) -> None:
+    call = placed(asha.user)
+
+    for method in ("PUT", "PATCH", "DELETE"):
+        for path in ("calls/", f"calls/{call.reference}/"):
+            response = asha.send(method, path, b'{"talk_time": 1000}')
+            assert response.status_code == 405
+            assert response.json()["code"] == "method_not_allowed"
+            assert response.json()["advice"]
+    assert CallRecord.objects.get().talk_time is None
+
+
+# Filters.
+
+
+def test_filters(api: Callable[..., Api], ticket: Any) -> None:
+    asha = api("asha", *AGENT_WORK, SEES_CALLS, agent="+919000000101")
+    noon = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
+    early = placed(asha.user, ticket, state="ended", outcome="completed", talk_time=90, created_at=noon)
+    late = placed(
+        asha.user, state="refused", refusal_code="DoNotCall", created_at=noon + datetime.timedelta(hours=1), agent=None
+    )
+
+    def found(query: str) -> list[CallRecord]:
+        return [CallRecord.objects.get(reference=one) for one in references(asha.get(f"calls/?{query}"))]
+
+    assert found("state=ended") == [early]
+    assert found("outcome=completed") == [early]
+    assert found("refusal_code=DoNotCall") == [late]
+    assert found(f"agent={early.agent_id}") == [early]
+    assert found(f"placed_by={asha.user.pk}") == [late, early]
+    assert found("placed_by=99999") == []
+    assert found(f"ticket=ticket_{ticket.pk}") == [early]
+    assert found("ticket=ticket_999999") == found("ticket=nothing") == []
+    assert found("created_at__gte=2026-03-01T12:00:00Z") == [late, early]
+    assert found("created_at__gt=2026-03-01T12:00:00Z") == [late]
+    assert found("created_at__lt=2026-03-01T12:30:00Z&talk_time__gte=90") == [early]
+    assert found("talk_time__gt=90") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("colour=red", "colour"),
+        ("state=over", "state"),
+        ("agent=Asha", "agent"),
+        ("agent=99999999999999999999999", "agent"),
+        ("placed_by=99999999999999999999999", "placed_by"),
+        ("created_at__gte=yesterday", "created_at__gte"),
+        ("created_at__gte=0001-01-01T00:00:00%2B14:00", "created_at__gte"),
+        ("created_at__lt=9999-12-31T23:59:59-14:00", "created_at__lt"),
+        ("talk_time__gte=-1", "talk_time__gte"),
+        ("talk_time__gte=9999999999", "talk_time__gte"),
+        ("state=ended&state=active", "state"),
+        ("call_sid=%00", "call_sid"),
+        ("ticket=%00", "ticket"),
+        (f"account={'a' * 51}", "account"),
+    ],
+)
+def test_what_cannot_be_filtered_by_is_said(asha: Api, query: str, field: str) -> None:
+    response = asha.get(f"calls/?{query}")
+
+    assert response.status_code == 400, response.content
+    assert response.json()["code"] == "invalid"
+    assert field in response.json()["advice"]
+    assert list(response.json()["fields"]) == [field]
+
+
+def test_numbers_cannot_be_tried_out(asha: Api, api: Callable[..., Api]) -> None:
+    placed(asha.user)
+    seeing = api("meera", SEES_CALLS, SEES_NUMBERS, PLACES)
+
+    assert asha.get("calls/?customer_number=9000001009").status_code == 403
+    assert len(references(seeing.get("calls/?customer_number=090000 01009"))) == 1
+    assert references(seeing.get("calls/?customer_number=9000001001")) == []
+    assert seeing.get("calls/?customer_number=12").status_code == 400
+
+
+def test_without_django_filter_a_filter_says_what_to_install(asha: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "is_installed", lambda: False)
+
+    assert asha.get("calls/?page_size=3").status_code == 200
+    response = asha.get("calls/?state=ended")
+    assert response.status_code == 400
+    assert response.json()["code"] == "filters_not_installed"
+    assert 'pip install "django-exotel-ccm[api]"' in response.json()["advice"]
+
+
+# Cost.
+
+
+def test_a_page_of_100_costs_what_a_page_of_2_does(api: Callable[..., Api], ticket: Any) -> None:
+    asha = api("asha", *AGENT_WORK, SEES_CALLS)
+    caller = api("ravi", PLACES)
+    counts = []
+    for size in (2, 100):
+        for number in range(size):
+            placed(caller.user, ticket, age=number)
+        asha.get("calls/")  # fills the caches of content types
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert len(references(asha.get(f"calls/?page_size={size}"))) == size
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+    ours = [one["sql"] for one in queries if "exotel_ccm_callrecord" in one["sql"]]
+    assert len(ours) == 1
+    assert "COUNT(" not in ours[0].upper()
+
+
+# Events.
+
+
+def test_events_of_a_call(api: Callable[..., Api], ticket: Any) -> None:
+    meera = api("meera", SEES_CALLS, "helpdesk.view_ticket", *LEDGER)
+    call = placed(meera.user, ticket)
+    record_callback(call, "answered", customer_number=BY_HAND)
+    record_callback(call, "terminal", status="completed", talk_time=42)
+
+    response = meera.get(f"calls/{call.reference}/events/")
+
+    events = response.json()["results"]
+    assert [event["event"] for event in events] == ["answered", "terminal"]
+    assert events[1]["facts"]["talk_time"] == 42
+    assert "9000001009" not in response.content.decode()
+    assert "raw" not in events[0]
+
+
+# Where calls stand.
+
+
+def test_status_of_many_calls_in_one_query(asha: Api, api: Callable[..., Api], ticket: Any) -> None:
+    calls = [placed(asha.user, ticket), placed(asha.user, state="ended", outcome="busy", agent=None)]
+    theirs = placed(api("ravi", PLACES).user)
+    wanted = [calls[1].reference, theirs.reference, calls[0].reference, uuid.uuid4()]
+    named = "&".join(f"reference={one}" for one in wanted)
+
+    with CaptureQueriesContext(connection) as queries:
+        response = asha.get(f"calls/status/?{named}")
+
+    assert references(response) == [str(calls[1].reference), str(calls[0].reference)]
+    first, second = response.json()["results"]
+    assert (first["step"], first["is_over"], first["poll_after"]) == ("ended", True, None)
+    assert (second["step"], second["poll_after"]) == ("requested", 1)
+    assert len([one for one in queries if "exotel_ccm_" in one["sql"]]) == 1
+
+
+def test_status_is_304_while_nothing_changes(asha: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = placed(asha.user, age=5)
+    first = asha.get(f"calls/status/?reference={call.reference}")
+    CallRecord.objects.update(created_at=timezone.now() - datetime.timedelta(seconds=9))
+
+    same = asha.get(f"calls/status/?reference={call.reference}", **{"If-None-Match": first["ETag"]})
+    CallRecord.objects.update(state="ended", outcome="busy")
+    changed = asha.get(f"calls/status/?reference={call.reference}", **{"If-None-Match": first["ETag"]})
+
+    assert (same.status_code, same.content) == (304, b"")
+    assert changed.status_code == 200
+    assert changed["ETag"] != first["ETag"]
+
+
+TOO_MANY = "&".join(f"reference={uuid.UUID(int=number)}" for number in range(101))
+
+
+@pytest.mark.parametrize("query", ["", "reference=7", TOO_MANY, "a=1"], ids=["none", "no UUID", "too many", "other"])
+def test_wrong_questions_about_status(asha: Api, query: str) -> None:
+    response = asha.get(f"calls/status/?{query}")
+
+    assert response.status_code == 400
+    assert list(response.json()["fields"]) == ["a" if query == "a=1" else "reference"]
