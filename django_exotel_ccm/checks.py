@@ -23,7 +23,7 @@ from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
 from django_exotel_ccm.models import CallRecord, DoNotCall
 from django_exotel_ccm.policies import asks_do_not_call_list, load_rule
 from django_exotel_ccm.services.announcements.deliveries import duplicate_identities
-from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
+from django_exotel_ccm.services.due_work import is_reconciler_missing
 
 
 def register_all() -> None:

@@ -28,7 +28,7 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_length, describe_time, reconciler_missing_message
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord
 from django_exotel_ccm.note_box import note_box
-from django_exotel_ccm.services.reconciliation.reconcile import is_reconciler_missing
+from django_exotel_ccm.services.due_work import is_reconciler_missing
 
 TECHNICAL_FILTERS: list[Any] = ["state", "outcome", NeverConfirmedFilter, AccountFilter]
 """Only for users who may see events."""

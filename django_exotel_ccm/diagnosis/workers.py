@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,18 +15,16 @@ from django_exotel_ccm import background, conf
 from django_exotel_ccm.descriptions import describe_time
 from django_exotel_ccm.diagnosis.callback_base import find_processes
 from django_exotel_ccm.diagnosis.finding import Finding, Run, no_time, ok
-from django_exotel_ccm.models import AccountUsage, CallRecord, UnverifiedCall
-from django_exotel_ccm.services.reconciliation.reconcile import MISSING_AFTER
+from django_exotel_ccm.services.due_work import MOST_COUNTED, OVERDUE_AFTER, count_due, reconciled_at
 
-MOST_COUNTED = 1000
 PING_WITHIN = 8.0  # seconds
 
 
 def check_reconciler(run: Run) -> Iterator[Finding]:
     """Say when exotel_reconcile last ran, and whether work is overdue although it does."""
-    since = timezone.now() - MISSING_AFTER
-    last = AccountUsage.objects.filter(reconciled_at__isnull=False).order_by("-reconciled_at").first()
-    runs = last is not None and last.reconciled_at is not None and last.reconciled_at >= since
+    since = timezone.now() - OVERDUE_AFTER
+    last = reconciled_at()
+    runs = last is not None and last >= since
     if runs:
         yield ok(name="reconciler", message=_("exotel_reconcile runs."))
     else:
@@ -35,10 +34,7 @@ def check_reconciler(run: Run) -> Iterator[Finding]:
             why=_("A call whose report was lost goes on for ever, and a receiver that failed is not called again."),
             fix=_run_reconciler(),
         )
-    overdue = sum(
-        model.objects.filter(next_check_at__lt=since).order_by()[:MOST_COUNTED].count()
-        for model in (CallRecord, UnverifiedCall)
-    )
+    overdue = count_due(since)
     if not overdue:
         yield ok(name="overdue_work", message=_("No work is overdue."))
         return
@@ -55,10 +51,10 @@ def check_reconciler(run: Run) -> Iterator[Finding]:
     )
 
 
-def _reconciled_at(last: AccountUsage | None) -> str:
-    if last is None or last.reconciled_at is None:
+def _reconciled_at(last: datetime.datetime | None) -> str:
+    if last is None:
         return _("exotel_reconcile never ran.")
-    return _("exotel_reconcile last ran %(when)s.") % {"when": describe_time(last.reconciled_at)}
+    return _("exotel_reconcile last ran %(when)s.") % {"when": describe_time(last)}
 
 
 def _run_reconciler() -> str:

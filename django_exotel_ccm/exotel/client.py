@@ -21,6 +21,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
+from django_exotel_ccm import metrics
+
 from . import transport
 from .account import TO_KEYS, Account, without_locals
 from .call_request import CallRequest
@@ -147,7 +149,7 @@ class ExotelClient:
         began_at = transport.clock()
         found = self._exchange(method, target, payload, began_at + self.deadline, host)
         outcome = _quiet_outcome_of(found)
-        self._log(method, target.partition("?")[0], outcome, began_at)
+        self._log(method, target.partition("?")[0], outcome, began_at, "other")
         return outcome
 
     def _place(self, request: CallRequest) -> Answer | ExotelError:
@@ -170,10 +172,16 @@ class ExotelClient:
         began_at = transport.clock()
         found = self._exchange(method, path, payload, deadline_at, "ccm")
         outcome = _outcome_of(found, placing=method == "POST", tries=tries)
-        self._log(method, "call" if method == "POST" else "call details", outcome, began_at)
+        what = "call" if method == "POST" else "call details"
+        self._log(method, what, outcome, began_at, what.replace(" ", "_"))
         return outcome
 
-    def _log(self, method: str, what: str, outcome: Answer | Reply | ExotelError, began_at: float) -> None:
+    def _log(
+        self, method: str, what: str, outcome: Answer | Reply | ExotelError, began_at: float, request: str
+    ) -> None:
+        seconds = transport.clock() - began_at
+        no_answer = "not_sent" if isinstance(outcome, Unreachable) else "no_answer"
+        metrics.observe_request(request, str(outcome.http_status or no_answer), seconds)
         logger.info(
             "%s %s: %s, HTTP %s, request %s, %d ms",
             method,
@@ -181,7 +189,7 @@ class ExotelClient:
             _outcome_name(outcome),
             outcome.http_status or "-",
             outcome.request_id or "-",
-            (transport.clock() - began_at) * 1000,
+            seconds * 1000,
         )
 
     def _exchange(

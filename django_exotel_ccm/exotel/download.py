@@ -8,6 +8,8 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
+from django_exotel_ccm import metrics
+
 from . import transport
 from .account import Account, without_locals
 from .client import cause_of, credentials, own_version
@@ -104,7 +106,9 @@ def open_recording(
     with without_locals():
         outcome = _outcome(account, url, wanted, hosts)
     status = outcome.status if isinstance(outcome, RecordingStream) else type(outcome).__name__
-    logger.info("GET recording: %s, %d ms", status, (transport.clock() - began_at) * 1000)
+    seconds = transport.clock() - began_at
+    metrics.observe_request("recording", str(status), seconds)
+    logger.info("GET recording: %s, %d ms", status, seconds * 1000)
     # Raise here, outside of any except block: frames further in hold the Authorization header.
     if isinstance(outcome, RecordingError):
         raise outcome

@@ -13,11 +13,11 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connections, router
+from django.db import connections, router, transaction
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from django_exotel_ccm import conf, lifecycle
+from django_exotel_ccm import conf, lifecycle, metrics
 from django_exotel_ccm.choices import EventKind, EventReason
 from django_exotel_ccm.lifecycle import Registers
 from django_exotel_ccm.models import CallEvent, CallRecord, FollowUp
@@ -57,7 +57,9 @@ def record_event(event: CallEvent, *, canonical: bytes | None = None, placed: Ca
         return store(event, unreadable, using, deliver=deliver, may_be_stored=not is_first)
 
     # On the last attempt no receiver runs, because a receiver may be what breaks the transaction.
-    return run_durably(work, using=using, last_attempt=partial(work, deliver=False))
+    stored = run_durably(work, using=using, last_attempt=partial(work, deliver=False))
+    metrics.observe_event(event.kind, (timezone.now() - event.received_at).total_seconds())
+    return stored
 
 
 def fingerprint_of(event: CallEvent, canonical: bytes) -> str:
@@ -121,6 +123,7 @@ def _store_first(event: CallEvent, call: CallRecord, using: str) -> bool:
         return False
     insert([event], using)
     _update_follow_ups(call, using, changed=changed, talked_before=False)
+    _report_when_committed(call, changed, using)
     send_announcements(call, event, announcements, using)
     return True
 
@@ -227,8 +230,22 @@ def _apply(
     planned = [name for name, earlier in zip(PLAN, plan, strict=True) if getattr(call, name) != earlier]
     update(call, [*changed, *planned, "facts", "events_stored", "was_rebuilt", "updated_at"], using)
     _update_follow_ups(call, using, changed=changed, talked_before=talked_before)
+    _report_when_committed(call, changed, using)
     send_announcements(call, event, announcements, using)
     return changed
+
+
+def _report_when_committed(call: CallRecord, changed: Sequence[str], using: str) -> None:
+    if not {"state", "outcome"}.isdisjoint(changed):
+        report = partial(report_state, call.reference, call.state, call.outcome)
+        transaction.on_commit(report, using=using, robust=True)
+
+
+def report_state(reference: UUID, state: str, outcome: str) -> None:
+    """Log where a call stands, once that is committed, and count it for Prometheus."""
+    fields = {"reference": str(reference), "state": state, "outcome": outcome}
+    logger.info("Call %s: %s", reference, " ".join(filter(None, [state, outcome])), extra=fields)
+    metrics.count_call(state, outcome)
 
 
 def _update_follow_ups(call: CallRecord, using: str, *, changed: Sequence[str], talked_before: bool) -> None:

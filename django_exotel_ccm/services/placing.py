@@ -28,7 +28,7 @@ from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, asks_again, first_refusal, refusal_by_other_calls
 from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
-from django_exotel_ccm.services.events import record_event
+from django_exotel_ccm.services.events import record_event, report_state
 from django_exotel_ccm.services.press_locks import LockMissing, create_locks, lock_presses
 from django_exotel_ccm.services.synchronisation.switching import device_refusal
 from django_exotel_ccm.services.transactions import insert, open_transaction, reset_connection, run_durably
@@ -115,6 +115,7 @@ def _place(request: PlaceCallRequest) -> CallRecord:
     written, decided = _write(call, to_send)
     if written is not call:
         return _earlier(written, call)
+    report_state(call.reference, call.state, call.outcome)
     if isinstance(decided, CallEvent):
         _refuse(call, decided)
     return _dial(call, decided)

@@ -38,7 +38,6 @@ logger = logging.getLogger("django_exotel_ccm.services")
 
 BATCH = 100
 HEARTBEAT = datetime.timedelta(minutes=1)
-MISSING_AFTER = datetime.timedelta(minutes=15)
 # Whoever knows an account's own URL can have requests sent, and calls placed here must not wait for them.
 EXTERNAL_SHARE = 0.5  # of the requests per minute
 EXTERNAL_TIME = datetime.timedelta(seconds=30)  # of a pass
@@ -123,13 +122,6 @@ def reconcile_forever(
             logger.exception("A pass of exotel_reconcile failed; the next one is in %.0f s.", every)
             reset_connection(router.db_for_write(CallRecord))
         stop.wait(every)
-
-
-def is_reconciler_missing() -> bool:
-    """Return True if calls have been due for 15 minutes and no process has reconciled."""
-    since = timezone.now() - MISSING_AFTER
-    due = any(model.objects.filter(next_check_at__lt=since).exists() for model in (CallRecord, UnverifiedCall))
-    return due and not AccountUsage.objects.filter(reconciled_at__gte=since).exists()
 
 
 class _Pass:

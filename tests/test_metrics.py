@@ -1,0 +1,171 @@
+"""What Prometheus and the log are told of calls."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from django_exotel_ccm import metrics
+from django_exotel_ccm.exceptions import CallRefused
+from django_exotel_ccm.models import AccountUsage, CallRecord
+from django_exotel_ccm.services import due_work, place_call
+from django_exotel_ccm.simulator import Simulator
+from tests.factories import Calls
+from tests.subprocesses import python
+from tests.test_docs import ROOT, file_in
+
+TALKS = "+919000001001"
+BOARD = json.loads((ROOT / "docs" / "grafana" / "exotel-calls.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def grown() -> Callable[..., float]:
+    """Return by how much a sample has grown since the test began."""
+    before = {(one.name, *sorted(one.labels.items())): one.value for one in _samples()}
+
+    def by(name: str, **labels: str) -> float:
+        value = REGISTRY.get_sample_value(name, labels) or 0.0
+        return value - before.get((name, *sorted(labels.items())), 0.0)
+
+    return by
+
+
+def _samples() -> list[Any]:
+    registered = [one for one in REGISTRY.collect() if one.name.startswith("exotel_ccm_")]
+    return [sample for family in registered for sample in family.samples]
+
+
+def test_call_is_counted_in_each_state(host: Any, exotel: Simulator, grown: Callable[..., float]) -> None:
+    place_call(agent=host.agent(), to=TALKS)
+    exotel.wait_until_quiet(timeout=20)
+
+    # The callbacks may come before the answer; then it was never in the state between.
+    states = [("requested", ""), ("ended", "completed"), ("refused", "")]
+    counted = [grown("exotel_ccm_calls_total", state=state, outcome=outcome) for state, outcome in states]
+    assert counted == [1, 1, 0]
+    assert grown("exotel_ccm_request_seconds_count", request="call", status="200") == 1
+    assert grown("exotel_ccm_event_seconds_count", kind="answer") == 1
+    assert grown("exotel_ccm_event_seconds_count", kind="callback") >= 2
+
+
+def test_repeated_press_is_one_call(host: Any, exotel: Simulator, grown: Callable[..., float]) -> None:
+    agent = host.agent()
+    for _press in range(2):
+        place_call(agent=agent, to=TALKS, request_key="same")
+    exotel.wait_until_quiet(timeout=20)
+
+    assert grown("exotel_ccm_calls_total", state="requested", outcome="") == 1
+
+
+def test_refusals(host: Any, exotel: Simulator, grown: Callable[..., float]) -> None:
+    exotel.options.refuse_with = 1012
+    with pytest.raises(CallRefused):
+        place_call(agent=host.agent(), to=TALKS)
+
+    assert grown("exotel_ccm_calls_total", state="refused", outcome="") == 1
+    status = str(exotel.book.requests[0].status)
+    assert grown("exotel_ccm_request_seconds_count", request="call", status=status) == 1
+
+
+def test_what_is_due(host: Any, client: Any) -> None:
+    now, agent = timezone.now(), host.agent()
+    for minutes in (5, 20, 40):
+        call = Calls(client).accepted(agent=agent)
+        CallRecord.objects.filter(pk=call.pk).update(next_check_at=now - datetime.timedelta(minutes=minutes))
+    CallRecord.objects.exclude(next_check_at__lt=now).update(next_check_at=None)
+    assert REGISTRY.get_sample_value("exotel_ccm_reconciled_timestamp_seconds") is None
+    AccountUsage.objects.create(account="default", reconciled_at=now)
+
+    with CaptureQueriesContext(connection) as queries:
+        found = {one.name: one.value for one in _samples() if not one.labels}
+
+    assert len(queries) == 5
+    assert (found["exotel_ccm_due"], found["exotel_ccm_overdue"]) == (3, 2)
+    assert found["exotel_ccm_reconciled_timestamp_seconds"] == pytest.approx(now.timestamp())
+
+
+def test_database_that_is_away_hides_no_other_metric(host: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def away(*_arguments: Any) -> Any:
+        raise OperationalError("gone")
+
+    with connection.execute_wrapper(away):
+        names = {family.name for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())}
+
+    assert "exotel_ccm_due" not in names
+    assert "exotel_ccm_request_seconds" in names
+    assert "could not be counted" in caplog.text
+
+
+def test_log_names_the_reference_and_no_number(host: Any, exotel: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "django_exotel_ccm")
+    agent = host.agent()
+    call = place_call(agent=agent, to=TALKS)
+    exotel.wait_until_quiet(timeout=20)
+
+    ours = [record for record in caplog.records if record.name.startswith("django_exotel_ccm.")]
+    told = [vars(record) for record in ours if getattr(record, "reference", "") == str(call.reference)]
+    states = [(one["state"], one["outcome"]) for one in told]
+    assert (states[0], states[-1]) == (("requested", ""), ("ended", "completed"))
+    assert str(call.reference) in told[0]["message"]
+    text = " ".join(f"{record.getMessage()} {vars(record)}" for record in ours)
+    for number in (TALKS, agent.contact_uri, call.exophone_number):
+        assert number[-10:] not in text
+
+
+def test_without_the_extra() -> None:
+    printed = python(
+        "-c",
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "from django_exotel_ccm import metrics\n"
+        "metrics.count_call('ended', ''); metrics.observe_event('answer', 1); metrics.export(dict)\n"
+        "metrics.observe_request('call', '200', 1); print('works')",
+    )
+
+    assert printed == "works\n"
+
+
+def test_board_asks_for_metrics_that_there_are(host: Any) -> None:
+    metrics.observe_request("call", "200", 0.1)
+    metrics.observe_event("callback", 0.1)
+    metrics.count_call("ended", "completed")
+    AccountUsage.objects.create(account="default", reconciled_at=timezone.now())
+    known = {sample.name for sample in _samples()}
+    asked = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
+
+    assert len(asked) >= 8
+    for expression in asked:
+        assert set(re.findall(r"exotel_ccm_\w+", expression)) <= known, expression
+    sources = {one["datasource"]["uid"] for panel in BOARD["panels"] for one in (panel, *panel["targets"])}
+    assert sources == {"${" + BOARD["__inputs"][0]["name"] + "}"}
+    assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+
+
+def test_view_of_the_documentation(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    exec(file_in("metrics", "crm/metrics.py"), names)
+    view, factory = names["metrics"], RequestFactory()
+
+    assert view(factory.get("/", headers={"Authorization": "Bearer "})).status_code == 403
+    monkeypatch.setenv("METRICS_TOKEN", "secret")
+    assert view(factory.get("/", headers={"Authorization": "Bearer other"})).status_code == 403
+    assert b"\nexotel_ccm_due 0.0\n" in view(factory.get("/", headers={"Authorization": "Bearer secret"})).content
+
+
+def test_gauges_in_a_registry_of_the_hosts(host: Any) -> None:
+    registry = CollectorRegistry()
+
+    metrics.export(due_work.gauges, registry)
+
+    assert registry.get_sample_value("exotel_ccm_due") == 0
