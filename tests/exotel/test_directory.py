@@ -359,7 +359,7 @@ class TestOneUser:
         ("status", "code", "advice"),
         [
             (409, 10809, "not verified"),
-            (403, 10810, "Turn that one off first"),
+            (403, 10810, "Turn it off in the Exotel dashboard"),
             (403, 10817, "softphones"),
             (409, 99999, "Nothing was changed"),
         ],
