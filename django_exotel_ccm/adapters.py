@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +25,8 @@ MAX_TICKETS = 100
 """How many tickets one page shows to be called."""
 MAX_QUERY_LENGTH = 3000
 """Common servers refuse addresses of more than 4,000 characters."""
+LONGEST_NEXT = 2500
+"""Characters of a quoted address: with the adapter's name, they stay below :data:`MAX_QUERY_LENGTH`."""
 
 
 class TicketAdapter(Protocol):
@@ -109,6 +111,12 @@ def page_url(adapter: TicketAdapter | None, name: str, *args: Any, **query: Any)
     named = {"exotel_adapter": adapter.name if adapter is not None else "", **query}
     given = urlencode({name: value for name, value in named.items() if value != ""})
     return reverse(f"exotel_ccm:{name}", args=args) + (f"?{given}" if given else "")
+
+
+def next_page_url(adapter: TicketAdapter | None, name: str, *args: Any, next_url: str) -> str:
+    """Return :func:`page_url` of a page that leads on to ``next_url``; one that filters made too long is left out."""
+    is_short = len(quote_plus(next_url)) <= LONGEST_NEXT
+    return page_url(adapter, name, *args, exotel_next=next_url if is_short else "")
 
 
 def call_query(adapter: TicketAdapter, ticket_type: TicketType, keys: Sequence[str], next_url: str, **more: str) -> str:

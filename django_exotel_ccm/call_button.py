@@ -18,6 +18,7 @@ from django_exotel_ccm.adapters import TicketAdapter, call_query
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
+from django_exotel_ccm.own_phones import PhoneLine, phone_line
 from django_exotel_ccm.policies import Denial
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import (
@@ -29,7 +30,6 @@ from django_exotel_ccm.services.readiness import (
     has_callable_agent,
     load_related,
     number_obstacle,
-    phone_warning,
     rule_obstacle,
 )
 from django_exotel_ccm.ticket_numbers import TicketNumber, numbers_of
@@ -47,8 +47,8 @@ class CallButton:
     obstacle: Obstacle | None
     may_choose: bool
     """Whether the user may call another number than the ticket's, as another agent, or from another ExoPhone."""
-    warning: Obstacle | None = None
-    """What may make the call fail, as far as is known; on the page of one ticket alone."""
+    phone: PhoneLine | None = None
+    """On the page of one ticket alone."""
 
 
 def call_buttons(
@@ -99,7 +99,9 @@ def call_button(
     obstacles = _Obstacles(adapter, request)
     obstacles.read_numbers_of(ticket)
     button = _button(request, query, newest, obstacles.of(ticket, query))
-    return button if button.obstacle is not None else replace(button, warning=phone_warning(adapter, obstacles.agents))
+    if button.obstacle is not None:
+        return button
+    return replace(button, phone=phone_line(adapter, obstacles.agents, next_url))
 
 
 def _button(

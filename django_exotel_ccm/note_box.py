@@ -5,28 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_plus
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.utils.translation import pgettext
 
-from django_exotel_ccm.adapters import TicketAdapter, page_url
+from django_exotel_ccm.adapters import TicketAdapter, next_page_url
 from django_exotel_ccm.call_back_times import offered_times
 from django_exotel_ccm.models import CallRecord, Disposition
 
-LONGEST_NEXT = 2500
-"""Characters of a quoted address: with the adapter's name, they stay below :data:`~.adapters.MAX_QUERY_LENGTH`."""
-
 
 def note_url(reference: UUID, adapter: TicketAdapter | None, next_url: str = "") -> str:
-    """Return the address of the box of a call, to which it is posted, and from there the user goes to ``next_url``.
-
-    One that a list's filters made too long is left out.
-    """
-    is_short = len(quote_plus(next_url)) <= LONGEST_NEXT
-    return page_url(adapter, "note", reference, exotel_next=next_url if is_short else "")
+    """Return the address of the box of a call, to which it is posted, and from there the user goes to ``next_url``."""
+    return next_page_url(adapter, "note", reference, next_url=next_url)
 
 
 def note_box(

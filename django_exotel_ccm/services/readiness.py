@@ -17,10 +17,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm import ticket_numbers
-from django_exotel_ccm.adapters import TicketAdapter, page_url
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.descriptions import describe_age
-from django_exotel_ccm.models import Agent, CallRecord, Device
+from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.policies import Denial, denials
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.ticket_numbers import TicketNumber
@@ -99,22 +98,6 @@ def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
     """Return the obstacle of a user who can call as no agent."""
     text = _("You have no phone in Exotel yet. An administrator can add an agent for you.")
     return Obstacle(_("no phone"), text, adapter.add_agent_url(request), _("Add an agent"))
-
-
-def phone_warning(adapter: TicketAdapter, agents: Sequence[Agent]) -> Obstacle | None:
-    """Return that no phone of the user's own agents is on, as far as Exotel has told; None if one is, or if unknown.
-
-    It does not stand before a call: the news may be old. None as well if Exotel has accepted a call since. Costs one
-    statement, or none where Exotel knows nobody.
-    """
-    synced = [agent.pk for agent in agents if agent.exotel_user_id]
-    devices = list(Device.objects.filter(agent__in=synced).with_later_call().order_by("seen_at")) if synced else []
-    newest = {device.agent_id: device for device in devices}.values()
-    if not devices or any(device.is_on for device in devices) or any(device.has_later_call for device in newest):
-        return None
-    age = describe_age(devices[-1].seen_at)
-    text = _("Your phone is off in Exotel, so your calls may be refused. (Exotel said so %(age)s.)") % {"age": age}
-    return Obstacle(_("phone off"), text, page_url(adapter, "my-phone"), _("Turn it on"))
 
 
 def number_obstacle(

@@ -91,6 +91,12 @@ def is_of_this_host(request: HttpRequest, url: str) -> bool:
     return url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure())
 
 
+def next_url_of(request: HttpRequest) -> str:
+    """Return the page to go back to, which ``exotel_next`` names; "" if the request names none of this host."""
+    wanted = request.POST.get("exotel_next") or request.GET.get("exotel_next") or ""
+    return wanted if is_of_this_host(request, wanted) else ""
+
+
 def through_adapter(
     request: HttpRequest, name: str | None, view: Callable[[TicketAdapter | None], HttpResponseBase]
 ) -> HttpResponseBase:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, may_see_call, page_url, tickets_of_rows
+from django_exotel_ccm.adapters import TicketAdapter, may_see_call, next_page_url, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.descriptions import (
@@ -28,6 +28,7 @@ from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
+from django_exotel_ccm.own_phones import phone_rows
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
@@ -35,7 +36,7 @@ from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.timeline import icon_of
 from django_exotel_ccm.views.access import answer_own_page
-from django_exotel_ccm.views.my_phone import phone_rows, synced_agents
+from django_exotel_ccm.views.my_phone import synced_agents
 
 MAX_FOLLOW_UPS = 50
 MAX_CALLS = 50
@@ -132,7 +133,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "reports_url": page_url(adapter, "reports"),
         "phones": phones,
         "is_silent": bool(phones) and not any(phone["is_on"] or phone["has_later_call"] for phone in phones),
-        "phone_url": page_url(adapter, "my-phone"),
+        "phone_url": next_page_url(adapter, "my-phone", next_url=request.get_full_path()),
         "follow_ups": follow_ups,
         "problem": problem[1] if problem is not None and not any(row["problem"] for row in follow_ups) else "",
         "has_more_follow_ups": len(due) > MAX_FOLLOW_UPS,

@@ -30,7 +30,7 @@ from django_exotel_ccm.note_box import note_box, note_url
 from django_exotel_ccm.policies import asks_do_not_call_list
 from django_exotel_ccm.services import add_note
 from django_exotel_ccm.services.note_checks import check_not_erased
-from django_exotel_ccm.views.access import is_of_this_host, is_script, through_adapter
+from django_exotel_ccm.views.access import is_script, next_url_of, through_adapter
 
 _View = Callable[[HttpRequest, UUID], HttpResponseBase]
 
@@ -97,7 +97,7 @@ def _refuse_old_page(request: HttpRequest, reference: UUID) -> HttpResponseBase:
     adapter = get_adapter(request.GET.get("exotel_adapter", ""))
     if not request.user.is_authenticated:
         return _ask_to_log_in(request, adapter or HostPagesAdapter())
-    again_url = note_url(reference, adapter, _next_url(request))
+    again_url = note_url(reference, adapter, next_url_of(request))
     return _not_saved(request, 403, problem=_("The page was too old, so nothing was saved."), again_url=again_url)
 
 
@@ -122,7 +122,7 @@ def _show(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None)
             return JsonResponse({"code": "invalid", "advice": str(error)}, status=400)
         return _page(request, call, adapter, None, said=str(error))
     if not is_script(request):
-        return _page(request, call, adapter, note_box(request, call, adapter, next_url=_next_url(request)))
+        return _page(request, call, adapter, note_box(request, call, adapter, next_url=next_url_of(request)))
     box = note_box(request, call, adapter)
     return JsonResponse(
         {
@@ -140,11 +140,11 @@ def _save(request: HttpRequest, call: CallRecord, adapter: TicketAdapter | None)
     except (InvalidNote, InvalidFollowUp) as error:
         if is_script(request):
             return JsonResponse({"code": "invalid", "advice": str(error)}, status=400)
-        box = note_box(request, call, adapter, next_url=_next_url(request), posted=posted, problem=str(error))
+        box = note_box(request, call, adapter, next_url=next_url_of(request), posted=posted, problem=str(error))
         return _page(request, call, adapter, box, status=400)
     if is_script(request):
         return JsonResponse({"text": said})
-    next_url = _next_url(request)
+    next_url = next_url_of(request)
     if next_url:
         (adapter or HostPagesAdapter()).add_message(request, "success", format_html("{}", said))
         return HttpResponseRedirect(next_url)
@@ -169,6 +169,7 @@ def _write(request: HttpRequest, call: CallRecord, posted: dict[str, Any]) -> st
     is_listed = disposition is not None and disposition.means == Means.DO_NOT_CALL and call.customer_number
     if is_listed and asks_do_not_call_list():
         said.append(_("This customer is on the do-not-call list now."))
+        said.append(_("If you chose that by mistake, an administrator can take them off it."))
     if follow_up_at is not None:
         said.append(describe_call_back(follow_up_at))
     return " ".join(said)
@@ -181,12 +182,6 @@ def _disposition(code: str) -> Disposition | None:
     if found is None:
         raise InvalidNote(_("What you chose is not offered any more. Choose again how it went."))
     return found
-
-
-def _next_url(request: HttpRequest) -> str:
-    """Return the page to go back to; "" if the request names none of this host."""
-    wanted = request.POST.get("exotel_next") or request.GET.get("exotel_next") or ""
-    return wanted if is_of_this_host(request, wanted) else ""
 
 
 def _page(

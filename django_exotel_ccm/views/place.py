@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -17,16 +15,14 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter, page_url
+from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
-from django_exotel_ccm.models.device import OF_REFUSALS
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.policies import can_be_overridden
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
@@ -39,8 +35,7 @@ from django_exotel_ccm.views.call_request import (
     choose_exophone,
     number_of_call,
 )
-
-logger = logging.getLogger(__name__)
+from django_exotel_ccm.views.refused_press import Offers, after_the_press, offers_after
 
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
 
@@ -58,7 +53,7 @@ def place(request: HttpRequest) -> HttpResponseBase:
     is the key of the item on the call list from which it is called.
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
-    override_url, notice}, or {text, ask_url} when something is missing.
+    override_url, phone, notice}, or {text, ask_url} when something is missing.
     """
     # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
@@ -83,9 +78,7 @@ class Pressed:
     call: CallRecord | None = None
     advice: str = ""
     notice: str = ""
-    correction_url: str = ""
-    override_url: str = ""
-    """The page on which the user can give a reason to call although a rule has said no."""
+    offers: Offers = field(default_factory=Offers)
 
 
 def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str]) -> HttpResponse:
@@ -99,11 +92,11 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             pressed = _check_and_place(request, target, ticket, values)
             item = whole_number(values.get("exotel_item", ""))
             if pressed.call is not None and item is not None:
-                with _after_the_press("The mark on the call list"):
+                with after_the_press("The mark on the call list"):
                     mark_called(item, pressed.call, request.user)
-            if pressed.call is not None and _may_override(request, pressed.call):
-                override_url = target.choose_url([str(ticket.pk)], next_url, refused=str(pressed.call.pk), **listed)
-                pressed = replace(pressed, override_url=override_url)
+            if pressed.call is not None:
+                offers = offers_after(request, target, ticket, pressed.call, next_url=next_url, **listed)
+                pressed = replace(pressed, offers=offers)
         except NeedsConfirmation as question:
             ask_url = target.choose_url([str(ticket.pk)], next_url, confirmed=question.confirmed, **listed)
             if is_script(request):
@@ -113,7 +106,7 @@ def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str])
             return HttpResponseRedirect(ask_url)
     if is_script(request):
         return JsonResponse(_as_json(request, target.adapter, pressed))
-    with _after_the_press("The message"):
+    with after_the_press("The message"):
         _add_message(request, target.adapter, pressed)
     return HttpResponseRedirect(next_url)
 
@@ -128,8 +121,7 @@ def _as_json(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> 
         "status": panel["status"],
         "url": panel["url"],
         "after": str(pressed.call.pk),
-        "correction_url": pressed.correction_url,
-        "override_url": pressed.override_url,
+        **asdict(pressed.offers),
         "notice": pressed.notice,
     }
 
@@ -222,10 +214,7 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
         call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options)
     except CallRefused as refused:
         call, advice = refused.call, visible_to(refused.advice, request.user)
-        correction_url = ""
-        with _after_the_press("The link that corrects a refusal"):
-            correction_url = _correction_url(request, adapter, call, refused.code)
-        pressed = Pressed("error", advice, call, advice=advice, correction_url=correction_url)
+        pressed = Pressed("error", advice, call, advice=advice)
     except RequestKeyReused as reused:
         text = _("You have just called this number as another agent. Load the page again to call once more.")
         return Pressed("warning", text, reused.call, notice=text)
@@ -238,42 +227,17 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
         pressed = Pressed(LEVELS.get(call.state, "info"), text, call)
     # A double click gets the call of the first click, loaded from the database. That click has logged it.
     if call.agent is agent:
-        with _after_the_press("The log of changes"):
+        with after_the_press("The log of changes"):
             adapter.log_change(request, ticket, describe_call(call, None))
     return pressed
-
-
-def _correction_url(request: HttpRequest, adapter: TicketAdapter, call: CallRecord, code: str) -> str:
-    """Return the page on which the reason of a refusal is corrected; "" if there is none for this user."""
-    if code in OF_REFUSALS and call.agent is not None and call.agent.user_id == request.user.pk:
-        return page_url(adapter, "my-phone")
-    return adapter.correction_url(request, call, code)
-
-
-def _may_override(request: HttpRequest, call: CallRecord) -> bool:
-    """Return whether the user can call all the same, with a reason, although a rule has refused ``call``."""
-    is_allowed = False
-    if call.state == State.REFUSED and Permission.OVERRIDE_POLICY.granted_to(request.user):
-        with _after_the_press("The way around a rule"):
-            is_allowed = can_be_overridden(call)
-    return is_allowed
-
-
-@contextmanager
-def _after_the_press(what: str) -> Iterator[None]:
-    """Log whatever the host's code or the database raises. It must not deny a call that was placed."""
-    try:
-        yield
-    except Exception:
-        logger.exception("%s failed after a call was placed.", what)
 
 
 def _add_message(request: HttpRequest, adapter: TicketAdapter, pressed: Pressed) -> None:
     """Show the text, with links to what corrects a refusal and to the call, for users who may follow them."""
     call_url = adapter.call_url(request, pressed.call) if pressed.call is not None else ""
     links = [
-        (pressed.correction_url, _("Correct it")),
-        (pressed.override_url, _("Call anyway")),
+        (pressed.offers.correction_url, _("Correct it")),
+        (pressed.offers.override_url, _("Call anyway")),
         (call_url, _("See the call")),
     ]
     shown = format_html_join("", ' <a href="{}">{}</a>', [link for link in links if link[0]])

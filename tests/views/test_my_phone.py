@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -54,7 +57,7 @@ def test_turned_on_and_off(asha: Session, exotel: Simulator) -> None:
     assert [one.is_on for one in exotel.agent(PHONE).devices] == [False, True]
 
     page = switch(asha, page, SOFTPHONE, "0")
-    assert f"{SOFTPHONE} is off now." in page.text
+    assert f"Your calls do not ring on {SOFTPHONE} any more." in page.messages
     assert [one.is_on for one in exotel.agent(PHONE).devices] == [False, False]
 
 
@@ -66,9 +69,134 @@ def test_turned_on_from_my_calls(asha: Session, exotel: Simulator) -> None:
     assert "Your phone is off in Exotel, so your calls may be refused." in page.text
     page = switch(asha, page, PHONE, "1")
 
-    assert f"Your calls ring on {PHONE} now." in page.text
+    assert f"Your calls ring on {PHONE} now." in page.messages
+    assert asha.where.startswith(reverse("exotel_ccm:my-calls"))
     assert exotel.agent(PHONE).device == "on"
     assert "Your phone is off" not in asha.get(reverse("exotel_ccm:my-calls")).text
+
+
+def test_reload_switches_nothing_again(asha: Session, exotel: Simulator) -> None:
+    """Also after a refusal: the page that says it was got, not posted."""
+    for state in ("on", "unverified"):
+        exotel.agent(PHONE).devices[1].state = state
+        switch(asha, my_phone(asha), SOFTPHONE, "1")
+        assert asha.response.redirect_chain
+        before = len(exotel.book.requests)
+        assert "now." not in asha.get(asha.where).messages
+        assert len(exotel.book.requests) == before
+
+
+def as_script(session: Session, page: Page, on: str = "1", uri: str = PHONE) -> Any:
+    """Post as our script does."""
+    key, url = str(Device.objects.get(contact_uri=uri).pk), page.links["Turn it on"].replace("&amp;", "&")
+    session.client.handler.enforce_csrf_checks = False
+    return session.client.post(url, {"exotel_device": key, "exotel_on": on}, headers={"Accept": "application/json"})
+
+
+@pytest.fixture
+def silent(asha: Session, exotel: Simulator) -> Session:
+    """Asha, whose phone is off, and whose softphone is not verified."""
+    exotel.agent(PHONE).devices[1].state = "unverified"
+    exotel.agent(PHONE).device = "off"
+    sync_agents("default")
+    return asha
+
+
+def test_script_turns_it_on_from_the_ticket(silent: Session, host: Any, exotel: Simulator) -> None:
+    page = silent.change_form(host.ticket())
+    assert page.html.count("data-exotel-device=") == 1  # what is not verified cannot be turned on
+
+    response = as_script(silent, page)
+
+    assert (response.status_code, response.json()) == (200, {"text": f"Your calls ring on {PHONE} now."})
+    assert exotel.agent(PHONE).device == "on"
+    assert silent.get("/admin/").messages == ""  # it was said already
+
+
+def test_script_is_told_exotels_refusal(silent: Session, host: Any, exotel: Simulator) -> None:
+    page = silent.change_form(host.ticket())
+    exotel.agent(PHONE).devices[0].state = "unverified"
+
+    response = as_script(silent, page)
+
+    assert response.status_code == 409
+    assert response.json()["advice"].startswith("The phone is not verified in Exotel.")
+
+
+def test_without_script_the_way_leads_back_to_the_ticket(silent: Session, host: Any, exotel: Simulator) -> None:
+    ticket = host.ticket()
+    page = silent.get(silent.change_form(ticket).links["Turn it on"].replace("&amp;", "&"))
+    assert page.links["Back"] == silent.url("helpdesk_ticket_change", ticket.pk)
+
+    exotel.agent(PHONE).devices[0].state = "unverified"
+    page = switch(silent, page, PHONE, "1")
+    assert "The phone is not verified in Exotel." in page.messages
+    assert page.links["Back"]
+    exotel.agent(PHONE).device = "off"
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+    page = silent.post(silent.where, page.forms[-1].data)
+    assert page.links["Back"]  # "Ask Exotel again" stays there
+    page = switch(silent, page, PHONE, "1")
+
+    assert silent.where == silent.url("helpdesk_ticket_change", ticket.pk)
+    assert f"Your calls ring on {PHONE} now." in page.messages
+    assert f"Your calls ring on {PHONE}. (Exotel said so just now.)" in page.text
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "///x"])
+def test_way_back_leads_to_no_other_host(asha: Session, elsewhere: str) -> None:
+    page = asha.get(f"{reverse('exotel_ccm:my-phone')}?{urlencode({'exotel_next': elsewhere})}")
+    assert "Back" not in page.links
+
+    key = str(Device.objects.get(contact_uri=SOFTPHONE).pk)
+    form = next(form for form in page.forms if ("exotel_device", key) in form.fields)
+    response = asha.client.post(asha.where, form.data | {"exotel_on": "1", "exotel_next": elsewhere})
+
+    assert (response.status_code, response["Location"]) == (302, asha.where)
+
+
+def test_several_phones_are_named(asha: Session, host: Any, exotel: Simulator) -> None:
+    exotel.agent(PHONE).device = "off"
+    sync_agents("default")
+
+    page = asha.change_form(host.ticket())
+
+    assert f"Turn on {PHONE} Turn on {SOFTPHONE} My phone" in page.text
+
+
+def test_no_phone_is_verified(asha: Session, host: Any) -> None:
+    Device.objects.update(is_verified=False)
+
+    page = asha.change_form(host.ticket())
+
+    assert "Your phone is not verified in Exotel, so your calls may be refused." in page.text
+    assert "data-exotel-device" not in page.html
+
+
+def test_ticket_says_quietly_which_phone_rings(asha: Session, host: Any) -> None:
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=5))
+    ticket = host.ticket()
+
+    with CaptureQueriesContext(connection) as queries:
+        page = asha.change_form(ticket)
+    assert len([one for one in queries if Device._meta.db_table in one["sql"]]) == 1
+
+    assert f"Your calls ring on {PHONE}. (Exotel said so 5 minutes ago.)" in page.text
+    assert f"{PHONE} : on" in asha.get(page.links["My phone"].replace("&amp;", "&")).text
+
+
+def test_refused_press_renews_the_line(silent: Session, host: Any, exotel: Simulator) -> None:
+    ticket = host.ticket()
+    Device.objects.filter(contact_uri=PHONE).update(is_on=True)  # as far as is known here
+    [button] = silent.change_form(ticket).call_buttons
+
+    headers = {"Accept": "application/json"}
+    told = silent.client.post(button.attributes["action"], button.data, headers=headers).json()
+
+    line = Page(told["phone"])
+    assert "Your phone is off in Exotel, so your calls may be refused. (Exotel said so just now.)" in line.text
+    assert line.links["Turn it on"].replace("&amp;", "&") == told["correction_url"]
+    assert silent.get(told["correction_url"]).links["Back"] == silent.url("helpdesk_ticket_change", ticket.pk)
 
 
 def test_exotels_refusal_is_explained(asha: Session, exotel: Simulator) -> None:
@@ -77,8 +205,7 @@ def test_exotels_refusal_is_explained(asha: Session, exotel: Simulator) -> None:
 
     page = switch(asha, page, SOFTPHONE, "1")
 
-    assert asha.response.status_code == 409
-    assert "The phone is not verified in Exotel." in page.text
+    assert "The phone is not verified in Exotel." in page.messages
     assert "not verified: give a missed call from it" in page.text
     assert exotel.agent(PHONE).device == "on"
 
@@ -163,10 +290,10 @@ def test_ticket_says_that_the_phone_is_off(asha: Session, host: Any, exotel: Sim
 
     assert "Your phone is off in Exotel, so your calls may be refused. (Exotel said so 5 minutes ago.)" in page.text
     assert len(page.call_buttons) == 1  # it may be on again
-    assert f"{PHONE} : off" in asha.get(page.links["Turn it on"]).text
+    assert f"{PHONE} : off" in asha.get(page.links[f"Turn on {PHONE}"].replace("&amp;", "&")).text
     on_the_hosts_page = render(BUTTON, request_of(asha.user), ticket=ticket)
     assert "Your phone is off" in on_the_hosts_page.text
-    assert on_the_hosts_page.links["Turn it on"]
+    assert on_the_hosts_page.links[f"Turn on {PHONE}"]
 
 
 def test_agent_whom_exotel_does_not_know(host: Any) -> None:

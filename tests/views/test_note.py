@@ -70,10 +70,17 @@ def test_save(client: Client, call: CallRecord, asha: Any) -> None:
     assert FollowUp.objects.get().due_at == due
 
 
+BY_MISTAKE = "If you chose that by mistake, an administrator can take them off it."
+
+
 @pytest.mark.parametrize(
     ("policies", "said_then", "warnings"),
     [
-        (None, "Saved. This customer is on the do-not-call list now.", []),
+        (
+            None,
+            f"Saved. This customer is on the do-not-call list now. {BY_MISTAKE}",
+            [],
+        ),
         ([], "Saved.", ["exotel_ccm.W013"]),
     ],
 )

@@ -29,16 +29,20 @@
   /* The page's only token may stand in the host's form. */
   const tokenOf = (link) => link.dataset.exotelCsrf || document.querySelector("[name=csrfmiddlewaretoken]")?.value;
 
+  const post = (url, button, values = {}) => fetch(url, {
+    method: "POST", credentials: "same-origin", redirect: "manual",
+    // The page's language, which is not the browser's where it stands in the address.
+    headers: {
+      Accept: "application/json", "Accept-Language": document.querySelector("[data-exotel-panel], [data-exotel-phone]").lang,
+    },
+    body: new URLSearchParams({ csrfmiddlewaretoken: tokenOf(button), ...values }),
+    keepalive: true, signal: AbortSignal.timeout(PATIENCE),
+  });
+
   /* Asks the server to call; the page stays. Who asks twice means the same call. */
   const place = async (button) => {
     try {
-      const response = await fetch(button.dataset.exotelPlace, {
-        method: "POST", credentials: "same-origin", redirect: "manual",
-        // The page's language, which is not the browser's where it stands in the address.
-        headers: { Accept: "application/json", "Accept-Language": document.querySelector("[data-exotel-panel]").lang },
-        body: new URLSearchParams({ csrfmiddlewaretoken: tokenOf(button) }),
-        keepalive: true, signal: AbortSignal.timeout(PATIENCE),
-      });
+      const response = await post(button.dataset.exotelPlace, button);
       const choose = { level: "error", choose_url: button.dataset.exotelChoose };
       if (response.type === "opaqueredirect") {
         return { ...choose, problem: "exotelNotLoggedIn" };
@@ -130,6 +134,46 @@
     }
   };
 
+  /* Turns a phone of the agent's own on. The page stays, and the line says what came of it. */
+  const askToTurnOn = async (button, texts) => {
+    try {
+      const response = await post(button.dataset.exotelChoose, button, { exotel_device: button.dataset.exotelDevice, exotel_on: "1" });
+      if (response.type === "opaqueredirect") {
+        return { advice: texts.exotelLoggedOut };
+      }
+      return response.status === 403 || response.status === 404 ? { advice: texts.exotelOldPage } : await response.json();
+    } catch {
+      return { advice: texts.exotelUnknown };
+    }
+  };
+  const turnOn = async (button) => {
+    const line = button.closest("[data-exotel-phone]");
+    const undo = hold(button);
+    const answer = await askToTurnOn(button, line.dataset);
+    undo();
+    line.querySelector("[role=status]").textContent = answer.text || answer.advice || line.dataset.exotelUnknown;
+    if (answer.text) {
+      const isFocused = document.activeElement === button;
+      line.style.minHeight = `${line.offsetHeight}px`; // what stands below would move
+      line.querySelector(".exotel-switches").replaceChildren();
+      line.classList.remove("exotel-is-off");
+      if (isFocused) {
+        line.querySelector("a").focus();
+      }
+    }
+  };
+
+  /* A press was refused because of the phone, so what the page says of it is old. */
+  const renewPhone = (html) => {
+    const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[data-exotel-phone]");
+    document.querySelectorAll("[data-exotel-phone]").forEach((line) => {
+      const [text, switches] = ["[role=status]", ".exotel-switches"].map((one) => fresh.querySelector(one));
+      line.className = fresh.className;
+      line.querySelector("[role=status]").textContent = text.textContent;
+      line.querySelector(".exotel-switches").replaceChildren(...switches.cloneNode(true).childNodes);
+    });
+  };
+
   const find = () => {
     document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm, .exotel-note-box)").forEach((form) => {
       if (!baselines.has(form)) {
@@ -137,6 +181,7 @@
       }
     });
     baselines.forEach((_before, form) => form.isConnected || baselines.delete(form));
+    document.querySelectorAll("a.exotel-switch").forEach((link) => tokenOf(link) && link.replaceWith(buttonOf(link)));
     document.querySelectorAll("a.exotel-call[data-exotel-place]").forEach((link) => {
       if (tokenOf(link) && document.querySelector("[data-exotel-panel][data-exotel-ready]")) {
         link.replaceWith(buttonOf(link));
@@ -149,6 +194,7 @@
     unsavedFromTheStart = document.querySelector("[data-exotel-unsaved]") !== null || [...baselines.keys()].some(restored);
     new MutationObserver(find).observe(document, { childList: true, subtree: true });
     document.addEventListener("exotel:panel", find);
+    document.addEventListener("exotel:answer", ({ detail }) => detail.phone && renewPhone(detail.phone));
     // These fields of the form show what is stored.
     document.addEventListener("exotel:stored", ({ detail: { form, names } }) => {
       if (baselines.has(form)) {
@@ -160,6 +206,10 @@
       const pressed = event.target.closest?.("button.exotel-call[data-exotel-place]");
       if (pressed && !isHeld() && !event.defaultPrevented) {
         press(pressed);
+      }
+      const turned = event.target.closest?.("button.exotel-switch:not([aria-disabled=true])");
+      if (turned && !event.defaultPrevented) {
+        turnOn(turned);
       }
       const link = event.target.closest?.("a.exotel-choose-link");
       if (link) {
