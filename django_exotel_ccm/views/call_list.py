@@ -25,6 +25,7 @@ from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
+from django_exotel_ccm.services.readiness import Obstacle
 from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_own_page
@@ -186,8 +187,11 @@ def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item
         "colleague": _said_of_colleague(request, found, ticket),
     }
     if tickets.type_of(ticket).allows(request.user, ticket):
-        context["button"] = call_button(its_adapter, request, ticket, newest, item=str(item.pk))
-    return context
+        button = call_button(its_adapter, request, ticket, newest, item=str(item.pk))
+        context |= {"button": button, "obstacle": button.obstacle}
+    else:
+        context["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
+    return context | {"is_waiting": item.state == ItemState.WAITING}
 
 
 def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> str:

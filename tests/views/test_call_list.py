@@ -15,11 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.host_pages import HostPagesAdapter
-from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.models import CallList, CallListItem, CallRecord, DoNotCall
 from django_exotel_ccm.policies import OneCallAtATime
 from django_exotel_ccm.services.call_lists import create_call_list, mark_called, progress_of
 from django_exotel_ccm.views import call_list
-from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
+from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Page, Session
 from tests.helpdesk.models import Ticket
 
 
@@ -85,6 +85,44 @@ def test_whole_way_through(asha: Session, host: Any, exotel: Any) -> None:
     assert "The end of the list" in page.text
     assert "Reached: 0 · Not reached: 0 · Skipped: 2 · Not known yet: 1" in page.text
     assert states(made) == ["called", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize(("may_override", "link"), [(False, ""), (True, "Call anyway")])
+def test_ticket_that_a_rule_denies_says_why_and_can_be_skipped(
+    asha: Session, host: Any, settings: Any, may_override: bool, link: str
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": ["django_exotel_ccm.policies.DoNotCall"]}
+    if may_override:
+        asha.user.user_permissions.add(Permission.objects.get(codename="override_policy"))
+    DoNotCall.objects.create(number=BY_HAND)
+    made = list_of(asha.user, host.ticket("First", phone=BY_HAND), host.ticket("Second"))
+
+    page = open_list(asha, made)
+
+    assert "This customer is on the do-not-call list." in page.text
+    assert '<details class="exotel-obstacle"' not in page.html  # nothing to unfold
+    assert "Skip it, or go on with Next" in page.text
+    assert page.links.get("Call anyway", "")[:1] == ("/" if link else "")
+    assert page.call_buttons == []
+    page = press(asha, page, "skip")
+    assert "2 of 2 Second" in page.text
+    assert "Skip it" not in page.text
+    assert states(made) == ["skipped", "waiting"]
+
+
+def test_ticket_that_is_not_theirs_to_call_says_so(asha: Session, host: Any, settings: Any) -> None:
+    made = list_of(asha.user, host.ticket("First"))
+    declared = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.nobody_may"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": declared}}
+
+    page = open_list(asha, made)
+
+    assert "This ticket is not yours to call. Skip it" in page.text
+    assert page.call_buttons == []
+
+
+def nobody_may(user: Any, ticket: Ticket) -> bool:
+    return False
 
 
 def test_next_leaves_a_ticket_for_later(asha: Session, host: Any) -> None:
