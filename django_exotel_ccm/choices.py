@@ -185,6 +185,17 @@ class ItemState(TextChoices):
     SKIPPED = "skipped", pgettext_lazy("telephony", "skipped")
 
 
+class RemovalKind(TextChoices):
+    """What was purged or erased; all but the last are clocks of ``RETENTION``."""
+
+    RAW_BODIES = "raw_bodies", _("raw bodies of events")
+    UNAPPLIED_BODIES = "unapplied_bodies", _("raw bodies of events that were not applied")
+    RECORDINGS = "recordings", _("addresses of recordings")
+    RECORDING_ACCESSES = "recording_accesses", _("who listened to recordings")
+    DO_NOT_CALL = "do_not_call", _("expired do-not-call numbers")
+    CUSTOMER = "customer", _("a customer, on request")
+
+
 class NoRecording(TextChoices):
     """Why there is nothing to listen to."""
 
@@ -192,4 +203,5 @@ class NoRecording(TextChoices):
     NOT_READY = "not_ready", _("The recording is not ready yet. Try again in a minute.")
     GONE = "gone", _("The recording is no longer kept by Exotel.")
     ERASED = "erased", _("The recording was erased on request.")
+    PURGED = "purged", _("The recording is older than this site keeps recordings.")
     FAILED = "failed", _("The recording could not be fetched. An administrator finds the reason in the log.")

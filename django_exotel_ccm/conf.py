@@ -20,6 +20,7 @@ from django.http.request import validate_host
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from django_exotel_ccm.choices import RemovalKind
 from django_exotel_ccm.exotel.account import Secret, is_loopback_host
 
 DEFAULT_ALIAS = "default"
@@ -31,6 +32,8 @@ DEFAULT_POLICIES = tuple(
     f"django_exotel_ccm.policies.{name}"
     for name in ("AllowedCountries", "OwnNumbers", "DoNotCall", "OneCallAtATime", "CallsPerDay")
 )
+RETENTION_CLOCKS = tuple(kind.value for kind in RemovalKind if kind != RemovalKind.CUSTOMER)
+LONGEST_RETENTION = 36_500  # days
 RUNNERS = ("inline", "django_tasks", "celery")
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,6 +55,7 @@ class Settings:
     """None if the value is no list. Then nobody is called: a rule that the host wrote could not be asked."""
     recording_hosts: tuple[str, ...] = ()
     recording_retry_for: int = 7200
+    retention: Mapping[str, int] = field(default_factory=dict)
     requests_per_minute: int = 60
     runner: str = "inline"
     work_context: str = ""
@@ -180,6 +184,18 @@ KEYS = {
         "7200",
     ),
     "REQUESTS_PER_MINUTE": _Key(_is_count, "E013", "is not a positive whole number", "60"),
+    "RETENTION": _Key(
+        lambda value: (
+            isinstance(value, dict)
+            and all(
+                name in RETENTION_CLOCKS and _is_count(days) and days <= LONGEST_RETENTION
+                for name, days in value.items()
+            )
+        ),
+        "E019",
+        f"is not a dict of days, at most a hundred years, by {', '.join(RETENTION_CLOCKS)}",
+        '{"raw_bodies": 90, "recordings": 180}',
+    ),
     "RUNNER": _Key(
         lambda value: value in RUNNERS or is_dotted_path(value),
         "E015",

@@ -11,6 +11,7 @@ from django_exotel_ccm import accounts, background, conf
 from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
+from django_exotel_ccm.services.retention import purge_due
 from django_exotel_ccm.services.synchronisation.agents import sync_agents
 from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
 from django_exotel_ccm.services.transactions import reset_connection
@@ -23,6 +24,7 @@ def register_all() -> None:
     background.register("announce", announce)
     background.register("reconcile", reconcile)
     background.register("sync", sync)
+    background.register("purge", purge)
     background.register("ping", ping)
     if conf.get_settings().runner == "celery":
         # A Celery worker must know the task before the first job comes. The checks report a missing library.
@@ -58,6 +60,11 @@ def sync() -> None:
                 continue
             for problem in report.problems:
                 logger.warning("%s of account %r is not complete: %s", run.__name__, account, problem)
+
+
+def purge() -> None:
+    """Remove what the clocks of ``RETENTION`` say is due."""
+    purge_due()
 
 
 def ping() -> None:

@@ -12,3 +12,5 @@ if "TEST_REQUESTS_PER_MINUTE" in os.environ:
     EXOTEL_CCM["REQUESTS_PER_MINUTE"] = int(os.environ["TEST_REQUESTS_PER_MINUTE"])  # noqa: F405
 if os.environ.get("TEST_JOURNAL") in {"wal", "delete"}:
     DATABASES["default"]["OPTIONS"]["init_command"] = f"PRAGMA journal_mode={os.environ['TEST_JOURNAL']}"  # noqa: F405
+if "TEST_RETENTION_DAYS" in os.environ:
+    EXOTEL_CCM["RETENTION"] = {"recordings": int(os.environ["TEST_RETENTION_DAYS"])}  # noqa: F405

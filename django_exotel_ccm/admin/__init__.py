@@ -13,6 +13,7 @@ from django_exotel_ccm.admin.events import CallEventAdmin
 from django_exotel_ccm.admin.external_calls import UnverifiedCallAdmin
 from django_exotel_ccm.admin.notes import CallNoteAdmin, DispositionAdmin, FollowUpAdmin
 from django_exotel_ccm.admin.recordings import RecordingAccessAdmin
+from django_exotel_ccm.admin.removals import RemovalAdmin
 
 __all__ = [
     "AccountUsageAdmin",
@@ -28,5 +29,6 @@ __all__ = [
     "ExoPhoneAdmin",
     "FollowUpAdmin",
     "RecordingAccessAdmin",
+    "RemovalAdmin",
     "UnverifiedCallAdmin",
 ]

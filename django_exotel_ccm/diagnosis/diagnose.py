@@ -12,6 +12,7 @@ from django_exotel_ccm.diagnosis.database import check_database
 from django_exotel_ccm.diagnosis.directory import check_directory
 from django_exotel_ccm.diagnosis.finding import Finding, Run, failed, new_run
 from django_exotel_ccm.diagnosis.people import check_agents, check_exophones, check_permissions
+from django_exotel_ccm.diagnosis.retention import check_retention
 from django_exotel_ccm.diagnosis.set_up import check_set_up
 from django_exotel_ccm.diagnosis.ticket_numbers import check_ticket_numbers
 from django_exotel_ccm.diagnosis.workers import check_cache, check_reconciler, check_worker
@@ -36,6 +37,7 @@ STORED: tuple[Check, ...] = (
     check_permissions,
     check_ticket_numbers,
     check_reconciler,
+    check_retention,
 )
 
 

@@ -1,7 +1,7 @@
 """The tables: who calls, from which number, each call, all we were told of it, whom we told, and what comes after.
 
-``AccountUsage``, ``PressLock``, ``UnverifiedCall`` and ``RecordingAccess`` are the app's own books, which hosts need
-not read.
+``AccountUsage``, ``PressLock``, ``UnverifiedCall``, ``RecordingAccess`` and ``Removal`` are the app's own books, which
+hosts need not read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django_exotel_ccm.models.follow_up import FollowUp
 from django_exotel_ccm.models.note import CallNote
 from django_exotel_ccm.models.press_lock import PressLock
 from django_exotel_ccm.models.recording_access import RecordingAccess
+from django_exotel_ccm.models.removal import Removal
 from django_exotel_ccm.models.unverified_call import UnverifiedCall
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "FollowUp",
     "PressLock",
     "RecordingAccess",
+    "Removal",
     "UnverifiedCall",
 ]

@@ -133,6 +133,16 @@ class CallEvent(models.Model):
         if self.raw:
             self.raw, self.purged_at = b"", timezone.now()
 
+    def drop_recordings(self) -> bool:
+        """Remove the addresses of recordings, and the raw body that has them too; return whether there were any."""
+        facts = as_object(self.facts)
+        if "recordings" not in facts:
+            return False
+        self.facts = {name: value for name, value in facts.items() if name != "recordings"}
+        if self.raw:
+            self.raw, self.purged_at = b"", timezone.now()
+        return True
+
     @property
     def is_readable(self) -> bool:
         """Whether the body could be read as a message about a call."""

@@ -1,8 +1,7 @@
-"""Personal data: old raw bodies are emptied, and one customer is erased on request while the calls still count."""
+"""One customer is erased on request, while the calls still count."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +12,7 @@ from django.db import router
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_exotel_ccm.choices import AnnouncementState, EventReason, SignalName, UnverifiedReason
+from django_exotel_ccm.choices import EventReason, RemovalKind, UnverifiedReason
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.models import (
@@ -25,44 +24,17 @@ from django_exotel_ccm.models import (
     CallRecord,
     DoNotCall,
     FollowUp,
+    Removal,
     UnverifiedCall,
 )
 from django_exotel_ccm.models.ticket_link import mask_key
 from django_exotel_ccm.phone_numbers import contains_number, mask
-from django_exotel_ccm.services.announcements.deliveries import rewrite_errors
+from django_exotel_ccm.services.announcements.deliveries import drop_recording
 from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import lock, rebuild
 from django_exotel_ccm.services.transactions import run_durably
 
 BATCH = 100
-BODIES = 500
-APPLIED = Q(reason__in=("", EventReason.UNVERIFIED))
-
-
-# Old raw bodies.
-
-
-def with_bodies(before: datetime.datetime) -> QuerySet[CallEvent]:
-    """Return the events received before a moment whose raw bodies are still there."""
-    events = CallEvent.objects.using(router.db_for_write(CallEvent))
-    return events.filter(received_at__lt=before, purged_at=None).exclude(raw=b"")
-
-
-def purge(events: QuerySet[CallEvent]) -> Iterator[int]:
-    """Empty the raw bodies of ``events`` (see :func:`with_bodies`), and yield after each batch how many so far.
-
-    Each batch is a short transaction of its own: after an interruption the next run continues.
-    """
-    purged, rest = 0, events
-    while batch := list(rest.order_by("received_at").values_list("pk", "received_at")[:BODIES]):
-        old = events.filter(pk__in=[key for key, _received_at in batch])
-        purged += run_durably(partial(old.update, raw=b"", purged_at=timezone.now()), using=events.db)
-        yield purged
-        # The filter leaves out what is emptied; begin at the last moment, so that older rows are not read again.
-        rest = events.filter(received_at__gte=batch[-1][1])
-
-
-# One customer.
 
 
 @dataclass(slots=True)
@@ -88,11 +60,25 @@ def erase(number: str, *, apply: bool, do_not_call: bool = False) -> Iterator[Fo
     Their number stays on the do-not-call list, without its reason, unless ``do_not_call``: whoever asked not to be
     called must stay uncalled. Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and
     durations stay. A call and its events are erased in one transaction, so after an interruption the next run
-    continues.
+    continues. That somebody was erased, and how many calls, is kept as a :class:`Removal`.
     """
     erasure = _Erasure(number, router.db_for_write(CallRecord), apply)
+    if not apply:
+        yield from _erase(erasure, do_not_call=do_not_call)
+        return
+    removal = Removal(kind=RemovalKind.CUSTOMER, started_at=timezone.now())
+    run_durably(partial(removal.save, using=erasure.using), using=erasure.using)
+    for found in _erase(erasure, do_not_call=do_not_call):
+        removal.removed = found.calls
+        run_durably(partial(removal.save, using=erasure.using, update_fields=["removed"]), using=erasure.using)
+        yield found
+    removal.ended_at = timezone.now()
+    run_durably(partial(removal.save, using=erasure.using, update_fields=["ended_at"]), using=erasure.using)
+
+
+def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
     events = CallEvent.objects.using(erasure.using).select_related("call").defer("call__facts")
-    for calls in batches(CallRecord.objects.using(erasure.using).filter(customer_number=number), BATCH):
+    for calls in batches(CallRecord.objects.using(erasure.using).filter(customer_number=erasure.number), BATCH):
         for call in calls:
             erasure.erase_call(call)
         yield erasure.found
@@ -183,10 +169,7 @@ class _Erasure:
 
     def _redact_announcement(self, announcement: Announcement) -> None:
         """Mask what receivers failed with, and announce no recording that was not announced yet."""
-        rewrite_errors(announcement, lambda text: redact(mask(text)))
-        pending = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
-        if pending and announcement.signal == SignalName.RECORDING_READY:
-            announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
+        drop_recording(announcement, lambda text: redact(mask(text)))
         announcement.save(using=self.using, update_fields=["receivers", "state", "next_try_at"])
 
     def erase_events(self, events: Sequence[CallEvent]) -> None:

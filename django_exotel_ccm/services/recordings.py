@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import logging
 import re
@@ -14,7 +15,7 @@ from django.db import router
 from django.utils import timezone
 
 from django_exotel_ccm import accounts, conf, lifecycle
-from django_exotel_ccm.choices import NoRecording, State
+from django_exotel_ccm.choices import NoRecording, RemovalKind, State
 from django_exotel_ccm.exceptions import ExotelCCMError
 from django_exotel_ccm.exotel import download
 from django_exotel_ccm.exotel.download import CredentialsRefused, NotThere, RecordingStream
@@ -50,7 +51,14 @@ def missing_reason(call: CallRecord) -> NoRecording | None:
     if call.recording_url:
         return None
     expected = call.recording_requested and spoken
+    if expected and _is_purged(call):
+        return NoRecording.PURGED
     return NoRecording.NOT_READY if expected and _may_still_come(call) else NoRecording.NONE
+
+
+def _is_purged(call: CallRecord) -> bool:
+    days = conf.get_settings().retention.get(RemovalKind.RECORDINGS)
+    return days is not None and call.created_at < timezone.now() - datetime.timedelta(days=days)
 
 
 def _may_still_come(call: CallRecord) -> bool:

@@ -166,7 +166,7 @@ threading.Thread(target=lambda: print(with_celery.has_app(), with_celery.run_job
 
 
 def test_unknown_job_is_an_error() -> None:
-    with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, ping, reconcile"):
+    with pytest.raises(LookupError, match=r"no job 'announcce'. Jobs: announce, ping, purge, reconcile"):
         background.run_job("announcce", {})
 
 

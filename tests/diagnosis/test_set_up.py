@@ -23,7 +23,7 @@ from django.utils import timezone
 from django_exotel_ccm import simulator
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.account import REGIONS
-from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, ExoPhone
+from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, DoNotCall, ExoPhone
 from django_exotel_ccm.services.groups import OF_AGENTS
 from tests.diagnosis.conftest import Doctor
 from tests.helpdesk.models import Customer, Ticket
@@ -424,6 +424,16 @@ FAULTS = {
         "exophones",
         "does not have these ExoPhones: +918000000799.",
         "exotel_sync --exophones",
+    ),
+    "data that nobody purges": Fault(
+        lambda place: [
+            place.set(RETENTION={"do_not_call": 30}),
+            DoNotCall.objects.create(number="+919000001009", expires_at=timezone.now() - datetime.timedelta(days=40)),
+        ],
+        lambda place, advice: place.type(advice),
+        "retention",
+        "Kept longer than RETENTION says: expired do-not-call numbers.",
+        "exotel_purge --apply --forever",
     ),
     "an unknown queue": Fault(
         lambda place: place.set(RUNNER="crm.queue.send"),

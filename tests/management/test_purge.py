@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_exotel_ccm.choices import EventReason
 from django_exotel_ccm.management import progress
 from django_exotel_ccm.models import CallEvent
-from django_exotel_ccm.services import privacy
+from django_exotel_ccm.services import retention
 from tests.factories import Calls, body_of
 from tests.management.conftest import Printed, record
 
@@ -86,7 +86,7 @@ def test_bodies_not_applied_stay_unless_asked_for(received: Callable[..., CallEv
 def test_bodies_go_in_small_batches_oldest_first(
     received: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BODIES", 3)
+    monkeypatch.setattr(retention, "BATCH", 3)
     monkeypatch.setattr(progress, "EVERY", 0.0)
     same_moment = timezone.now() - datetime.timedelta(days=100)
     for _n in range(7):
@@ -112,7 +112,7 @@ def test_bodies_go_in_small_batches_oldest_first(
 def test_next_run_continues_after_an_interruption(
     received: Callable[..., CallEvent], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(privacy, "BODIES", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     for _n in range(5):
         received(100)
 

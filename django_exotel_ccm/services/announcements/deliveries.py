@@ -252,6 +252,14 @@ def rewrite_errors(announcement: Announcement, rewrite: Callable[[str], str]) ->
         delivery["error"], delivery["traceback"] = rewrite(delivery["error"]), rewrite(delivery["traceback"])
 
 
+def drop_recording(announcement: Announcement, rewrite: Callable[[str], str]) -> None:
+    """Rewrite the stored errors, and announce no recording that was not announced yet. Saves nothing."""
+    rewrite_errors(announcement, rewrite)
+    pending = announcement.state in (AnnouncementState.PENDING, AnnouncementState.FAILED)
+    if pending and announcement.signal == SignalName.RECORDING_READY:
+        announcement.state, announcement.next_try_at = AnnouncementState.SUPERSEDED, None
+
+
 class EarlierPending:
     """The receivers with a pending delivery of an earlier announcement, and when that delivery is tried.
 

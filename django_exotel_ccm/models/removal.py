@@ -1,0 +1,39 @@
+"""What was purged when its clock had run, and who was erased on request; nothing of what it was."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from django_exotel_ccm.choices import RemovalKind
+
+
+class Removal(models.Model):
+    """One purge that found something to remove, or one erasure."""
+
+    kind = models.CharField(
+        pgettext_lazy("telephony", "what"), max_length=20, choices=RemovalKind, help_text=_("What was removed.")
+    )
+    before = models.DateTimeField(
+        _("older than"), null=True, help_text=_("What was older was removed; empty for a customer erased on request.")
+    )
+    removed = models.PositiveIntegerField(
+        _("how many"), default=0, help_text=_("How many were removed; of a customer, the calls that were erased.")
+    )
+    started_at = models.DateTimeField(
+        pgettext_lazy("telephony", "started"), db_index=True, help_text=_("When it began.")
+    )
+    ended_at = models.DateTimeField(
+        pgettext_lazy("telephony", "ended"),
+        null=True,
+        help_text=_("When it was done; empty while it goes on, and if it was broken off. Then the next one goes on."),
+    )
+
+    class Meta:
+        verbose_name = _("purge or erasure")
+        verbose_name_plural = _("purges and erasures")
+        indexes = [models.Index(fields=["kind", "started_at"], name="exotel_ccm_removal_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.removed}"
