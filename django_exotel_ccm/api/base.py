@@ -107,6 +107,7 @@ class NoSuchAddress(BaseView):
     """What is at every other address of the API: nothing, said in the shape of its errors."""
 
     permission_classes = []
+    schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404 to everybody, whatever the method is."""

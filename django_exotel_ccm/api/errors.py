@@ -61,7 +61,7 @@ class Conflict(APIError):
 
 def unknown_fields(names: list[str], known: list[str]) -> Invalid:
     """Return the error of a body with fields that the API does not know."""
-    told = _("There is no such field. Known fields: %(known)s.") % {"known": ", ".join(known)}
+    told = _("There is no such field. Known fields: %(known)s.") % {"known": ", ".join(known) or "-"}
     return invalid_fields({name: [told] for name in names})
 
 
@@ -113,11 +113,12 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     response = exception_handler(error, context)  # rolls back, and sets Retry-After and WWW-Authenticate
     if response is None:
         raise error
-    response.data = _body(error)
+    response.data = body_of(error)
     return response
 
 
-def _body(error: exceptions.APIException) -> dict[str, Any]:
+def body_of(error: exceptions.APIException) -> dict[str, Any]:
+    """Return the body of the answer to an exception."""
     if isinstance(error, exceptions.ValidationError):
         fields: dict[str, Any] = error.detail if isinstance(error.detail, dict) else {"": error.detail}
         general = fields.get("non_field_errors", fields.get(""))

@@ -34,6 +34,10 @@ class ScheduleFollowUp(Body):
     text = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What to talk about.")
 
 
+class NothingMore(Body):
+    """The body of a POST that needs none."""
+
+
 class FollowUpView(BaseView):
     """A view of call-backs: one's own, and with ``view_followup`` those about tickets that one may see."""
 
@@ -94,7 +98,7 @@ class DoneFollowUp(FollowUpView):
         row = self.get_queryset().filter(pk=key, assigned_to_id=request.user.pk).first()
         if row is None:
             raise Http404
-        body = Body(data=request.data)
+        body = NothingMore(data=request.data)
         body.is_valid(raise_exception=True)
         complete_follow_up(row)
         row.refresh_from_db(fields=["done_at"])

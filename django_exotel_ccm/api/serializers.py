@@ -39,7 +39,17 @@ class Body(serializers.Serializer[Any]):
         return super().run_validation(data)
 
 
-class Shown(serializers.ModelSerializer[Any]):
+class Row(serializers.ModelSerializer[Any]):
+    """A row that nobody writes."""
+
+    def include_extra_kwargs(self, kwargs: Any, extra_kwargs: Any) -> Any:
+        """Keep that a choice can be blank, which REST framework forgets of fields that are not written."""
+        can_be_blank = "choices" in kwargs and kwargs.get("allow_blank", False)
+        included = dict(super().include_extra_kwargs(kwargs, extra_kwargs))
+        return included | {"allow_blank": True} if can_be_blank else included
+
+
+class Shown(Row):
     """Rows as ``user`` may see them, whose texts in ``masked`` may have phone numbers in them."""
 
     masked: tuple[str, ...] = ()
@@ -103,11 +113,13 @@ class EventSerializer(Shown):
         return facts
 
 
-class NoteSerializer(serializers.ModelSerializer[CallNote]):
+class NoteSerializer(Row):
     """What somebody wrote about a call."""
 
     text = serializers.SerializerMethodField(help_text="What was written.")
-    disposition = serializers.SlugRelatedField("code", read_only=True, help_text="How the call went, by its code.")  # type: ignore[var-annotated]
+    disposition: Any = serializers.SlugRelatedField(
+        "code", read_only=True, allow_null=True, help_text="How the call went, by its code."
+    )
 
     class Meta:
         model = CallNote
@@ -119,7 +131,7 @@ class NoteSerializer(serializers.ModelSerializer[CallNote]):
         return visible_to(redact(note.text), self.context["user"])
 
 
-class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
+class FollowUpSerializer(Row):
     """A promise to call back."""
 
     ticket = serializers.SerializerMethodField(help_text=TICKET_HELP)
@@ -152,7 +164,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
         return row.pk in self.context["visible"]
 
 
-class AgentSerializer(serializers.ModelSerializer[Agent]):
+class AgentSerializer(Row):
     """Somebody whose phone can ring first."""
 
     class Meta:
@@ -161,7 +173,7 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
         read_only_fields = fields
 
 
-class ExoPhoneSerializer(serializers.ModelSerializer[ExoPhone]):
+class ExoPhoneSerializer(Row):
     """A number that customers see."""
 
     class Meta:
@@ -170,7 +182,7 @@ class ExoPhoneSerializer(serializers.ModelSerializer[ExoPhone]):
         read_only_fields = fields
 
 
-class DispositionSerializer(serializers.ModelSerializer[Disposition]):
+class DispositionSerializer(Row):
     """A way in which a call can have gone."""
 
     class Meta:

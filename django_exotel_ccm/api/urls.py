@@ -13,6 +13,7 @@ from django_exotel_ccm.api.directory import Agents, Dispositions, ExoPhones
 from django_exotel_ccm.api.do_not_call import DoNotCallList, OneDoNotCall
 from django_exotel_ccm.api.follow_ups import DoneFollowUp, FollowUps
 from django_exotel_ccm.api.notes import Notes
+from django_exotel_ccm.api.schema_view import Schema
 from django_exotel_ccm.services.transactions import exempt_from_atomic_requests
 
 
@@ -35,5 +36,6 @@ urlpatterns = [
     _path("dispositions/", Dispositions, "api-dispositions"),
     _path("do-not-call/", DoNotCallList, "api-do-not-call"),
     _path("do-not-call/<int:key>/", OneDoNotCall, "api-do-not-call-entry"),
+    _path("schema/", Schema, "api-schema"),
     re_path("", NoSuchAddress.as_view()),
 ]
