@@ -12,7 +12,8 @@ from tests.browser.conftest import keep_picture
 OURS = (
     ".exotel-call, .exotel-tool > *, .exotel-choose :is(a, button, select, input:not([type=hidden])),"
     ".exotel-note-box:not([hidden]) :is(.exotel-pill, .exotel-pill span, textarea, button),"
-    ".exotel-panel:not([data-exotel-empty]) a, .exotel-note-open:not([hidden]), .exotel-older:not([hidden]) > summary,"
+    ".exotel-phone :is(a, button), .exotel-panel:not([data-exotel-empty]) a,"
+    ".exotel-note-open:not([hidden]), .exotel-older:not([hidden]) > summary,"
     ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list > summary)"
 )
 #: Returns our buttons, links and fields that nobody sees, that are cut, have no edge, or lie below something else.
@@ -32,7 +33,9 @@ UNUSABLE = """ours => ours.flatMap((one) => {
 TOO_WIDE = """ours => ours
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => `too wide: ${one.outerHTML}`)"""
-SECTIONS = ".exotel-panel, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk"
+SECTIONS = (
+    ".exotel-panel, .exotel-phone, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk"
+)
 #: Waits until the page has been painted anew, and nothing moves or changes its colour by and by.
 STILL = """async () => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -84,6 +87,7 @@ SHIFTS = """() => {
 }"""
 READ = (
     ".exotel-panel",
+    ".exotel-phone",
     ".exotel-note-place",
     ".exotel-note-box",
     ".exotel-desk",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from django_exotel_ccm import signals
-from django_exotel_ccm.models import Agent, Announcement, CallRecord
+from django_exotel_ccm.models import Agent, Announcement, CallRecord, Device
 from django_exotel_ccm.services import place_call
 from tests.helpdesk.models import Ticket
 from tests.themes.conftest import Browse
@@ -60,6 +62,9 @@ def addresses(browse: Browse, host: Any, exotel: Any, receivers: Any) -> dict[st
     exotel.options.by_hand = True
     exotel.speed = 1.0
     place_call(agent=asha, ticket=tickets[1], to="+919000001002", placed_by=asha.user)
+    Agent.objects.filter(pk=asha.pk).update(exotel_user_id=exotel.agent(asha.contact_uri).user_id)
+    seen_at = timezone.now() + datetime.timedelta(minutes=1)  # after the calls, so none of them makes it old news
+    Device.objects.create(agent=asha, exotel_id="8", contact_uri="+919000000101", is_verified=True, seen_at=seen_at)
     failed = Announcement.objects.get(signal="call_ended")
     chosen = "&".join(f"exotel_ticket={ticket.pk}" for ticket in tickets)
     return {
