@@ -9,6 +9,7 @@ from django_exotel_ccm.views.asset import asset
 from django_exotel_ccm.views.call_list import call_list
 from django_exotel_ccm.views.choose import choose
 from django_exotel_ccm.views.doctor import doctor
+from django_exotel_ccm.views.live import board, live
 from django_exotel_ccm.views.my_calls import my_calls
 from django_exotel_ccm.views.my_phone import my_phone
 from django_exotel_ccm.views.note import note
@@ -38,6 +39,8 @@ urlpatterns = [
     path("doctor/", exempt_from_atomic_requests(doctor), name="doctor"),
     path("reports/", exempt_from_atomic_requests(reports), name="reports"),
     path("reports/calls.csv", exempt_from_atomic_requests(reports_csv), name="reports-csv"),
+    path("live/", live, name="live"),
+    path("live/board/", board, name="live-board"),
     path("call-lists/<int:key>/", call_list, name="call-list"),
     path("calls/<uuid:reference>/status/", status, name="status"),
     path("calls/<uuid:reference>/note/", exempt_from_atomic_requests(note), name="note"),

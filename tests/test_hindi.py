@@ -98,7 +98,11 @@ def english(html: str) -> set[str]:
 def browser(host: Any) -> Client:
     """The browser of an agent who prefers Hindi."""
     user = host.user(
-        "asha", *AGENT_WORK, SEES_CALLS, SEES_NUMBERS, "exotel_ccm.listen_recording", "exotel_ccm.add_callnote"
+        "asha",
+        *AGENT_WORK,
+        SEES_CALLS,
+        SEES_NUMBERS,
+        *("exotel_ccm.listen_recording", "exotel_ccm.add_callnote", "exotel_ccm.view_reports"),
     )
     client = Client(headers={"Accept-Language": "hi,en;q=0.5"})
     client.force_login(user)
@@ -179,6 +183,7 @@ PAGES: dict[str, tuple[Callable[[Any], str], str]] = {
     "my calls": (lambda ticket: reverse("exotel_ccm:my-calls"), "2 घंटे की देर"),
     "call list": (list_url, "Vik ने 10 मिनट पहले कॉल की: जवाब नहीं मिला"),
     "reports": (lambda ticket: reverse("exotel_ccm:reports"), "Exotel में एजेंट का फ़ोन बंद था"),
+    "live board": (lambda ticket: reverse("exotel_ccm:live"), "वापस कॉल के इंतज़ार में"),
     "calls": (lambda ticket: reverse("admin:exotel_ccm_callrecord_changelist"), "हमें नहीं पता"),
 }
 

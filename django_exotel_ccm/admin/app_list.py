@@ -1,4 +1,4 @@
-"""Our own pages in the index of an admin site, above the models of this app: "My calls", reports, the doctor's."""
+"""Our own pages in the index of an admin site, above the models of this app, for those who may open them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def reports_url(site: AdminSite, request: HttpRequest) -> str:
     return _url(site, "reports") if any(one.granted_to(request.user) for one in SEE_FIGURES) else ""
 
 
+def live_url(site: AdminSite, request: HttpRequest) -> str:
+    """Return the address of the live board in the frame of ``site``; "" without the permission for it."""
+    return _url(site, "live") if Permission.VIEW_REPORTS.granted_to(request.user) else ""
+
+
 def doctor_url(site: AdminSite, request: HttpRequest) -> str:
     """Return the address of the doctor's page in the frame of ``site``; "" for all but superusers."""
     return _url(site, "doctor") if getattr(request.user, "is_superuser", False) else ""
@@ -49,6 +54,7 @@ def add_own_pages(site: AdminSite, request: HttpRequest, app_list: list[Any], ap
     pages = [
         (_("My calls"), "MyCalls", my_calls_url(site, request)),
         (pgettext("telephony", "Reports"), "Reports", reports_url(site, request)),
+        (_("Live board"), "LiveBoard", live_url(site, request)),
         (_("Check of the set-up"), "Doctor", doctor_url(site, request)),
     ]
     lines = [_line(name, object_name, url) for name, object_name, url in pages if url]

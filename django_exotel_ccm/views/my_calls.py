@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_exotel_ccm.adapters import TicketAdapter, may_see_call, next_page_url, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
+from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import (
     describe_customer,
     describe_overdue,
@@ -131,6 +132,7 @@ def _context(request: HttpRequest, adapter: TicketAdapter, problem: tuple[int, s
         "title": _("My calls"),
         "panel": panel_of(in_progress, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""},
         "reports_url": page_url(adapter, "reports"),
+        "live_url": page_url(adapter, "live") if Permission.VIEW_REPORTS.granted_to(request.user) else "",
         "phones": phones,
         "is_silent": bool(phones) and not any(phone["is_on"] or phone["has_later_call"] for phone in phones),
         "phone_url": next_page_url(adapter, "my-phone", next_url=request.get_full_path()),

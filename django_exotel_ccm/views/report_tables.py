@@ -29,6 +29,12 @@ def figure_list(figures: Figures) -> list[dict[str, str]]:
     ]
 
 
+def named_values(figures: Figures) -> list[dict[str, str]]:
+    """Return each figure by its key, with its name and its value."""
+    values = _values(figures)
+    return [{"key": key, "name": name, "value": values[key]} for key, (name, _definition) in _all().items()]
+
+
 def _all() -> dict[str, tuple[str, str]]:
     """Return name and definition of each figure."""
     return {

@@ -78,6 +78,7 @@ def _form(request: HttpRequest, adapter: TicketAdapter) -> dict[str, Any]:
             if value == getattr(chosen, one.name)
         ],
         "all_url": page_url(adapter, "reports"),
+        "live_url": page_url(adapter, "live") if sees_all else "",
         "my_calls_url": page_url(adapter, "my-calls") if may_call else "",
     }
 

@@ -138,10 +138,10 @@ def test_every_url_is_listed() -> None:
     admin_names = [name for name in get_resolver().reverse_dict if str(name).startswith("exotel")]
 
     # A new view has to be tested here before it is listed here. The callbacks are tested in tests/webhooks/, the API in
-    # tests/api/, the doctor in tests/diagnosis/; assets, call lists, my calls, my phone, notes, recordings, reports,
-    # status and timeline in files of their own.
+    # tests/api/, the doctor in tests/diagnosis/; assets, call lists, live board, my calls, my phone, notes, recordings,
+    # reports, status and timeline in files of their own.
     in_own_files = {"asset", "callback", "account-callback", "my-calls", "note", "recording", "status", "timeline"}
-    in_own_files |= {"doctor", "my-phone", "reports", "reports-csv"}
+    in_own_files |= {"doctor", "my-phone", "reports", "reports-csv", "live", "live-board"}
     assert names == {"place", "choose", "call-list"} | in_own_files
     assert admin_names == []
 

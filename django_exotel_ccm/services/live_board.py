@@ -1,0 +1,84 @@
+"""What goes on right now: who is on the phone, who waits for a call, whose phone is off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.db.models import Q
+from django.utils import timezone
+
+from django_exotel_ccm.choices import State
+from django_exotel_ccm.local_time import start_of_today
+from django_exotel_ccm.models import Agent, CallRecord, Device, FollowUp
+from django_exotel_ccm.models.call_queryset import RINGING, UNANSWERED, is_in_progress
+from django_exotel_ccm.services.reports.figures import Figures, figures_of
+
+MOST_CALLS, MOST_WAITING, MOST_DEVICES = 100, 50, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPhone:
+    """An agent whom Exotel knows, and the device that tells whether calls can ring: the one that is on, if one is."""
+
+    agent: Agent
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBoard:
+    """The present moment, in lists of a bounded length."""
+
+    calls: list[CallRecord]
+    """Those that go on, as far as is known, the oldest first."""
+    has_more_calls: bool
+    waiting: list[FollowUp]
+    """Call-backs whose time has come, the most overdue first."""
+    has_more_waiting: bool
+    free: list[AgentPhone]
+    """Agents whose phone is on and who have no call."""
+    off: list[AgentPhone]
+    """Agents whose phones are all off."""
+    today: Figures
+
+
+def live_board() -> LiveBoard:
+    """Return what goes on now, for users who may see the figures of all agents. Takes four statements.
+
+    Agents are known to be free, or to have their phone off, as far as Exotel has told of their devices.
+    """
+    going_on = CallRecord.objects.filter(_goes_on()).select_related("agent").defer("facts")
+    calls = list(going_on.order_by("created_at", "pk")[: MOST_CALLS + 1])
+    due = FollowUp.objects.due(timezone.now()).select_related("call").defer("call__facts")
+    waiting = list(due[: MOST_WAITING + 1])
+    devices = Device.objects.filter(agent__is_active=True).select_related("agent")
+    phones = _phones(devices.order_by("agent__name", "agent", "pk")[:MOST_DEVICES])
+    in_call = {call.agent_id for call in calls}
+    return LiveBoard(
+        calls=calls[:MOST_CALLS],
+        has_more_calls=len(calls) > MOST_CALLS,
+        waiting=waiting[:MOST_WAITING],
+        has_more_waiting=len(waiting) > MOST_WAITING,
+        free=[one for one in phones if one.device.is_on and not one.device.is_busy and one.agent.pk not in in_call],
+        off=[one for one in phones if not one.device.is_on],
+        today=figures_of(CallRecord.objects.filter(created_at__gte=start_of_today())),
+    )
+
+
+def _goes_on() -> Q:
+    """Return the condition that a phone of the call rings, or was picked up, and that nobody has told of its end.
+
+    The rules let go of such a call earlier (:func:`busy_until`), for they stand in the way of the next one.
+    """
+    now = timezone.now()
+    is_active = Q(state=State.ACTIVE) & (Q(answered_at__isnull=False) | Q(created_at__gt=now - RINGING))
+    return is_in_progress() & (is_active | Q(created_at__gt=now - UNANSWERED))
+
+
+def _phones(devices: Iterable[Device]) -> list[AgentPhone]:
+    found = []
+    for _key, of_agent in groupby(devices, key=lambda device: device.agent_id):
+        phones = list(of_agent)
+        found.append(AgentPhone(phones[0].agent, max(phones, key=lambda one: (one.is_on, one.seen_at))))
+    return found
