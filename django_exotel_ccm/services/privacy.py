@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.db import router
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm.choices import EventReason, RemovalKind, UnverifiedReason
@@ -62,18 +62,16 @@ def erase(number: str, *, apply: bool, do_not_call: bool = False) -> Iterator[Fo
     durations stay. A call and its events are erased in one transaction, so after an interruption the next run
     continues. That somebody was erased, and how many calls, is kept as a :class:`Removal`.
     """
-    erasure = _Erasure(number, router.db_for_write(CallRecord), apply)
+    using = router.db_for_write(CallRecord)
+    erasure = _Erasure(number, using, apply)
     if not apply:
         yield from _erase(erasure, do_not_call=do_not_call)
         return
     removal = Removal(kind=RemovalKind.CUSTOMER, started_at=timezone.now())
-    run_durably(partial(removal.save, using=erasure.using), using=erasure.using)
-    for found in _erase(erasure, do_not_call=do_not_call):
-        removal.removed = found.calls
-        run_durably(partial(removal.save, using=erasure.using, update_fields=["removed"]), using=erasure.using)
-        yield found
-    removal.ended_at = timezone.now()
-    run_durably(partial(removal.save, using=erasure.using, update_fields=["ended_at"]), using=erasure.using)
+    run_durably(partial(removal.save, using=using), using=using)
+    erasure.removal = Removal.objects.using(using).filter(pk=removal.pk)
+    yield from _erase(erasure, do_not_call=do_not_call)
+    run_durably(partial(erasure.removal.update, ended_at=timezone.now()), using=using)
 
 
 def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
@@ -104,6 +102,8 @@ class _Erasure:
     using: str
     apply: bool
     found: Found = field(default_factory=Found)
+    removal: QuerySet[Removal] | None = None
+    """The row that counts the erased calls, each in the transaction that erases it."""
     _calls: set[Any] = field(default_factory=set)
     _follow_ups_found: set[Any] = field(default_factory=set)
 
@@ -143,6 +143,8 @@ class _Erasure:
         locked.redact(self.number)
         locked.save(using=self.using, update_fields=[*CallRecord.REDACTED, "updated_at"])
         rebuild(locked, None, self.using)
+        if self.removal is not None:
+            self.removal.update(removed=F("removed") + 1)
 
     def _follow_ups(self, call: CallRecord) -> QuerySet[FollowUp]:
         """Return the follow-ups that belong to a call: noted after it, or about its ticket and after no call."""

@@ -116,7 +116,9 @@ def test_all_clocks_twice(real_calls: Calls, keep: Keep, run: Run) -> None:
     assert removals() == first  # a run that finds nothing leaves no row
 
 
-def test_nothing_changes_without_apply(real_calls: Calls, keep: Keep, run: Run) -> None:
+def test_nothing_changes_without_apply(
+    real_calls: Calls, keep: Keep, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_of_each(real_calls, 91)
     before = left()
     keep(recordings=90, do_not_call=30)
@@ -130,6 +132,8 @@ def test_nothing_changes_without_apply(real_calls: Calls, keep: Keep, run: Run) 
     ]
     assert left() == before
     assert removals() == []
+    monkeypatch.setattr(exotel_purge, "COUNTED", 1)
+    assert run("exotel_purge").lines[0] == "At least 1 call's recording, older than 90 days: would be removed."
 
 
 def test_call_without_its_recording_still_counts(real_calls: Calls, keep: Keep, run: Run) -> None:

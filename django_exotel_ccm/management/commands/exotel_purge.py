@@ -16,7 +16,7 @@ from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.management.stopping import stop_on_signal
 from django_exotel_ccm.models import Removal
-from django_exotel_ccm.services.retention import CLOCKS, moment_of, purge, purge_due, set_clocks
+from django_exotel_ccm.services.retention import CLOCKS, COUNTED, moment_of, purge, purge_due, set_clocks
 from django_exotel_ccm.services.transactions import reset_connection
 
 logger = logging.getLogger("django_exotel_ccm.management")
@@ -89,8 +89,11 @@ class Command(BaseCommand):
 
     def _count_due(self) -> None:
         for kind, days in set_clocks().items():
-            count = CLOCKS[kind].older_than(moment_of(days)).count()
-            self._print(f"{_counted(kind, count)}, older than {several(days, 'day')}: would be {NOUNS[kind][2]}.")
+            count = CLOCKS[kind].older_than(moment_of(days)).order_by()[:COUNTED].count()
+            least = "At least " if count == COUNTED else ""
+            self._print(
+                f"{least}{_counted(kind, count)}, older than {several(days, 'day')}: would be {NOUNS[kind][2]}."
+            )
         self._print("To remove them, type: python manage.py exotel_purge --apply")
 
     def _run_forever(self, stop: threading.Event, every: float) -> None:
