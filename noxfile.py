@@ -1,6 +1,7 @@
 """The supported pairs of Python and Django, and the admin themes.
 
-`make matrix` tries all pairs, `.ci/run` the lowest and the newest; `make themes` and `.ci/run` try every theme.
+`make matrix` tries all pairs, `.ci/run` the lowest and the newest; `make themes` and `.ci/run` try every theme;
+`make release` builds what is published, and installs it under every pair.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 import nox
@@ -40,6 +42,9 @@ THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUP = nox.project.dependency_groups(PROJECT, "test")
+VERSION = PROJECT["project"]["version"]
+# What may be in an environment with all extras. All of them allow any use; a new one is looked at first.
+LICENCES = ("Apache", "BSD", "ISC", "MIT", "MPL-2.0", "Mozilla", "PSF", "Python Software Foundation")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["matrix"]
@@ -82,6 +87,38 @@ def lowest(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Run the suite with the newest Python and Django."""
     _suite(session, "django~=6.1.0")
+
+
+@nox.session(python="3.13")
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, check them, and write the list of all that they need beside them."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "release"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist", ".", silent=True)
+    session.run("twine", "check", "--strict", *map(str, sorted(Path("dist").iterdir())))
+    needed = Path(session.virtualenv.location, "needed")
+    session.run("python", "-m", "venv", str(needed))
+    python = str(needed / "bin" / "python")
+    extras = ",".join(PROJECT["project"]["optional-dependencies"])
+    wheel = next(Path("dist").glob("*.whl"))
+    session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[{extras}]", external=True)
+    bill = f"dist/{PROJECT['project']['name']}-{VERSION}.cdx.json"
+    session.run("cyclonedx-py", "environment", python, "--pyproject", "pyproject.toml", "--output-file", bill)
+    licences = ("pip-licenses", "--python", python, "--from", "mixed", "--order", "license", "--partial-match")
+    session.run(*licences, "--allow-only", ";".join(LICENCES))
+
+
+@nox.session
+@nox.parametrize(("python", "django"), [nox.param(*pair, id="python{}-django{}".format(*pair)) for pair in PAIRS])
+def installed(session: nox.Session, django: str) -> None:
+    """Install the release of dist/ into a bare environment, and do what README says in a new project."""
+    name = PROJECT["project"]["name"]
+    session.install("--quiet", "--find-links", "dist", f"{name}=={VERSION}", f"django~={django}.0")
+    readme, walk = Path("README.md").resolve(), Path("tests/walk_readme.py").resolve()
+    # Elsewhere, so that the package is the installed one.
+    session.chdir(session.create_tmp())
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", str(walk), str(readme), folder)
 
 
 @nox.session(python="3.13", reuse_venv=True)

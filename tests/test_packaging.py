@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -79,6 +80,35 @@ def test_version_is_the_changelogs_newest(wheel: zipfile.ZipFile) -> None:
 
 def test_pytest_plugin_is_declared(wheel: zipfile.ZipFile) -> None:
     assert "[pytest11]\nexotel_simulator = django_exotel_ccm.pytest_plugin" in information(wheel, "entry_points.txt")
+
+
+def test_sdist_has_what_its_commands_need(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert folders == {"benchmarks", "django_exotel_ccm", "docs", "example_project", "tests"}
+    files = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "noxfile.py"}
+    assert {name for name in names if "/" not in name} - {".gitignore"} == files | {"PKG-INFO", "pyproject.toml"}
+    left_behind = r"(^|/)(__pycache__|_build|artifacts|\..*)(/|$)|\.sqlite3"
+    assert [name for name in names if re.search(left_behind, name) and name != ".gitignore"] == []
+
+
+def test_dependencies_are_documented() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    floors = [re.split(">=", one)[:2] for one in PROJECT["dependencies"]]
+    extras = PROJECT["optional-dependencies"]
+
+    for name, floor in floors:
+        assert f"\n| {name} | {floor} |" in text
+    for extra, packages in extras.items():
+        names = ", ".join(re.split(">=", one)[0] for one in packages)
+        assert f"\n| `{extra}` | {names} |" in text
+        assert "<" not in names
+    assert "<" not in " ".join(PROJECT["dependencies"])
 
 
 def test_classifiers_equal_the_matrix() -> None:
