@@ -112,6 +112,28 @@ def test_call_from_a_page_of_the_host(crm: Any, open_agent: Callable[..., Agent]
     assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_phone_is_turned_off_and_on(crm: Any, open_agent: Callable[..., Agent], look: str) -> None:
+    agent = open_agent(**LOOKS[look])
+    agent.open(crm.order)
+    page, line = agent.page, ".exotel-phone [role=status]"
+    page.wait_for_selector(f"{line} >> text=Your calls ring on +919000000101.")
+    page.click(".exotel-phone >> text=My phone")
+    page.click("button:has-text('Turn it off')")
+    page.wait_for_selector(".exotel-said:has-text('Your calls do not ring on +919000000101 any more.')")
+    page.wait_for_selector(f"{line} >> text=Your phone is off in Exotel")
+    keep_picture(page, f"host_page_{look}_phone_off")
+    found = violations(page)
+    page.fill("[name=remarks]", "Wants it in red")
+    page.click("button.exotel-switch")
+    page.wait_for_selector(f"{line} >> text=Your calls ring on +919000000101 now.")
+
+    assert found == []
+    assert page.input_value("[name=remarks]") == "Wants it in red"
+    assert agent.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def call_and_note(agent: Agent, crm: Any, text: str) -> list[str]:
     """Press the first button, talk, write a note in the box; return what axe finds with the box open."""
     agent.page.evaluate("window.isSamePage = true")

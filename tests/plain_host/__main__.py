@@ -104,7 +104,7 @@ def fill() -> dict[str, str]:
     from django.contrib.auth.models import Permission
 
     from django_exotel_ccm.models import Agent, Disposition, ExoPhone, FollowUp
-    from django_exotel_ccm.services import schedule_follow_up
+    from django_exotel_ccm.services import schedule_follow_up, sync_agents
     from django_exotel_ccm.services.call_lists import create_call_list
     from tests.plain_host.models import Order, Person, RushOrder
 
@@ -115,6 +115,7 @@ def fill() -> dict[str, str]:
     person.user_permissions.set(Permission.objects.filter(codename__in=names))
     ExoPhone.objects.create(number="+918000000700", is_default=True)
     Agent.objects.create(user=person, name="Asha", contact_uri="+919000000101")
+    sync_agents("default")  # so Asha's phone is known
     order = Order.objects.create(title="Blue carpet", phone="+919000001001")
     rush = RushOrder.objects.create(title="Roses for today", phone="+919000001009")
     none = Order.objects.create(title="Asked for a quote", phone="")
