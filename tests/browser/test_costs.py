@@ -116,5 +116,5 @@ def test_call_list(asha: Any, host: Any, site: Any, open_page: Callable[..., Any
     page.goto(f"{site.url}/exotel/my-calls/")
     page.goto(f"{site.url}/admin/helpdesk/ticket/")
     costs.keep("call_list")
-    assert costs.most() == {"call list": 8, "press": 14, "history": 3, "my calls": 6, "list of tickets": 3}
+    assert costs.most() == {"call list": 8, "press": 14, "history": 3, "my calls": 6, "list of tickets": 2}
     assert [len(costs.of(kind)) for kind in ("press", "history")] == [1, 1]

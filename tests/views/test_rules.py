@@ -343,6 +343,18 @@ def test_override_for_a_colleague_who_has_called_enough(
     assert order["to"] == {"number": "+919000001011"}
 
 
+@pytest.mark.books_differ("calls are written by hand")
+def test_agent_who_has_called_enough_reads_of_themself(host: Any, session: Session, settings: Any) -> None:
+    rule = {"NAME": "django_exotel_ccm.policies.CallsPerDay", "OPTIONS": {"agent": 1}}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [rule]}
+    call_by(session.user, OTHER, agent=Agent.objects.get(), state=State.ENDED)
+
+    page = session.change_form(host.ticket(phone=BY_HAND))
+
+    assert "You have placed 1 call today, and more is not allowed." in page.text
+    assert page.call_buttons == []
+
+
 @pytest.mark.parametrize("may_see", [True, False])
 def test_typed_number_is_not_taken_for_the_tickets(
     host: Any, exotel: Any, override: Session, settings: Any, may_see: bool
