@@ -137,6 +137,8 @@ Now you. The site stays open until Ctrl-C.
   Helpdesk:  {site}/admin/helpdesk/ticket/   log in as asha, password {PASSWORD}
              (admin, password {PASSWORD}, sees everything; vik, ola and uma have phones of their own)
   My calls:  {site}/exotel/my-calls/   whom to call back, and the calls of today
+  Reports:   {site}/exotel/reports/   the figures of these calls; admin sees those of all agents,
+             and who is on the phone right now: {site}/exotel/live/
   Phones:    {simulator}/   the simulated Exotel, now in real time; call Meera Nair and answer there.
              A call's recording is on the call's page five seconds after its end; Exotel takes about a minute.
              Lost, repeated and late reports can be tried there, too; exotel_reconcile runs along.""")

@@ -112,16 +112,28 @@ def test_dates_that_are_wrong_are_explained(boss: Any, site: Any, open_page: Cal
     assert violations(page) == []
 
 
-def test_report_on_the_hosts_own_pages(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
-    """A strict Content-Security-Policy has nothing to refuse on it."""
+@pytest.mark.parametrize("name", ["reports", "live"])
+def test_on_the_hosts_own_pages(boss: Any, site: Any, open_page: Callable[..., Any], name: str) -> None:
+    """A strict Content-Security-Policy has nothing to refuse there."""
     page = open_page(**LOOKS["narrow"])
     log_in(page, site.url, "boss")
     boss.is_staff = False
     boss.save()
-    page.goto(f"{site.url}/exotel/reports/?{dates(7)}")
-    keep_picture(page, "report_plain")
+
+    def add_policy(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": "default-src 'self'"})
+
+    page.add_init_script(
+        "window.refused = [];"
+        "addEventListener('securitypolicyviolation', (event) => refused.push(event.violatedDirective));"
+    )
+    page.route(f"**/exotel/{name}/*", add_policy)
+    page.goto(f"{site.url}/exotel/{name}/?{dates(7)}")
+    keep_picture(page, f"plain_{name}")
 
     assert page.locator(".exotel-plain").count() == 1
+    assert page.evaluate("refused") == []
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

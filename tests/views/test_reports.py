@@ -406,6 +406,21 @@ def test_nothing_in_the_file_is_a_formula(boss: Session, host: Any, text: str) -
         assert row[name][0] not in "=+-@\t\r\n\uff1d"
 
 
+def test_file_costs_a_fixed_number_of_statements_for_each_batch(boss: Session, host: Any) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            read_csv(boss, dates="today")
+        return len([one for one in captured if "exotel_ccm_" in one["sql"]])
+
+    call(ticket=host.ticket(), ticket_label="Fan", customer_number=NUMBER, ended_at=timezone.now())
+    statements()  # what Django caches is cached
+    few = statements()
+    for _number in range(20):
+        call(ticket=host.ticket(), ticket_label="Fan", customer_number=NUMBER, ended_at=timezone.now())
+
+    assert statements() == few
+
+
 def test_batches_lose_and_repeat_no_call(boss: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "BATCH", 3)
     now = timezone.now()

@@ -18,7 +18,7 @@ from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.models import CallNote
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.services.reports.periods import Period
-from django_exotel_ccm.services.reports.quarter_hours import QuarterHour, local_moment
+from django_exotel_ccm.services.reports.quarter_hours import QuarterHour, local_clock
 
 OPEN, NEVER_CONFIRMED = "open", "never_confirmed"
 """Beside the outcomes: calls that are not over yet, and those of which Exotel is not asked any more."""
@@ -152,13 +152,19 @@ def _by_time(calls: CallRecordQuerySet, period: Period) -> tuple[dict[datetime.d
     """Return the figures of each day, and of each hour of all days, by the user's clock."""
     days = {day: Figures() for day in period.days}
     hours = {hour: Figures() for hour in range(24)}
-    connection = connections[calls.db]
-    for row in calls.values(quarter=QuarterHour("created_at")).annotate(**AGGREGATES):
-        local = local_moment(row["quarter"], connection)
+    clock = local_clock(connections[calls.db])
+    by_quarter = calls.values_list(QuarterHour("created_at")).annotate(**AGGREGATES)
+    # Of a year there are 35,000. They are summed up by day and hour first, in less than a second.
+    sums: defaultdict[tuple[datetime.date, int], list[int]] = defaultdict(lambda: [0] * len(NAMES))
+    for quarter, *counts in by_quarter:
+        local = clock(quarter)
+        key = local.date(), local.hour
+        sums[key] = [one + int(count or 0) for one, count in zip(sums[key], counts, strict=True)]
+    for (date, hour), counts in sums.items():
+        found = Figures(*counts)
         # A clock that is put back over midnight shows the end of the day before once more.
-        day = min(max(local.date(), period.first), period.last)
-        days[day].count(row)
-        hours[local.hour].count(row)
+        days[min(max(date, period.first), period.last)].add(found)
+        hours[hour].add(found)
     return days, hours
 
 

@@ -7,6 +7,7 @@ and SQLite would call Python for each row. What remains for Python are at most 9
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from django.db import models
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from django_exotel_ccm import conf
 
-QUARTER = datetime.timedelta(minutes=15)
+SECONDS = 15 * 60
 EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what the database's own clock shows
 
 
@@ -40,14 +41,16 @@ class QuarterHour(models.Func):
         return super().as_sql(compiler, connection, template=template, **context)
 
 
-def local_moment(quarter: int, connection: Any) -> datetime.datetime:
-    """Return when a :class:`QuarterHour` of this database begins, as the user's clock shows it."""
-    moment = EPOCH + quarter * QUARTER
+def local_clock(connection: Any) -> Callable[[int], datetime.datetime]:
+    """Return a function that says when a :class:`QuarterHour` of this database begins, as the user's clock shows it."""
+    # Without USE_TZ, Django has the session of a database that keeps moments in the zone of the settings.
+    zone = timezone.get_current_timezone() if conf.uses_time_zones() else timezone.get_default_timezone()
     if connection.features.supports_timezones:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    elif conf.uses_time_zones():
-        moment = moment.replace(tzinfo=connection.timezone)
-    else:
-        return moment
-    # Without USE_TZ, Django has the session of such a database in the zone of the settings.
-    return timezone.localtime(moment, None if conf.uses_time_zones() else timezone.get_default_timezone())
+        return lambda quarter: datetime.datetime.fromtimestamp(quarter * SECONDS, zone)
+    if not conf.uses_time_zones():
+        return _shown
+    return lambda quarter: _shown(quarter).replace(tzinfo=connection.timezone).astimezone(zone)
+
+
+def _shown(quarter: int) -> datetime.datetime:
+    return EPOCH + datetime.timedelta(seconds=quarter * SECONDS)

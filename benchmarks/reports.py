@@ -1,0 +1,177 @@
+"""The report, its file and the live board, beside a bare Django view that knows its user, with few and many calls.
+
+python benchmarks/reports.py [--calls N] [--rounds N] [--sizes N N] [--only sqlite|postgres]
+
+The calls are those of 300 days. A page is asked for once where the bare view is asked for a hundred times. The plans by
+which the database finds the calls of a day and of thirty days are printed, and how much memory the file took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.measuring import Side, measure_rounds, prepare, run
+from benchmarks.pages import Ask, asker, timed
+
+SIZES = [1_000, 1_000_000]
+DAYS = 300
+OF_POSTGRESQL = {
+    "reference": "gen_random_uuid()",
+    "call_sid": "md5(random()::text)",
+    "created_at": f"created_at - random() * interval '{DAYS - 2} days'",
+}
+OF_SQLITE = {
+    "reference": "lower(hex(randomblob(16)))",
+    "call_sid": "lower(hex(randomblob(16)))",
+    "created_at": "strftime('%Y-%m-%d %H:%M:%f', created_at, "
+    f"'-' || abs(random() % {(DAYS - 2) * 24 * 3600}) || ' seconds')",
+}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the seconds of a bare view and of each page in each round."""
+    database = prepare(ROOT_URLCONF="benchmarks.pages_urls")
+    asked = pages()
+    sides = {name: timed(ask, url) for name, (ask, url) in asked.items() if url == "/bare/"}
+    sides |= {name: seldom(timed(ask, url)) for name, (ask, url) in asked.items() if url != "/bare/"}
+
+    def fill_and_explain(size: int) -> None:
+        fill(size)
+        explain(size)
+        weigh_file(size)
+
+    return {"database": database, "sizes": measure_rounds(sides, options, fill=fill_and_explain)}
+
+
+def seldom(side: Side) -> Side:
+    """Return a side that does one where it is asked for a hundred."""
+    return lambda times: side(max(1, times // 100))
+
+
+def pages() -> dict[str, tuple[Ask, str]]:
+    """Make a supervisor; return for each page how it is asked for, and its URL."""
+    from django.contrib.auth.models import User  # noqa: PLC0415 - Django is set up above
+    from django.test import Client  # noqa: PLC0415
+    from django.urls import reverse  # noqa: PLC0415
+    from django.utils import timezone  # noqa: PLC0415
+
+    client, today = Client(), timezone.localdate()
+    client.force_login(User.objects.create_superuser("boss", password="x"))
+    ask = asker(HTTP_COOKIE="; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items()))
+    month = f"?from={today - timedelta(days=29)}&to={today}"
+    return {
+        "bare view": (ask, "/bare/"),
+        "report, today": (ask, reverse("exotel_ccm:reports") + "?dates=today"),
+        "report, 30 days": (ask, reverse("exotel_ccm:reports") + month),
+        "report, all 300 days": (ask, reverse("exotel_ccm:reports") + f"?from={today - timedelta(days=DAYS)}"),
+        "file, today": (ask, reverse("exotel_ccm:reports-csv") + "?dates=today"),
+        "live board": (ask, reverse("exotel_ccm:live")),
+    }
+
+
+def fill(size: int) -> None:
+    """Store ended calls until there are ``size``. A thousand are made; the database copies them."""
+    from django.db import connection  # noqa: PLC0415
+
+    from django_exotel_ccm.models import CallRecord  # noqa: PLC0415
+
+    if not CallRecord.objects.exists():
+        _make_calls()
+    new = OF_SQLITE if connection.vendor == "sqlite" else OF_POSTGRESQL
+    table = connection.ops.quote_name(CallRecord._meta.db_table)
+    columns = [field.column for field in CallRecord._meta.concrete_fields if not field.primary_key]
+    copied = ", ".join(new.get(column, connection.ops.quote_name(column)) for column in columns)
+    names = ", ".join(map(connection.ops.quote_name, columns))
+    # Always from the first thousand, which are of the last two days.
+    first = f"SELECT {copied} FROM {table} WHERE id <= 1000"
+    with connection.cursor() as cursor:
+        while missing := max(0, size - CallRecord.objects.count()):
+            cursor.execute(f"INSERT INTO {table} ({names}) {first} LIMIT {missing}")
+        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else f"VACUUM ANALYZE {table}")
+
+
+def _make_calls() -> None:
+    from django.utils import timezone  # noqa: PLC0415
+
+    from django_exotel_ccm.models import Agent, CallRecord, ExoPhone  # noqa: PLC0415
+
+    now = timezone.now()
+    phone = ExoPhone.objects.create(number="+918000000700", is_default=True)
+    agents = [Agent.objects.create(name=f"Agent {n}", contact_uri=f"+9190000002{n:02}") for n in range(20)]
+    outcomes = ("completed", "customer_unanswered", "agent_unanswered", "busy")
+    CallRecord.objects.bulk_create(
+        CallRecord(
+            account="default",
+            state="ended",
+            outcome=outcomes[number % 4],
+            talk_time=42 if number % 4 == 0 else 0,
+            agent=agents[number % 20],
+            agent_label=agents[number % 20].name,
+            exophone=phone,
+            exophone_number=phone.number,
+            customer_number="+919000001001",
+            customer_label="Meera Nair",
+            ticket_label="Fan",
+            created_at=now - timedelta(minutes=2 * number),
+        )
+        for number in range(1_000)
+    )
+
+
+def explain(size: int) -> None:
+    """Print how the database finds the calls of a day, and of thirty."""
+    from django.utils import timezone  # noqa: PLC0415
+
+    from django_exotel_ccm.models import CallRecord  # noqa: PLC0415
+    from django_exotel_ccm.services.reports.figures import AGGREGATES, within  # noqa: PLC0415
+    from django_exotel_ccm.services.reports.periods import Period  # noqa: PLC0415
+
+    today = timezone.localdate()
+    for days in (1, 30):
+        calls = within(CallRecord.objects.all(), Period(today - timedelta(days=days - 1), today)).order_by()
+        plan = calls.values("agent").annotate(**AGGREGATES).explain()
+        lines = [line.strip() for line in plan.splitlines() if "SCAN" in line or "SEARCH" in line or "Scan" in line]
+        say(f"{size:,} calls, {days} days: {'; '.join(lines)}")
+
+
+def weigh_file(size: int) -> None:
+    """Print how fast the file of all calls is made, and the most memory that it took."""
+    from django.contrib.auth.models import User  # noqa: PLC0415
+    from django.utils import timezone  # noqa: PLC0415
+
+    from django_exotel_ccm.models import CallRecord  # noqa: PLC0415
+    from django_exotel_ccm.services.reports.export import csv_pieces  # noqa: PLC0415
+
+    user = User.objects.get()
+    pieces = csv_pieces(CallRecord.objects.filter(created_at__lte=timezone.now()), user, lambda calls: set())
+    lines, began, before = 0, time.perf_counter(), resident()
+    most = before
+    for piece in pieces:
+        lines += piece.count("\r\n")
+        most = max(most, resident())
+    rate = lines / (time.perf_counter() - began)
+    say(f"{size:,} calls: a file of {lines:,} lines, {rate:,.0f} a second; the process grew by {most - before:.1f} MB")
+
+
+def resident() -> float:
+    """Return how much memory this process has now, in MB; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1000 if found else 0.0
+
+
+def say(text: str) -> None:
+    """Print at once: the standard output is for the parent, which wants the figures alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(__file__, __doc__, measure, sizes=SIZES))
