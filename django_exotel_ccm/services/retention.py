@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm import conf
@@ -31,7 +31,7 @@ BATCH = 500
 COUNTED = 10_000
 GRACE = datetime.timedelta(days=2)
 """How long after its time data may still be there: a purge runs once a day, and may be late."""
-APPLIED = Q(reason__in=("", EventReason.UNVERIFIED))
+NOT_APPLIED = tuple(reason for reason in EventReason if reason != EventReason.UNVERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,14 @@ def _remove_recordings(calls: QuerySet[CallRecord]) -> int:
 
 CLOCKS: dict[str, Clock] = {
     RemovalKind.RAW_BODIES: Clock(
-        CallEvent, "received_at", lambda events: _has_body(events).filter(APPLIED), _empty_bodies
+        # Not "reason IN": with its index, a database would sort all old events anew for each batch.
+        CallEvent,
+        "received_at",
+        lambda events: _has_body(events).exclude(reason__in=NOT_APPLIED),
+        _empty_bodies,
     ),
     RemovalKind.UNAPPLIED_BODIES: Clock(
-        CallEvent, "received_at", lambda events: _has_body(events).exclude(APPLIED), _empty_bodies
+        CallEvent, "received_at", lambda events: _has_body(events).filter(reason__in=NOT_APPLIED), _empty_bodies
     ),
     RemovalKind.RECORDINGS: Clock(
         CallRecord, "created_at", lambda calls: calls.exclude(recording_url=""), _remove_recordings, at_once=1

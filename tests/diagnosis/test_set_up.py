@@ -540,8 +540,9 @@ def test_superuser_who_works_alone(doctor: Doctor, host: Any) -> None:
     assert doctor.wrong() == []
 
 
-def test_site_of_superusers(doctor: Doctor) -> None:
+def test_site_of_superusers(doctor: Doctor, host: Any) -> None:
     """Where nobody else logs in, the permissions are nobody's to lack."""
+    host.asha.user_permissions.clear()
     User.objects.filter(username="asha").update(is_superuser=True)
     Agent.objects.update(user=None)
 

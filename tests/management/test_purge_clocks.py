@@ -323,6 +323,16 @@ def test_what_is_overdue(kind: str, real_calls: Calls, keep: Keep, run: Run) -> 
     assert retention.overdue_clocks() == []
 
 
+@pytest.mark.sqlite_only("its plans depend on no statistics")
+def test_no_batch_sorts_what_is_old(db: None) -> None:
+    clock = retention.CLOCKS["raw_bodies"]
+
+    plan = clock.older_than(ago(90)).order_by(clock.moment, "pk")[: retention.BATCH].explain()
+
+    assert "received_at" in plan
+    assert "TEMP B-TREE" not in plan
+
+
 def test_pages_do_not_read_again_what_was_purged(
     real_calls: Calls, keep: Keep, run: Run, django_assert_num_queries: Any
 ) -> None:
