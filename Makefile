@@ -9,7 +9,7 @@ INTERPRETERS := python3.13 python3.12 python3.11 python3 python
 ENSURE_PIP := $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --upgrade >/dev/null
 UTF8 := PYTHONUTF8=1 PYTHONUNBUFFERED=1
 
-.PHONY: help demo test themes helpdesk release matrix mutants lint messages pictures docs benchmark soak clean
+.PHONY: help demo test themes helpdesk schemathesis release matrix mutants lint messages pictures docs benchmark soak clean
 
 help:
 	@echo 'make demo       a helpdesk whose customers can be called, with a simulated Exotel; Ctrl-C ends it'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
 	@echo 'make themes     an agent'"'"'s work in the stock admin and under six themes, in a browser; ARGS="unfold grappelli" for some'
 	@echo 'make helpdesk   the recipe for django-helpdesk, on its own pages, in a browser'
+	@echo "make schemathesis  what schemathesis makes of the API's schema, against the running example project"
 	@echo 'make release    builds and checks what is published, and does what README says with it under every supported pair'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
@@ -43,6 +44,9 @@ themes: .venv/matrix.stamp
 
 helpdesk: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s helpdesk $(if $(ARGS),-- $(ARGS))
+
+schemathesis: .venv/matrix.stamp
+	@exec env $(UTF8) $(PYTHON) -m nox -s schemathesis $(if $(ARGS),-- $(ARGS))
 
 release: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s release installed

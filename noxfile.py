@@ -1,4 +1,4 @@
-"""The supported pairs of Python and Django, and the admin themes.
+"""The supported pairs of Python and Django, the admin themes, and other programs that we are tried with.
 
 `make matrix` tries all pairs, `.ci/run` the lowest and the newest; `make themes` and `.ci/run` try every theme;
 `make release` builds what is published, and installs it under every pair.
@@ -142,6 +142,13 @@ def _theme_files(session: nox.Session, theme: str) -> str:
         archive.unlink()
         folder.with_suffix(".part").rename(folder)
     return str(folder / "package")
+
+
+@nox.session(python="3.13", reuse_venv=True)
+def schemathesis(session: nox.Session) -> None:
+    """Send what schemathesis makes of the API's schema to the running example project: nothing may fail."""
+    session.install("--quiet", ".[openapi]", "schemathesis>=4")
+    session.run("python", "-m", "tests.api.schemathesis_run", *session.posargs)
 
 
 @nox.session(python="3.13", reuse_venv=True)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.errors import Forbidden
-from django_exotel_ccm.api.serializers import Body, DoNotCallSerializer
+from django_exotel_ccm.api.serializers import Body, DoNotCallSerializer, Text
 from django_exotel_ccm.choices import DoNotCallSource, Permission
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import DoNotCall
@@ -23,7 +23,7 @@ from django_exotel_ccm.services import add_do_not_call
 class OneNumber(Body):
     """The body of a DELETE: a number in the body, because addresses stand in logs."""
 
-    number = serializers.CharField(max_length=64, help_text="The number, with its country code.")
+    number = Text(max_length=64, help_text="The number, with its country code.")
 
     def validate_number(self, text: str) -> str:
         """Return the number as E.164."""
@@ -36,7 +36,7 @@ class OneNumber(Body):
 class AddNumber(OneNumber):
     """The body of a POST."""
 
-    reason = serializers.CharField(
+    reason = Text(
         required=False,
         allow_blank=True,
         max_length=DoNotCall.LONGEST_REASON,

@@ -45,6 +45,9 @@ class Filters(BaseFilterBackend):
         twice = [name for name in given if len(given.getlist(name)) > 1]
         if twice:
             raise invalid_fields({name: [_("Write it once.")] for name in twice})
+        blank = [name for name in names if not given[name].strip()]
+        if blank:
+            raise invalid_fields({name: [_("Write a value, or leave the filter out.")] for name in blank})
         if filterset_class is None:
             return queryset
         filterset = filterset_class(data=given, queryset=queryset, request=view)

@@ -43,12 +43,12 @@ class _MomentFilter(Filter):
     schema = {"type": "string", "format": "date-time"}
 
 
-class _KeyFilter(Filter):
+class _WholeNumberFilter(Filter):
     field_class = forms.IntegerField
-    schema = {"type": "integer"}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, min_value=0, **({"max_value": LARGEST} | kwargs))
+    def __init__(self, *args: Any, max_value: int = LARGEST, **kwargs: Any) -> None:
+        super().__init__(*args, min_value=0, max_value=max_value, **kwargs)
+        self.schema = {"type": "integer", "minimum": 0, "maximum": max_value}
 
 
 class _Described(FilterSet):
@@ -104,7 +104,9 @@ class _Described(FilterSet):
 def _schema_of(one: Filter) -> dict[str, Any]:
     if isinstance(one, ChoiceFilter):
         return {"type": "string", "enum": [str(value) for value, _label in one.extra["choices"]]}
-    schema: dict[str, Any] = getattr(one, "schema", {"type": "string"})
+    if isinstance(one, CharFilter):
+        return {"type": "string", "minLength": 1, "maxLength": one.extra["max_length"]}
+    schema: dict[str, Any] = one.schema
     return schema
 
 
@@ -119,7 +121,7 @@ def _moments(column: str, what: str) -> list[Filter]:
 def _seconds(column: str, what: str) -> list[Filter]:
     words = {"gte": "at least", "gt": "more than", "lte": "at most", "lt": "less than"}
     return [
-        _KeyFilter(
+        _WholeNumberFilter(
             field_name=column, lookup_expr=lookup, max_value=LARGEST_TIME, help_text=f"{what} {word} so many seconds."
         )
         for lookup, word in words.items()
@@ -138,8 +140,8 @@ class CallFilters(_Described):
     refusal_code = CharFilter(max_length=40, help_text="Exotel's code, or the name of the rule that said no.")
     account = CharFilter(max_length=50, help_text="The Exotel account, by its alias.")
     call_sid = CharFilter(max_length=64, help_text="Exotel's name for the call.")
-    agent = _KeyFilter(field_name="agent_id", help_text="The id of the agent who rings first.")
-    exophone = _KeyFilter(field_name="exophone_id", help_text="The id of the ExoPhone.")
+    agent = _WholeNumberFilter(field_name="agent_id", help_text="The id of the agent who rings first.")
+    exophone = _WholeNumberFilter(field_name="exophone_id", help_text="The id of the ExoPhone.")
     placed_by = CharFilter(method="by_user", max_length=128, help_text="The key of the user who placed it.")
     ticket = CharFilter(method="by_ticket", max_length=128, help_text=_ABOUT)
     customer_number = CharFilter(

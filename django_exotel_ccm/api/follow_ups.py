@@ -14,7 +14,7 @@ from django_exotel_ccm.adapters import tickets_of_rows
 from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.errors import APIError, invalid_fields
 from django_exotel_ccm.api.placing import visible_ticket
-from django_exotel_ccm.api.serializers import Body, FollowUpSerializer
+from django_exotel_ccm.api.serializers import Body, FollowUpSerializer, Text
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
@@ -29,9 +29,9 @@ WRITES = (Permission.ADD_NOTE, Permission.ADD_FOLLOW_UP)
 class ScheduleFollowUp(Body):
     """The body of a POST that notes a call-back."""
 
-    ticket = serializers.CharField(max_length=LONGEST_CUSTOM_FIELD, help_text="The ticket by its name.")
+    ticket = Text(max_length=LONGEST_CUSTOM_FIELD, help_text="The ticket by its name.")
     due_at = serializers.DateTimeField(help_text="When the customer is to be called.")
-    text = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What to talk about.")
+    text = Text(required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What to talk about.")
 
 
 class NothingMore(Body):

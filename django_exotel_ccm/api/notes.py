@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from django_exotel_ccm.api.calls import SEES_CALLS, CallView
 from django_exotel_ccm.api.errors import invalid_fields
-from django_exotel_ccm.api.serializers import Body, NoteSerializer
+from django_exotel_ccm.api.serializers import Body, NoteSerializer, Text
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.models import CallNote, Disposition
@@ -23,10 +23,8 @@ from django_exotel_ccm.services.note_checks import MAX_TEXT
 class WriteNote(Body):
     """The body of a POST that writes a note: at least one of the three."""
 
-    text = serializers.CharField(
-        required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What is to be written."
-    )
-    disposition = serializers.CharField(
+    text = Text(required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What is to be written.")
+    disposition = Text(
         required=False, allow_null=True, max_length=40, help_text="How the call went, by the code of a disposition."
     )
     follow_up_at = serializers.DateTimeField(

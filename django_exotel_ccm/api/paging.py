@@ -44,6 +44,14 @@ class Pages(CursorPagination):
             raise invalid_fields({"page_size": [told]})
         return size
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return the parameters as OpenAPI describes them."""
+        found: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in found:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}
+        return found
+
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
         """Return the rows of the page. A cursor that was not made by this list is 400."""
         self._column = queryset.model._meta.get_field(view.ordering[0].lstrip("-"))  # type: ignore[union-attr]

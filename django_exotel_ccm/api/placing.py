@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from django_exotel_ccm import tickets
 from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.errors import APIError, Conflict, Forbidden, Invalid, invalid_fields
-from django_exotel_ccm.api.serializers import Body, calls_as_shown
+from django_exotel_ccm.api.serializers import Body, Text, WholeNumber, YesOrNo, calls_as_shown
 from django_exotel_ccm.api.throttles import PlacingThrottle
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, RequestKeyReused
@@ -40,39 +40,39 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 class PlaceCall(Body):
     """The body of a POST that places a call."""
 
-    ticket = serializers.CharField(
+    ticket = Text(
         max_length=LONGEST_CUSTOM_FIELD, help_text="The ticket by its name, such as ticket_7: its prefix and its key."
     )
-    to = serializers.CharField(
+    to = Text(
         required=False,
         max_length=64,
         help_text="The customer's number, if the ticket has several; or its to in the answer several_numbers. "
         "A number that is not one of the ticket's needs dial_any_number.",
     )
-    agent = serializers.IntegerField(
+    agent = WholeNumber(
         required=False,
         min_value=0,
         max_value=LARGEST_KEY,
         help_text="The id of the agent whose phone rings first. Another's needs place_call_for_others.",
     )
-    exophone = serializers.IntegerField(
+    exophone = WholeNumber(
         required=False,
         min_value=0,
         max_value=LARGEST_KEY,
         help_text="The id of the ExoPhone that the customer sees; needs choose_exophone.",
     )
-    recording = serializers.BooleanField(required=False, help_text="Whether Exotel records the call.")
+    recording = YesOrNo(required=False, help_text="Whether Exotel records the call.")
     recording_channels = serializers.ChoiceField(
         RECORDING_CHANNELS, required=False, help_text="One channel for both, or one for each."
     )
     wait_audio_url = serializers.URLField(required=False, max_length=2000, help_text="What the first to pick up hears.")
-    max_time_limit = serializers.IntegerField(
+    max_time_limit = WholeNumber(
         required=False, min_value=1, max_value=LONGEST_OPTION, help_text="Seconds after which Exotel ends the call."
     )
-    attempt_time_out = serializers.IntegerField(
+    attempt_time_out = WholeNumber(
         required=False, min_value=1, max_value=LONGEST_OPTION, help_text="Seconds for which each phone rings."
     )
-    override_reason = serializers.CharField(
+    override_reason = Text(
         required=False,
         allow_blank=True,
         max_length=LONGEST_OVERRIDE_REASON,

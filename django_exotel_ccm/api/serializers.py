@@ -39,6 +39,36 @@ class Body(serializers.Serializer[Any]):
         return super().run_validation(data)
 
 
+class Text(serializers.CharField):
+    """A text. REST framework would take a number for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class WholeNumber(serializers.IntegerField):
+    """A whole number. REST framework would take a text with digits for one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class YesOrNo(serializers.BooleanField):
+    """True or false. REST framework would take words such as "on" and numbers, too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return it."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class Row(serializers.ModelSerializer[Any]):
     """A row that nobody writes."""
 

@@ -184,6 +184,8 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
         ("talk_time__gte=-1", "talk_time__gte"),
         ("talk_time__gte=9999999999", "talk_time__gte"),
         ("state=ended&state=active", "state"),
+        ("state=", "state"),
+        ("created_at__lte=%20", "created_at__lte"),
         ("call_sid=%00", "call_sid"),
         ("ticket=%00", "ticket"),
         (f"account={'a' * 51}", "account"),
