@@ -83,7 +83,8 @@ def main(arguments: list[str]) -> int:
                 *("-H", f"Cookie: helpdesk_sessionid={session}; helpdesk_csrftoken={CSRF}"),
                 *("-H", f"X-CSRFToken: {CSRF}"),
             ]
-            return subprocess.run([*command, *arguments], check=False).returncode
+            # There, because it keeps notes of its runs in a folder of its own.
+            return subprocess.run([*command, *arguments], cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":
