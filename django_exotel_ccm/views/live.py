@@ -19,7 +19,13 @@ from django.views.decorators.http import require_safe
 
 from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.descriptions import describe_age, describe_customer, describe_overdue, describe_time
+from django_exotel_ccm.descriptions import (
+    describe_age,
+    describe_customer,
+    describe_overdue,
+    describe_time,
+    is_about_first_ticket,
+)
 from django_exotel_ccm.local_time import local_now
 from django_exotel_ccm.models import CallRecord, FollowUp
 from django_exotel_ccm.phone_numbers import visible_to
@@ -106,12 +112,15 @@ class _Rows:
         self._sees_all = Permission.VIEW_ALL_CALLS.granted_to(self._user)
 
     def call(self, call: CallRecord) -> dict[str, Any]:
-        is_visible = call.placed_by_id == self._user.pk or (self._sees_calls and self._sees(call))
+        is_own, sees_ticket = call.placed_by_id == self._user.pk, self._sees(call)
+        is_visible = is_own or (self._sees_calls and sees_ticket)
+        # An own call may have moved to a ticket that the user may not see.
+        is_named = is_visible and (sees_ticket or is_about_first_ticket(call))
         since = call.answered_at or call.created_at
         return {
             "agent": call.agent_label or (str(call.agent) if call.agent is not None else _("an agent")),
             "customer": describe_customer(call, self._user) if is_visible else _("a customer"),
-            "ticket": self._ticket(call) if is_visible else None,
+            "ticket": self._ticket(call) if is_named else None,
             "since": describe_time(since),
             "moment": since,
             "epoch": _epoch(since),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -16,8 +16,10 @@ from django.views.decorators.http import require_safe
 
 from django_exotel_ccm.adapters import TicketAdapter, calls_that_may_be_seen, page_url
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.descriptions import is_about_first_ticket
+from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.reports import periods
-from django_exotel_ccm.services.reports.export import csv_pieces
+from django_exotel_ccm.services.reports.export import Seen, csv_pieces
 from django_exotel_ccm.services.reports.figures import report_of, within
 from django_exotel_ccm.services.reports.filters import SEE_FIGURES, ReportFilter, calls_in_reach_of, choices_for
 from django_exotel_ccm.services.reports.periods import InvalidPeriod, Period, read_period
@@ -111,9 +113,7 @@ def _csv(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
     except InvalidPeriod:
         return _page(request, adapter)  # which says what is wrong
     calls = ReportFilter.read(request.GET.dict()).apply(calls_in_reach_of(request.user))
-    pieces = csv_pieces(
-        within(calls, period), request.user, lambda batch: calls_that_may_be_seen(request, batch, adapter)
-    )
+    pieces = csv_pieces(within(calls, period), request.user, lambda batch: _seen(request, batch, adapter))
     name = f"calls-{period.first}-{period.last}.csv"
     response = StreamingHttpResponse(
         text_pieces_for(request, _in_their_words(pieces, translation.get_language(), timezone.get_current_timezone())),
@@ -122,6 +122,14 @@ def _csv(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _seen(request: HttpRequest, calls: Sequence[CallRecord], adapter: TicketAdapter) -> Seen:
+    """Return what the user may see of the calls. Own calls may have moved to a ticket that they may not see."""
+    customers = calls_that_may_be_seen(request, calls, adapter)
+    moved = [call for call in calls if call.placed_by_id == request.user.pk and not is_about_first_ticket(call)]
+    visible = adapter.visible_calls(request, moved) if moved else set()
+    return Seen(customers, customers - {call.pk for call in moved} | visible)
 
 
 def _in_their_words(pieces: Iterator[str], language: str | None, zone: datetime.tzinfo) -> Iterator[str]:

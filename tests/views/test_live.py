@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallRecord, Device, FollowUp
-from django_exotel_ccm.services import live_board
+from django_exotel_ccm.services import live_board, move_calls
+from django_exotel_ccm.tickets import custom_field
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Session
 
 NUMBER = "+919000001001"
@@ -132,6 +133,22 @@ def test_hidden_tickets_are_not_named(host: Any, permissions: tuple[str, ...], *
     assert page.html.count("A customer") == (0 if is_shown else 1)
     assert "Asha" in page.text
     assert "Vik" in page.text
+
+
+@pytest.mark.parametrize(("permissions", "is_shown"), [((), False), (("helpdesk.view_ticket",), True)])
+def test_where_an_own_call_was_moved_is_not_named(host: Any, permissions: tuple[str, ...], *, is_shown: bool) -> None:
+    session = Session(host.user("boss", REPORTS, *permissions, agent=None))
+    ticket, kept = host.ticket("Invoice"), host.ticket("Offer")
+    for one in (ticket, kept):
+        fields = {"ticket": one, "ticket_label": str(one), "custom_field": custom_field(one)}
+        call(age=100, answered=80, placed_by=session.user, **fields)
+    move_calls(ticket, host.ticket("Secret merger"))
+
+    page = board(session)
+
+    assert ("Secret merger" in page.html) == is_shown
+    assert "Offer" in page.text
+    assert page.text.count("with Ravi") == 2
 
 
 def test_who_waits_for_a_call_back(boss: Session, host: Any) -> None:

@@ -22,7 +22,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, ExoPhone
+from django_exotel_ccm.services import move_calls
 from django_exotel_ccm.services.reports import export
+from django_exotel_ccm.tickets import custom_field
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Session
 
 NUMBER = "+919000001001"
@@ -167,7 +169,8 @@ def test_plain_page_for_those_who_may_not_enter_the_admin(host: Any) -> None:
     user = host.user("asha", *AGENT_WORK)
     user.is_staff = False
     user.save()
-    call(placed_by=user, ticket=host.ticket("Invoice"), ticket_label="Invoice")
+    ticket = host.ticket("Invoice")
+    call(placed_by=user, ticket=ticket, ticket_label="Invoice", custom_field=custom_field(ticket))
 
     page = show(Session(user))
 
@@ -390,6 +393,22 @@ def test_hidden_tickets_are_not_in_the_file(host: Any, permissions: tuple[str, .
     assert [row["Ticket"], row["Customer"], row["Number"]] == (
         ["Secret", "Ravi", f"'{NUMBER}"] if is_shown else ["not yours to see", "not yours to see", ""]
     )
+
+
+@pytest.mark.parametrize(("permissions", "is_shown"), [((), False), (("helpdesk.view_ticket",), True)])
+def test_file_does_not_name_where_an_own_call_was_moved(
+    host: Any, permissions: tuple[str, ...], *, is_shown: bool
+) -> None:
+    user = host.user("asha", "exotel_ccm.place_call", *permissions)
+    ticket, kept = host.ticket("Invoice"), host.ticket("Offer")
+    for one in (ticket, kept):
+        call(placed_by=user, ticket=one, ticket_label=str(one), custom_field=custom_field(one), customer_label="Ravi")
+    move_calls(ticket, host.ticket("Secret merger"))
+
+    rows = read_csv(Session(user), dates="today")
+
+    assert [row["Ticket"] for row in rows] == ["Secret merger" if is_shown else "not yours to see", "Offer"]
+    assert [row["Customer"] for row in rows] == ["Ravi", "Ravi"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
@@ -34,6 +35,7 @@ COLUMNS = (
     "ticket_content_type",
     "ticket_object_id",
     "ticket_label",
+    "custom_field",
     "exophone_number",
     "state",
     "outcome",
@@ -54,17 +56,25 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def csv_pieces(calls: CallRecordQuerySet, user: Any, seen: Callable[[Sequence[CallRecord]], set[Any]]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody may see of some calls: the keys of those whose customer, and of those whose ticket may be named."""
+
+    customers: set[Any]
+    tickets: set[Any]
+
+
+def csv_pieces(calls: CallRecordQuerySet, user: Any, seen: Callable[[Sequence[CallRecord]], Seen]) -> Iterator[str]:
     """Yield the text of a CSV file with a line for each call, the oldest first, a piece for each batch.
 
-    ``seen`` returns the keys of those calls whose customer and ticket ``user`` may see. What is placed while the file
+    ``seen`` returns what ``user`` may see of a batch. What is placed while the file
     is made may be missing. Each batch is read by statements of its own, in no transaction of ours.
     """
     yield BOM + _lines([_header()])
     labels = result_labels()
     for batch in _batches(calls):
         visible, dispositions = seen(batch), _dispositions_of(batch)
-        yield _lines(_row(call, user, labels, dispositions, is_visible=call.pk in visible) for call in batch)
+        yield _lines(_row(call, user, labels, dispositions, visible) for call in batch)
 
 
 def result_labels() -> dict[str, str]:
@@ -118,10 +128,8 @@ def _header() -> list[str]:
     ]
 
 
-def _row(
-    call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, list[str]], *, is_visible: bool
-) -> list[Any]:
-    hidden = _("not yours to see")
+def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, list[str]], seen: Seen) -> list[Any]:
+    hidden, is_visible = _("not yours to see"), call.pk in seen.customers
     kind = call.ticket_content_type_id
     placed = to_local(call.created_at)
     return [
@@ -131,7 +139,7 @@ def _row(
         call.placed_by_label,
         describe_customer(call, user) if is_visible else hidden,
         visible_to(call.customer_number, user) if is_visible else "",
-        visible_to(call.ticket_label, user) if is_visible else hidden,
+        visible_to(call.ticket_label, user) if call.pk in seen.tickets else hidden,
         _kind_name(kind) if kind is not None else "",
         call.exophone_number or call.number_of_exophone,
         labels.get(_result_of(call), call.outcome),
