@@ -298,6 +298,14 @@ def test_targets_of_links_exist() -> None:
     assert broken == []
 
 
+def test_each_page_is_in_the_contents_once() -> None:
+    listed = [
+        page for block in blocks("index", r"\{toctree\}") for page in re.findall(r"^[\w-]+$", block, re.MULTILINE)
+    ]
+
+    assert sorted(listed) == [path.stem for path in PAGES if path.stem != "index"]
+
+
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
 def test_make_commands_exist(path: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
