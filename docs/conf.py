@@ -13,7 +13,7 @@ copyright = author
 version = release = _PYPROJECT["project"]["version"]
 
 extensions = ["myst_parser"]
-myst_enable_extensions = ["attrs_block", "deflist"]
+myst_enable_extensions = ["attrs_block", "deflist", "html_image"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = True
