@@ -102,13 +102,14 @@ def _phone(phone: AgentPhone) -> dict[str, str]:
 
 
 class _Rows:
-    """Makes the lines: customers and tickets are named to who may see them."""
+    """Makes the lines: customers and tickets are named to who may see them, and who has promised what."""
 
     def __init__(self, request: HttpRequest, adapter: TicketAdapter, found: LiveBoard) -> None:
         self._user: Any = request.user
         self._adapter = adapter
         self._tickets = tickets_of_rows(adapter, request, [*found.calls, *found.waiting])
         self._sees_calls = Permission.VIEW_CALL.granted_to(self._user)
+        self._sees_follow_ups = Permission.VIEW_FOLLOW_UP.granted_to(self._user)
         self._sees_all = Permission.VIEW_ALL_CALLS.granted_to(self._user)
 
     def call(self, call: CallRecord) -> dict[str, Any]:
@@ -127,10 +128,11 @@ class _Rows:
         }
 
     def follow_up(self, row: FollowUp) -> dict[str, Any]:
-        is_visible = bool(row.ticket_object_id) and self._sees(row)
+        is_theirs = self._sees_follow_ups or row.assigned_to_id == self._user.pk
+        is_visible = is_theirs and bool(row.ticket_object_id) and self._sees(row)
         return {
             "ticket": self._ticket(row) if is_visible else None,
-            "assigned_to": row.assigned_to_label,
+            "assigned_to": row.assigned_to_label if is_theirs else "",
             "moment": row.due_at,
             "when": describe_overdue(row.due_at, local_now()),
         }

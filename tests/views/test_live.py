@@ -20,6 +20,7 @@ from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Sessio
 
 NUMBER = "+919000001001"
 REPORTS, ALL_CALLS = "exotel_ccm.view_reports", "exotel_ccm.view_all_calls"
+SEES_FOLLOW_UPS = "exotel_ccm.view_followup"
 STATEMENTS = 4
 
 
@@ -118,7 +119,7 @@ def test_numbers_are_masked(boss: Session, host: Any) -> None:
     ],
 )
 def test_hidden_tickets_are_not_named(host: Any, permissions: tuple[str, ...], *, is_shown: bool) -> None:
-    session = Session(host.user("boss", REPORTS, *permissions, agent=None))
+    session = Session(host.user("boss", REPORTS, SEES_FOLLOW_UPS, *permissions, agent=None))
     ticket = host.ticket("Secret merger")
     call(age=100, answered=80, ticket=ticket, ticket_label="Secret merger")
     now = timezone.now()
@@ -169,6 +170,38 @@ def test_who_waits_for_a_call_back(boss: Session, host: Any) -> None:
     assert text.index("overdue 2 hours Long ago boss") < text.index("due now Just now")
     assert "Tomorrow" not in text
     assert "Done" not in text
+
+
+@pytest.mark.parametrize(("permissions", "is_shown"), [((), False), ((SEES_FOLLOW_UPS,), True)])
+def test_call_backs_of_others_are_for_who_may_see_them(
+    host: Any, permissions: tuple[str, ...], *, is_shown: bool
+) -> None:
+    session = Session(host.user("boss", REPORTS, SEES_CALLS, ALL_CALLS, "helpdesk.view_ticket", *permissions))
+    vik, now = host.user("vik", agent=None), timezone.now()
+    for user, subject in ((vik, "Broken fan"), (session.user, "Own promise")):
+        given = {"assigned_to": user, "assigned_to_label": str(user), "due_at": now, "created_at": now}
+        FollowUp.objects.create(ticket=host.ticket(subject), ticket_label=subject, **given)
+
+    page = board(session)
+
+    assert tiles(page)["Wait for a call-back"] == "2"
+    assert ("Broken fan" in page.html, "vik" in page.html) == (is_shown, is_shown)
+    assert ("due now A customer" in page.text) == (not is_shown)
+    assert "due now Own promise boss" in page.text
+
+
+def test_agent_in_a_call_beyond_the_list_is_not_free(boss: Session, host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_board, "MOST_CALLS", 3)
+    for number in range(6):
+        agent = host.agent(f"Agent {number}", f"+9190000005{number:02}")
+        device(agent, is_on=True)
+        if number < 5:
+            call(age=300 - number, answered=200 - number, agent=agent)
+
+    page = board(boss)
+
+    assert tiles(page)["Free agents"] == "1"
+    assert "Free Agent 5" in page.text
 
 
 def test_whose_phone_is_off_and_who_is_free(boss: Session, host: Any) -> None:
@@ -285,6 +318,8 @@ def test_lists_are_bounded(boss: Session, host: Any, monkeypatch: pytest.MonkeyP
 
     page = board(boss)
 
+    # The list has the oldest calls. Of those behind it nobody knows whether they ring.
+    assert (tiles(page)["On the phone"], tiles(page)["Being called"]) == ("3+", "0+")
     assert "There are more calls than are shown here." in page.text
     assert "These wait longest. There are more." in page.text
     assert (page.text.count("Asha with Ravi"), tiles(page)["Wait for a call-back"]) == (3, "3+")
