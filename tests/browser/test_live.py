@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.books_differ]
 def boss(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A supervisor, and a busy moment. The board is fetched each second."""
     monkeypatch.setattr("django_exotel_ccm.views.live.POLL_AFTER", 1)
-    user = host.user("boss", SEES_CALLS, "exotel_ccm.view_reports", "helpdesk.view_ticket", agent=None)
+    user = host.user(
+        "boss", SEES_CALLS, "exotel_ccm.view_reports", "exotel_ccm.view_followup", "helpdesk.view_ticket", agent=None
+    )
     now = timezone.now()
     agents = [
         host.agent(name, f"+91900000010{number}")
