@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.live_board import live_board
-from django_exotel_ccm.services.reports.export import csv_pieces
+from django_exotel_ccm.services.reports.export import Seen, csv_pieces
 from django_exotel_ccm.services.reports.figures import report_of, within
 from django_exotel_ccm.services.reports.periods import Period
 
@@ -42,7 +42,7 @@ def test_calls_of_some_days_are_found_by_an_index(host: Any, days: int, work: st
         report_of(calls, period)
 
     def file() -> None:
-        list(csv_pieces(within(calls, period), user, lambda batch: set()))
+        list(csv_pieces(within(calls, period), user, lambda batch: Seen(set(), set())))
 
     plans = plans_of({"report": report, "file": file}[work])
 
