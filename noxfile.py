@@ -152,6 +152,13 @@ def schemathesis(session: nox.Session) -> None:
 
 
 @nox.session(python="3.13", reuse_venv=True)
+def generated_client(session: nox.Session) -> None:
+    """Place a call of the running example project with a client that is generated from the API's schema."""
+    session.install("--quiet", ".[openapi]", "openapi-python-client>=0.24", "ruff")
+    session.run("python", "-m", "tests.api.generated_client_run")
+
+
+@nox.session(python="3.13", reuse_venv=True)
 def helpdesk(session: nox.Session) -> None:
     """Press the button on the page of a ticket of django-helpdesk, as the cookbook says, in a browser."""
     folder, settings = "tests/django_helpdesk", "tests.django_helpdesk.settings"

@@ -1,0 +1,47 @@
+"""Generates a client from our schema, and places a call of the running example project with it.
+
+python -m tests.api.generated_client_run
+
+Run by ``nox -s generated_client`` in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.api.example_server import example
+
+
+def place(url: str, headers: dict[str, str]) -> list[Any]:
+    """Place a call twice with one key, and read it; return the three answers. Uses nothing but the generated client."""
+    package = import_module("generated")
+    models, calls = import_module("generated.models"), import_module("generated.api.calls")
+    operations = {name: import_module(f"{calls.__name__}.{name}") for name in ("place_call", "get_call")}
+    client = package.Client(base_url=url, headers=headers)
+    agents = import_module("generated.api.agents.list_agents").sync(client=client).results
+    body = models.PlaceCall(ticket="ticket_1", agent=next(one.id for one in agents if one.name == "Asha"))
+    answers = [
+        operations["place_call"].sync_detailed(client=client, body=body, idempotency_key="one press")
+        for _time in range(2)
+    ]
+    return [*answers, operations["get_call"].sync_detailed(answers[0].parsed.reference, client=client)]
+
+
+def main() -> None:
+    """Raise ``AssertionError`` unless one call was placed, and read by its names."""
+    with example() as (url, headers, folder):
+        generate = ("openapi-python-client", "generate", "--url", f"{url}/schema/", "--meta", "none")
+        subprocess.run([*generate, "--output-path", str(Path(folder, "generated")), "--fail-on-warning"], check=True)
+        sys.path.insert(0, folder)
+        answers = place(url, headers)
+    assert [int(one.status_code) for one in answers] == [201, 200, 200], answers
+    assert len({str(one.parsed.reference) for one in answers}) == 1
+    assert answers[2].parsed.ticket == "ticket_1"
+
+
+if __name__ == "__main__":
+    main()
