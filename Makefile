@@ -19,7 +19,7 @@ help:
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
 	@echo 'make themes     an agent'"'"'s work in the stock admin and under six themes, in a browser; ARGS="unfold grappelli" for some'
 	@echo 'make helpdesk   the recipe for django-helpdesk, on its own pages, in a browser'
-	@echo "make schemathesis  what schemathesis makes of the API's schema, against the running example project"
+	@echo "make schemathesis  what schemathesis makes of the API's schema, and a generated client, at the example project"
 	@echo 'make release    builds and checks what is published, and does what README says with it under every supported pair'
 	@echo 'make matrix     the suite under every supported pair of Python and Django'
 	@echo 'make mutants    changes lifecycle in every way that mutmut knows; each has to fail a test'
@@ -46,7 +46,7 @@ helpdesk: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s helpdesk $(if $(ARGS),-- $(ARGS))
 
 schemathesis: .venv/matrix.stamp
-	@exec env $(UTF8) $(PYTHON) -m nox -s schemathesis $(if $(ARGS),-- $(ARGS))
+	@exec env $(UTF8) $(PYTHON) -m nox -s schemathesis generated_client
 
 release: .venv/matrix.stamp
 	@exec env $(UTF8) $(PYTHON) -m nox -s release installed
