@@ -22,7 +22,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
+from rest_framework.settings import APISettings, api_settings
 from rest_framework.throttling import BaseThrottle
 
 from django_exotel_ccm.api.errors import APIError, handle
@@ -32,6 +32,21 @@ from django_exotel_ccm.api.parsing import BoundedJSONParser
 from django_exotel_ccm.api.permissions import HasOneOf
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import OwnPagesAdapter
+
+PINNED: Any = APISettings({"URL_FORMAT_OVERRIDE": "format"})
+"""What REST framework has without any setting: one alone has to be named, or it reads the host's."""
+
+
+class JSON(JSONRenderer):
+    """JSON as it is without any setting."""
+
+    compact, ensure_ascii, strict = True, False, True
+
+
+class Negotiation(DefaultContentNegotiation):
+    """Takes ``format`` in an address, whatever the host calls it."""
+
+    settings = PINNED
 
 
 class BaseView(GenericAPIView[Any]):
@@ -43,11 +58,12 @@ class BaseView(GenericAPIView[Any]):
     ordering: ClassVar[tuple[str, ...]] = ("id",)
 
     permission_classes = [HasOneOf]
-    renderer_classes = [JSONRenderer]
+    settings = PINNED
+    renderer_classes = [JSON]
     parser_classes = [BoundedJSONParser]
     pagination_class: type[Pages] | None = Pages
     filter_backends: Sequence[type[BaseFilterBackend]] = [Filters]
-    content_negotiation_class = DefaultContentNegotiation
+    content_negotiation_class = Negotiation
     metadata_class = SimpleMetadata
     versioning_class = None
 
@@ -80,7 +96,7 @@ class BaseView(GenericAPIView[Any]):
         has_pages = apps.is_installed("rest_framework")
         classes: Any = api_settings.DEFAULT_RENDERER_CLASSES
         wants_pages = BrowsableAPIRenderer in classes
-        return [JSONRenderer(), *([BrowsableAPIRenderer()] if has_pages and wants_pages else [])]
+        return [JSON(), *([BrowsableAPIRenderer()] if has_pages and wants_pages else [])]
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         """Keep our shape: a host's handler may have another one."""

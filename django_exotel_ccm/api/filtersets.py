@@ -11,10 +11,11 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import CharFilter, ChoiceFilter, Filter, FilterSet
-from django_filters.fields import IsoDateTimeField
+from rest_framework import serializers
 
 from django_exotel_ccm import tickets
 from django_exotel_ccm.api.errors import Forbidden, invalid_fields
+from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.choices import DoNotCallSource, Origin, Outcome, Permission, State
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.models import CallRecord, DoNotCall, FollowUp
@@ -25,15 +26,20 @@ LARGEST = 2**63 - 1  # a 64-bit key
 LARGEST_TIME = 2**31 - 1
 
 
-class _Moment(IsoDateTimeField):
+class _Moment(forms.Field):
     """A moment that every database can compare: in another zone it must still be in a year that there is."""
 
     default_error_messages = {"invalid": gettext_lazy("Write a moment as 2026-11-26T10:00:00Z.")}
 
-    def clean(self, value: Any) -> datetime.datetime | None:
-        """Return the moment."""
-        moment: datetime.datetime | None = super().clean(value)
-        if moment is not None and moment.year not in range(1900, 2200):
+    def to_python(self, value: Any) -> datetime.datetime | None:
+        """Return the moment as a column holds it."""
+        if value in self.empty_values:
+            return None
+        try:
+            moment = Moment().to_internal_value(value.strip())
+        except serializers.ValidationError:
+            moment = None
+        if moment is None or moment.year not in range(1900, 2200):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         return moment
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from django.http import Http404
 from django.utils.translation import gettext as _
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from django_exotel_ccm.adapters import tickets_of_rows
 from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.errors import APIError, invalid_fields
+from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.api.placing import visible_ticket
 from django_exotel_ccm.api.serializers import Body, FollowUpSerializer, Text
 from django_exotel_ccm.choices import Permission
@@ -30,7 +31,7 @@ class ScheduleFollowUp(Body):
     """The body of a POST that notes a call-back."""
 
     ticket = Text(max_length=LONGEST_CUSTOM_FIELD, help_text="The ticket by its name.")
-    due_at = serializers.DateTimeField(help_text="When the customer is to be called.")
+    due_at = Moment(help_text="When the customer is to be called.")
     text = Text(required=False, allow_blank=True, max_length=MAX_TEXT, help_text="What to talk about.")
 
 

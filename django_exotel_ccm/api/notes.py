@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from django_exotel_ccm.api.calls import SEES_CALLS, CallView
 from django_exotel_ccm.api.errors import invalid_fields
+from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.api.serializers import Body, NoteSerializer, Text
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
@@ -27,7 +28,7 @@ class WriteNote(Body):
     disposition = Text(
         required=False, allow_null=True, max_length=40, help_text="How the call went, by the code of a disposition."
     )
-    follow_up_at = serializers.DateTimeField(
+    follow_up_at = Moment(
         required=False, allow_null=True, help_text="When you are to call back: makes a call-back of your own."
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from django.db import models
 from rest_framework import serializers
 from rest_framework.fields import empty
 
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.api.errors import unknown_fields
+from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import is_about_first_ticket
 from django_exotel_ccm.exotel.redact import each_text, redact
@@ -71,6 +73,14 @@ class YesOrNo(serializers.BooleanField):
 
 class Row(serializers.ModelSerializer[Any]):
     """A row that nobody writes."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: Moment,
+        # Of these, a setting of the host's would make texts.
+        models.BigAutoField: serializers.IntegerField,
+        models.BigIntegerField: serializers.IntegerField,
+    }
 
     def include_extra_kwargs(self, kwargs: Any, extra_kwargs: Any) -> Any:
         """Keep that a choice can be blank, which REST framework forgets of fields that are not written."""

@@ -236,18 +236,3 @@ def test_a_bug_is_said_in_the_same_shape(
 
     assert "secret" not in json.dumps(answer)
     assert "secret detail" in caplog.text
-
-
-def test_the_hosts_settings_do_not_change_our_shape(asha: Api) -> None:
-    strange = {
-        "EXCEPTION_HANDLER": "tests.nothing.at_all",
-        "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.FormParser"],
-        "DEFAULT_PAGINATION_CLASS": None,
-        "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
-        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-        "URL_FORMAT_OVERRIDE": None,
-    }
-    with override_settings(REST_FRAMEWORK=strange):
-        assert set(asha.get("calls/").json()) == {"next", "previous", "results"}
-        assert_refused(asha.post("calls/"), 400, "invalid")
-        assert_refused(Api(None).get("calls/"), 401, "not_authenticated")

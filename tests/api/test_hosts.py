@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import re
 import shlex
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client, modify_settings, override_settings
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 
-from django_exotel_ccm.models import FollowUp
 from tests.admin.pages import AGENT_WORK, BY_HAND
 from tests.api.conftest import API, Api, placed
 from tests.test_docs import blocks
@@ -59,24 +55,6 @@ def test_without_an_installed_rest_framework(asha: Api, ticket: Any, exotel: Any
         assert response.status_code == 201
         for path in ("calls/", "agents/", "schema/", f"calls/{response.json()['reference']}/"):
             assert asha.get(path).status_code == 200
-
-
-def test_without_time_zones(asha: Api, ticket: Any, settings: Any) -> None:
-    settings.USE_TZ = False
-    asha.user.user_permissions.add(*Permission.objects.filter(codename="add_callnote"))
-    now = timezone.now()
-    for number in range(3):
-        placed(asha.user, ticket, created_at=now - datetime.timedelta(hours=number))
-
-    first = asha.get("calls/?page_size=2").json()
-    early = (now - datetime.timedelta(minutes=30)).isoformat()
-    due_at = (now + datetime.timedelta(days=1)).replace(microsecond=0)
-    noted = asha.post("follow-ups/", {"ticket": f"ticket_{ticket.pk}", "due_at": due_at.isoformat()})
-
-    assert len(asha.client.get(first["next"]).json()["results"]) == 1
-    assert len(asha.get(f"calls/?created_at__gte={early}").json()["results"]) == 1
-    assert noted.status_code == 201
-    assert FollowUp.objects.get().due_at == due_at
 
 
 @pytest.mark.books_differ(reason="a call of the host is in the database alone")
