@@ -112,7 +112,13 @@ class BaseView(GenericAPIView[Any]):
 
     def page_of(self, queryset: QuerySet[Any]) -> list[Any]:
         """Return the rows of the page that the address names, filtered as it says."""
-        return list(self.paginate_queryset(self.filter_queryset(queryset)) or [])
+        return list(self.paginate_queryset(self.visible(self.filter_queryset(queryset))) or [])
+
+    def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the filtered rows that the user may see. Done before the rows are cut into pages: an empty
+        page with a next one would tell of rows that they may not see.
+        """
+        return queryset
 
     def refuse_parameters(self) -> None:
         """Raise for anything in the address that this view does not know."""

@@ -7,6 +7,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
@@ -24,6 +25,8 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.panel import status_of
 
+LOOKED_THROUGH = 500
+"""How many rows of others are looked through for those about tickets that the user may see."""
 SEES_CALLS = (Permission.PLACE_CALL, Permission.VIEW_CALL)
 
 
@@ -36,6 +39,10 @@ class CallView(BaseView):
         if found is None or not may_see_call(self.http_request, found, self.adapter):
             raise Http404
         return found
+
+    def is_ticket_visible(self, call: CallRecord) -> bool:
+        """Return whether the user may see the ticket that the call is about now: one's own call can be moved."""
+        return call.pk in self.adapter.visible_calls(self.http_request, [call])
 
 
 class Calls(BaseView):
@@ -50,13 +57,22 @@ class Calls(BaseView):
     def get(self, request: Request) -> Response:
         """List calls: one's own, and with ``view_callrecord`` those about tickets that one may see.
 
-        A page can have fewer calls than ``page_size``, or none, where others are about tickets that one may not see:
-        go on while ``next`` is not null.
+        Without ``view_all_calls``, the newest 500 calls that fit the filters are looked through for calls of others.
+        Narrow the moments with ``created_at__lt`` to find older ones.
         """
-        calls = self.get_queryset()
-        if not Permission.VIEW_CALL.granted_to(request.user):
-            calls = calls.filter(placed_by_id=request.user.pk)
-        return self.get_paginated_response(calls_as_shown(self.page_of(calls), self.http_request, self.adapter))
+        calls = self.page_of(self.get_queryset())
+        return self.get_paginated_response(calls_as_shown(calls, self.http_request, self.adapter))
+
+    def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return one's own calls, and those about tickets that one may see."""
+        user, own = self.request.user, Q(placed_by_id=self.request.user.pk)
+        if not Permission.VIEW_CALL.granted_to(user):
+            return queryset.filter(own)
+        if Permission.VIEW_ALL_CALLS.granted_to(user):
+            return queryset
+        newest = queryset.exclude(own).order_by(*self.ordering)
+        newest = newest.only("ticket_content_type_id", "ticket_object_id")[:LOOKED_THROUGH]
+        return queryset.filter(own | Q(pk__in=self.adapter.visible_calls(self.http_request, list(newest))))
 
     def post(self, request: Request) -> Response:
         """Ring the agent, then the customer.
@@ -92,7 +108,10 @@ class Events(CallView):
 
     def get(self, request: Request, reference: UUID) -> Response:
         """List the events of a call, the oldest first, without their raw bodies."""
-        events = self.page_of(self.get_queryset().filter(call=self.call(reference)))
+        call = self.call(reference)
+        if not self.is_ticket_visible(call):
+            raise Http404
+        events = self.page_of(self.get_queryset().filter(call=call))
         context = {"user": request.user}
         return self.get_paginated_response(EventSerializer(events, many=True, context=context).data)
 

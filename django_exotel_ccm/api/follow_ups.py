@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import status
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 
 from django_exotel_ccm.adapters import tickets_of_rows
 from django_exotel_ccm.api.base import BaseView
+from django_exotel_ccm.api.calls import LOOKED_THROUGH
 from django_exotel_ccm.api.errors import APIError, invalid_fields
 from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.api.placing import visible_ticket
@@ -64,11 +66,24 @@ class FollowUps(FollowUpView):
     needs = {"GET": [Permission.PLACE_CALL, Permission.VIEW_FOLLOW_UP], "POST": WRITES}
 
     def get(self, request: Request) -> Response:
-        """List call-backs: one's own, and with ``view_followup`` those about tickets that one may see."""
-        rows = self.get_queryset()
-        if not Permission.VIEW_FOLLOW_UP.granted_to(request.user):
-            rows = rows.filter(assigned_to_id=request.user.pk)
-        return self.get_paginated_response(self.shown(self.page_of(rows)))
+        """List call-backs: one's own, and with ``view_followup`` those about tickets that one may see.
+
+        Without ``view_all_calls``, the first 500 that fit the filters are looked through for call-backs of others.
+        """
+        return self.get_paginated_response(self.shown(self.page_of(self.get_queryset())))
+
+    def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return one's own call-backs, and those about tickets that one may see."""
+        user, own = self.request.user, Q(assigned_to_id=self.request.user.pk)
+        if not Permission.VIEW_FOLLOW_UP.granted_to(user):
+            return queryset.filter(own)
+        if Permission.VIEW_ALL_CALLS.granted_to(user):
+            return queryset
+        first = queryset.exclude(own).order_by(*self.ordering).only("ticket_content_type_id", "ticket_object_id")
+        rows = list(first.select_related(None)[:LOOKED_THROUGH])
+        found = tickets_of_rows(self.adapter, self.http_request, rows)
+        seen = [row.pk for row in rows if not row.ticket_object_id or row.link_key in found]
+        return queryset.filter(own | Q(pk__in=seen))
 
     def post(self, request: Request) -> Response:
         """Note that you are to call about a ticket. A later call about it with a conversation settles it."""

@@ -41,9 +41,13 @@ class Notes(CallView):
     serializer_class = NoteSerializer
 
     def get(self, request: Request, reference: UUID) -> Response:
-        """List the notes about a call, the oldest first; without ``view_callrecord`` one's own."""
-        notes = self.get_queryset().filter(call=self.call(reference))
-        if not Permission.VIEW_CALL.granted_to(request.user):
+        """List the notes about a call, the oldest first.
+
+        Without ``view_callrecord`` one's own, and so where the call was moved to a ticket that one may not see.
+        """
+        call = self.call(reference)
+        notes = self.get_queryset().filter(call=call)
+        if not (Permission.VIEW_CALL.granted_to(request.user) and self.is_ticket_visible(call)):
             notes = notes.filter(author_id=request.user.pk)
         return self.get_paginated_response(self._shown(self.page_of(notes), many=True))
 

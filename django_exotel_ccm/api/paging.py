@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from django_exotel_ccm import conf
 from django_exotel_ccm.api.errors import Invalid, invalid_fields
 from django_exotel_ccm.services.selection import whole_number
 
@@ -71,11 +74,17 @@ class Pages(CursorPagination):
                     raise _wrong_cursor()
                 value = self._column.to_python(cursor.position)
                 self._column.run_validators(value)  # SQLite raises OverflowError for a number out of range
-                if getattr(value, "year", 2000) not in range(1900, 2200):
-                    raise _wrong_cursor()  # in another zone it may be in no year that there is
+                if isinstance(value, datetime.datetime):
+                    _check_moment(value)
             except (ValidationError, ValueError, OverflowError):
                 raise _wrong_cursor() from None
         return cursor
+
+
+def _check_moment(value: datetime.datetime) -> None:
+    """Raise for a moment that our lists never write. In another zone it may be in no year that there is."""
+    if value.year not in range(1900, 2200) or timezone.is_aware(value) != conf.uses_time_zones():
+        raise _wrong_cursor()
 
 
 def _wrong_cursor() -> Invalid:

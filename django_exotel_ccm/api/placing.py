@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers, status
 from rest_framework.response import Response
@@ -27,6 +28,7 @@ from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.phone_numbers import parse_number, visible_to
 from django_exotel_ccm.services import agents_for, place_call
+from django_exotel_ccm.services.placing import call_with_key, raise_if_refused
 from django_exotel_ccm.services.readiness import NumbersUnreadable, read_numbers
 from django_exotel_ccm.services.selection import choose_agent, choose_exophone, choose_number, number_token
 from django_exotel_ccm.tickets import TicketType
@@ -83,6 +85,10 @@ class PlaceCall(Body):
 def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     """Place the call that the checked body wants, and return the answer; raises what the API says instead."""
     request = view.http_request
+    request_key = _request_key(request)
+    earlier = call_with_key(request_key) if request_key is not None else None
+    if earlier is not None:
+        return _placed_before(view, wanted, earlier)
     ticket_type, ticket = visible_ticket(request, view.adapter, wanted["ticket"])
     if not ticket_type.allows(request.user, ticket):
         raise APIError(status.HTTP_403_FORBIDDEN, "can_call", _("This ticket is not yours to call."))
@@ -92,14 +98,14 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
         "exophone": exophone,
         "to": _number(request, ticket, wanted.get("to", "")),
         "override_reason": _override_reason(request, wanted.get("override_reason", "")),
-        "request_key": _request_key(request),
+        "request_key": request_key,
     }
     options = {**ticket_type.call, **{name: wanted[name] for name in OPTIONS if name in wanted}}
     _check_throttle(view)
     try:
         call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options, **given)
     except CallRefused as refused:
-        raise _refusal(request, ticket, refused) from None
+        raise _refusal(view, wanted["ticket"], refused) from None
     except RequestKeyReused as reused:
         raise _key_reused(reused.call) from None
     except ImproperlyConfigured as error:
@@ -107,8 +113,51 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     is_new = call.agent is agent  # an earlier one is loaded from the database
     if not is_new and exophone is not None and call.exophone_id != exophone.pk:
         raise _key_reused(call)
-    [shown] = calls_as_shown([call], request, view.adapter)
-    location = request.build_absolute_uri(reverse("exotel_ccm:api-call", args=[call.reference]))
+    return _answer(view, call, is_new=is_new)
+
+
+def _placed_before(view: BaseView, wanted: dict[str, Any], call: CallRecord) -> Response:
+    """Return the answer to a request that was sent again.
+
+    Nothing else is asked: whatever has changed since, nobody is called, and the sender learns what came of the call.
+    """
+    if not _is_wanted(wanted, call):
+        raise _key_reused(call)
+    try:
+        raise_if_refused(call)
+    except CallRefused as refused:
+        raise _refusal(view, wanted["ticket"], refused) from None
+    return _answer(view, call, is_new=False)
+
+
+def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
+    """Return whether the call is the one that the body names, as far as the call still says.
+
+    Its ticket may have been deleted or moved meanwhile, its agent or ExoPhone deleted, and its customer erased.
+    """
+    if call.erased_at is not None:
+        return True
+    known = {"agent": call.agent_id, "exophone": call.exophone_id, "recording": call.recording_requested}
+    if any(wanted.get(name, value) != value for name, value in known.items() if value is not None):
+        return False
+    to = wanted.get("to", "")
+    is_about_it = wanted["ticket"] in (call.custom_field, call.ticket_name)
+    return is_about_it and (not to or _is_number_of(call, to))
+
+
+def _is_number_of(call: CallRecord, to: str) -> bool:
+    if _TOKEN.fullmatch(to):
+        ticket = call.ticket
+        return ticket is None or constant_time_compare(number_token(ticket, call.customer_number), to)
+    try:
+        return parse_number(to) == call.customer_number
+    except InvalidNumber:
+        return False
+
+
+def _answer(view: BaseView, call: CallRecord, *, is_new: bool) -> Response:
+    [shown] = calls_as_shown([call], view.http_request, view.adapter)
+    location = view.http_request.build_absolute_uri(reverse("exotel_ccm:api-call", args=[call.reference]))
     return Response(shown, status=_status(call, is_new=is_new), headers={"Location": location})
 
 
@@ -200,9 +249,11 @@ def _check_throttle(view: BaseView) -> None:
         view.throttled(view.request, throttle.wait() or 0)
 
 
-def _refusal(request: HttpRequest, ticket: Model, refused: CallRefused) -> Conflict:
+def _refusal(view: BaseView, ticket_name: str, refused: CallRefused) -> Conflict:
+    request = view.http_request
     more: dict[str, Any] = {"reference": str(refused.call.reference)}
     if refused.code == "several_numbers":
+        _ticket_type, ticket = visible_ticket(request, view.adapter, ticket_name)
         more["numbers"] = [
             {"label": one.label, "number": visible_to(one.number, request.user), "to": number_token(ticket, one.number)}
             for one in read_numbers(ticket)

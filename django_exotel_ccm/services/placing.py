@@ -27,7 +27,13 @@ from django_exotel_ccm.models import Agent, CallEvent, CallRecord, Device, ExoPh
 from django_exotel_ccm.phone_numbers import PhoneNumber
 from django_exotel_ccm.policies import Refusal, asks_again, first_refusal, refusal_by_other_calls
 from django_exotel_ccm.services.do_not_call import add_do_not_call
-from django_exotel_ccm.services.drafts import PlaceCallRequest, add_exophone, add_ticket_and_customer, build_record
+from django_exotel_ccm.services.drafts import (
+    PlaceCallRequest,
+    add_exophone,
+    add_ticket_and_customer,
+    build_record,
+    digest_of,
+)
 from django_exotel_ccm.services.events import record_event, report_state
 from django_exotel_ccm.services.press_locks import LockMissing, create_locks, lock_presses
 from django_exotel_ccm.services.synchronisation.switching import device_refusal
@@ -207,11 +213,21 @@ def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
     same += ["customer_number"] if earlier.erased_at is None else []
     if any(getattr(earlier, name) != getattr(call, name) for name in same):
         raise RequestKeyReused(earlier)
-    if earlier.state == State.REFUSED:
-        events = earlier.events.using(router.db_for_write(CallEvent))
-        event = events.filter(verdict=State.REFUSED).order_by("-pk").first()
-        raise CallRefused(earlier, earlier.refusal_code, event.advice if event is not None else "")
+    raise_if_refused(earlier)
     return earlier
+
+
+def call_with_key(request_key: str) -> CallRecord | None:
+    """Return the call that this request key has placed; None if it has placed none."""
+    return CallRecord.objects.filter(request_key=digest_of(request_key)).first()
+
+
+def raise_if_refused(call: CallRecord) -> None:
+    """Raise ``CallRefused`` as ``place_call`` did, if the call was refused."""
+    if call.state == State.REFUSED:
+        events = call.events.using(router.db_for_write(CallEvent))
+        event = events.filter(verdict=State.REFUSED).order_by("-pk").first()
+        raise CallRefused(call, call.refusal_code, event.advice if event is not None else "")
 
 
 def _dial(call: CallRecord, request: CallRequest) -> CallRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import uuid
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from django.utils import timezone
 from django_exotel_ccm.api import filters
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services import move_calls
-from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, SEES_CALLS, SEES_NUMBERS
+from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
 from tests.factories import record_callback
+from tests.helpdesk.models import Lead
 
 ALL_CALLS = "exotel_ccm.view_all_calls"
 PLACES = "exotel_ccm.place_call"
@@ -239,8 +241,39 @@ def test_a_page_of_100_costs_what_a_page_of_2_does(api: Callable[..., Api], tick
 
     assert counts[0] == counts[1]
     ours = [one["sql"] for one in queries if "exotel_ccm_callrecord" in one["sql"]]
-    assert len(ours) == 1
-    assert "COUNT(" not in ours[0].upper()
+    assert len(ours) == 2  # those of others that are about tickets that one sees, and the page
+    assert "COUNT(" not in "".join(ours).upper()
+
+
+def test_hidden_calls_leave_no_trace_in_a_list(api: Callable[..., Api], host: Any, ticket: Any) -> None:
+    """Neither in the length of a page, nor in its links: what is filtered by would be told of them."""
+    caller, spy = api("ravi", PLACES), api("spy", "exotel_ccm.view_callrecord", SEES_NUMBERS)
+    for age in (5, 9, 13):
+        placed(caller.user, ticket, age=age, customer_number=BY_HAND)
+    reverse_cursor = base64.b64encode(b"r=1&p=1999-01-01 00:00:00+00:00").decode()
+
+    for more in ("page_size=1", f"cursor={reverse_cursor}"):
+        found, other = (
+            spy.get(f"calls/?{more}&customer_number={number.replace('+', '%2B')}").json() for number in (BY_HAND, OTHER)
+        )
+        assert found["results"] == []
+        assert found["next"] is None
+        assert found["previous"] is None or "1999" not in found["previous"]
+        assert {name: bool(value) for name, value in found.items()} == {
+            name: bool(value) for name, value in other.items()
+        }
+
+
+def test_pages_are_full_whatever_lies_between(api: Callable[..., Api], host: Any, ticket: Any) -> None:
+    asha, caller = api("asha", *AGENT_WORK, SEES_CALLS), api("ravi", PLACES)
+    hidden = Lead.objects.create(name="Hidden")
+    for age in range(1, 9):
+        placed(caller.user, ticket if age % 4 == 0 else hidden, age=age)
+
+    page = asha.get("calls/?page_size=2").json()
+
+    assert len(page["results"]) == 2
+    assert page["next"] is None
 
 
 # Events.

@@ -12,10 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallNote, Disposition, DoNotCall, ExoPhone, FollowUp
-from django_exotel_ccm.services import add_note, schedule_follow_up
+from django_exotel_ccm.services import add_note, move_calls, schedule_follow_up
 from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
+from tests.helpdesk.models import Lead
 
 NOTES = "exotel_ccm.add_callnote"
 DO_NOT_CALL = ("exotel_ccm.view_donotcall", "exotel_ccm.add_donotcall", "exotel_ccm.delete_donotcall")
@@ -37,6 +38,19 @@ def disposition(host: Any) -> Disposition:
 
 
 # Notes.
+
+
+def test_notes_of_colleagues_are_for_who_sees_the_ticket(api: Callable[..., Api], host: Any, ticket: Any) -> None:
+    """One's own call can be moved to a ticket that one may not see."""
+    asha = api("asha", *AGENT_WORK, NOTES, SEES_CALLS)
+    call = placed(asha.user, ticket)
+    add_note(call, author=asha.user, text="Mine")
+    add_note(call, author=host.user("meera"), text="Of a colleague")
+    assert len(asha.get(f"calls/{call.reference}/notes/").json()["results"]) == 2
+
+    move_calls(ticket, Lead.objects.create(name="Hidden"))
+
+    assert [one["text"] for one in asha.get(f"calls/{call.reference}/notes/").json()["results"]] == ["Mine"]
 
 
 def test_a_note_is_written_and_read(ravi: Api, ticket: Any, disposition: Disposition) -> None:
@@ -127,7 +141,9 @@ def test_call_backs_of_others(ravi: Api, api: Callable[..., Api], ticket: Any) -
 
     assert ravi.get("follow-ups/").json()["results"] == []
     assert ravi.post(f"follow-ups/{row.pk}/done/").status_code == 404
-    assert blind.get("follow-ups/").json()["results"] == []
+    schedule_follow_up(ticket=ticket, due_at=tomorrow(), assigned_to=seeing.user)
+    assert blind.get("follow-ups/?page_size=1").json() == {"next": None, "previous": None, "results": []}
+    FollowUp.objects.exclude(pk=row.pk).delete()
     assert [one["id"] for one in seeing.get("follow-ups/").json()["results"]] == [row.pk]
 
 

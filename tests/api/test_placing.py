@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
-from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, CallRecord, DoNotCall, ExoPhone
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, orders
 from tests.api.conftest import Api
 
+POLICIES = "django_exotel_ccm.policies"
 ANY_NUMBER = "exotel_ccm.dial_any_number"
 
 
@@ -94,6 +96,59 @@ def test_a_key_for_another_exophone(api: Callable[..., Api], ticket: Any, host: 
 
     assert asha.post("calls/", body(ticket, exophone=other.pk), key="k").json()["code"] == "request_key_reused"
     assert asha.post("calls/", body(ticket, exophone=host.exophone.pk), key="k").status_code == 200
+
+
+def give_another_number(ticket: Any, entry: Callable[..., None]) -> None:
+    ticket.customer.phone = OTHER
+    ticket.customer.save()
+
+
+def forbid_calls(ticket: Any, entry: Callable[..., None]) -> None:
+    entry(can_call=f"{__name__}.allow_nobody")
+
+
+def switch_the_agent_off(ticket: Any, entry: Callable[..., None]) -> None:
+    Agent.objects.update(is_active=False)
+
+
+def delete_the_ticket(ticket: Any, entry: Callable[..., None]) -> None:
+    ticket.delete()
+
+
+@pytest.mark.parametrize("change", [give_another_number, forbid_calls, switch_the_agent_off, delete_the_ticket])
+def test_the_same_key_is_the_same_call_whatever_has_changed(
+    asha: Api, ticket: Any, exotel: Any, entry: Callable[..., None], change: Callable[..., None]
+) -> None:
+    """Else the sender of a request whose answer was lost would ring the customer once more."""
+    wanted = body(ticket)
+    first = asha.post("calls/", wanted, key="k").json()
+    change(ticket, entry)
+
+    again = asha.post("calls/", wanted, key="k")
+
+    assert (again.status_code, again.json()["reference"]) == (200, first["reference"])
+    assert len(orders(exotel)) == 1
+
+
+def test_the_same_key_is_refused_again_with_the_same_reason(asha: Api, host: Any, ticket: Any) -> None:
+    DoNotCall.objects.create(number=BY_HAND)
+    with override_settings(EXOTEL_CCM={**settings.EXOTEL_CCM, "POLICIES": [f"{POLICIES}.DoNotCall"]}):
+        answers = [asha.post("calls/", body(ticket), key="k") for _time in range(2)]
+
+    assert [one.status_code for one in answers] == [409, 409]
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["code"] == "DoNotCall"
+    assert CallRecord.objects.count() == 1
+
+
+@pytest.mark.parametrize("more", [{"to": OTHER}, {"to": "no number"}, {"recording": True}, {"agent": 0}])
+def test_a_key_for_another_call_about_the_same_ticket(asha: Api, ticket: Any, more: dict[str, Any]) -> None:
+    first = asha.post("calls/", body(ticket), key="k").json()
+
+    response = asha.post("calls/", body(ticket, **more), key="k")
+
+    assert (response.status_code, response.json()["code"]) == (409, "request_key_reused")
+    assert response.json()["reference"] == first["reference"]
 
 
 @pytest.mark.parametrize("key", ["", " ", "k" * 256, "schlüssel"])
@@ -284,10 +339,10 @@ def test_a_program_that_has_gone_wild_is_throttled(asha: Api, ticket: Any) -> No
     rates = {"DEFAULT_THROTTLE_RATES": {"exotel_ccm_place": "2/min"}}
     with override_settings(REST_FRAMEWORK=rates):
         assert api_settings.DEFAULT_THROTTLE_RATES["exotel_ccm_place"] == "2/min"
-        answers = [asha.post("calls/", body(ticket), key="k") for _time in range(3)]
+        answers = [asha.post("calls/", body(ticket), key=key) for key in ("a", "b", "c", "a")]
         wrong = asha.post("calls/", {})
 
-    assert [one.status_code for one in answers] == [201, 200, 429]
+    assert [one.status_code for one in answers] == [201, 201, 429, 200]  # sent again, a key dials nothing
     assert answers[2].json()["code"] == "throttled"
     assert int(answers[2]["Retry-After"]) == answers[2].json()["seconds"] > 0
     assert wrong.status_code == 400
