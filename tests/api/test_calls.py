@@ -7,6 +7,7 @@ import datetime
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -250,18 +251,15 @@ def test_hidden_calls_leave_no_trace_in_a_list(api: Callable[..., Api], host: An
     caller, spy = api("ravi", PLACES), api("spy", "exotel_ccm.view_callrecord", SEES_NUMBERS)
     for age in (5, 9, 13):
         placed(caller.user, ticket, age=age, customer_number=BY_HAND)
-    reverse_cursor = base64.b64encode(b"r=1&p=1999-01-01 00:00:00+00:00").decode()
+    reverse_cursor = base64.urlsafe_b64encode(urlencode({"r": 1, "p": "1999-01-01 00:00:00+00:00"}).encode()).decode()
 
     for more in ("page_size=1", f"cursor={reverse_cursor}"):
         found, other = (
-            spy.get(f"calls/?{more}&customer_number={number.replace('+', '%2B')}").json() for number in (BY_HAND, OTHER)
+            spy.get(f"calls/?{more}&customer_number=%2B{number.removeprefix('+')}").content.decode()
+            for number in (BY_HAND, OTHER)
         )
-        assert found["results"] == []
-        assert found["next"] is None
-        assert found["previous"] is None or "1999" not in found["previous"]
-        assert {name: bool(value) for name, value in found.items()} == {
-            name: bool(value) for name, value in other.items()
-        }
+        assert '"results":[]' in found
+        assert found.replace(BY_HAND[1:], OTHER[1:]) == other
 
 
 def test_pages_are_full_whatever_lies_between(api: Callable[..., Api], host: Any, ticket: Any) -> None:
