@@ -45,9 +45,9 @@ def _all() -> dict[str, tuple[str, str]]:
         "ended": (pgettext("telephony", "Ended"), _("Calls of which we know that they are over.")),
         "reached": (
             pgettext("telephony", "Reached"),
-            _("Calls in which agent and customer talked: the talk time is more than 0 seconds."),
+            _("Calls in which agent and customer talked: Exotel has told a talk time of more than 0 seconds."),
         ),
-        "answer_rate": (_("Answer rate"), _("Reached, divided by ended.")),
+        "answer_rate": (_("Answer rate"), _("The share of the ended calls in which agent and customer talked.")),
         "talk_time": (_("Talk time"), _("How long agents and customers talked, all calls together.")),
         "mean_talk_time": (_("Mean talk time"), _("Talk time, divided by reached.")),
         "agent_missed": (
@@ -60,7 +60,7 @@ def _all() -> dict[str, tuple[str, str]]:
         ),
         "unknown": (
             _("Outcome unknown"),
-            _("Exotel did not say how the call went. These calls are in no figure about how calls went."),
+            _("Calls that ended, and Exotel did not say how. Calls that were never confirmed are not in it."),
         ),
         "open": (_("Not over yet"), _("Calls that go on, or of which we have not heard the end yet.")),
         "refused": (

@@ -92,7 +92,24 @@ def test_figures_with_their_definitions(boss: Session) -> None:
     assert figure(page, "Not over yet") == "1"
     assert ["Unknown", "1", "20.0%"] in table(page, "outcomes")
     assert table(page, "refusals")[1:] == [["On the do-not-call list", "DoNotCall", "1", "100.0%"]]
-    assert "Reached, divided by ended." in page.text
+    assert "The share of the ended calls in which agent and customer talked." in page.text
+
+
+def test_unknown_is_one_thing_in_figure_table_and_filter(boss: Session) -> None:
+    call(outcome="completed", talk_time=None)
+    call(outcome="unknown", talk_time=30)
+    call(outcome="", talk_time=None)
+    call(state="active", outcome="", talk_time=None, gave_up_at=timezone.now())
+
+    page, only = show(boss), show(boss, dates="today", outcome="unknown")
+
+    assert figure(page, "Outcome unknown") == "2"
+    assert [row[:2] for row in table(page, "outcomes")[1:]] == [
+        ["Unknown", "2"],
+        ["Completed", "1"],
+        ["Never confirmed", "1"],
+    ]
+    assert (figure(only, "Calls"), figure(only, "Outcome unknown"), figure(only, "Reached")) == ("2", "2", "1")
 
 
 def test_rates_are_rounded(boss: Session) -> None:

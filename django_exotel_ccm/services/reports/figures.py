@@ -29,8 +29,9 @@ NOT_SAID = ["", Outcome.UNKNOWN]
 placed = ~Q(state=State.REFUSED)
 ended = Q(state=State.ENDED)
 talked = Q(talk_time__gt=0)
-given_up = Q(state__in=OPEN_STATES, gave_up_at__isnull=False)
-unclear = ended & ~talked & (Q(outcome__in=NOT_SAID) | Q(outcome=Outcome.COMPLETED, talk_time=None))
+never_confirmed = Q(state__in=OPEN_STATES, gave_up_at__isnull=False)
+unknown = ended & Q(outcome__in=NOT_SAID)
+still_open = Q(state__in=OPEN_STATES, gave_up_at=None)
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Figures:
     refused: int = 0
     ended: int = 0
     reached: int = 0
+    ended_reached: int = 0
+    """Those of ``reached`` that have ended."""
     talk_time: int = 0
     """Seconds."""
     agent_missed: int = 0
@@ -51,7 +54,7 @@ class Figures:
     @property
     def answer_rate(self) -> float | None:
         """The share of the ended calls in which the customer was reached, 0 to 1; None if none has ended."""
-        return self.reached / self.ended if self.ended else None
+        return self.ended_reached / self.ended if self.ended else None
 
     @property
     def mean_talk_time(self) -> float | None:
@@ -81,11 +84,12 @@ AGGREGATES = {
     "counted_refused": Count("pk", filter=Q(state=State.REFUSED)),
     "counted_ended": Count("pk", filter=ended),
     "counted_reached": Count("pk", filter=placed & talked),
+    "counted_ended_reached": Count("pk", filter=ended & talked),
     "counted_talk_time": Sum("talk_time", filter=placed & talked),
     "counted_agent_missed": Count("pk", filter=ended & Q(outcome=Outcome.AGENT_UNANSWERED)),
     "counted_customer_missed": Count("pk", filter=ended & Q(outcome__in=CUSTOMER_MISSED)),
-    "counted_unknown": Count("pk", filter=unclear | given_up),
-    "counted_open": Count("pk", filter=Q(state__in=OPEN_STATES, gave_up_at=None)),
+    "counted_unknown": Count("pk", filter=unknown),
+    "counted_open": Count("pk", filter=still_open),
 }
 
 
@@ -195,7 +199,10 @@ def _by(
     rows: dict[Hashable, Row] = {}
     for row in calls.values(*columns).annotate(**AGGREGATES):
         key, name = key_and_name(row)
-        rows.setdefault(key, Row(name)).figures.count(row)
+        found = rows.setdefault(key, Row(name))
+        # Calls of an ExoPhone that was deleted have its number alone, those of one that was added again the label, too.
+        found.name = max(found.name, name, key=lambda one: (len(one), one))
+        found.figures.count(row)
     return _sorted(rows.values())
 
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, pgettext
 from django_exotel_ccm.choices import Outcome, Permission, State
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, ExoPhone
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
-from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, NOT_SAID, OPEN, OPEN_STATES
+from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, never_confirmed, still_open, unknown
 from django_exotel_ccm.tickets import ticket_types
 
 SEE_FIGURES = (Permission.VIEW_REPORTS, Permission.VIEW_CALL, Permission.PLACE_CALL)
@@ -95,11 +95,11 @@ def _of_outcome(value: str) -> Any:
         case "refused":
             return Q(state=State.REFUSED)
         case "open":
-            return Q(state__in=OPEN_STATES, gave_up_at=None)
+            return still_open
         case "never_confirmed":
-            return Q(state__in=OPEN_STATES, gave_up_at__isnull=False)
+            return never_confirmed
         case Outcome.UNKNOWN:
-            return Q(state=State.ENDED, outcome__in=NOT_SAID)
+            return unknown
     return Q(state=State.ENDED, outcome=value) if value in Outcome.values else None
 
 

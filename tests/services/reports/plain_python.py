@@ -51,8 +51,10 @@ def _call(
         fields["talk_time"] = chance.randint(1, 900) if is_talk else chance.choice([0, None])
     elif state == "refused":
         fields["refusal_code"] = chance.choice(["1012", "10706", "DoNotCall", "my_rule"])
-    elif chance.random() < 0.3:
-        fields["gave_up_at"] = moments[0]
+    else:
+        # A talk time can be told before the end.
+        fields["talk_time"] = chance.choice([None, None, 0, chance.randint(1, 900)])
+        fields["gave_up_at"] = moments[0] if chance.random() < 0.3 else None
     if chance.random() < 0.8:
         fields["ticket"] = chance.choice(tickets)
     return CallRecord(
@@ -74,21 +76,16 @@ def figures(calls: Iterable[CallRecord]) -> Figures:
     ended = [call for call in placed if call.state == "ended"]
     reached = [call for call in placed if call.talk_time is not None and call.talk_time > 0]
     silent = [call for call in placed if call.state != "ended" and call.gave_up_at is not None]
-    unclear = [
-        call
-        for call in ended
-        if call not in reached
-        and (call.outcome in ("", "unknown") or (call.outcome == "completed" and call.talk_time is None))
-    ]
     return Figures(
         calls=len(placed),
         refused=len(calls) - len(placed),
         ended=len(ended),
         reached=len(reached),
+        ended_reached=sum(call.state == "ended" for call in reached),
         talk_time=sum(call.talk_time or 0 for call in reached),
         agent_missed=sum(call.outcome == "agent_unanswered" for call in ended),
         customer_missed=sum(call.outcome in CUSTOMER for call in ended),
-        unknown=len(unclear) + len(silent),
+        unknown=outcomes(ended).get("unknown", 0),
         open=len(placed) - len(ended) - len(silent),
     )
 

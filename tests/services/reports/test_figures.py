@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallRecord, ExoPhone
 from django_exotel_ccm.services.reports.figures import Report, Row, report_of
 from django_exotel_ccm.services.reports.periods import Period
 from tests.helpdesk.models import Lead, Ticket
@@ -132,6 +132,31 @@ def test_refused_is_no_call(calls: Any) -> None:
     assert report.refusals == {"DoNotCall": 1}
     assert report.outcomes == {"busy": 1}
     assert sum(one.refused for one in report.days.values()) == 1
+
+
+def test_answer_rate_is_of_ended_calls(calls: Any) -> None:
+    now = datetime.datetime(2026, 10, 25, 12, tzinfo=datetime.UTC)
+    calls.requested(state="active", talk_time=30, created_at=now)
+    calls.requested(state="ended", outcome="completed", talk_time=30, created_at=now)
+    calls.requested(state="ended", outcome="busy", talk_time=0, created_at=now)
+
+    total = report_of(CallRecord.objects.all(), Period(FIRST, LAST)).total
+
+    assert (total.ended, total.reached, total.mean_talk_time) == (2, 2, 30)
+    assert total.answer_rate == 0.5
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_exophone_that_was_added_again_keeps_its_label(calls: Any, *, is_first: bool) -> None:
+    now = datetime.datetime(2026, 10, 25, 12, tzinfo=datetime.UTC)
+    exophone = ExoPhone.objects.create(number="+918000000701", label="Sales")
+    for one in (exophone, None) if is_first else (None, exophone):
+        fields = {"exophone": one, "exophone_number": exophone.number}
+        calls.requested(state="ended", created_at=now, **fields)
+
+    [row] = report_of(CallRecord.objects.all(), Period(FIRST, LAST)).exophones
+
+    assert (row.name, row.figures.calls) == ("Sales +918000000701", 2)
 
 
 def test_deleted_agents_keep_their_names(calls: Any) -> None:
