@@ -19,13 +19,14 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.generics import GenericAPIView
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import APISettings, api_settings
 from rest_framework.throttling import BaseThrottle
 
-from django_exotel_ccm.api.errors import APIError, handle
+from django_exotel_ccm.api.errors import APIError, handle, unknown_filters
 from django_exotel_ccm.api.filters import Filters
 from django_exotel_ccm.api.paging import Pages
 from django_exotel_ccm.api.parsing import BoundedJSONParser
@@ -109,6 +110,13 @@ class BaseView(GenericAPIView[Any]):
             patch_cache_control(response, private=True, no_store=True)
         patch_vary_headers(response, ["Cookie", "Authorization"])
         return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse what stands in the address of a request that changes something: it would be ignored."""
+        super().initial(request, *args, **kwargs)
+        unknown = [name for name in request.query_params if name != "format"]
+        if unknown and request.method not in SAFE_METHODS:
+            raise unknown_filters(unknown, [])
 
     def page_of(self, queryset: QuerySet[Any]) -> list[Any]:
         """Return the rows of the page that the address names, filtered as it says."""

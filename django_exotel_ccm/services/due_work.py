@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from django.db import Error as DatabaseError
+from django.db import connections, router
 from django.utils import timezone
 
 from django_exotel_ccm.models import AccountUsage, CallRecord, UnverifiedCall
@@ -42,11 +43,15 @@ def is_reconciler_missing() -> bool:
 def gauges() -> Mapping[str, tuple[str, float]]:
     """Return what ``metrics.export`` takes; nothing where the database does not answer. Takes five statements."""
     now = timezone.now()
+    # A thread of prometheus-client's own server is no request, at whose end Django would do this.
+    _close_old_connection()
     try:
         due, overdue, ran = count_due(now), count_due(now - OVERDUE_AFTER), reconciled_at()
     except DatabaseError:
         logger.exception("What is due could not be counted for Prometheus.")
         return {}
+    finally:
+        _close_old_connection()
     found: dict[str, tuple[str, float]] = {
         "exotel_ccm_due": (f"Calls to be checked now, at most {MOST_COUNTED} of each kind.", due),
         "exotel_ccm_overdue": ("Those that have waited for more than 15 minutes.", overdue),
@@ -55,3 +60,9 @@ def gauges() -> Mapping[str, tuple[str, float]]:
         at = timezone.make_aware(ran) if timezone.is_naive(ran) else ran
         found["exotel_ccm_reconciled_timestamp_seconds"] = ("When exotel_reconcile last ran.", at.timestamp())
     return found
+
+
+def _close_old_connection() -> None:
+    connection = connections[router.db_for_read(CallRecord)]
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()

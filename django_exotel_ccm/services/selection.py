@@ -10,7 +10,7 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.placing import agents_for
-from django_exotel_ccm.services.readiness import callable_agents, read_numbers
+from django_exotel_ccm.services.readiness import read_numbers
 from django_exotel_ccm.ticket_numbers import only_number
 
 MAX_KEY_DIGITS = 18  # every such number is a 64-bit key
@@ -26,13 +26,16 @@ def choose_agent(user: object, wanted: str) -> Agent | None:
 
     Raises ``PermissionDenied`` for an agent that the user may not use.
     """
-    if wanted:
-        for agent in callable_agents(user):
-            if str(agent.pk) == wanted:
-                return agent
-        raise PermissionDenied
     own = agents_for(user)
-    return own[0] if len(own) == 1 else None
+    if not wanted:
+        return own[0] if len(own) == 1 else None
+    found = next((agent for agent in own if str(agent.pk) == wanted), None)
+    key = whole_number(wanted)
+    if found is None and key is not None and Permission.FOR_OTHERS.granted_to(user):
+        found = Agent.objects.active().select_related("exophone").filter(pk=key).first()
+    if found is None:
+        raise PermissionDenied
+    return found
 
 
 def choose_exophone(user: object, wanted: str) -> ExoPhone | None:

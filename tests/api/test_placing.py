@@ -330,6 +330,14 @@ def test_numbers_that_the_hosts_code_does_not_give(
     assert "the host's code fails" not in response.content.decode()
 
 
+def test_what_stands_in_the_address_is_not_ignored(asha: Api, ticket: Any) -> None:
+    response = asha.post("calls/?dry_run=1", body(ticket))
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
+    assert "dry_run" in response.json()["advice"]
+    assert not CallRecord.objects.exists()
+
+
 # How often.
 
 
