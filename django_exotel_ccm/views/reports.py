@@ -21,7 +21,13 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.reports import periods
 from django_exotel_ccm.services.reports.export import Seen, csv_pieces
 from django_exotel_ccm.services.reports.figures import report_of, within
-from django_exotel_ccm.services.reports.filters import SEE_FIGURES, ReportFilter, calls_in_reach_of, choices_for
+from django_exotel_ccm.services.reports.filters import (
+    SEE_FIGURES,
+    ReportFilter,
+    calls_in_reach_of,
+    choices_for,
+    sees_all_figures,
+)
 from django_exotel_ccm.services.reports.periods import InvalidPeriod, Period, read_period
 from django_exotel_ccm.views.access import answer_page_of
 from django_exotel_ccm.views.report_tables import figure_list, sections
@@ -60,9 +66,9 @@ def _page(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
 
 
 def _form(request: HttpRequest, adapter: TicketAdapter) -> dict[str, Any]:
-    chosen = ReportFilter.read(request.GET.dict())
-    choices = choices_for(request.user)
-    sees_all = Permission.VIEW_REPORTS.granted_to(request.user)
+    chosen = ReportFilter.read(request.GET.dict(), request.user)
+    choices = choices_for(request.user, chosen)
+    sees_all = sees_all_figures(request.user)
     may_call = Permission.PLACE_CALL.granted_to(request.user)
     return {
         "title": pgettext("telephony", "Reports") if sees_all else _("My figures"),
@@ -86,7 +92,7 @@ def _form(request: HttpRequest, adapter: TicketAdapter) -> dict[str, Any]:
 
 
 def _result(request: HttpRequest, adapter: TicketAdapter, period: Period) -> dict[str, Any]:
-    chosen = ReportFilter.read(request.GET.dict())
+    chosen = ReportFilter.read(request.GET.dict(), request.user)
     report = report_of(chosen.apply(calls_in_reach_of(request.user)), period)
     dates = {"from": period.first.isoformat(), "to": period.last.isoformat()}
     return {
@@ -112,7 +118,7 @@ def _csv(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
         period = read_period(request.GET.dict())
     except InvalidPeriod:
         return _page(request, adapter)  # which says what is wrong
-    calls = ReportFilter.read(request.GET.dict()).apply(calls_in_reach_of(request.user))
+    calls = ReportFilter.read(request.GET.dict(), request.user).apply(calls_in_reach_of(request.user))
     pieces = csv_pieces(within(calls, period), request.user, lambda batch: _seen(request, batch, adapter))
     name = f"calls-{period.first}-{period.last}.csv"
     response = StreamingHttpResponse(

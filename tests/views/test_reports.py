@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, ExoPhone
 from django_exotel_ccm.services import move_calls
-from django_exotel_ccm.services.reports import export
+from django_exotel_ccm.services.reports import export, filters
 from django_exotel_ccm.tickets import custom_field
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Session
 
@@ -154,7 +154,10 @@ def test_own_figures_without_view_reports(host: Any) -> None:
     assert "My figures" in page.text
     assert "Vik" not in page.html
     assert 'name="agent"' not in page.html
-    assert figure(show(Session(asha), dates="today", agent="999"), "Calls") == "0"
+    query = {"dates": "today", "agent": "999", "group": "7"}  # which they are not offered
+    assert figure(show(Session(asha), **query), "Calls") == "2"
+    file = Session(asha).client.get(reverse("exotel_ccm:reports-csv", query=query))
+    assert b"".join(file.streaming_content).count(b"\r\n") == 3
 
 
 @pytest.mark.parametrize("name", ["reports", "reports-csv"])
@@ -230,6 +233,27 @@ def test_filters(boss: Session, chosen: dict[str, str], name: str) -> None:
     assert label is not None
     assert f": {label[1]}</strong>" in page.html  # also on paper, which has no form
     assert len(read_csv(boss, **{"dates": "today", name: chosen[name]})) == 1
+
+
+@pytest.mark.parametrize("name", ["agent", "group", "exophone", "disposition"])
+def test_choice_behind_the_first_is_shown(
+    boss: Session, chosen: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "MOST_CHOICES", 1)
+    Agent.objects.filter(pk=chosen["agent"]).update(name="Zara")
+    ExoPhone.objects.filter(pk=chosen["exophone"]).update(is_active=False)
+    Disposition.objects.filter(pk=chosen["disposition"]).update(position=99)
+    Disposition.objects.create(code="first", label="First", position=0)
+    first = Group.objects.create(name="East")
+    Agent.objects.get(name="Vik").user.groups.add(first)
+    assert f'<option value="{chosen[name]}"' not in show(boss).html
+
+    page = show(boss, **{"dates": "today", name: chosen[name]})
+
+    label = re.search(rf'<option value="{chosen[name]}" selected>(.*?)</option>', page.html)
+    assert label is not None
+    assert f": {label[1]}</strong>" in page.html
+    assert figure(page, "Calls") == "1"
 
 
 def test_all_filters_at_once(boss: Session, chosen: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
@@ -23,6 +23,8 @@ from django_exotel_ccm.tickets import ticket_types
 
 SEE_FIGURES = (Permission.VIEW_REPORTS, Permission.VIEW_CALL, Permission.PLACE_CALL)
 """Who has one of these may see figures: those of all agents with the first, else their own."""
+PEOPLE = ("agent", "group")
+"""What only those choose who see the figures of all agents."""
 MOST_CHOICES = 200
 REFUSED, NO_TICKET = "refused", "none"
 OTHER_RESULTS = {
@@ -45,9 +47,10 @@ class ReportFilter:
     disposition: str = ""
 
     @classmethod
-    def read(cls, values: Mapping[str, str]) -> ReportFilter:
-        """Return what an address says."""
-        return cls(**{one.name: values.get(one.name, "").strip() for one in fields(cls)})
+    def read(cls, values: Mapping[str, str], user: Any) -> ReportFilter:
+        """Return what an address says, without what ``user`` is not offered."""
+        names = [one.name for one in fields(cls) if sees_all_figures(user) or one.name not in PEOPLE]
+        return cls(**{name: values.get(name, "").strip() for name in names})
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -118,13 +121,18 @@ _CONDITIONS = {
 }
 
 
+def sees_all_figures(user: Any) -> bool:
+    """Return whether ``user`` may see the figures of all agents, and not only their own."""
+    return Permission.VIEW_REPORTS.granted_to(user)
+
+
 def calls_in_reach_of(user: Any) -> CallRecordQuerySet:
     """Return the calls whose figures ``user`` may see: all with ``view_reports``, else their own.
 
     Own calls are those that they placed, and those in which their own phone was to ring.
     """
     calls = CallRecord.objects.all()
-    if Permission.VIEW_REPORTS.granted_to(user):
+    if sees_all_figures(user):
         return calls
     own_agents = list(Agent.objects.filter(user_id=user.pk).values_list("pk", flat=True))
     return calls.filter(Q(placed_by_id=user.pk) | Q(agent__in=own_agents))
@@ -139,15 +147,15 @@ class Choice:
     options: list[tuple[str, str]]
 
 
-def choices_for(user: Any) -> list[Choice]:
-    """Return the fields that ``user`` can filter by, each with at most :data:`MOST_CHOICES` values.
+def choices_for(user: Any, chosen: ReportFilter) -> list[Choice]:
+    """Return the fields that ``user`` can filter by, each with at most :data:`MOST_CHOICES` values and the chosen one.
 
-    Takes a statement for each of agents, groups, ExoPhones and dispositions. Who sees their own figures alone is not
-    offered agents and groups.
+    Takes a statement for each of agents, groups, ExoPhones and dispositions, and another for each whose chosen value
+    is not among the first. Who sees their own figures alone is not offered agents and groups.
     """
-    people = _people() if Permission.VIEW_REPORTS.granted_to(user) else []
-    exophones = ExoPhone.objects.order_by("-is_active", "number")[:MOST_CHOICES]
-    dispositions = Disposition.objects.order_by("position", "pk")[:MOST_CHOICES]
+    people = _people(chosen) if sees_all_figures(user) else []
+    exophones = _offered(ExoPhone.objects.order_by("-is_active", "number"), chosen.exophone)
+    dispositions = _offered(Disposition.objects.order_by("position", "pk"), chosen.disposition)
     types = [(label, str(capfirst(one.model._meta.verbose_name))) for label, one in ticket_types().items()]
     results = [(value, str(label)) for value, label in (*Outcome.choices, *OTHER_RESULTS.items())]
     found = [
@@ -160,13 +168,22 @@ def choices_for(user: Any) -> list[Choice]:
     return [one for one in found if one.options]
 
 
-def _people() -> list[Choice]:
-    agents = [(str(one.pk), str(one)) for one in Agent.objects.order_by("-is_active", "name", "pk")[:MOST_CHOICES]]
+def _offered(rows: QuerySet[Any], chosen: str) -> list[Any]:
+    """Return the first of the rows, and the chosen one if it is behind them: the page says whose figures it shows."""
+    offered, key = list(rows[:MOST_CHOICES]), _key(chosen)
+    if key is not None and len(offered) == MOST_CHOICES and all(one.pk != key for one in offered):
+        offered += rows.filter(pk=key)
+    return offered
+
+
+def _people(chosen: ReportFilter) -> list[Choice]:
+    found = _offered(Agent.objects.order_by("-is_active", "name", "pk"), chosen.agent)
+    agents = [(str(one.pk), str(one)) for one in found]
     groups: list[tuple[str, str]] = []
     if _users_have_groups():
         users = Agent.objects.exclude(user=None).values("user")
-        found = Group.objects.filter(user__in=users).distinct().order_by("name")
-        groups = [(str(one.pk), one.name) for one in found[:MOST_CHOICES]]
+        with_agents = Group.objects.filter(user__in=users).distinct().order_by("name")
+        groups = [(str(one.pk), one.name) for one in _offered(with_agents, chosen.group)]
     return [
         Choice("agent", pgettext("telephony", "Agent"), agents),
         Choice("group", pgettext("telephony", "Group of agents"), groups),
