@@ -27,7 +27,7 @@ help:
 	@echo 'make messages   extracts the text for translators, and compiles the translations; needs GNU gettext'
 	@echo 'make pictures   the pictures of README and documentation, in docs/images; needs Chromium and a font for Hindi'
 	@echo 'make docs       the documentation, in docs/_build'
-	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, pages and reports with a million calls, exotel_sync with 5,000 agents, and the files that both pass'
+	@echo 'make benchmark  a callback beside a bare Django view, place_call beside the least that is safe, pages, reports and API with a million calls, exotel_sync with 5,000 agents, and the files that both pass'
 	@echo 'make soak       many thousand calls with faults by chance; ARGS="--calls 2000" for a short one'
 	@echo 'make clean      removes the virtual environment, the demo'"'"'s data and everything that was built'
 
@@ -79,6 +79,7 @@ benchmark: .venv/test.stamp .venv/benchmark.stamp
 	@env $(UTF8) $(PYTHON) benchmarks/presses.py $(ARGS)
 	@env $(UTF8) $(PYTHON) benchmarks/pages.py
 	@env $(UTF8) $(PYTHON) benchmarks/reports.py
+	@env $(UTF8) $(PYTHON) benchmarks/api.py
 	@env $(UTF8) $(PYTHON) benchmarks/sync.py
 	@exec env $(UTF8) $(PYTHON) benchmarks/trace.py
 

@@ -35,10 +35,28 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def pages() -> dict[str, tuple[Ask, str]]:
-    """Make an agent with a call in progress; return for each page how it is asked for, and its URL."""
-    from django.contrib.auth.models import User  # noqa: PLC0415 - Django is set up above
+    """Return for each page how it is asked for, and its URL."""
+    from django.urls import reverse  # noqa: PLC0415 - Django is set up above
+
+    cookie, in_progress, tickets = made()
+    ask = asker(HTTP_COOKIE=cookie)
+    status = reverse("exotel_ccm:status", args=[in_progress.reference])
+    etag = ask(status)["ETag"]
+    return {
+        "bare view": (ask, "/bare/"),
+        "status, unchanged": (asker(304, HTTP_COOKIE=cookie, HTTP_IF_NONE_MATCH=etag), status),
+        "list of tickets": (ask, reverse("admin:helpdesk_ticket_changelist")),
+        "list, reached today": (ask, reverse("admin:helpdesk_ticket_changelist") + "?exotel_calls=reached"),
+        "a ticket": (ask, reverse("admin:helpdesk_ticket_change", args=[tickets[1].pk])),
+        "my calls": (ask, reverse("exotel_ccm:my-calls")),
+        "list of calls": (ask, reverse("admin:exotel_ccm_callrecord_changelist")),
+    }
+
+
+def made() -> tuple[str, Any, list[Any]]:
+    """Make an agent with a call in progress, and tickets; return the agent's cookies, the call and the tickets."""
+    from django.contrib.auth.models import User  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
-    from django.urls import reverse  # noqa: PLC0415
     from django.utils import timezone  # noqa: PLC0415
 
     from django_exotel_ccm.models import Agent  # noqa: PLC0415
@@ -55,18 +73,7 @@ def pages() -> dict[str, tuple[Ask, str]]:
     begun = timezone.now() - timedelta(minutes=10)
     in_progress = Calls(client).accepted(ticket=tickets[0], agent=agent, placed_by=user, created_at=begun)
     cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
-    ask = asker(HTTP_COOKIE=cookie)
-    status = reverse("exotel_ccm:status", args=[in_progress.reference])
-    etag = ask(status)["ETag"]
-    return {
-        "bare view": (ask, "/bare/"),
-        "status, unchanged": (asker(304, HTTP_COOKIE=cookie, HTTP_IF_NONE_MATCH=etag), status),
-        "list of tickets": (ask, reverse("admin:helpdesk_ticket_changelist")),
-        "list, reached today": (ask, reverse("admin:helpdesk_ticket_changelist") + "?exotel_calls=reached"),
-        "a ticket": (ask, reverse("admin:helpdesk_ticket_change", args=[tickets[1].pk])),
-        "my calls": (ask, reverse("exotel_ccm:my-calls")),
-        "list of calls": (ask, reverse("admin:exotel_ccm_callrecord_changelist")),
-    }
+    return cookie, in_progress, tickets
 
 
 def asker(expected: int = 200, **headers: str) -> Ask:
