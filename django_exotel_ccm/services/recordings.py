@@ -20,7 +20,7 @@ from django_exotel_ccm.exceptions import ExotelCCMError
 from django_exotel_ccm.exotel import download
 from django_exotel_ccm.exotel.download import CredentialsRefused, NotThere, RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
-from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of, recording_id
+from django_exotel_ccm.exotel.recordings import RecordingError, expiry_of, recording_id, recording_of
 from django_exotel_ccm.models import CallRecord, RecordingAccess
 from django_exotel_ccm.services.drafts import label_of
 from django_exotel_ccm.services.scheduling import gives_up_at
@@ -68,6 +68,11 @@ def _may_still_come(call: CallRecord) -> bool:
 def recording_urls(call: CallRecord) -> dict[str, str]:
     """Return the URL of each recording of a call by the recording's id, in their order."""
     return {recording_id(key): url for key, url in lifecycle.recordings(call.facts or {}).items()}
+
+
+def first_recording(call: CallRecord) -> str:
+    """Return the id of the recording at the call's ``recording_url``, "" without one. For lists: it reads no facts."""
+    return recording_id(recording_of(call.recording_url)) if call.recording_url else ""
 
 
 def open_recording(call: CallRecord, recording: str, wanted: ByteRange | None) -> RecordingStream:

@@ -11,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from django_exotel_ccm.adapters import TicketAdapter, adapter_of_user, get_adapter
 from django_exotel_ccm.choices import Permission
+from django_exotel_ccm.host_pages import OwnPagesAdapter
 
 
 def answer_through(
@@ -28,6 +29,17 @@ def answer_through(
     """
     adapter = get_adapter(values.get("exotel_adapter", ""))
     return _answer(request, adapter, view, is_allowed=permission.granted_to, back=back)
+
+
+def answer_outside_admin(
+    request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase], *, permission: Permission
+) -> HttpResponseBase:
+    """Call ``view`` with the adapter that shows the user's tickets outside the admin, and return the response.
+
+    Raises and redirects as :func:`answer_through` does.
+    """
+    adapter = OwnPagesAdapter.of_owner(request.user)
+    return _answer(request, adapter, view, is_allowed=permission.granted_to, back=request.get_full_path())
 
 
 def answer_own_page(request: HttpRequest, view: Callable[[TicketAdapter], HttpResponseBase]) -> HttpResponseBase:

@@ -18,7 +18,7 @@ from django_exotel_ccm.exotel.download import RecordingStream
 from django_exotel_ccm.exotel.ranges import ByteRange
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.recordings import RecordingUnavailable, open_recording, record_access
-from django_exotel_ccm.views.access import answer_through
+from django_exotel_ccm.views.access import answer_outside_admin, answer_through
 from django_exotel_ccm.views.streaming import pieces_for
 
 logger = logging.getLogger("django_exotel_ccm.views")
@@ -37,17 +37,17 @@ FIXED = {
 def recording(request: HttpRequest, reference: UUID, recording: str) -> HttpResponseBase:
     """Play a recording of a call, or one range of it, to a user who may listen and may see the call's ticket.
 
-    Takes ``exotel_adapter``, and ``page_view``: the requests of one view of a page are one listening. What a GET plays
-    is recorded before its first byte; a HEAD plays nothing.
+    Takes ``exotel_adapter``, else sees with the eyes of the user's own pages; and ``page_view``: the requests of one
+    view of a page are one listening. What a GET plays is recorded before its first byte; a HEAD plays nothing.
     """
-    answer = answer_through(
-        request,
-        request.GET.dict(),
-        lambda adapter: _play(request, _call(request, adapter, reference), recording),
-        permission=Permission.LISTEN,
-        back=request.get_full_path(),
-    )
-    return _guarded(answer)
+
+    def play(adapter: TicketAdapter) -> HttpResponseBase:
+        return _play(request, _call(request, adapter, reference), recording)
+
+    named, back = request.GET.dict(), request.get_full_path()
+    if "exotel_adapter" in named:
+        return _guarded(answer_through(request, named, play, permission=Permission.LISTEN, back=back))
+    return _guarded(answer_outside_admin(request, play, permission=Permission.LISTEN))
 
 
 def _play(request: HttpRequest, call: CallRecord, recording: str) -> HttpResponseBase:

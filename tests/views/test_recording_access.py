@@ -44,11 +44,18 @@ def test_anonymous_user_is_sent_to_the_login_page(player: RecordingPlayer) -> No
     assert answer["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("adapter", ["", "elsewhere"])
-def test_no_login_page_without_adapter(player: RecordingPlayer, adapter: str) -> None:
+def test_no_login_page_of_an_adapter_that_there_is_not(player: RecordingPlayer) -> None:
     player.serve(silent)
 
-    assert_refused(Client(), player, url_of(player.call(player.host.ticket()), adapter), 403)
+    assert_refused(Client(), player, url_of(player.call(player.host.ticket()), "elsewhere"), 403)
+
+
+def test_without_an_adapter_it_is_the_hosts_login_page(player: RecordingPlayer) -> None:
+    player.serve(silent)
+    url = url_of(player.call(player.host.ticket()), "")
+
+    assert_refused(Client(), player, url, 302)
+    assert Client().get(url)["Location"].startswith("/accounts/login/?next=/exotel/recording/")
 
 
 @pytest.mark.parametrize("permission", ["exotel_ccm.view_callrecord", "exotel_ccm.place_call"])
@@ -77,7 +84,7 @@ def test_inactive_user_is_refused(player: RecordingPlayer) -> None:
     assert_refused(client, player, url_of(player.call(player.host.ticket())), 302)
 
 
-@pytest.mark.parametrize("adapter", ["", "\0"])
+@pytest.mark.parametrize("adapter", ["x", "\0"])
 def test_unknown_adapter(player: RecordingPlayer, adapter: str) -> None:
     player.serve(silent)
 
