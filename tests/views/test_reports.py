@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +25,7 @@ from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, E
 from django_exotel_ccm.services import move_calls
 from django_exotel_ccm.services.reports import export, filters
 from django_exotel_ccm.tickets import custom_field
+from django_exotel_ccm.views.reports import reports_csv
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS, Page, Session
 
 NUMBER = "+919000001001"
@@ -470,6 +471,31 @@ def test_nothing_in_the_file_is_a_formula(boss: Session, host: Any, text: str) -
     for name in ("Ticket", "Customer", "Agent", "Placed by"):
         assert row[name].lstrip("'") == text
         assert row[name][0] not in "=+-@\t\r\n\uff1d"
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b", "\x0b", " \u2009\ufeff"])
+def test_nothing_is_a_formula_behind_what_cannot_be_seen(boss: Session, host: Any, blank: str) -> None:
+    call(ticket=host.ticket(), ticket_label=f"{blank}=1+1", customer_label="a;=1+1")
+
+    [row] = read_csv(boss, dates="today")
+
+    assert row["Ticket"] == f"'{blank}=1+1"
+    text = b"".join(boss.client.get(boss.response.request["PATH_INFO"], {"dates": "today"}).streaming_content).decode()
+    assert '"a;=1+1"' in text
+
+
+def test_asking_whether_there_is_a_file_makes_none(boss: Session) -> None:
+    """The view itself, because the test client drops the answer's body: servers make it, and send nothing of it."""
+    call()
+    made = {}
+    for method in ("get", "head"):
+        request = getattr(RequestFactory(), method)("/", {"dates": "today", "exotel_adapter": "admin"})
+        request.user = boss.user
+        response = reports_csv(request)
+        made[method] = len(b"".join(response.streaming_content).splitlines())
+        assert response["Content-Type"] == "text/csv; charset=utf-8"
+
+    assert made == {"get": 2, "head": 1}
 
 
 def test_file_costs_a_fixed_number_of_statements_for_each_batch(boss: Session, host: Any) -> None:

@@ -46,6 +46,7 @@ COLUMNS = (
     "ended_at",
 )
 """All that a line needs; another column would cost a statement for each call."""
+LONGEST_BLANK = 100
 BOM = "\ufeff"
 """By which Excel knows that the file is UTF-8."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -53,7 +54,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 def safe_cell(value: Any) -> Any:
     """Return a text so that no spreadsheet takes it for a formula; other values as they are."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    # Spreadsheets pass over what is in front of the sign and cannot be seen.
+    seen = value.lstrip(
+        "".join({letter for letter in value[:LONGEST_BLANK] if not letter.isprintable() or letter.isspace()})
+    )
+    return f"'{value}" if value.startswith(_FORMULA) or seen.startswith(_FORMULA) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,8 @@ class _Line:
 
 def _lines(rows: Iterable[Sequence[Any]]) -> str:
     line = _Line()
-    csv.writer(line).writerows([safe_cell(value) for value in row] for row in rows)
+    # Texts in quotes, so that a semicolon in one begins no cell where the list separator is a semicolon.
+    csv.writer(line, quoting=csv.QUOTE_NONNUMERIC).writerows([safe_cell(value) for value in row] for row in rows)
     return "".join(line.text)
 
 
