@@ -109,8 +109,9 @@ class _Rows:
         self._adapter = adapter
         self._tickets = tickets_of_rows(adapter, request, [*found.calls, *found.waiting])
         self._sees_calls = Permission.VIEW_CALL.granted_to(self._user)
-        self._sees_follow_ups = Permission.VIEW_FOLLOW_UP.granted_to(self._user)
         self._sees_all = Permission.VIEW_ALL_CALLS.granted_to(self._user)
+        # Who sees every call sees there what was promised after it.
+        self._sees_follow_ups = self._sees_all or Permission.VIEW_FOLLOW_UP.granted_to(self._user)
 
     def call(self, call: CallRecord) -> dict[str, Any]:
         is_own, sees_ticket = call.placed_by_id == self._user.pk, self._sees(call)

@@ -172,11 +172,11 @@ def test_who_waits_for_a_call_back(boss: Session, host: Any) -> None:
     assert "Done" not in text
 
 
-@pytest.mark.parametrize(("permissions", "is_shown"), [((), False), ((SEES_FOLLOW_UPS,), True)])
+@pytest.mark.parametrize(("permissions", "is_shown"), [((), False), ((SEES_FOLLOW_UPS,), True), ((ALL_CALLS,), True)])
 def test_call_backs_of_others_are_for_who_may_see_them(
     host: Any, permissions: tuple[str, ...], *, is_shown: bool
 ) -> None:
-    session = Session(host.user("boss", REPORTS, SEES_CALLS, ALL_CALLS, "helpdesk.view_ticket", *permissions))
+    session = Session(host.user("boss", REPORTS, SEES_CALLS, "helpdesk.view_ticket", *permissions))
     vik, now = host.user("vik", agent=None), timezone.now()
     for user, subject in ((vik, "Broken fan"), (session.user, "Own promise")):
         given = {"assigned_to": user, "assigned_to_label": str(user), "due_at": now, "created_at": now}
