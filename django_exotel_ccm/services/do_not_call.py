@@ -28,9 +28,9 @@ def add_do_not_call(
 ) -> DoNotCall:
     """Put ``number`` (E.164) on the do-not-call list until ``expires_at``, None for ever; return its entry.
 
-    A number that is on it stays at least as long as it was: the later expiry wins, with its reason and source. It is
-    for trusted code: permissions are not asked. Inside a transaction it is committed with that; otherwise it is
-    committed when this returns.
+    A number that is on it stays at least as long as it was: the later expiry wins with its source, and the reason that
+    was there is kept before its own. It is for trusted code: permissions are not asked. Inside a transaction it is
+    committed with that; otherwise it is committed when this returns.
     """
     using = router.db_for_write(DoNotCall)
     wanted = DoNotCall(
@@ -50,10 +50,21 @@ def _add(wanted: DoNotCall, using: str) -> DoNotCall:
         wanted.pk = None
         wanted.save(using=using, force_insert=True)
         return wanted
-    if not known.is_in_force or lasts_longer(wanted, known):
+    if not known.is_in_force:
+        replace_entry(known, wanted)
+        known.save(using=using)
+    elif lasts_longer(wanted, known):
+        wanted.reason = _both(known.reason, wanted.reason)
         replace_entry(known, wanted)
         known.save(using=using)
     return known
+
+
+def _both(old: str, new: str) -> str:
+    """Return both reasons. The old one comes first, so that nothing can push it out."""
+    if new in old:
+        return old
+    return (f"{old}; {new}" if old else new)[: DoNotCall.LONGEST_REASON]
 
 
 def lasts_longer(one: DoNotCall, other: DoNotCall) -> bool:

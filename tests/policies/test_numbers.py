@@ -139,7 +139,18 @@ def test_later_expiry_wins(db: None) -> None:
         add_do_not_call(number, source=typed, expires_at=expires_at, reason=reason)
         kept.append(DoNotCall.objects.values_list("expires_at", "reason").get())
 
-    assert kept == [(later, "a"), (later, "a"), (None, "c"), (None, "c")]
+    assert kept == [(later, "a"), (later, "a"), (None, "a; c"), (None, "a; c")]
+
+
+def test_a_long_reason_pushes_no_earlier_one_out(db: None) -> None:
+    later, number, exotel = timezone.now() + DAY, "+919000001001", DoNotCallSource.EXOTEL
+    add_do_not_call(number, source=exotel, expires_at=later, reason="a")
+
+    for reason in ("b" * 200, "", "a"):
+        add_do_not_call(number, source=exotel, expires_at=(later := later + DAY), reason=reason)
+
+    assert DoNotCall.objects.get().reason == f"a; {'b' * 197}"
+    add_do_not_call(number, source=exotel, expires_at=timezone.now() + DAY)
 
 
 def test_expired_entry_is_renewed(db: None) -> None:
