@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import EMPTY_VALUES
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import CharFilter, ChoiceFilter, Filter, FilterSet
@@ -137,6 +139,14 @@ def _seconds(column: str, what: str) -> list[Filter]:
 _ABOUT = "The ticket by its name, such as ticket_7."
 
 
+MOST_DAYS = 366
+_SPAN = ("created_at__gte", "created_at__gt", "created_at__lte", "created_at__lt")
+_BOUNDING = ({"agent"}, {"placed_by"}, {"ticket"}, {"customer_number"}, {"account", "call_sid"})
+"""Filters with an index of their own, which bounds what is read to the calls of one agent, one ticket and so on."""
+_INDEXED = {"state", *_SPAN}
+"""Filters with an index in the order of the list: a page of them reads no more than it shows."""
+
+
 class CallFilters(_Described):
     """What a list of calls can be filtered by."""
 
@@ -159,6 +169,24 @@ class CallFilters(_Described):
     class Meta:
         model = CallRecord
         fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows. One request may not read every call that there ever was: 400 for what would."""
+        given = {name for name, value in self.form.cleaned_data.items() if value not in EMPTY_VALUES}
+        unbounded = sorted(given - _INDEXED)
+        if unbounded and not any(one <= given for one in _BOUNDING) and not self._is_short():
+            told = _("With %(names)s write created_at__gte, too: at most %(days)d days before created_at__lte or now.")
+            raise invalid_fields({"created_at__gte": [told % {"names": ", ".join(unbounded), "days": MOST_DAYS}]})
+        filtered: QuerySet[Any] = super().filter_queryset(queryset)
+        return filtered
+
+    def _is_short(self) -> bool:
+        """Return whether the moments of the address are no further apart than ``MOST_DAYS``."""
+        first, since, last, until = (self.form.cleaned_data[name] for name in _SPAN)
+        starts = [one for one in (first, since) if one is not None]
+        ends = [one for one in (last, until, timezone.now()) if one is not None]
+        # Whole days: who follows next from page to page needs time, and the present goes on.
+        return bool(starts) and (min(ends) - max(starts)).days <= MOST_DAYS
 
 
 class FollowUpFilters(_Described):

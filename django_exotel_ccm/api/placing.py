@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.validators import URLValidator
 from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django.urls import reverse
@@ -63,11 +64,19 @@ class PlaceCall(Body):
         max_value=LARGEST_KEY,
         help_text="The id of the ExoPhone that the customer sees; needs choose_exophone.",
     )
-    recording = YesOrNo(required=False, help_text="Whether Exotel records the call.")
+    recording = YesOrNo(
+        required=False,
+        help_text="Whether Exotel records the call. Not false where the site records calls about such tickets.",
+    )
     recording_channels = serializers.ChoiceField(
         RECORDING_CHANNELS, required=False, help_text="One channel for both, or one for each."
     )
-    wait_audio_url = serializers.URLField(required=False, max_length=2000, help_text="What the first to pick up hears.")
+    wait_audio_url = Text(
+        required=False,
+        max_length=2000,
+        validators=[URLValidator(schemes=["http", "https"])],
+        help_text="What the first to pick up hears: an address with http or https.",
+    )
     max_time_limit = WholeNumber(
         required=False, min_value=1, max_value=LONGEST_OPTION, help_text="Seconds after which Exotel ends the call."
     )
@@ -100,7 +109,7 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
         "override_reason": _override_reason(request, wanted.get("override_reason", "")),
         "request_key": request_key,
     }
-    options = {**ticket_type.call, **{name: wanted[name] for name in OPTIONS if name in wanted}}
+    options = _options(ticket_type, wanted)
     _check_throttle(view)
     try:
         call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options, **given)
@@ -222,6 +231,13 @@ def _own_number(user: Any, ticket: Model, to: str) -> str:
         if any(one.number == number for one in read_numbers(ticket)):
             return number
     raise Forbidden(Permission.ANY_NUMBER)
+
+
+def _options(ticket_type: TicketType, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the ticket's entry, and over them those of the body, which switch no recording off."""
+    if ticket_type.call.get("recording") and wanted.get("recording") is False:
+        raise invalid_fields({"recording": [_("Calls about such tickets are recorded. Leave this field out.")]})
+    return {**ticket_type.call, **{name: wanted[name] for name in OPTIONS if name in wanted}}
 
 
 def _override_reason(request: HttpRequest, reason: str) -> str:

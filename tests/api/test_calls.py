@@ -147,6 +147,54 @@ def test_facts_cannot_be_written(asha: Api) -> None:
 
 # Filters.
 
+SPRING = "created_at__gte=2026-02-01T00:00:00Z&created_at__lt=2026-04-01T00:00:00Z"
+UNINDEXED = {
+    "outcome": "busy",
+    "origin": "external",
+    "refusal_code": "DoNotCall",
+    "account": "default",
+    "call_sid": "a",
+    "exophone": "0",
+    **{f"talk_time__{lookup}": "60" for lookup in ("gte", "gt", "lte", "lt")},
+}
+
+
+@pytest.mark.parametrize("name", UNINDEXED)
+def test_a_filter_without_an_index_asks_for_a_span_of_time(asha: Api, name: str) -> None:
+    year_ago, long_ago = (
+        (timezone.now() - datetime.timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ") for days in (366, 368)
+    )
+    wanted = f"calls/?{name}={UNINDEXED[name]}"
+
+    for refused in (
+        asha.get(wanted),
+        asha.get(f"{wanted}&created_at__lt={year_ago}"),
+        asha.get(f"{wanted}&created_at__gte={long_ago}"),
+        asha.get(f"{wanted}&created_at__gt={long_ago}&created_at__lte=2199-01-01T00:00:00Z"),
+        asha.get(f"{wanted}&state=ended"),
+    ):
+        assert refused.status_code == 400
+        assert refused.json()["fields"] == {
+            "created_at__gte": [
+                f"With {name} write created_at__gte, too: at most 366 days before created_at__lte or now."
+            ]
+        }
+    for taken in (
+        f"{wanted}&created_at__gte={year_ago}",
+        f"{wanted}&{SPRING}",
+        f"{wanted}&agent=7",
+        f"{wanted}&placed_by=7",
+        f"{wanted}&ticket=ticket_7",
+    ):
+        assert references(asha.get(taken)) == []
+
+
+def test_the_sid_of_an_account_needs_no_span(asha: Api) -> None:
+    call = placed(asha.user, call_sid="a1", created_at=timezone.now() - datetime.timedelta(days=3000))
+
+    assert references(asha.get("calls/?account=default&call_sid=a1")) == [str(call.reference)]
+    assert references(asha.get("calls/?state=requested&created_at__gte=2001-01-01T00:00:00Z")) == [str(call.reference)]
+
 
 def test_filters(api: Callable[..., Api], ticket: Any) -> None:
     asha = api("asha", *AGENT_WORK, SEES_CALLS, agent="+919000000101")
@@ -160,8 +208,9 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
         return [CallRecord.objects.get(reference=one) for one in references(asha.get(f"calls/?{query}"))]
 
     assert found("state=ended") == [early]
-    assert found("outcome=completed") == [early]
-    assert found("refusal_code=DoNotCall") == [late]
+    assert found(f"outcome=completed&{SPRING}") == [early]
+    assert found(f"refusal_code=DoNotCall&{SPRING}") == [late]
+    assert found(f"origin=external&{SPRING}") == []
     assert found(f"agent={early.agent_id}") == [early]
     assert found(f"placed_by={asha.user.pk}") == [late, early]
     assert found("placed_by=99999") == []
@@ -169,8 +218,8 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
     assert found("ticket=ticket_999999") == found("ticket=nothing") == []
     assert found("created_at__gte=2026-03-01T12:00:00Z") == [late, early]
     assert found("created_at__gt=2026-03-01T12:00:00Z") == [late]
-    assert found("created_at__lt=2026-03-01T12:30:00Z&talk_time__gte=90") == [early]
-    assert found("talk_time__gt=90") == []
+    assert found(f"talk_time__gte=90&agent={early.agent_id}") == [early]
+    assert found(f"talk_time__gt=90&{SPRING}") == []
 
 
 @pytest.mark.parametrize(

@@ -375,3 +375,22 @@ def test_atomic_requests_do_not_wrap_the_call(asha: Api, ticket: Any, atomic: bo
         assert asha.post("calls/", body(ticket)).status_code == 201
     finally:
         connection.settings_dict["ATOMIC_REQUESTS"] = before
+
+
+def test_a_recording_that_the_entry_asks_for_cannot_be_switched_off(
+    asha: Api, ticket: Any, exotel: Any, entry: Callable[..., None]
+) -> None:
+    entry(call={"recording": True, "max_time_limit": 600, "attempt_time_out": 20})
+
+    refused = asha.post("calls/", body(ticket, recording=False))
+    placed_one = asha.post("calls/", body(ticket, recording=True, max_time_limit=60))
+
+    assert (refused.status_code, list(refused.json()["fields"])) == (400, ["recording"])
+    assert placed_one.status_code == 201
+    [order] = orders(exotel)
+    options = {name: order[name] for name in ("recording", "max_time_limit", "attempt_time_out")}
+    assert options == {"recording": True, "max_time_limit": 60, "attempt_time_out": 20}
+
+
+def test_a_call_is_not_recorded_where_nobody_asks_for_it(asha: Api, ticket: Any, exotel: Any) -> None:
+    assert asha.post("calls/", body(ticket, recording=False)).status_code == 201
