@@ -255,4 +255,4 @@ def test_list_queries_do_not_grow(host: Any, session: Session) -> None:
 
     session.changelist()
 
-    assert cost(5) == cost(45) == 3
+    assert cost(5) == cost(45) == 2
