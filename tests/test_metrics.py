@@ -118,7 +118,9 @@ def test_log_names_the_reference_and_no_number(host: Any, exotel: Simulator, cap
     ours = [record for record in caplog.records if record.name.startswith("django_exotel_ccm.")]
     told = [vars(record) for record in ours if getattr(record, "reference", "") == str(call.reference)]
     states = [(one["state"], one["outcome"]) for one in told]
-    assert (states[0], states[-1]) == (("requested", ""), ("ended", "completed"))
+    # Two threads commit: each logs its own state afterwards, in any order.
+    assert states[0] == ("requested", "")
+    assert ("ended", "completed") in states
     assert str(call.reference) in told[0]["message"]
     text = " ".join(f"{record.getMessage()} {vars(record)}" for record in ours)
     for number in (TALKS, agent.contact_uri, call.exophone_number):
