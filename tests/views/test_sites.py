@@ -176,7 +176,9 @@ def test_anonymous_user_is_not_checked_for_permissions(host: Any, settings: Any,
         client.get(url_of(call, site)),
     ]
 
-    assert [answer.status_code for answer in answers] == [302 if site == "admin" else 403] * 3
+    # A recording without a site is heard with the eyes of the host's own pages, which have a login page.
+    expected = {"admin": [302, 302, 302], "elsewhere": [403, 403, 403], "": [403, 403, 302]}
+    assert [answer.status_code for answer in answers] == expected[site]
 
 
 class OpenSite(admin.AdminSite):
