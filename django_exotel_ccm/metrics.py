@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakSet
 
 try:
     import prometheus_client
@@ -16,6 +17,8 @@ except ImportError:
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 45, 60)
 """Bounds of the histograms. A request to Exotel is given up after 45 seconds."""
+
+_EXPORTED_TO: WeakSet[Any] = WeakSet()
 
 if prometheus_client is not None:
     _CALLS = prometheus_client.Counter(
@@ -56,10 +59,12 @@ def observe_request(request: str, status: str, seconds: float) -> None:
 def export(read: Callable[[], Mapping[str, tuple[str, float]]], registry: Any = None) -> None:
     """Have ``read`` called at each scrape: it returns by the name of a gauge its description and its value.
 
-    ``registry`` is a registry of prometheus-client; the default one, if it is None.
+    ``registry`` is a registry of prometheus-client; the default one, if it is None. Asked again for the same registry
+    it does nothing: Prometheus takes no page that tells a gauge twice.
     """
-    if prometheus_client is not None:
-        (registry or prometheus_client.REGISTRY).register(_Gauges(read))
+    if prometheus_client is not None and (registry := registry or prometheus_client.REGISTRY) not in _EXPORTED_TO:
+        _EXPORTED_TO.add(registry)
+        registry.register(_Gauges(read))
 
 
 class _Gauges:
