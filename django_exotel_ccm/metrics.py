@@ -62,9 +62,11 @@ def export(read: Callable[[], Mapping[str, tuple[str, float]]], registry: Any = 
     ``registry`` is a registry of prometheus-client; the default one, if it is None. Asked again for the same registry
     it does nothing: Prometheus takes no page that tells a gauge twice.
     """
-    if prometheus_client is not None and (registry := registry or prometheus_client.REGISTRY) not in _EXPORTED_TO:
-        _EXPORTED_TO.add(registry)
-        registry.register(_Gauges(read))
+    if prometheus_client is not None:
+        registry = registry or prometheus_client.REGISTRY
+        if registry not in _EXPORTED_TO:
+            _EXPORTED_TO.add(registry)
+            registry.register(_Gauges(read))
 
 
 class _Gauges:
