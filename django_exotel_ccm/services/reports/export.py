@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import F, Q
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -20,7 +18,7 @@ from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models import CallNote, CallRecord
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.phone_numbers import visible_to
-from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN
+from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, kind_name
 
 BATCH = 500
 """Calls that are in memory at once."""
@@ -148,7 +146,7 @@ def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, l
         describe_customer(call, user) if is_visible else hidden,
         visible_to(call.customer_number, user) if is_visible else "",
         visible_to(call.ticket_label, user) if call.pk in seen.tickets else hidden,
-        _kind_name(kind) if kind is not None else "",
+        kind_name(kind) if kind is not None else "",
         call.exophone_number or call.number_of_exophone,
         labels.get(_result_of(call), call.outcome),
         call.refusal_code if call.state == State.REFUSED else "",
@@ -167,12 +165,6 @@ def _offset(moment: datetime.datetime) -> str:
 
 def _clock(moment: datetime.datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _kind_name(key: int) -> str:
-    kind = ContentType.objects.get_for_id(key)
-    model = kind.model_class()
-    return str(capfirst(model._meta.verbose_name if model is not None else kind.model))
 
 
 def _batches(calls: CallRecordQuerySet) -> Iterator[list[CallRecord]]:

@@ -226,9 +226,14 @@ def _ticket_type(row: Mapping[str, Any]) -> tuple[Hashable, str]:
     key = row["ticket_content_type"]
     if key is None:
         return None, _("No ticket")
+    return key, kind_name(key)
+
+
+def kind_name(key: int) -> str:
+    """Return what people call tickets of the content type with this key."""
     kind = ContentType.objects.get_for_id(key)
     model = kind.model_class()
-    return key, str(capfirst(model._meta.verbose_name if model is not None else kind.model))
+    return str(capfirst(model._meta.verbose_name if model is not None else kind.model))
 
 
 def _by_disposition(calls: CallRecordQuerySet) -> list[Row]:
