@@ -20,7 +20,12 @@ def fresh_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [*os.environ]:
         if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"}:
             monkeypatch.delenv(name)
+    _forget_connections()  # of tests in other folders, whichever ran before
     yield
+    _forget_connections()
+
+
+def _forget_connections() -> None:
     for connections in client._connections_of.values():
         connections.close()
     client._connections_of.clear()
