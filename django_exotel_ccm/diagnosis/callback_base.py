@@ -231,12 +231,16 @@ def _explain_redirect(address: _Address, answer: Answer) -> Finding:
     target = urlsplit(urljoin(address.url, answer.location))
     other = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
     names = {**address._asdict(), "other": other}
-    if any(word in f"{target.netloc}{target.path}".lower() for word in LOGIN_WORDS):
+    asked = urlsplit(address.url).path
+    token = asked.rpartition("/callbacks/")[2]
+    # Not in what we sent: a token is random and may well contain "sso".
+    elsewhere = target.path.replace(asked, "").replace(token, "")
+    if any(word in f"{target.netloc}{elsewhere}".lower() for word in LOGIN_WORDS):
         message, fix = _("%(base)s sends callbacks on to a login page."), _pass_without_login()
-    elif other == address.base and address.is_https and target.path.endswith(address.url.rpartition("/callbacks/")[2]):
+    elif other == address.base and address.is_https and target.path.endswith(token):
         message = _("%(base)s redirects to itself: Django does not know that the proxy speaks https.")
         fix = _trust_proxy()
-    elif other != address.base and target.path == urlsplit(address.url).path and conf.is_safe_base_url(other):
+    elif other != address.base and target.path == asked and conf.is_safe_base_url(other):
         message = _("%(base)s redirects to %(other)s.")
         fix = _("In CALLBACK_BASE_URL write %(other)s instead of %(base)s.")
     elif other != address.base:

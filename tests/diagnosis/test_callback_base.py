@@ -70,6 +70,16 @@ def test_other_answers(doctor: Doctor, proxy: Proxy, answer: Any, message: str, 
     assert doctor.wrong() == []
 
 
+@pytest.mark.parametrize("location", ["https://www.example.com{path}", "https://www.example.com/crm{path}"])
+def test_words_in_the_random_token_are_no_login_page(
+    doctor: Doctor, proxy: Proxy, location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_exotel_ccm.probes.new_probe", lambda: "0sso1saml2login3oauth")
+    proxy.answer = (301, {"Location": location}, b"")
+
+    assert doctor.only()["message"].endswith(" redirects to https://www.example.com.")
+
+
 @pytest.mark.parametrize("keeps_length", [False, True])
 def test_body_that_is_lost_on_the_way(doctor: Doctor, proxy: Proxy, keeps_length: bool) -> None:
     proxy.keeps_body, proxy.keeps_length = False, keeps_length
