@@ -50,6 +50,14 @@ class Negotiation(DefaultContentNegotiation):
     settings = PINNED
 
 
+class Metadata(SimpleMetadata):
+    """Answers OPTIONS with what an address is, and which kinds of text it takes and returns."""
+
+    def determine_actions(self, request: Request, view: Any) -> dict[str, Any]:
+        """Return nothing: the serializer of a view is that of its answers, and what it takes stands in the schema."""
+        return {}
+
+
 class BaseView(GenericAPIView[Any]):
     """A view of the API. ``needs`` names for each method the permissions of which a user has to have one."""
 
@@ -65,7 +73,7 @@ class BaseView(GenericAPIView[Any]):
     pagination_class: type[Pages] | None = Pages
     filter_backends: Sequence[type[BaseFilterBackend]] = [Filters]
     content_negotiation_class = Negotiation
-    metadata_class = SimpleMetadata
+    metadata_class = Metadata
     versioning_class = None
 
     @cached_property
@@ -114,8 +122,9 @@ class BaseView(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what stands in the address of a request that changes something: it would be ignored."""
         super().initial(request, *args, **kwargs)
-        unknown = [name for name in request.query_params if name != "format"]
-        if unknown and request.method not in SAFE_METHODS:
+        changes = request.method in self.needs and request.method not in SAFE_METHODS
+        unknown = [name for name in request.query_params if name != "format"] if changes else []
+        if unknown:
             raise unknown_filters(unknown, [])
 
     def page_of(self, queryset: QuerySet[Any]) -> list[Any]:

@@ -141,6 +141,7 @@ def test_methods_that_there_are_not(asha: Api, method: str) -> None:
     [
         "",
         "nothing/",
+        "nothing/?a=1",
         "calls/7/",
         "calls/not-a-uuid/events/",
         "calls",
