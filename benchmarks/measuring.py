@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 ENOUGH = 120  # seconds; a slow machine measures fewer rounds
 DATABASES = ["sqlite", "postgres"]
+ALL_DATABASES = [*DATABASES, "mariadb"]
 SIZES = [1_000, 100_000]  # calls in the database
 
 Side = Callable[[int], float]
@@ -64,8 +65,13 @@ def read_options(description: str | None, sizes: list[int], databases: list[str]
 
 def in_a_process(name: str, options: argparse.Namespace, script: str) -> dict[str, Any]:
     """Return what a child that runs ``script`` measures on an empty database of its own."""
-    from tests.servers.postgresql import running_postgresql  # noqa: PLC0415 - the path is set above
+    from tests.servers.mariadb import running_mariadb  # noqa: PLC0415 - the path is set above
+    from tests.servers.postgresql import running_postgresql  # noqa: PLC0415
 
+    if name == "mariadb":
+        with running_mariadb(durable=True) as server_socket:
+            _create_database(server_socket)
+            return child(options, script, MYSQL_SOCKET=str(server_socket))
     with tempfile.TemporaryDirectory(prefix="exotel-ccm-bench-") as folder:
         if name == "sqlite":
             return child(options, script, SQLITE_NAME=str(Path(folder) / "benchmark.sqlite3"))
@@ -73,9 +79,16 @@ def in_a_process(name: str, options: argparse.Namespace, script: str) -> dict[st
             return child(options, script, POSTGRES_HOST=str(socket_folder))
 
 
+def _create_database(server_socket: Path) -> None:
+    import pymysql  # noqa: PLC0415 - only for this database
+
+    with pymysql.connect(unix_socket=str(server_socket), user="root") as connection:
+        connection.cursor().execute("CREATE DATABASE exotel_ccm CHARACTER SET utf8mb4")
+
+
 def child(options: argparse.Namespace, script: str, **environment: str) -> dict[str, Any]:
     """Run ``script`` with ``environment`` and read its answer."""
-    strange = ("EXOTEL_", "POSTGRES_", "SQLITE_")
+    strange = ("EXOTEL_", "POSTGRES_", "SQLITE_", "MYSQL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
     command = [sys.executable, script, "--here", f"--calls={options.calls}", f"--rounds={options.rounds}", "--sizes"]
     command += map(str, options.sizes)
@@ -167,4 +180,6 @@ def prepare(*more_apps: str, **more_settings: str) -> str:
     call_command("migrate", verbosity=0)
     if connection.vendor == "sqlite":
         return f"SQLite {'.'.join(map(str, connection.Database.sqlite_version_info))}, WAL"
+    if connection.vendor == "mysql":
+        return f"MariaDB {'.'.join(map(str, connection.mysql_version))}"
     return f"PostgreSQL {connection.pg_version // 10000}.{connection.pg_version % 10000}"
