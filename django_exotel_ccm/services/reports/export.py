@@ -44,10 +44,9 @@ COLUMNS = (
     "ended_at",
 )
 """All that a line needs; another column would cost a statement for each call."""
-LONGEST_BLANK = 100
 BOM = "\ufeff"
 """By which Excel knows that the file is UTF-8."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
 def safe_cell(value: Any) -> Any:
@@ -55,10 +54,8 @@ def safe_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     # Spreadsheets pass over what is in front of the sign and cannot be seen.
-    seen = value.lstrip(
-        "".join({letter for letter in value[:LONGEST_BLANK] if not letter.isprintable() or letter.isspace()})
-    )
-    return f"'{value}" if value.startswith(_FORMULA) or seen.startswith(_FORMULA) else value
+    first_seen = next((letter for letter in value if letter.isprintable() and not letter.isspace()), " ")
+    return f"'{value}" if first_seen in _FORMULA or value.startswith(("\t", "\r", "\n")) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ def _header() -> list[str]:
 
 
 def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, list[str]], seen: Seen) -> list[Any]:
-    hidden, is_visible = _("not yours to see"), call.pk in seen.customers
+    is_visible = call.pk in seen.customers
     kind = call.ticket_content_type_id
     placed = to_local(call.created_at)
     return [
@@ -143,9 +140,9 @@ def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, l
         _offset(placed),
         call.agent_name or call.agent_label,
         call.placed_by_label,
-        describe_customer(call, user) if is_visible else hidden,
+        describe_customer(call, user) if is_visible else _("not yours to see"),
         visible_to(call.customer_number, user) if is_visible else "",
-        visible_to(call.ticket_label, user) if call.pk in seen.tickets else hidden,
+        visible_to(call.ticket_label, user) if call.pk in seen.tickets else _("not yours to see"),
         kind_name(kind) if kind is not None else "",
         call.exophone_number or call.number_of_exophone,
         labels.get(_result_of(call), call.outcome),
