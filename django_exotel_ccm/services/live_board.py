@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
@@ -33,7 +33,10 @@ class LiveBoard:
 
     calls: list[CallRecord]
     """Those that go on, as far as is known, the oldest first."""
-    has_more_calls: bool
+    talking: int
+    """How many of all that go on had a phone picked up. There can be more than are in the list."""
+    ringing: int
+    """How many had none."""
     waiting: list[FollowUp]
     """Call-backs whose time has come, the most overdue first."""
     has_more_waiting: bool
@@ -53,15 +56,15 @@ def live_board() -> LiveBoard:
     going_on = CallRecord.objects.filter(_goes_on())
     in_order = going_on.select_related("agent").defer("facts").order_by("created_at", "pk")
     calls = list(in_order[: MOST_CALLS + 1])
-    has_more_calls = len(calls) > MOST_CALLS
+    in_call, talking, ringing = _counted(going_on, calls)
     due = FollowUp.objects.due(timezone.now()).select_related("call").defer("call__facts")
     waiting = list(due[: MOST_WAITING + 1])
     devices = Device.objects.filter(agent__is_active=True).select_related("agent")
     phones = _phones(devices.order_by("agent__name", "agent", "pk")[:MOST_DEVICES])
-    in_call = _agents_of(going_on) if has_more_calls else {call.agent_id for call in calls}
     return LiveBoard(
         calls=calls[:MOST_CALLS],
-        has_more_calls=has_more_calls,
+        talking=talking,
+        ringing=ringing,
         waiting=waiting[:MOST_WAITING],
         has_more_waiting=len(waiting) > MOST_WAITING,
         free=[one for one in phones if one.device.is_on and not one.device.is_busy and one.agent.pk not in in_call],
@@ -70,9 +73,13 @@ def live_board() -> LiveBoard:
     )
 
 
-def _agents_of(calls: CallRecordQuerySet) -> set[Any]:
-    """Return the keys of the agents of the calls, of which there are at most as many as agents."""
-    return set(calls.exclude(agent=None).order_by().values_list("agent", flat=True).distinct())
+def _counted(going_on: CallRecordQuerySet, listed: Sequence[CallRecord]) -> tuple[set[Any], int, int]:
+    """Return the keys of the agents in a call, how many calls had a phone picked up, and how many had none."""
+    rows = [(call.agent_id, int(call.answered_at is not None), 1) for call in listed]
+    if len(listed) > MOST_CALLS:  # then the database counts, for each agent
+        rows = list(going_on.order_by().values_list("agent").annotate(Count("answered_at"), Count("pk")))
+    talking = sum(answered for _agent, answered, _all in rows)
+    return {agent for agent, *_counts in rows}, talking, sum(count for *_rest, count in rows) - talking
 
 
 def _goes_on() -> Q:

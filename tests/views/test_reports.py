@@ -473,7 +473,7 @@ def test_nothing_in_the_file_is_a_formula(boss: Session, host: Any, text: str) -
         assert row[name][0] not in "=+-@\t\r\n\uff1d"
 
 
-@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b", "\x0b", " \u2009\ufeff"])
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b", "\x0b", " \u2009\ufeff", " " * 120 + "\u00a0"])
 def test_nothing_is_a_formula_behind_what_cannot_be_seen(boss: Session, host: Any, blank: str) -> None:
     call(ticket=host.ticket(), ticket_label=f"{blank}=1+1", customer_label="a;=1+1")
 
