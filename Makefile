@@ -79,6 +79,7 @@ benchmark: .venv/test.stamp .venv/benchmark.stamp
 	@env $(UTF8) $(PYTHON) benchmarks/presses.py $(ARGS)
 	@env $(UTF8) $(PYTHON) benchmarks/pages.py
 	@env $(UTF8) $(PYTHON) benchmarks/reports.py
+	@env $(UTF8) $(PYTHON) benchmarks/report_file.py
 	@env $(UTF8) $(PYTHON) benchmarks/api.py
 	@env $(UTF8) $(PYTHON) benchmarks/sync.py
 	@exec env $(UTF8) $(PYTHON) benchmarks/trace.py

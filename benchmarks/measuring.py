@@ -40,8 +40,14 @@ def run(
     if options.here:
         print(json.dumps(measure(options)))
         return 0
+    from tests.servers.mariadb import NoMariaDB  # noqa: PLC0415 - the path is set above
+
     for name in options.only:
-        measured = in_a_process(name, options, script)
+        try:
+            measured = in_a_process(name, options, script)
+        except NoMariaDB as reason:
+            print(f"\n{reason}")
+            continue
         for size, rounds in measured["sizes"].items():
             print(f"\n{measured['database']}, {int(size):,} calls stored")
             print("\n".join(table(rounds)), flush=True)
@@ -65,7 +71,7 @@ def read_options(description: str | None, sizes: list[int], databases: list[str]
 
 def in_a_process(name: str, options: argparse.Namespace, script: str) -> dict[str, Any]:
     """Return what a child that runs ``script`` measures on an empty database of its own."""
-    from tests.servers.mariadb import running_mariadb  # noqa: PLC0415 - the path is set above
+    from tests.servers.mariadb import running_mariadb  # noqa: PLC0415
     from tests.servers.postgresql import running_postgresql  # noqa: PLC0415
 
     if name == "mariadb":
