@@ -95,8 +95,9 @@ def fill(size: int) -> None:
     # Always from the first thousand, which are of the last two days.
     first = f"SELECT {copied} FROM {table} WHERE id <= 1000"
     with connection.cursor() as cursor:
-        while missing := max(0, size - CallRecord.objects.count()):
-            cursor.execute(f"INSERT INTO {table} ({names}) {first} LIMIT {missing}")
+        missing = size - CallRecord.objects.count()
+        for number in range(0, missing, 1_000):
+            cursor.execute(f"INSERT INTO {table} ({names}) {first} LIMIT {missing - number}")
         _add_notes()
         if connection.vendor != "sqlite":  # a host's has no statistics either: Django makes none
             cursor.execute(f"{'ANALYZE TABLE' if connection.vendor == 'mysql' else 'VACUUM ANALYZE'} {table}")
