@@ -100,6 +100,20 @@ def test_board_on_a_large_screen(boss: Any, site: Any, open_page: Callable[..., 
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.exotel-tiles dd')).fontSize)") > 60
 
 
+def test_many_calls_leave_the_figures_of_today_on_the_screen(
+    boss: Any, site: Any, open_page: Callable[..., Any]
+) -> None:
+    now = timezone.now()
+    given = {"account": "default", "state": "active", "answered_at": now, "created_at": now}
+    CallRecord.objects.bulk_create(CallRecord(agent_label=f"Agent {number}", **given) for number in range(200))
+    page = open_page(width=1920, height=1080)
+    open_board(page, site)
+    keep_picture(page, "live_many")
+
+    assert page.inner_text(".exotel-tiles dd >> nth=0") == "202"
+    assert page.evaluate("document.querySelector('.exotel-of-today').getBoundingClientRect().bottom < innerHeight")
+
+
 def test_board_follows_the_calls_by_itself(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
     page = open_page()
     open_board(page, site)
