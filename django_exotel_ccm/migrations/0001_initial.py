@@ -381,6 +381,10 @@ class Migration(migrations.Migration):
             model_name='callevent',
             index=models.Index(fields=['reason', 'received_at'], name='exotel_ccm_event_reason'),
         ),
+        migrations.AddIndex(
+            model_name='callevent',
+            index=models.Index(fields=['purged_at', 'received_at'], name='exotel_ccm_event_purged'),
+        ),
         migrations.AddConstraint(
             model_name='callevent',
             constraint=models.UniqueConstraint(fields=('fingerprint',), name='exotel_ccm_fingerprint'),

@@ -116,7 +116,11 @@ class CallEvent(models.Model):
         verbose_name_plural = pgettext_lazy("telephony", "events")
         # Not unique=True: for text, PostgreSQL would get a second index, which every callback writes.
         constraints = [models.UniqueConstraint(fields=["fingerprint"], name="exotel_ccm_fingerprint")]
-        indexes = [models.Index(fields=["reason", "received_at"], name="exotel_ccm_event_reason")]
+        indexes = [
+            models.Index(fields=["reason", "received_at"], name="exotel_ccm_event_reason"),
+            # A purge, and what says how much is due, do not read again what was purged.
+            models.Index(fields=["purged_at", "received_at"], name="exotel_ccm_event_purged"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.event} {self.fingerprint[:12]}"
