@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -60,6 +61,9 @@ _BETWEEN = rf"{_BLANK}*(?:{_ENCODED}{_BLANK}*){{0,4}}"
 _DIGITS = re.compile(rf"\+{_BETWEEN}\d(?:{_BETWEEN}\d){{4,}}|\d(?:{_BETWEEN}\d){{6,}}")
 _NUMBER_ALONE = re.compile(rf"(?:[\d+%bdeBDE]|{_BLANK})*")
 _MARGIN = 100  # characters that are read beyond a cut; numbers are rarely written longer
+_ESCAPE = re.compile(r"%(?:25)?2[089bdeBDE]")
+_GROUP = re.compile(r"\+?\d+")
+_COUNTRY_CODE = 4  # characters, with the plus
 _SAME = (phonenumbers.MatchType.EXACT_MATCH, phonenumbers.MatchType.NSN_MATCH)
 
 
@@ -293,11 +297,42 @@ def _touches_digit(token: re.Match[str]) -> bool:
 
 
 def contains_number(text: str, number: str) -> bool:
-    """Return True if a line of ``text`` has ``number`` (E.164) in it, with or without its country code."""
+    """Return True if a line of ``text`` has ``number`` (E.164) in it, with or without its country code.
+
+    Other digits may stand beside it, as in "2026-02-11 9000001001".
+    """
     wanted = phonenumbers.parse(number)
-    found = (_spelled(found[0]) for line in text.splitlines() for found in _DIGITS.finditer(line))
-    # The cheap comparison first: a text can be full of other numbers.
-    return any(one.endswith(number[-6:]) and phonenumbers.is_number_match(wanted, one) in _SAME for one in found)
+    for line in text.splitlines():
+        for found in _DIGITS.finditer(line):
+            one = _spelled(found[0])
+            # The cheap comparison first: a text can be full of other numbers.
+            if one.endswith(number[-6:]) and phonenumbers.is_number_match(wanted, one) in _SAME:
+                return True
+            if _is_among(_GROUP.findall(_ESCAPE.sub(" ", found[0])), wanted):
+                return True
+    return False
+
+
+def _is_among(groups: list[str], wanted: phonenumbers.PhoneNumber) -> bool:
+    """Return True if the digits of some groups that stand side by side are the number, with or without a prefix."""
+    national, code = phonenumbers.national_significant_number(wanted), str(wanted.country_code)
+    parts = [phonenumbers.normalize_digits_only(group) for group in groups]
+    digits = "".join(parts)
+    at = digits.find(national)
+    if at < 0:
+        return False
+    ends = list(itertools.accumulate(map(len, parts)))
+    # What follows a country code is no number without it.
+    after_code = (group[0] == "+" and len(group) <= _COUNTRY_CODE for group in groups)
+    starts = {0, *(end for end, is_code in zip(ends, after_code, strict=True) if not is_code)}
+    stops = set(ends)
+    while at >= 0:
+        if at + len(national) in stops:
+            for prefix in ("", "0", code, f"{code}0", f"0{code}", f"00{code}", f"00{code}0"):
+                if at - len(prefix) in starts and digits.endswith(prefix, 0, at):
+                    return True
+        at = digits.find(national, at + 1)
+    return False
 
 
 def _spelled(found: str) -> str:

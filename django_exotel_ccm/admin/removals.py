@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
+from django_exotel_ccm.choices import RemovalKind
 from django_exotel_ccm.models import Removal
 from django_exotel_ccm.services.retention import COUNTED, ClockState, clock_states
 
@@ -29,11 +30,11 @@ class RemovalAdmin(ReadOnlyAdmin):
     @admin.display(description=pgettext_lazy("telephony", "state"))
     def state(self, removal: Removal) -> str:
         """Return whether it came to its end."""
-        return str(
-            pgettext_lazy("telephony", "done")
-            if removal.ended_at is not None
-            else _("not finished; the next one goes on")
-        )
+        if removal.ended_at is not None:
+            return str(pgettext_lazy("telephony", "done"))
+        if removal.kind == RemovalKind.CUSTOMER:  # the row does not know who it was
+            return str(_("not finished; type the same exotel_erase again"))
+        return str(_("not finished; the next one goes on"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the clocks above the list."""

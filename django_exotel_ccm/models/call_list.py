@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -11,7 +11,7 @@ from django.utils.translation import pgettext_lazy
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import ItemState, Permission
 from django_exotel_ccm.models.call import CallRecord
-from django_exotel_ccm.models.ticket_link import TicketLink
+from django_exotel_ccm.models.ticket_link import TicketLink, mask_key
 from django_exotel_ccm.phone_numbers import mask
 
 
@@ -55,6 +55,9 @@ class CallList(models.Model):
 class CallListItem(TicketLink):
     """One ticket on a call list."""
 
+    REDACTED: ClassVar = ("ticket_object_id",)
+    """The column that :meth:`redact` changes."""
+
     call_list = models.ForeignKey(
         CallList,
         models.CASCADE,
@@ -92,3 +95,7 @@ class CallListItem(TicketLink):
 
     def __str__(self) -> str:
         return f"{self.call_list_id} {self.position}"
+
+    def redact(self, number: str) -> None:
+        """Mask the number (E.164) of a customer in the ticket's key. Saves nothing."""
+        self.ticket_object_id = mask_key(self.ticket_object_id, number)

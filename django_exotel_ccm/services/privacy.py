@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from django.db import router
 from django.db.models import F, Q, QuerySet
@@ -94,6 +94,11 @@ def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
     for call_lists in batches(CallList.objects.using(erasure.using), BATCH):
         erasure.erase_names(call_lists)
         yield erasure.found
+    # Tickets whose key is the number, also those about which nobody was called.
+    for model in (CallListItem, FollowUp):
+        for rows in batches(model.objects.using(erasure.using).exclude(ticket_object_id=""), BATCH):
+            erasure.erase_keys(rows)
+            yield erasure.found
 
 
 @dataclass(slots=True)
@@ -112,7 +117,7 @@ class _Erasure:
         facts, body = as_object(event.facts), bytes(event.raw).decode("utf-8", "replace")
         texts = [event.advice, body, *(str(facts.get(name, "")) for name in ("customer_number", "custom_field"))]
         texts += [call.customer_label, call.ticket_label, call.ticket_object_id, call.custom_field] if call else []
-        return any(contains_number(text, self.number) for text in (*texts, unquote_plus(body)))
+        return any(contains_number(text, self.number) for text in (*texts, unquote(body)))
 
     def erase_call(self, call: CallRecord) -> None:
         """Erase a call with its events and announcements."""
@@ -162,12 +167,6 @@ class _Erasure:
         for follow_up in self._follow_ups(call).order_by("pk"):
             follow_up.redact(self.number)
             follow_up.save(using=self.using, update_fields=FollowUp.REDACTED)
-        key = mask_key(call.ticket_object_id, self.number)
-        if key != call.ticket_object_id:
-            on_lists = CallListItem.objects.using(self.using).filter(
-                ticket_content_type_id=call.ticket_content_type_id, ticket_object_id=call.ticket_object_id
-            )
-            on_lists.update(ticket_object_id=key)
 
     def _redact_announcement(self, announcement: Announcement) -> None:
         """Mask what receivers failed with, and announce no recording that was not announced yet."""
@@ -193,6 +192,17 @@ class _Erasure:
                 self.found.call_lists += 1
                 if self.apply:
                     CallList.objects.using(self.using).filter(pk=call_list.pk, name=call_list.name).update(name=name)
+
+    def erase_keys(self, rows: Sequence[CallListItem | FollowUp]) -> None:
+        """Mask the number in the keys of the rows' tickets; what such a follow-up says goes, too."""
+        for row in rows:
+            if not contains_number(row.ticket_object_id, self.number):
+                continue
+            if isinstance(row, FollowUp):
+                self.found.notes += bool(row.text) and row.pk not in self._follow_ups_found
+            if self.apply:
+                row.redact(self.number)
+                run_durably(partial(row.save, using=self.using, update_fields=row.REDACTED), using=self.using)
 
     def erase_entry(self, *, keep: bool) -> None:
         """Empty the reason of the number on the do-not-call list, or take the number off the list."""

@@ -22,7 +22,7 @@ from django_exotel_ccm.choices import EventReason, RemovalKind
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.models import CallEvent, CallRecord, DoNotCall, RecordingAccess, Removal
 from django_exotel_ccm.services.announcements.deliveries import drop_recording
-from django_exotel_ccm.services.events import lock, rebuild
+from django_exotel_ccm.services.events import rebuild
 from django_exotel_ccm.services.transactions import reset_connection, run_durably
 
 logger = logging.getLogger("django_exotel_ccm.services")
@@ -71,10 +71,8 @@ def _delete(rows: QuerySet[Any]) -> int:
 def _remove_recordings(calls: QuerySet[CallRecord]) -> int:
     """Remove the addresses of recordings from calls, their events and their announcements."""
     removed = 0
-    for reference in list(calls.values_list("reference", flat=True)):
-        call = lock(reference, calls.db)
-        if call is None or not call.recording_url:
-            continue  # another purge was faster
+    # Locked before anything is read: at REPEATABLE READ, MariaDB would show the events as they were before the lock.
+    for call in calls.select_for_update().order_by("pk"):
         for event in call.events.using(calls.db).order_by("pk"):
             if event.drop_recordings():
                 event.save(using=calls.db, update_fields=CallEvent.REDACTED)

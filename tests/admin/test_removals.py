@@ -43,6 +43,7 @@ def test_clocks_and_what_is_due(session: Session, settings: Any, monkeypatch: py
     started_at = timezone.now() - datetime.timedelta(days=40)
     Removal.objects.create(kind="raw_bodies", removed=1234, started_at=started_at, ended_at=started_at)
     Removal.objects.create(kind="customer", removed=2, started_at=started_at)
+    Removal.objects.create(kind="recordings", removed=2, started_at=started_at)
 
     text = session.get(reverse(LIST)).text
 
@@ -51,6 +52,7 @@ def test_clocks_and_what_is_due(session: Session, settings: Any, monkeypatch: py
     assert "1234" in text.replace(",", "")
     assert "a customer, on request" in text
     assert "not finished; the next one goes on" in text
+    assert "not finished; type the same exotel_erase again" in text
     assert "Nothing was purged" not in text
     monkeypatch.setattr("django_exotel_ccm.services.retention.COUNTED", 2)
     monkeypatch.setattr("django_exotel_ccm.admin.removals.COUNTED", 2)

@@ -146,6 +146,7 @@ def test_agent_and_sid_stay(real_calls: Calls, run: Run) -> None:
 NAMING: dict[str, dict[str, Any]] = {
     "in the facts": {"facts": {"customer_number": "09000001001", "recordings": [RECORDING], "talk_time": 5}},
     "in a form": {"raw": urlencode({"To": "+91 90000 01001", "RecordingUrl": RECORDING}).encode()},
+    "beside other digits": {"raw": b"2026-02-11 9000001001 " + RECORDING.encode()},
     "in JSON": {"raw": json.dumps({"to": "09000001001", "url": RECORDING}).encode()},
     "unreadable": {"raw": b"\xff 9000001001 " + RECORDING.encode(), "reason": EventReason.UNREADABLE},
 }
@@ -154,14 +155,16 @@ NAMING: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("place", NAMING)
 def test_event_of_no_call_that_names_the_number(place: str, erase: Erase, db: None) -> None:
     event = stored(**{"reason": EventReason.UNKNOWN_CALL, "reference": uuid.uuid4(), **NAMING[place]})
-    other = stored(json.dumps({"to": OTHER}).encode(), reason=EventReason.UNKNOWN_CALL)
+    # The second is of another country, with the same digits behind its code.
+    others = [json.dumps({"to": to}).encode() for to in (OTHER, "+1 9000001001")]
+    left = [stored(raw, reason=EventReason.UNKNOWN_CALL) for raw in others]
 
     assert erase() == "0 calls, 0 with a recording; 0 events of theirs; 1 other event."
 
     after = CallEvent.objects.get(pk=event.pk)
     assert (after.reason, after.facts.get("talk_time")) == (event.reason, event.facts.get("talk_time"))
     assert (after.purged_at is not None) is bool(event.raw)
-    assert OTHER in bytes(CallEvent.objects.get(pk=other.pk).raw).decode()
+    assert [bytes(CallEvent.objects.get(pk=one.pk).raw) for one in left] == others
 
 
 def test_reported_call_is_not_checked_any_more(erase: Erase, db: None) -> None:
@@ -234,6 +237,23 @@ def test_key_of_a_ticket_on_a_call_list_is_masked(real_calls: Calls, host: Any, 
     erase()
 
     assert sorted(call_list.items.values_list("ticket_object_id", flat=True)) == ["+919000001002", "+••••••••••01"]
+
+
+def test_key_of_a_ticket_about_which_nobody_called_is_masked(host: Any, run: Run, erase: Erase, db: None) -> None:
+    """A host may have numbers for keys; these customers were put on a list, or are to be called, and never were."""
+    kind, asha = ContentType.objects.get_for_model(Ticket), host.user("asha")
+    call_list = CallList.objects.create(owner=asha, name="Monday", created_at=timezone.now())
+    about = {"assigned_to": asha, "created_at": timezone.now(), "due_at": timezone.now(), "text": "wants a fan"}
+    for key in ("90000 01001", OTHER):
+        call_list.items.create(ticket_content_type=kind, ticket_object_id=key, position=1)
+        FollowUp.objects.create(ticket_content_type=kind, ticket_object_id=key, ticket_label=f"Ravi {key}", **about)
+
+    assert "; 1 note or call-back;" in run("exotel_erase", CUSTOMER).out
+    erase()
+
+    assert sorted(call_list.items.values_list("ticket_object_id", flat=True)) == [OTHER, "••••• •••01"]
+    kept = FollowUp.objects.order_by("pk").values_list("ticket_object_id", "ticket_label", "text")
+    assert list(kept) == [("••••• •••01", "", ""), (OTHER, f"Ravi {OTHER}", "wants a fan")]
 
 
 def test_number_in_the_name_of_a_call_list_is_masked(host: Any, run: Run, erase: Erase) -> None:
