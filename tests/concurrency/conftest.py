@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,10 +14,17 @@ from tests.crashes import ticket_receivers
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes ``journal`` on SQLite in WAL and not; elsewhere once."""
+    """Run a test that takes ``journal`` on SQLite in WAL and not; elsewhere once.
+
+    One that takes ``isolation`` runs at Django's isolation level, and at the one that many hosts have; SQLite has only
+    one.
+    """
     if "journal" in metafunc.fixturenames:
         modes = ["wal", "delete"] if connection.vendor == "sqlite" else [connection.vendor]
         metafunc.parametrize("journal", modes, indirect=True)
+    if "isolation" in metafunc.fixturenames:
+        levels = ["usual"] if connection.vendor == "sqlite" else ["usual", "repeatable read"]
+        metafunc.parametrize("isolation", levels, indirect=True)
 
 
 @pytest.fixture
@@ -37,6 +45,25 @@ def journal(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[
     finally:
         connection.close()
         options["init_command"] = usual
+
+
+@pytest.fixture
+def isolation(request: pytest.FixtureRequest, host: Any) -> Iterator[str]:
+    """The isolation level of all connections of the test."""
+    level: str = request.param
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    before = dict(options)
+    if level != "usual" and connection.vendor == "postgresql":
+        from psycopg import IsolationLevel
+
+        options["isolation_level"] = IsolationLevel.REPEATABLE_READ
+    elif level != "usual":
+        options["isolation_level"] = level
+    connection.close()
+    yield level
+    connection.close()
+    options.clear()
+    options.update(before)
 
 
 @pytest.fixture

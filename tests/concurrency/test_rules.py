@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -29,32 +29,6 @@ def exotel(exotel_simulator: Simulator) -> Simulator:
     for number in range(CLIENTS):
         exotel_simulator.directory.add_agent(f"sip:agent{number}", name=f"Agent {number}")
     return exotel_simulator
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Use Django's isolation level, and the one that many hosts have; SQLite has only one."""
-    if "isolation" in metafunc.fixturenames:
-        levels = ["usual"] if connection.vendor == "sqlite" else ["usual", "repeatable read"]
-        metafunc.parametrize("isolation", levels, indirect=True)
-
-
-@pytest.fixture
-def isolation(request: pytest.FixtureRequest, host: Any) -> Iterator[str]:
-    """The isolation level of all connections of the test."""
-    level: str = request.param
-    options = connection.settings_dict.setdefault("OPTIONS", {})
-    before = dict(options)
-    if level != "usual" and connection.vendor == "postgresql":
-        from psycopg import IsolationLevel
-
-        options["isolation_level"] = IsolationLevel.REPEATABLE_READ
-    elif level != "usual":
-        options["isolation_level"] = level
-    connection.close()
-    yield level
-    connection.close()
-    options.clear()
-    options.update(before)
 
 
 def agents() -> list[Agent]:

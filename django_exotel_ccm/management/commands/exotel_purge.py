@@ -89,7 +89,7 @@ class Command(BaseCommand):
 
     def _count_due(self) -> None:
         for kind, days in set_clocks().items():
-            count = CLOCKS[kind].older_than(moment_of(days)).order_by()[:COUNTED].count()
+            count = CLOCKS[kind].older_than(moment_of(days))[:COUNTED].count()
             least = "At least " if count == COUNTED else ""
             self._print(
                 f"{least}{_counted(kind, count)}, older than {several(days, 'day')}: would be {NOUNS[kind][2]}."
