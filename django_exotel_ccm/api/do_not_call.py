@@ -83,7 +83,10 @@ class DoNotCallList(BaseView):
         return Response(self._shown(row), status=status.HTTP_200_OK if is_known else status.HTTP_201_CREATED)
 
     def delete(self, request: Request) -> Response:
-        """Take the ``number`` in the body off the list. Who may not see numbers names the entry by its id instead."""
+        """Take the ``number`` in the body off the list.
+
+        Who may not see numbers names the entry by its id instead, and so does a client that sends no body with DELETE.
+        """
         if not Permission.VIEW_NUMBER.granted_to(request.user):
             raise Forbidden(Permission.VIEW_NUMBER)  # the answer would tell whether it is on the list
         body = OneNumber(data=request.data)

@@ -18,8 +18,12 @@ BODIES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "complete_follow_up": {"Nothing to say": {}},
     "add_do_not_call": {"Asked for it": {"number": "+919876543210", "reason": "Asked for it by mail, 2026-11-26"}},
+    "remove_do_not_call": {"By its number": {"number": "+919876543210"}},
 }
-"""The body of each operation, by its id and a title. ``ticket_1`` is a ticket whose only number can be called."""
+"""The body of each operation, by its id and a title. ``ticket_1`` is a ticket whose only number can be called.
+
+The number that is taken off the do-not-call list is the one that was added before.
+"""
 
 ERRORS: dict[int, dict[str, Any]] = {
     401: {"code": "not_authenticated", "advice": "Log in, or send the credentials that this site takes."},

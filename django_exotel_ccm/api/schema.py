@@ -215,6 +215,15 @@ class Inspector(AutoSchema):
         """What we say of it."""
         return OPERATIONS[type(self.view), self.method]
 
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the description. drf-spectacular leaves out the body of a DELETE."""
+        found = super().get_operation(*args, **kwargs)
+        if found is not None and self.method == "DELETE" and self.operation.body is not None:
+            examples = {one.name: {"value": one.value} for one in self.get_examples()}
+            body = {"schema": self.resolve_serializer(self.operation.body, "request").ref, "examples": examples}
+            found["requestBody"] = {"content": {"application/json": body}, "required": True}
+        return found
+
     def get_operation_id(self) -> str:
         """Return the name that generated clients give it."""
         return self.operation.name

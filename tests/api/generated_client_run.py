@@ -1,4 +1,4 @@
-"""Generates a client from our schema, and places a call of the running example project with it.
+"""Generates a client from our schema, and uses it at the running example project.
 
 python -m tests.api.generated_client_run
 
@@ -31,13 +31,24 @@ def place(url: str, headers: dict[str, str]) -> list[Any]:
     return [*answers, operations["get_call"].sync_detailed(answers[0].parsed.reference, client=client)]
 
 
+def list_and_unlist(url: str, headers: dict[str, str]) -> list[int]:
+    """Put a number on the do-not-call list, and take it off again; return what was answered."""
+    package, models = import_module("generated"), import_module("generated.models")
+    client = package.Client(base_url=url, headers=headers)
+    add, remove = (import_module(f"generated.api.do_not_call.{name}_do_not_call") for name in ("add", "remove"))
+    added = add.sync_detailed(client=client, body=models.AddNumber(number="+919876543210"))
+    removed = [remove.sync_detailed(client=client, body=models.OneNumber(number="+919876543210")) for _time in range(2)]
+    return [int(one.status_code) for one in (added, *removed)]
+
+
 def main() -> None:
-    """Raise ``AssertionError`` unless one call was placed, and read by its names."""
+    """Raise ``AssertionError`` unless one call was placed, and read by its names, and a number is off the list."""
     with example() as (url, headers, folder):
         generate = ("openapi-python-client", "generate", "--url", f"{url}/schema/", "--meta", "none")
         subprocess.run([*generate, "--output-path", str(Path(folder, "generated")), "--fail-on-warning"], check=True)
         sys.path.insert(0, folder)
         answers = place(url, headers)
+        assert list_and_unlist(url, headers) == [201, 204, 404]
     assert [int(one.status_code) for one in answers] == [201, 200, 200], answers
     assert len({str(one.parsed.reference) for one in answers}) == 1
     assert answers[2].parsed.ticket == "ticket_1"

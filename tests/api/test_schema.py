@@ -155,9 +155,10 @@ def test_each_body_is_taken(document: dict[str, Any], everything: dict[str, Any]
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for title, example in content.get("examples", {}).items():
             response = client.send(method.upper(), address(path, everything), json.dumps(example["value"]))
-            assert response.status_code in (200, 201), (path, title, response.content)
+            assert response.status_code in (200, 201, 204), (path, title, response.content)
             exotel.wait_until_quiet(timeout=20)  # or the agent's phone would be busy with the next
-            assert_described(document, operation, response)
+            if response.content:
+                assert_described(document, operation, response)
             sent += 1
 
     assert sent == sum(map(len, schema.BODIES.values())) - 1  # no body has no example
