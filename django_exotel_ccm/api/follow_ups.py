@@ -16,8 +16,8 @@ from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.calls import LOOKED_THROUGH
 from django_exotel_ccm.api.errors import APIError, invalid_fields
 from django_exotel_ccm.api.moments import Moment
-from django_exotel_ccm.api.placing import visible_ticket
 from django_exotel_ccm.api.serializers import Body, FollowUpSerializer, Text
+from django_exotel_ccm.api.tickets import visible_ticket
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD

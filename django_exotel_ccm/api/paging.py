@@ -57,28 +57,42 @@ class Pages(CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
         """Return the rows of the page. A cursor that was not made by this list is 400."""
+        self._list = queryset.model._meta.model_name
         self._column = queryset.model._meta.get_field(view.ordering[0].lstrip("-"))  # type: ignore[union-attr]
         try:
             return super().paginate_queryset(queryset, request, view)
         except NotFound:
             raise _wrong_cursor() from None
 
+    def encode_cursor(self, cursor: Cursor) -> str:
+        """Return the link to a page. Its cursor names the list, because a position may be one of other lists, too."""
+        position = None if cursor.position is None else f"{self._list} {cursor.position}"
+        link: str = super().encode_cursor(Cursor(cursor.offset, cursor.reverse, position))  # type: ignore[arg-type]
+        return link
+
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where to go on; a position that is no value of the column would fail in the database."""
         cursor = super().decode_cursor(request)
         if cursor == Cursor(0, False, None):
             raise _wrong_cursor()  # no link of a list is empty
-        if cursor is not None and cursor.position is not None:
-            try:
-                if "\0" in str(cursor.position):
-                    raise _wrong_cursor()
-                value = self._column.to_python(cursor.position)
-                self._column.run_validators(value)  # SQLite raises OverflowError for a number out of range
-                if isinstance(value, datetime.datetime):
-                    _check_moment(value)
-            except (ValidationError, ValueError, OverflowError):
-                raise _wrong_cursor() from None
-        return cursor
+        if cursor is None or cursor.position is None:
+            return cursor
+        name, _space, position = str(cursor.position).partition(" ")
+        if name != self._list:
+            raise _wrong_cursor()
+        self._check_position(position)
+        return Cursor(cursor.offset, cursor.reverse, position)  # type: ignore[arg-type]
+
+    def _check_position(self, position: str) -> None:
+        try:
+            if "\0" in position:
+                raise _wrong_cursor()
+            value = self._column.to_python(position)
+            self._column.run_validators(value)  # SQLite raises OverflowError for a number out of range
+            if isinstance(value, datetime.datetime):
+                _check_moment(value)
+        except (ValidationError, ValueError, OverflowError):
+            raise _wrong_cursor() from None
 
 
 def _check_moment(value: datetime.datetime) -> None:

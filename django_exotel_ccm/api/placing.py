@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.validators import URLValidator
-from django.db.models import Model
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers, status
 from rest_framework.response import Response
 
-from django_exotel_ccm import tickets
 from django_exotel_ccm.api.base import BaseView
 from django_exotel_ccm.api.errors import APIError, Conflict, Forbidden, Invalid, invalid_fields
+from django_exotel_ccm.api.number_choice import check_may_write_number, is_number_of, number_choices, number_to_call
 from django_exotel_ccm.api.serializers import Body, Text, WholeNumber, YesOrNo, calls_as_shown
 from django_exotel_ccm.api.throttles import PlacingThrottle
+from django_exotel_ccm.api.tickets import visible_ticket
 from django_exotel_ccm.choices import Permission, State
-from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, RequestKeyReused
+from django_exotel_ccm.exceptions import CallRefused, RequestKeyReused
 from django_exotel_ccm.exotel.call_request import OPTIONS, RECORDING_CHANNELS
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
-from django_exotel_ccm.host_pages import OwnPagesAdapter
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
-from django_exotel_ccm.phone_numbers import parse_number, visible_to
+from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import agents_for, place_call
 from django_exotel_ccm.services.placing import call_with_key, raise_if_refused
-from django_exotel_ccm.services.readiness import NumbersUnreadable, read_numbers
-from django_exotel_ccm.services.selection import choose_agent, choose_exophone, choose_number, number_token
+from django_exotel_ccm.services.selection import choose_agent, choose_exophone
 from django_exotel_ccm.tickets import TicketType
 
 LARGEST_KEY = 2**63 - 1
 LONGEST_OPTION = 4 * 60 * 60  # seconds (docs/exotel.md 2.3)
 LONGEST_REQUEST_KEY = 255
-_TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 class PlaceCall(Body):
@@ -94,6 +89,7 @@ class PlaceCall(Body):
 def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     """Place the call that the checked body wants, and return the answer; raises what the API says instead."""
     request = view.http_request
+    check_may_write_number(request.user, wanted.get("to", ""))
     request_key = _request_key(request)
     earlier = call_with_key(request_key) if request_key is not None else None
     if earlier is not None:
@@ -105,7 +101,7 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     exophone = _exophone(request, wanted.get("exophone"))
     given: dict[str, Any] = {
         "exophone": exophone,
-        "to": _number(request, ticket, wanted.get("to", "")),
+        "to": number_to_call(request.user, ticket, wanted.get("to", "")),
         "override_reason": _override_reason(request, wanted.get("override_reason", "")),
         "request_key": request_key,
     }
@@ -142,7 +138,8 @@ def _placed_before(view: BaseView, wanted: dict[str, Any], call: CallRecord) -> 
 def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
     """Return whether the call is the one that the body names, as far as the call still says.
 
-    Its ticket may have been deleted or moved meanwhile, its agent or ExoPhone deleted, and its customer erased.
+    Its ticket may have been deleted or moved meanwhile, its agent or ExoPhone deleted, and its customer erased. Where
+    it was moved to is not asked: the answer would tell it to who may not see that ticket.
     """
     if call.erased_at is not None:
         return True
@@ -150,39 +147,13 @@ def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
     if any(wanted.get(name, value) != value for name, value in known.items() if value is not None):
         return False
     to = wanted.get("to", "")
-    is_about_it = wanted["ticket"] in (call.custom_field, call.ticket_name)
-    return is_about_it and (not to or _is_number_of(call, to))
-
-
-def _is_number_of(call: CallRecord, to: str) -> bool:
-    if _TOKEN.fullmatch(to):
-        ticket = call.ticket
-        return ticket is None or constant_time_compare(number_token(ticket, call.customer_number), to)
-    try:
-        return parse_number(to) == call.customer_number
-    except InvalidNumber:
-        return False
+    return wanted["ticket"] == call.custom_field and (not to or is_number_of(call, to))
 
 
 def _answer(view: BaseView, call: CallRecord, *, is_new: bool) -> Response:
     [shown] = calls_as_shown([call], view.http_request, view.adapter)
     location = view.http_request.build_absolute_uri(reverse("exotel_ccm:api-call", args=[call.reference]))
     return Response(shown, status=_status(call, is_new=is_new), headers={"Location": location})
-
-
-def visible_ticket(request: HttpRequest, adapter: OwnPagesAdapter, name: str) -> tuple[TicketType, Model]:
-    """Return the ticket of this name, and its type; raises ``Http404`` when the user may not see it.
-
-    One that only the entry's ``can_call`` keeps from the user is returned, because the answer is another.
-    """
-    model = tickets.model_of(name)
-    if model is None:
-        raise Http404
-    ticket_type, key = tickets.type_of(model), name.partition("_")[2]
-    found = adapter.visible_tickets(request, ticket_type, [key]) or adapter.forbidden_tickets(request, ticket_type, key)
-    if not found:
-        raise Http404
-    return ticket_type, found[0]
 
 
 def _agent(request: HttpRequest, wanted: int | None) -> Agent:
@@ -206,31 +177,6 @@ def _exophone(request: HttpRequest, wanted: int | None) -> ExoPhone | None:
         raise Forbidden(Permission.CHOOSE_EXOPHONE) from None
     except ExoPhone.DoesNotExist:
         raise invalid_fields({"exophone": [_("This ExoPhone is not used any more. Choose another.")]}) from None
-
-
-def _number(request: HttpRequest, ticket: Model, to: str) -> str | None:
-    """Return the number to call; None to leave it to the ticket."""
-    user, is_token = request.user, _TOKEN.fullmatch(to) is not None
-    try:
-        if to and not is_token and not Permission.ANY_NUMBER.granted_to(user):
-            return _own_number(user, ticket, to)
-        number = choose_number(user, ticket, named=to if is_token else "", typed="" if is_token else to)
-    except InvalidNumber as error:
-        raise invalid_fields({"to": [str(error)]}) from None
-    except NumbersUnreadable as error:
-        raise Conflict("numbers_unreadable", str(error)) from None
-    if number is None and is_token:
-        raise invalid_fields({"to": [_("The ticket does not have this number any more.")]})
-    return number
-
-
-def _own_number(user: Any, ticket: Model, to: str) -> str:
-    """Return a number of the ticket's, for who sees them. The others may not find out by trying."""
-    if Permission.VIEW_NUMBER.granted_to(user):
-        number = parse_number(to)
-        if any(one.number == number for one in read_numbers(ticket)):
-            return number
-    raise Forbidden(Permission.ANY_NUMBER)
 
 
 def _options(ticket_type: TicketType, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -266,16 +212,10 @@ def _check_throttle(view: BaseView) -> None:
 
 
 def _refusal(view: BaseView, ticket_name: str, refused: CallRefused) -> Conflict:
-    request = view.http_request
     more: dict[str, Any] = {"reference": str(refused.call.reference)}
     if refused.code == "several_numbers":
-        _ticket_type, ticket = visible_ticket(request, view.adapter, ticket_name)
-        more["numbers"] = [
-            {"label": one.label, "number": visible_to(one.number, request.user), "to": number_token(ticket, one.number)}
-            for one in read_numbers(ticket)
-            if one.number
-        ]
-    return Conflict(refused.code, visible_to(refused.advice, request.user), **more)
+        more["numbers"] = number_choices(view, ticket_name)
+    return Conflict(refused.code, visible_to(refused.advice, view.request.user), **more)
 
 
 def _key_reused(call: CallRecord) -> Conflict:

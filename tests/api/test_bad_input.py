@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client, modify_settings, override_settings
 
 from django_exotel_ccm.api import calls
-from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services import schedule_follow_up
+from django_exotel_ccm.models import CallRecord, Disposition, DoNotCall, ExoPhone
+from django_exotel_ccm.services import add_note, schedule_follow_up
+from tests.admin.pages import AGENT_WORK
 from tests.api.conftest import API, Api, placed
 from tests.api.test_notes import tomorrow
+from tests.factories import record_callback
 
 
 def assert_refused(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -175,43 +177,78 @@ def test_kinds_that_there_are_not(asha: Api) -> None:
     assert_refused(asha.get("calls/?format=xml"), 404, "not_found")
 
 
-def cursor(text: str) -> str:
-    return base64.b64encode(text.encode()).decode().rstrip("=")
+def cursor(**tokens: str) -> str:
+    return base64.b64encode(urlencode(tokens).encode()).decode()
 
 
 @pytest.mark.parametrize(
-    "text",
+    "tokens",
     [
-        "p=7",
-        "p=yesterday",
-        "p=\0",
-        "o=x",
-        "p=9999-12-31T23:59:59-14:00",
-        "r=1&p=2026-02-30",
-        "\N{BELL}" * 9,
+        {"p": "7"},
+        {"p": "2026-03-01 12:00:00+00:00"},
+        {"p": "callrecord"},
+        {"p": "callrecord 7"},
+        {"p": "callrecord yesterday"},
+        {"p": "callrecord \0"},
+        {"p": "callrecord 2026-03-01 12:00:00"},
+        {"p": "callrecord 1026-03-01 12:00:00+00:00"},
+        {"p": "callrecord 9999-12-31T23:59:59-14:00"},
+        {"p": "callrecord 2026-02-30 12:00:00+00:00", "r": "1"},
+        {"o": "x"},
+        {"r": "x"},
+        {"\N{BELL}": "1"},
     ],
 )
-def test_cursors_from_elsewhere(asha: Api, text: str) -> None:
-    response = asha.get(f"calls/?cursor={cursor(text)}")
-
-    assert_refused(response, 400, "invalid_cursor")
+def test_cursors_from_elsewhere(asha: Api, tokens: dict[str, str]) -> None:
+    assert_refused(asha.get(f"calls/?cursor={cursor(**tokens)}"), 400, "invalid_cursor")
 
 
-def test_the_cursor_of_another_list(api: Callable[..., Api], host: Any) -> None:
-    chief = api("chief", "exotel_ccm.place_call", "exotel_ccm.view_agent")
-    for number in range(3):
+def test_the_cursors_above_would_be_right_with_a_moment(asha: Api) -> None:
+    call = placed(asha.user)
+
+    answer = asha.get(f"calls/?cursor={cursor(p='callrecord 2099-03-01 12:00:00+00:00')}").json()
+
+    assert [one["reference"] for one in answer["results"]] == [str(call.reference)]
+
+
+@pytest.mark.parametrize("key", ["7" * 30, "-1" * 30, "x", ""])
+def test_cursors_of_a_list_by_number(asha: Api, key: str) -> None:
+    assert asha.get(f"agents/?cursor={cursor(p='agent 0')}").status_code == 200
+    assert_refused(asha.get(f"agents/?cursor={cursor(p=f'agent {key}')}"), 400, "invalid_cursor")
+
+
+LISTS = [
+    "calls/",
+    "follow-ups/",
+    "do-not-call/",
+    "agents/",
+    "exophones/",
+    "dispositions/",
+    "<call>events/",
+    "<call>notes/",
+]
+
+
+def test_the_cursor_of_another_list(host: Any) -> None:
+    """A moment or a number is in the cursors of several lists: what follows it is nothing that was asked for."""
+    every = ("view_agent", "view_callevent", "view_donotcall")
+    chief = Api(host.user("chief", *AGENT_WORK, *(f"exotel_ccm.{name}" for name in every)))
+    for number in range(2):
+        call = placed(chief.user)
+        for _time in range(2):
+            record_callback(call, "answered", customer_number=f"+9190000010{number}0")
+            add_note(call, author=chief.user, text="x")
+        schedule_follow_up(ticket=host.ticket(), due_at=tomorrow(), assigned_to=chief.user)
+        DoNotCall.objects.create(number=f"+91900000100{number}")
         host.agent(f"Agent {number}", f"sip:a{number}")
-    query = chief.get("agents/?page_size=1").json()["next"].partition("?")[2]
+        ExoPhone.objects.create(number=f"+91800000070{number + 1}")
+        Disposition.objects.create(code=f"d{number}", label="x", position=number)
+    paths = [path.replace("<call>", f"calls/{call.reference}/") for path in LISTS]
+    queries = [chief.get(f"{path}?page_size=1").json()["next"].partition("?")[2] for path in paths]
 
-    assert_refused(chief.get(f"calls/?{query}"), 400, "invalid_cursor")
-
-
-def test_a_cursor_of_call_backs_at_the_calls(asha: Api, host: Any) -> None:
-    for _number in range(2):
-        schedule_follow_up(ticket=host.ticket(), due_at=tomorrow(), assigned_to=asha.user)
-    query = asha.get("follow-ups/?page_size=1").json()["next"].partition("?")[2]
-
-    assert asha.get(f"calls/?{query}").json()["results"] == []
+    for row, path in enumerate(paths):
+        statuses = [chief.get(f"{path}?{query}").status_code for query in queries]
+        assert statuses == [200 if row == column else 400 for column in range(len(paths))]
 
 
 @pytest.mark.parametrize("text", ["%00", "%FF", "A" * 5000, "=", "%F0%9F%98%80"])

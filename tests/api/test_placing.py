@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from django_exotel_ccm.models import Agent, CallRecord, DoNotCall, ExoPhone
+from django_exotel_ccm.services import move_calls
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, orders
 from tests.api.conftest import Api
 
@@ -142,13 +143,60 @@ def test_the_same_key_is_refused_again_with_the_same_reason(asha: Api, host: Any
 
 
 @pytest.mark.parametrize("more", [{"to": OTHER}, {"to": "no number"}, {"recording": True}, {"agent": 0}])
-def test_a_key_for_another_call_about_the_same_ticket(asha: Api, ticket: Any, more: dict[str, Any]) -> None:
-    first = asha.post("calls/", body(ticket), key="k").json()
+def test_a_key_for_another_call_about_the_same_ticket(
+    api: Callable[..., Api], ticket: Any, more: dict[str, Any]
+) -> None:
+    seeing = api("meera", *AGENT_WORK, SEES_NUMBERS, agent="+919000000101")
+    first = seeing.post("calls/", body(ticket, to=BY_HAND), key="k").json()
+    assert seeing.post("calls/", body(ticket, to="090000 01009"), key="k").status_code == 200
 
-    response = asha.post("calls/", body(ticket, **more), key="k")
+    response = seeing.post("calls/", body(ticket, **more), key="k")
 
     assert (response.status_code, response.json()["code"]) == (409, "request_key_reused")
     assert response.json()["reference"] == first["reference"]
+
+
+def test_a_key_tells_no_number(asha: Api, ticket: Any, exotel: Any) -> None:
+    """Else who does not see the number of their call could try all that there are."""
+    asha.post("calls/", body(ticket), key="k")
+
+    right, wrong = (asha.post("calls/", body(ticket, to=number), key="k") for number in (BY_HAND, OTHER))
+
+    assert (right.status_code, right.json()) == (403, wrong.json())
+
+
+def test_a_key_does_not_tell_where_a_call_was_moved(asha: Api, host: Any, ticket: Any) -> None:
+    asha.user.last_name = "north"
+    asha.user.save()
+    ticket.team = "north"
+    ticket.save()
+    secret, other = host.ticket("Secret matter"), host.ticket()
+    asha.post("calls/", body(ticket), key="k")
+    move_calls(ticket, secret)
+
+    moved_to, elsewhere = (asha.post("calls/", body(one), key="k") for one in (secret, other))
+
+    assert (moved_to.status_code, moved_to.json()) == (409, elsewhere.json())
+    assert asha.post("calls/", body(ticket), key="k").status_code == 200
+
+
+@pytest.mark.parametrize("becomes", ["moved", "deleted"])
+def test_a_chosen_number_is_the_same_call_when_its_ticket_is_gone(
+    asha: Api, host: Any, exotel: Any, becomes: str
+) -> None:
+    ticket = host.ticket(phone=BY_HAND, other=OTHER)
+    first, second = (one["to"] for one in asha.post("calls/", body(ticket)).json()["numbers"])
+    wanted = body(ticket, to=first)
+    assert asha.post("calls/", wanted, key="k").status_code == 201
+
+    if becomes == "moved":
+        move_calls(ticket, host.ticket())
+        assert asha.post("calls/", body(ticket, to=second), key="k").json()["code"] == "request_key_reused"
+    else:
+        ticket.delete()
+
+    assert asha.post("calls/", wanted, key="k").status_code == 200
+    assert len(orders(exotel)) == 1
 
 
 @pytest.mark.parametrize("key", ["", " ", "k" * 256, "schlüssel"])
@@ -317,6 +365,25 @@ def test_who_does_not_see_numbers_chooses_one_of_several(asha: Api, host: Any, e
     assert placed.status_code == 201
     assert orders(exotel)[0]["to"]["number"] == OTHER
     assert asha.post("calls/", body(ticket, to="0" * 32)).status_code == 400
+
+
+def break_the_numbers(ticket: Any, entry: Callable[..., None]) -> None:
+    entry(phone=None, numbers=numbers_of_tickets)
+
+
+@pytest.mark.parametrize("change", [delete_the_ticket, break_the_numbers])
+def test_a_choice_that_is_sent_again_when_there_is_none_any_more(
+    asha: Api, host: Any, entry: Callable[..., None], change: Callable[..., None]
+) -> None:
+    ticket = host.ticket(phone=BY_HAND, other=OTHER)
+    wanted = body(ticket)
+    first = asha.post("calls/", wanted, key="k")
+    change(ticket, entry)
+
+    again = asha.post("calls/", wanted, key="k")
+
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert again.json() == {**first.json(), "numbers": []}
 
 
 def test_numbers_that_the_hosts_code_does_not_give(
