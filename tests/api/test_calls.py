@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.api import filters
-from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.services import move_calls
+from django_exotel_ccm.api import calls, filters
+from django_exotel_ccm.models import CallEvent, CallRecord, DoNotCall, FollowUp
+from django_exotel_ccm.services import add_note, move_calls, schedule_follow_up
 from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
 from tests.factories import record_callback
@@ -82,6 +83,61 @@ def test_numbers_and_recordings_need_permissions(api: Callable[..., Api], ticket
     assert "9000001009" not in str(hidden)
     assert seen["customer_number"] == BY_HAND
     assert seen["recording_url"] != ""
+
+
+def test_no_text_has_a_number_that_one_may_not_see(host: Any, ticket: Any) -> None:
+    """Each text has a number of its own, so that one is found that is not masked."""
+    columns = ("customer_number", "customer_label", "ticket_label", "custom_field", "override_reason")
+    names = [*columns, "event", "advice", "note", "call-back", "call-back's ticket", "entry", "reason"]
+    numbers = {name: f"+9198765432{place}" for place, name in enumerate(names, 10)}
+    work = ("view_callevent", "add_callnote", "view_followup", "view_donotcall")
+    asha = host.user("asha", *AGENT_WORK, SEES_CALLS, *(f"exotel_ccm.{name}" for name in work))
+    call = placed(asha, ticket, **{column: numbers[column] for column in columns})
+    event = record_callback(call, "terminal", status="completed", talk_time=42, custom_field=numbers["event"])
+    CallEvent.objects.filter(pk=event.pk).update(advice=numbers["advice"])
+    add_note(call, author=asha, text=numbers["note"])
+    soon = timezone.now() + datetime.timedelta(days=1)
+    row = schedule_follow_up(ticket=ticket, due_at=soon, assigned_to=asha, text=numbers["call-back"])
+    FollowUp.objects.filter(pk=row.pk).update(ticket_label=numbers["call-back's ticket"])
+    DoNotCall.objects.create(number=numbers["entry"], reason=numbers["reason"])
+    one = f"calls/{call.reference}/"
+    paths = ("calls/", one, f"{one}events/", f"{one}notes/", "follow-ups/", "do-not-call/")
+
+    def seen() -> dict[str, set[str]]:
+        """The names of the numbers in each answer."""
+        answers = {path: Api(User.objects.get(pk=asha.pk)).get(path).content.decode() for path in paths}
+        answers["status/"] = Api(asha).get(f"calls/status/?reference={call.reference}").content.decode()
+        return {path: {name for name in names if numbers[name][1:] in text} for path, text in answers.items()}
+
+    assert set().union(*seen().values()) == set()
+    asha.user_permissions.add(*_permissions("view_customer_number"))
+    assert seen() == {
+        "calls/": set(columns),
+        one: set(columns),
+        f"{one}events/": {"event", "advice"},
+        f"{one}notes/": {"note"},
+        "follow-ups/": {"call-back", "call-back's ticket"},
+        "do-not-call/": {"entry", "reason"},
+        "status/": {"customer_label"},
+    }
+
+
+def test_no_text_has_an_address_with_a_signature(host: Any, ticket: Any) -> None:
+    """Also for who may see numbers and hear recordings: our own address asks who listens, and writes it down."""
+    signed = "https://recordings.exotel.com/a.mp3?signature=secret"
+    more = ("view_callevent", "view_followup", "listen_recording", "view_customer_number")
+    asha = Api(host.user("asha", *AGENT_WORK, SEES_CALLS, *(f"exotel_ccm.{name}" for name in more)))
+    call = placed(asha.user, ticket, recording_url=signed)
+    record_callback(call, "terminal", status="completed", recordings=(signed,))
+    add_note(call, author=asha.user, text=f"Listen to {signed}")
+    soon = timezone.now() + datetime.timedelta(days=1)
+    schedule_follow_up(ticket=ticket, due_at=soon, assigned_to=asha.user, text=f"Listen to {signed}")
+
+    for path in ("calls/", f"calls/{call.reference}/events/", f"calls/{call.reference}/notes/", "follow-ups/"):
+        text = asha.get(path).content.decode()
+        assert "secret" not in text
+        assert len(asha.get(path).json()["results"]) == 1
+        assert path == "calls/" or "https://recordings.exotel.com" in text
 
 
 def test_a_call_that_was_moved_does_not_name_the_other_ticket(asha: Api, host: Any, ticket: Any) -> None:
@@ -295,12 +351,16 @@ def test_a_page_of_100_costs_what_a_page_of_2_does(api: Callable[..., Api], tick
     assert "COUNT(" not in "".join(ours).upper()
 
 
-def test_hidden_calls_leave_no_trace_in_a_list(api: Callable[..., Api], host: Any, ticket: Any) -> None:
+@pytest.mark.parametrize("permissions", [(SEES_CALLS,), (PLACES, "helpdesk.view_ticket")])
+def test_hidden_calls_leave_no_trace_in_a_list(
+    api: Callable[..., Api], host: Any, ticket: Any, permissions: tuple[str, ...]
+) -> None:
     """Neither in the length of a page, nor in its links: what is filtered by would be told of them."""
-    caller, spy = api("ravi", PLACES), api("spy", "exotel_ccm.view_callrecord", SEES_NUMBERS)
+    caller, spy = api("ravi", PLACES), api("spy", *permissions, SEES_NUMBERS)
     for age in (5, 9, 13):
         placed(caller.user, ticket, age=age, customer_number=BY_HAND)
-    reverse_cursor = base64.urlsafe_b64encode(urlencode({"r": 1, "p": "1999-01-01 00:00:00+00:00"}).encode()).decode()
+    tokens = urlencode({"r": 1, "p": "callrecord 1999-01-01 00:00:00+00:00"})
+    reverse_cursor = base64.urlsafe_b64encode(tokens.encode()).decode()
 
     for more in ("page_size=1", f"cursor={reverse_cursor}"):
         found, other = (
@@ -321,6 +381,18 @@ def test_pages_are_full_whatever_lies_between(api: Callable[..., Api], host: Any
 
     assert len(page["results"]) == 2
     assert page["next"] is None
+
+
+def test_so_many_calls_of_others_are_looked_through(
+    api: Callable[..., Api], host: Any, ticket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asha, caller = api("asha", *AGENT_WORK, SEES_CALLS), api("ravi", PLACES)
+    monkeypatch.setattr(calls, "LOOKED_THROUGH", 2)
+    own = [placed(asha.user, ticket, age=age) for age in (1, 2, 3)]
+    others = [placed(caller.user, ticket, age=age) for age in (4, 5, 6)]
+    last = placed(asha.user, ticket, age=7)
+
+    assert references(asha.get("calls/")) == [str(one.reference) for one in [*own, *others[:2], last]]
 
 
 # Events.

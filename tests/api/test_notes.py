@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_exotel_ccm.api import follow_ups
 from django_exotel_ccm.models import CallNote, Disposition, DoNotCall, ExoPhone, FollowUp
 from django_exotel_ccm.services import add_note, move_calls, schedule_follow_up
 from django_exotel_ccm.services.privacy import erase
@@ -145,6 +146,37 @@ def test_call_backs_of_others(ravi: Api, api: Callable[..., Api], ticket: Any) -
     assert blind.get("follow-ups/?page_size=1").json() == {"next": None, "previous": None, "results": []}
     FollowUp.objects.exclude(pk=row.pk).delete()
     assert [one["id"] for one in seeing.get("follow-ups/").json()["results"]] == [row.pk]
+
+
+def test_so_many_call_backs_of_others_are_looked_through(
+    api: Callable[..., Api], host: Any, ticket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meera = api("meera", "exotel_ccm.view_followup", "helpdesk.view_ticket")
+    monkeypatch.setattr(follow_ups, "LOOKED_THROUGH", 2)
+    other = host.user("other", agent=None)
+    due = [tomorrow() + datetime.timedelta(hours=hours) for hours in range(7)]
+    owners = [meera.user] * 3 + [other] * 3 + [meera.user]
+    rows = [
+        schedule_follow_up(ticket=ticket, due_at=at, assigned_to=owner).pk
+        for at, owner in zip(due, owners, strict=True)
+    ]
+
+    listed = [one["id"] for one in meera.get("follow-ups/").json()["results"]]
+
+    assert listed == [*rows[:5], rows[6]]
+
+
+def test_a_call_back_about_a_ticket_that_is_not_ones_own_to_call(
+    api: Callable[..., Api], ticket: Any, settings: Any
+) -> None:
+    entry = {**settings.EXOTEL_CCM["TICKETS"]["helpdesk.Ticket"], "can_call": lambda user, ticket: False}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": entry}}
+    wanted = {"ticket": f"ticket_{ticket.pk}", "due_at": tomorrow().isoformat()}
+
+    response = api("ravi", *AGENT_WORK, NOTES).post("follow-ups/", wanted)
+
+    assert (response.status_code, response.json()["code"]) == (403, "can_call")
+    assert not FollowUp.objects.exists()
 
 
 def test_own_call_back_about_a_ticket_that_one_does_not_see_any_more(api: Callable[..., Api], ticket: Any) -> None:
