@@ -82,7 +82,7 @@ def test_100_rows_cost_what_one_does(host: Any, path: str, statements: int) -> N
     for size in (1, 100):
         while rows.count < size:
             rows.add(path)
-        references = CallRecord.objects.values_list("reference", flat=True)[:size]
+        references = CallRecord.objects.order_by("-pk").values_list("reference", flat=True)[:size]
         query = "&".join(f"reference={one}" for one in references) if path == "calls/status/" else "page_size=100"
         client, address = Api(rows.user), f"{path.replace('<call>', str(rows.call.reference))}?{query}"
         client.get(address)  # fills the caches of content types

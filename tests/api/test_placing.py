@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from django_exotel_ccm.models import Agent, CallRecord, DoNotCall, ExoPhone
 from django_exotel_ccm.services import move_calls
+from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_NUMBERS, orders
 from tests.api.conftest import Api
 
@@ -35,6 +36,10 @@ def allow_nobody(user: Any, ticket: Any) -> bool:
 
 def numbers_of_tickets(ticket: Any) -> Any:
     raise RuntimeError("the host's code fails")
+
+
+def send_elsewhere(call: CallRecord) -> str:
+    return "Ring 9000001009 instead."
 
 
 @pytest.fixture
@@ -178,6 +183,27 @@ def test_a_key_does_not_tell_where_a_call_was_moved(asha: Api, host: Any, ticket
 
     assert (moved_to.status_code, moved_to.json()) == (409, elsewhere.json())
     assert asha.post("calls/", body(ticket), key="k").status_code == 200
+
+
+@pytest.mark.books_differ(reason="the number is erased")
+def test_a_named_number_is_the_same_call_when_its_customer_was_erased(
+    api: Callable[..., Api], ticket: Any, exotel: Any
+) -> None:
+    seeing = api("meera", *AGENT_WORK, SEES_NUMBERS, agent="+919000000101")
+    seeing.post("calls/", body(ticket, to=BY_HAND), key="k")
+    list(erase(BY_HAND, apply=True))
+
+    assert seeing.post("calls/", body(ticket, to=BY_HAND), key="k").status_code == 200
+    assert len(orders(exotel)) == 1
+
+
+def test_what_a_rule_says_has_no_number_that_one_may_not_see(asha: Api, ticket: Any, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.send_elsewhere"]}
+
+    response = asha.post("calls/", body(ticket))
+
+    assert (response.status_code, response.json()["code"]) == (409, "send_elsewhere")
+    assert response.json()["advice"] == "Ring ••••••••09 instead."
 
 
 @pytest.mark.parametrize("becomes", ["moved", "deleted"])
