@@ -9,6 +9,11 @@ from django.utils import timezone
 from django_exotel_ccm import conf
 
 
+def local_zone() -> datetime.tzinfo:
+    """Return the zone of the user's clock. Without ``USE_TZ`` all users have that of the settings."""
+    return timezone.get_current_timezone() if conf.uses_time_zones() else timezone.get_default_timezone()
+
+
 def to_local(moment: datetime.datetime) -> datetime.datetime:
     """Return ``moment`` as the user's clock shows it."""
     return timezone.localtime(moment) if timezone.is_aware(moment) else moment

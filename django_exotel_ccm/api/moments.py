@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework import ISO_8601, serializers
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.local_time import local_zone
 
 
 class Moment(serializers.DateTimeField):
@@ -22,7 +23,7 @@ class Moment(serializers.DateTimeField):
 
     def default_timezone(self) -> datetime.tzinfo:
         """Return the zone of moments that have none."""
-        return timezone.get_current_timezone() if conf.uses_time_zones() else timezone.get_default_timezone()
+        return local_zone()
 
     def to_internal_value(self, value: Any) -> datetime.datetime:
         """Return the moment as a column holds it."""

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from django_exotel_ccm.adapters import TicketAdapter, calls_that_may_be_seen, page_url
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import is_about_first_ticket
+from django_exotel_ccm.local_time import local_zone
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.reports import periods
 from django_exotel_ccm.services.reports.export import Seen, csv_pieces
@@ -99,7 +100,7 @@ def _result(request: HttpRequest, adapter: TicketAdapter, period: Period) -> dic
         "first": dates["from"],
         "last": dates["to"],
         "dates": _dates(period),
-        "zone": timezone.get_current_timezone_name(),
+        "zone": str(local_zone()),
         "is_empty": report.total.is_empty,
         "is_filtered": bool(chosen.chosen),
         "figures": figure_list(report.total),

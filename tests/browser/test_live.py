@@ -141,6 +141,17 @@ def test_board_says_when_there_is_no_connection(boss: Any, site: Any, open_page:
     page.wait_for_selector("text=No connection. Trying again…", state="hidden")
 
 
+def test_page_of_somebody_else_is_not_shown_as_the_board(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    open_board(page, site)
+    page.route("**/live/board/**", lambda route: route.fulfill(body="<form>Who are you?</form>"))
+
+    page.wait_for_selector("text=No connection. Trying again…")
+
+    assert "Who are you?" not in page.content()
+    assert page.inner_text(".exotel-tiles dd >> nth=0") == "2"
+
+
 def test_board_says_when_one_is_logged_out(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
     page = open_page()
     open_board(page, site)

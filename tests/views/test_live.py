@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -284,6 +285,28 @@ def test_unchanged_is_304(boss: Session, time_machine: Any) -> None:
     assert "Nobody is on the phone." in response.content.decode()
     assert "<html" not in response.content.decode()
     assert response["Cache-Control"] == "private, no-cache"
+
+
+def test_what_another_user_saw_is_not_unchanged(boss: Session, host: Any, time_machine: Any) -> None:
+    time_machine.move_to(datetime.datetime(2026, 11, 26, 6, 0, 1, tzinfo=datetime.UTC), tick=False)
+    for name, permissions in (("few", ()), ("numbers", (SEES_CALLS, SEES_NUMBERS, "helpdesk.view_ticket"))):
+        host.user(name, REPORTS, *permissions, agent=None)
+    call(age=100, answered=80, ticket=host.ticket("Secret merger"), customer_label="")
+    url, users = reverse("exotel_ccm:live-board"), get_user_model().objects.order_by("pk")
+
+    def client_of(user: Any) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    etags = {user: client_of(user).get(url)["ETag"] for user in users}
+
+    assert len(etags) == 3
+    for user in users:
+        for other, etag in etags.items():
+            response = client_of(user).get(url, headers={"If-None-Match": etag})
+            assert response.status_code == (304 if user == other else 200)
+    assert "Secret merger" not in client_of(users.get(username="few")).get(url).content.decode()
 
 
 def test_it_costs_a_fixed_number_of_statements(boss: Session, host: Any) -> None:

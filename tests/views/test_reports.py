@@ -572,6 +572,17 @@ def test_file_is_in_the_zone_of_the_viewer(boss: Session, settings: Any) -> None
     assert "America/New_York" in show(boss, dates="today").text
 
 
+def test_zone_without_use_tz_is_that_of_the_settings(boss: Session, settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.test_reports.AnotherZone"]
+    settings.USE_TZ = False
+    call(created_at=datetime.datetime(2026, 11, 1, 0, 30))  # noqa: DTZ001 - without USE_TZ
+
+    page = show(boss, **{"from": "2026-11-01", "to": "2026-11-01"})
+
+    assert figure(page, "Calls") == "1"
+    assert "Days and hours are those of the time zone Asia/Kolkata." in page.text
+
+
 def test_file_is_in_no_transaction(boss: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     call()

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import models
-from django.utils import timezone
 
 from django_exotel_ccm import conf
+from django_exotel_ccm.local_time import local_zone
 
 SECONDS = 15 * 60
 EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - what the database's own clock shows
@@ -43,9 +43,9 @@ class QuarterHour(models.Func):
 
 def local_clock(connection: Any) -> Callable[[int], datetime.datetime]:
     """Return a function that says when a :class:`QuarterHour` of this database begins, as the user's clock shows it."""
-    # Without USE_TZ, Django has the session of a database that keeps moments in the zone of the settings.
-    zone = timezone.get_current_timezone() if conf.uses_time_zones() else timezone.get_default_timezone()
+    zone = local_zone()
     if connection.features.supports_timezones:
+        # Without USE_TZ, Django has the session of such a database in the zone of the settings.
         return lambda quarter: datetime.datetime.fromtimestamp(quarter * SECONDS, zone)
     if not conf.uses_time_zones():
         return _shown

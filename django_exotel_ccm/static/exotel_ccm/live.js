@@ -58,7 +58,8 @@
   };
 
   const take = (response, html) => {
-    if (response && (response.status === 200 || response.status === 304)) {
+    const isBoard = html.includes("exotel-tiles"); // and not the page of a proxy, or another login page
+    if (response && (response.status === 304 || (response.status === 200 && isBoard))) {
       failures = 0;
       say("");
       if (response.status === 200) {
@@ -67,7 +68,7 @@
       }
     } else if (response && (response.status === 401 || response.type === "opaqueredirect")) {
       stop(texts.exotelLoggedOut);
-    } else if (response && response.status < 500 && response.status !== 429) {
+    } else if (response && response.status >= 400 && response.status < 500 && response.status !== 429) {
       stop(texts.exotelGone);
     } else {
       failures += 1;
