@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from django.db import router
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from django_exotel_ccm.choices import EventReason, RemovalKind, UnverifiedReason
@@ -35,6 +36,8 @@ from django_exotel_ccm.services.events import lock, rebuild
 from django_exotel_ccm.services.transactions import run_durably
 
 BATCH = 100
+SHORTEST = 6
+"""Characters of a phone number."""
 
 
 @dataclass(slots=True)
@@ -94,9 +97,10 @@ def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
     for call_lists in batches(CallList.objects.using(erasure.using), BATCH):
         erasure.erase_names(call_lists)
         yield erasure.found
-    # Tickets whose key is the number, also those about which nobody was called.
+    # Tickets whose key is the number, also those about which nobody was called. Most keys are too short for it.
     for model in (CallListItem, FollowUp):
-        for rows in batches(model.objects.using(erasure.using).exclude(ticket_object_id=""), BATCH):
+        keyed = model.objects.using(erasure.using).alias(length=Length("ticket_object_id"))
+        for rows in batches(keyed.filter(length__gte=SHORTEST), BATCH):
             erasure.erase_keys(rows)
             yield erasure.found
 
