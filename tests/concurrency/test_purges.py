@@ -51,7 +51,10 @@ def closing(work: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def test_event_that_is_stored_while_the_purge_waits_for_its_call(host: Any, real_calls: Calls, isolation: str) -> None:
+def test_event_that_is_stored_while_the_purge_waits_for_its_call(
+    host: Any, real_calls: Calls, isolation: str, settings: Any
+) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "RETENTION": {"recordings": 90}}
     [call] = old_calls(real_calls, 1)
     event = CallEvent(kind="callback", authentication="signed_url", reference=call.reference, event="terminal")
     event.facts, event.raw, event.fingerprint, event.received_at = {"talk_time": 43}, b"43", "f", timezone.now()
