@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord, Device, FollowUp
+from django_exotel_ccm.models import Agent, CallRecord, Device, FollowUp
 from tests.admin.pages import SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
 from tests.browser.test_reports import LOOKS
@@ -98,6 +98,20 @@ def test_board_on_a_large_screen(boss: Any, site: Any, open_page: Callable[..., 
 
     assert violations(page) == []
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.exotel-tiles dd')).fontSize)") > 60
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_do_not_widen_the_board(boss: Any, site: Any, open_page: Callable[..., Any], width: int) -> None:
+    name = "n" * 145
+    Agent.objects.update(name=name)
+    CallRecord.objects.update(agent_label=name, customer_label=name)
+    FollowUp.objects.update(assigned_to_label=name)
+    page = open_page(width=width)
+
+    open_board(page, site)
+
+    assert name in page.content()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_many_calls_leave_the_figures_of_today_on_the_screen(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallNote, CallRecord, Disposition
+from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition
 from tests.admin.pages import SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
 
@@ -78,6 +78,19 @@ def test_report_looks(boss: Any, site: Any, open_page: Callable[..., Any], look:
     keep_picture(page, f"report_{look}")
 
     assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_do_not_widen_the_report(boss: Any, site: Any, open_page: Callable[..., Any], width: int) -> None:
+    name = "n" * 145
+    Agent.objects.update(name=name)
+    page = open_page(width=width)
+    log_in(page, site.url, "boss")
+
+    page.goto(f"{site.url}/exotel/reports/?{dates(7)}")
+
+    assert name in page.content()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
