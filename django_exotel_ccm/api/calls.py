@@ -12,6 +12,7 @@ from django.http import Http404, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -137,7 +138,8 @@ class Statuses(BaseView):
         lasting = json.dumps([one | {"seconds": 0} for one in told])
         etag = quote_etag(hashlib.sha256(lasting.encode()).hexdigest()[:32])
         answer: Any = get_conditional_response(self.http_request, etag=etag)
-        answer = answer or Response({"next": None, "previous": None, "results": told})
+        if answer is None or answer.status_code != status.HTTP_304_NOT_MODIFIED:  # other conditions are for writers
+            answer = Response({"next": None, "previous": None, "results": told})
         answer["ETag"] = etag
         patch_cache_control(answer, private=True, no_cache=True)
         return answer  # type: ignore[no-any-return]

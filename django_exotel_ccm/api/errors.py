@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -21,6 +22,9 @@ from django_exotel_ccm.choices import Permission
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024  # a note of 10,000 characters has at most 120 KB, each written as two escapes
+
+MOST_FIELDS = 20
+LONGEST_TOLD = 500  # characters; some messages repeat what was sent
 
 
 class APIError(exceptions.APIException):
@@ -72,10 +76,10 @@ def unknown_filters(names: list[str], known: list[str]) -> Invalid:
 
 
 def invalid_fields(fields: Mapping[str, Any]) -> Invalid:
-    """Return the error of a body some of whose fields are wrong."""
-    names = ", ".join(map(_printable, fields))
-    error = Invalid("invalid", _("Correct these fields: %(names)s.") % {"names": names})
-    error.more = {"fields": {_printable(name): told for name, told in fields.items()}}
+    """Return the error of a body some of whose fields are wrong. Of many it names the first: its length is bounded."""
+    told = {_printable(name): [str(one)[:LONGEST_TOLD] for one in fields[name]] for name in islice(fields, MOST_FIELDS)}
+    error = Invalid("invalid", _("Correct these fields: %(names)s.") % {"names": ", ".join(told)})
+    error.more = {"fields": told}
     return error
 
 

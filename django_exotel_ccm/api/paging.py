@@ -85,8 +85,6 @@ class Pages(CursorPagination):
 
     def _check_position(self, position: str) -> None:
         try:
-            if "\0" in position:
-                raise _wrong_cursor()
             value = self._column.to_python(position)
             self._column.run_validators(value)  # SQLite raises OverflowError for a number out of range
             if isinstance(value, datetime.datetime):

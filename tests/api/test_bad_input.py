@@ -76,6 +76,22 @@ def test_wrong_fields(asha: Api, host: Any, change: dict[str, Any], field: str) 
     assert all(isinstance(one, str) for one in answer["fields"][field])
 
 
+def test_an_error_has_a_bounded_length(asha: Api) -> None:
+    many = {f"field_{number}": 1 for number in range(10_000)}
+    long = {"ticket": "ticket_1", "recording_channels": "x" * 200_000}
+    answers = [
+        asha.send("POST", "calls/", json.dumps(many)),
+        asha.send("POST", "calls/", json.dumps(long)),
+        asha.get(f"calls/?state={'x' * 50_000}"),
+        asha.get("calls/?" + "&".join(f"field_{number}=1" for number in range(900))),
+    ]
+
+    for one in answers:
+        assert_refused(one, 400, "invalid")
+        assert len(one.content) < 12_000
+    assert list(answers[0].json()["fields"]) == [f"field_{number}" for number in range(20)]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -446,6 +446,15 @@ def test_status_is_304_while_nothing_changes(asha: Api, monkeypatch: pytest.Monk
     assert changed["ETag"] != first["ETag"]
 
 
+def test_status_knows_no_condition_for_writers(asha: Api) -> None:
+    """Else the answer would be an error without code and advice."""
+    call = placed(asha.user)
+
+    response = asha.get(f"calls/status/?reference={call.reference}", **{"If-Match": '"x"'})
+
+    assert references(response) == [str(call.reference)]
+
+
 TOO_MANY = "&".join(f"reference={uuid.UUID(int=number)}" for number in range(101))
 
 

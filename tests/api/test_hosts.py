@@ -61,10 +61,10 @@ def test_without_an_installed_rest_framework(asha: Api, ticket: Any, exotel: Any
 def test_the_commands_of_the_documentation_run(host: Any, exotel: Any) -> None:
     ticket = host.ticket(pk=1, phone=BY_HAND)
     user = host.user("asha", *AGENT_WORK)
-    user.set_password("secret")
+    user.set_password("demo")
     user.save()
     call = placed(user, ticket, state="ended", talk_time=90)
-    basic = "Basic " + base64.b64encode(b"asha:secret").decode()
+    basic = "Basic " + base64.b64encode(b"asha:demo").decode()
     commands = [
         line for block in blocks("api", "sh") for line in block.replace("\\\n", "").splitlines() if "curl" in line
     ]
@@ -76,7 +76,7 @@ def test_the_commands_of_the_documentation_run(host: Any, exotel: Any) -> None:
         url = next(word for word in words if word.startswith("http://127.0.0.1:8000/"))
         given = dict(one.split(": ") for flag, one in pairwise(words) if flag == "-H")
         kind = given.pop("Content-Type", "")
-        headers = given | ({"Authorization": basic} if "asha:secret" in words else {})
+        headers = given | ({"Authorization": basic} if "asha:demo" in words else {})
         body = words[words.index("-d") + 1] if "-d" in words else ""
         path = re.sub("^http://[^/]*", "", url)
         answers.append(Client().generic(method, path, body, content_type=kind, headers=headers))
