@@ -302,25 +302,24 @@ def contains_number(text: str, number: str) -> bool:
     Other digits may stand beside it, as in "2026-02-11 9000001001".
     """
     wanted = phonenumbers.parse(number)
+    national = phonenumbers.national_significant_number(wanted)
     for line in text.splitlines():
         for found in _DIGITS.finditer(line):
-            one = _spelled(found[0])
-            # The cheap comparison first: a text can be full of other numbers.
+            run = _ESCAPE.sub(" ", found[0])
+            one = _spelled(run)
+            # The cheap comparisons first: a text can be full of other numbers.
             if one.endswith(number[-6:]) and phonenumbers.is_number_match(wanted, one) in _SAME:
                 return True
-            if _is_among(_GROUP.findall(_ESCAPE.sub(" ", found[0])), wanted):
+            if national in one and _is_among(_GROUP.findall(run), national, wanted.country_code):
                 return True
     return False
 
 
-def _is_among(groups: list[str], wanted: phonenumbers.PhoneNumber) -> bool:
+def _is_among(groups: list[str], national: str, code: int | None) -> bool:
     """Return True if the digits of some groups that stand side by side are the number, with or without a prefix."""
-    national, code = phonenumbers.national_significant_number(wanted), str(wanted.country_code)
     parts = [phonenumbers.normalize_digits_only(group) for group in groups]
     digits = "".join(parts)
     at = digits.find(national)
-    if at < 0:
-        return False
     ends = list(itertools.accumulate(map(len, parts)))
     # What follows a country code is no number without it.
     after_code = (group[0] == "+" and len(group) <= _COUNTRY_CODE for group in groups)
@@ -328,7 +327,7 @@ def _is_among(groups: list[str], wanted: phonenumbers.PhoneNumber) -> bool:
     stops = set(ends)
     while at >= 0:
         if at + len(national) in stops:
-            for prefix in ("", "0", code, f"{code}0", f"0{code}", f"00{code}", f"00{code}0"):
+            for prefix in ("", "0", f"{code}", f"{code}0", f"0{code}", f"00{code}", f"00{code}0"):
                 if at - len(prefix) in starts and digits.endswith(prefix, 0, at):
                     return True
         at = digits.find(national, at + 1)
