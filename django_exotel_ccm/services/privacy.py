@@ -97,11 +97,12 @@ def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
     for call_lists in batches(CallList.objects.using(erasure.using), BATCH):
         erasure.erase_names(call_lists)
         yield erasure.found
-    # Tickets whose key is the number, also those about which nobody was called. Most keys are too short for it.
-    for model in (CallListItem, FollowUp):
+    # Also tickets about which nobody was called. Most keys are too short for a number.
+    long_key, noted_alone = Q(length__gte=SHORTEST), Q(call=None)
+    for model, condition in ((CallListItem, long_key), (FollowUp, long_key | noted_alone)):
         keyed = model.objects.using(erasure.using).alias(length=Length("ticket_object_id"))
-        for rows in batches(keyed.filter(length__gte=SHORTEST), BATCH):
-            erasure.erase_keys(rows)
+        for rows in batches(keyed.filter(condition), BATCH):
+            erasure.erase_about_tickets(rows)
             yield erasure.found
 
 
@@ -197,16 +198,25 @@ class _Erasure:
                 if self.apply:
                     CallList.objects.using(self.using).filter(pk=call_list.pk, name=call_list.name).update(name=name)
 
-    def erase_keys(self, rows: Sequence[CallListItem | FollowUp]) -> None:
-        """Mask the number in the keys of the rows' tickets; what such a follow-up says goes, too."""
+    def erase_about_tickets(self, rows: Sequence[CallListItem | FollowUp]) -> None:
+        """Mask the number in the keys of the rows' tickets, and empty the follow-ups that are the customer's."""
         for row in rows:
-            if not contains_number(row.ticket_object_id, self.number):
-                continue
-            if isinstance(row, FollowUp):
-                self.found.notes += bool(row.text) and row.pk not in self._follow_ups_found
-            if self.apply:
-                row.redact(self.number)
-                run_durably(partial(row.save, using=self.using, update_fields=row.REDACTED), using=self.using)
+            if contains_number(row.ticket_object_id, self.number) or self._is_theirs(row):
+                if isinstance(row, FollowUp):
+                    self.found.notes += bool(row.text) and row.pk not in self._follow_ups_found
+                if self.apply:
+                    row.redact(self.number)
+                    run_durably(partial(row.save, using=self.using, update_fields=row.REDACTED), using=self.using)
+
+    def _is_theirs(self, row: CallListItem | FollowUp) -> bool:
+        """Return True for a follow-up after no call that names the number, if its ticket has no other customer's."""
+        if not isinstance(row, FollowUp) or row.call_id is not None:
+            return False
+        if not any(contains_number(text, self.number) for text in (row.text, row.ticket_label)):
+            return False
+        calls = CallRecord.objects.using(self.using).exclude(customer_number__in=("", self.number))
+        kind, key = row.ticket_content_type_id, row.ticket_object_id
+        return not calls.filter(ticket_content_type_id=kind, ticket_object_id=key).exists()
 
     def erase_entry(self, *, keep: bool) -> None:
         """Empty the reason of the number on the do-not-call list, or take the number off the list."""

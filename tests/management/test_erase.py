@@ -256,6 +256,24 @@ def test_key_of_a_ticket_about_which_nobody_called_is_masked(host: Any, run: Run
     assert list(kept) == [("••••• •••01", "", ""), (OTHER, f"Ravi {OTHER}", "wants a fan")]
 
 
+def test_follow_up_after_no_call_that_names_the_number(host: Any, real_calls: Calls, run: Run) -> None:
+    asha, later = host.user("asha"), timezone.now() + timedelta(hours=1)
+    theirs, labelled, anothers = (host.ticket(subject=subject) for subject in ("Fan", f"Fan of {CUSTOMER}", "Lamp"))
+    real_calls.requested(ticket=anothers, customer_number=OTHER)
+    for ticket, text in ((theirs, "Ravi, 90000-01001"), (labelled, ""), (anothers, f"then his brother {CUSTOMER}")):
+        schedule_follow_up(ticket=ticket, due_at=later, assigned_to=asha, text=text)
+
+    counts = "0 calls, 0 with a recording; 0 events of theirs; 1 note or call-back;"
+    assert counts in run("exotel_erase", CUSTOMER).out
+    assert counts in run("exotel_erase", CUSTOMER, "--apply").out
+
+    assert list(FollowUp.objects.order_by("pk").values_list("text", "ticket_label")) == [
+        ("", ""),
+        ("", ""),
+        (f"then his brother {CUSTOMER}", "Lamp"),
+    ]
+
+
 def test_number_in_the_name_of_a_call_list_is_masked(host: Any, run: Run, erase: Erase) -> None:
     asha = host.user("asha")
     for name in ("Ravi 90000-01001", f"Not {OTHER}", "Monday"):
