@@ -227,6 +227,15 @@ def test_the_cursors_above_would_be_right_with_a_moment(asha: Api) -> None:
     assert [one["reference"] for one in answer["results"]] == [str(call.reference)]
 
 
+def test_a_cursor_far_behind_the_end(asha: Api) -> None:
+    """The database is asked for no row beyond the 10,000th of those with one position."""
+    placed(asha.user)
+
+    response = asha.get(f"calls/?cursor={cursor(o='9' * 30)}")
+
+    assert (response.status_code, response.json()["results"]) == (200, [])
+
+
 @pytest.mark.parametrize("key", ["7" * 30, "-1" * 30, "x", ""])
 def test_cursors_of_a_list_by_number(asha: Api, key: str) -> None:
     assert asha.get(f"agents/?cursor={cursor(p='agent 0')}").status_code == 200
