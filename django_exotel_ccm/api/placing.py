@@ -98,9 +98,8 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     if not ticket_type.allows(request.user, ticket):
         raise APIError(status.HTTP_403_FORBIDDEN, "can_call", _("This ticket is not yours to call."))
     agent = _agent(request, wanted.get("agent"))
-    exophone = _exophone(request, wanted.get("exophone"))
     given: dict[str, Any] = {
-        "exophone": exophone,
+        "exophone": _exophone(request, wanted.get("exophone")),
         "to": number_to_call(request.user, ticket, wanted.get("to", "")),
         "override_reason": _override_reason(request, wanted.get("override_reason", "")),
         "request_key": request_key,
@@ -116,7 +115,7 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     except ImproperlyConfigured as error:
         raise Conflict("not_configured", visible_to(str(error), request.user)) from None
     is_new = call.agent is agent  # an earlier one is loaded from the database
-    if not is_new and exophone is not None and call.exophone_id != exophone.pk:
+    if not is_new and not _is_wanted(wanted, call):
         raise _key_reused(call)
     return _answer(view, call, is_new=is_new)
 

@@ -104,6 +104,31 @@ def test_a_key_for_another_exophone(api: Callable[..., Api], ticket: Any, host: 
     assert asha.post("calls/", body(ticket, exophone=host.exophone.pk), key="k").status_code == 200
 
 
+@pytest.mark.parametrize("field", ["exophone", "recording"])
+def test_a_key_that_another_call_takes_meanwhile(
+    api: Callable[..., Api], ticket: Any, host: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    """The second request is sent while the rules are asked about the first, which then finds its key taken."""
+    asha = api("asha", *AGENT_WORK, "exotel_ccm.choose_exophone", agent="+919000000101")
+    other = ExoPhone.objects.create(number="+918000000701").pk
+    mine, others = {"exophone": (host.exophone.pk, other), "recording": (True, False)}[field]
+    answers: list[Any] = []
+
+    def send_once(call: CallRecord) -> None:
+        if not answers:
+            answers.append(None)
+            answers.append(asha.post("calls/", body(ticket, **{field: others}), key="k"))
+
+    monkeypatch.setattr(f"{__name__}.send_elsewhere", send_once)
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.send_elsewhere"]}
+
+    first = asha.post("calls/", body(ticket, **{field: mine}), key="k")
+
+    assert (answers[1].status_code, answers[1].json()["state"]) == (201, "active")
+    assert (first.status_code, first.json()["code"]) == (409, "request_key_reused")
+    assert CallRecord.objects.count() == 1
+
+
 def give_another_number(ticket: Any, entry: Callable[..., None]) -> None:
     ticket.customer.phone = OTHER
     ticket.customer.save()
