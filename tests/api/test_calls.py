@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.api import calls, filters
-from django_exotel_ccm.models import CallEvent, CallRecord, DoNotCall, FollowUp
+from django_exotel_ccm.models import CallEvent, CallRecord, DoNotCall, ExoPhone, FollowUp
 from django_exotel_ccm.services import add_note, move_calls, schedule_follow_up
 from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
@@ -237,6 +237,7 @@ def test_a_filter_without_an_index_asks_for_a_span_of_time(asha: Api, name: str)
         }
     for taken in (
         f"{wanted}&created_at__gte={year_ago}",
+        f"{wanted}&created_at__gt={year_ago}",
         f"{wanted}&{SPRING}",
         f"{wanted}&agent=7",
         f"{wanted}&placed_by=7",
@@ -256,9 +257,11 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
     asha = api("asha", *AGENT_WORK, SEES_CALLS, agent="+919000000101")
     noon = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
     early = placed(asha.user, ticket, state="ended", outcome="completed", talk_time=90, created_at=noon)
+    phones = [ExoPhone.objects.create(number=f"+91800000070{number}") for number in (1, 2, 3)]
     late = placed(
         asha.user, state="refused", refusal_code="DoNotCall", created_at=noon + datetime.timedelta(hours=1), agent=None
     )
+    CallRecord.objects.filter(pk=late.pk).update(exophone=phones[-1])
 
     def found(query: str) -> list[CallRecord]:
         return [CallRecord.objects.get(reference=one) for one in references(asha.get(f"calls/?{query}"))]
@@ -268,6 +271,8 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
     assert found(f"refusal_code=DoNotCall&{SPRING}") == [late]
     assert found(f"origin=external&{SPRING}") == []
     assert found(f"agent={early.agent_id}") == [early]
+    assert found(f"exophone={phones[-1].pk}&{SPRING}") == [late]
+    assert found(f"exophone={phones[0].pk}&{SPRING}") == []
     assert found(f"placed_by={asha.user.pk}") == [late, early]
     assert found("placed_by=99999") == []
     assert found(f"ticket=ticket_{ticket.pk}") == [early]
