@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.utils.translation import pgettext
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.descriptions import describe_customer
 from django_exotel_ccm.local_time import to_local
-from django_exotel_ccm.models import CallNote, CallRecord
+from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, kind_name
@@ -73,9 +73,9 @@ def csv_pieces(calls: CallRecordQuerySet, user: Any, seen: Callable[[Sequence[Ca
     is made may be missing. Each batch is read by statements of its own, in no transaction of ours.
     """
     yield BOM + _lines([_header()])
-    labels = result_labels()
+    labels, names = result_labels(), dict(Disposition.objects.values_list("pk", "label"))
     for batch in _batches(calls):
-        visible, dispositions = seen(batch), _dispositions_of(batch)
+        visible, dispositions = seen(batch), _dispositions_of(batch, names)
         yield _lines(_row(call, user, labels, dispositions, visible) for call in batch)
 
 
@@ -178,12 +178,13 @@ def _batches(calls: CallRecordQuerySet) -> Iterator[list[CallRecord]]:
         batch = list(ordered.filter(is_later, created_at__gte=last.created_at)[:BATCH])
 
 
-def _dispositions_of(calls: Sequence[CallRecord]) -> dict[Any, list[str]]:
-    """Return by the call's key the labels that were chosen after it, in their order, each once."""
-    notes = CallNote.objects.filter(call__in=[call.pk for call in calls]).exclude(disposition=None)
+def _dispositions_of(calls: Sequence[CallRecord], names: Mapping[int, str]) -> dict[Any, list[str]]:
+    """Return by the call's key the ``names`` of what was chosen after it, in their order, each once."""
+    # No join with the dispositions: MariaDB would begin with them, and read the notes of all calls for each batch.
+    notes = CallNote.objects.filter(call__in=[call.pk for call in calls]).order_by("pk")
     found: dict[Any, list[str]] = {}
-    for key, label in notes.order_by("pk").values_list("call", "disposition__label"):
-        labels = found.setdefault(key, [])
-        if label not in labels:
-            labels.append(label)
+    for key, disposition in notes.values_list("call", "disposition"):
+        chosen = found.setdefault(key, [])
+        if disposition in names and names[disposition] not in chosen:
+            chosen.append(names[disposition])
     return found
