@@ -294,6 +294,8 @@ def test_filters(api: Callable[..., Api], ticket: Any) -> None:
         ("created_at__gte=yesterday", "created_at__gte"),
         ("created_at__gte=0001-01-01T00:00:00%2B14:00", "created_at__gte"),
         ("created_at__lt=9999-12-31T23:59:59-14:00", "created_at__lt"),
+        ("created_at__gt=1899-12-31T00:00:00Z", "created_at__gt"),
+        ("created_at__lte=2200-01-01T00:00:00Z", "created_at__lte"),
         ("talk_time__gte=-1", "talk_time__gte"),
         ("talk_time__gte=9999999999", "talk_time__gte"),
         ("state=ended&state=active", "state"),
