@@ -69,6 +69,24 @@ def ticket(host: Any) -> Any:
     return host.ticket(phone=BY_HAND)
 
 
+@pytest.fixture
+def two_agents(exotel: Any) -> None:
+    """A simulated Exotel that knows a second agent, Ravi."""
+    exotel.directory.add_agent("+919000000102", name="Ravi")
+
+
+@pytest.fixture
+def entry(settings: Any) -> Callable[..., None]:
+    """Change the entry of the tickets in the settings."""
+
+    def change(**options: Any) -> None:
+        entries = settings.EXOTEL_CCM["TICKETS"]
+        entries = {**entries, "helpdesk.Ticket": {**entries["helpdesk.Ticket"], **options}}
+        settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": entries}
+
+    return change
+
+
 def placed(user: Any, ticket: Any = None, *, age: float = 5, **fields: Any) -> CallRecord:
     """Return a call that ``user`` placed about ``ticket`` ``age`` seconds ago."""
     about: dict[str, Any] = {}
