@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.signals import got_request_exception
 from django.test import Client, modify_settings, override_settings
 
 from django_exotel_ccm.api import calls
@@ -289,9 +291,21 @@ def test_parameters_where_there_are_none(asha: Api) -> None:
     assert (response.status_code, list(response.json()["fields"])) == (400, ["fields"])
 
 
+def test_more_parameters_than_django_reads(asha: Api) -> None:
+    assert_refused(asha.get(f"calls/?{'a=1&' * 1001}"), 400, "bad_request")
+
+
 def test_a_bug_is_said_in_the_same_shape(
     asha: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And the host's monitoring hears of it, by the log or by Django's signal."""
+    heard: list[Any] = []
+
+    def hear(sender: Any, **of: Any) -> None:
+        heard.append(sys.exc_info()[1])
+
+    got_request_exception.connect(hear)
+
     def fail(*arguments: Any) -> None:
         raise RuntimeError("secret detail")
 
@@ -300,5 +314,7 @@ def test_a_bug_is_said_in_the_same_shape(
 
     answer = assert_refused(asha.get("calls/"), 500, "server_error")
 
+    got_request_exception.disconnect(hear)
+    assert [str(one) for one in heard] == ["secret detail"]
     assert "secret" not in json.dumps(answer)
     assert "secret detail" in caplog.text

@@ -31,6 +31,29 @@ class TokenOfTheHost(BaseAuthentication):
         return "Token"
 
 
+class BodyIsSigned(TokenOfTheHost):
+    """A way to log in for which the body is read first, as for a signature over it."""
+
+    def authenticate(self, request: Any) -> Any:
+        assert request.body
+        return super().authenticate(request)
+
+
+def test_an_authentication_that_reads_the_body(host: Any, ticket: Any, exotel: Any) -> None:
+    host.user("asha", *AGENT_WORK)
+    theirs = {"DEFAULT_AUTHENTICATION_CLASSES": ["tests.api.test_hosts.BodyIsSigned"]}
+    large = {"ticket": "x" * 3_000_000}  # more than Django lets anybody read
+
+    with override_settings(REST_FRAMEWORK=theirs):
+        placed_one, refused = (
+            Client().post(f"{API}calls/", body, "application/json", headers={"Authorization": "Token asha"})
+            for body in ({"ticket": f"ticket_{ticket.pk}"}, large)
+        )
+
+    assert (placed_one.status_code, refused.status_code) == (201, 413)
+    assert refused.json()["code"] == "too_large"
+
+
 def test_the_hosts_authentication_decides_who_somebody_is(host: Any, ticket: Any, exotel: Any) -> None:
     host.user("asha", *AGENT_WORK)
     theirs = {"DEFAULT_AUTHENTICATION_CLASSES": ["tests.api.test_hosts.TokenOfTheHost"]}

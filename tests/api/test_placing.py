@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.test import override_settings
 
 from django_exotel_ccm.models import Agent, CallRecord, DoNotCall, ExoPhone
@@ -125,6 +126,17 @@ def test_can_call_says_no(asha: Api, ticket: Any, entry: Callable[..., None]) ->
 
     assert (response.status_code, response.json()["code"]) == (403, "can_call")
     assert not CallRecord.objects.exists()
+
+
+def test_can_call_raises_that_it_is_not_permitted(asha: Api, ticket: Any, entry: Callable[..., None]) -> None:
+    def refuse(user: Any, ticket: Any) -> bool:
+        raise PermissionDenied
+
+    entry(can_call=refuse)
+
+    response = asha.post("calls/", body(ticket))
+
+    assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
 
 
 def test_can_call_alone_decides_outside_the_admin(
