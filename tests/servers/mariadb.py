@@ -58,8 +58,9 @@ def _start(folder: Path, options: list[str]) -> subprocess.Popen[bytes]:
     ours = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--force"]
     try:
         prepare([install, "--no-defaults", data, *ours, *options], folder, user)
-        socket = [f"--socket={folder / SOCKET}", f"--pid-file={folder / 'pid'}"]
-        return start([binary, "--no-defaults", data, *socket, *SERVER, *options], folder, user)
+        # In /tmp, another server that starts would remove the temporary tables of this one.
+        places = [f"--socket={folder / SOCKET}", f"--pid-file={folder / 'pid'}", f"--tmpdir={folder}"]
+        return start([binary, "--no-defaults", data, *places, *SERVER, *options], folder, user)
     except NoServer as error:
         raise NoMariaDB(str(error)) from error
 
