@@ -119,6 +119,14 @@ def test_bodies_that_are_none(asha: Api, body: bytes, status: int, code: str) ->
         assert_refused(asha.send("POST", path, body), status, code)
 
 
+@pytest.mark.parametrize("length", [str(256 * 1024 + 1), "9" * 40])
+def test_a_body_is_refused_by_the_length_that_is_said(asha: Api, length: str) -> None:
+    """Before it is sent, where the client waits for that."""
+    response = asha.client.generic("POST", f"{API}calls/", b"{}", "application/json", CONTENT_LENGTH=length)
+
+    assert_refused(response, 413, "too_large")
+
+
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "x"]
 )
