@@ -127,6 +127,13 @@ def test_a_body_is_refused_by_the_length_that_is_said(asha: Api, length: str) ->
     assert_refused(response, 413, "too_large")
 
 
+def test_no_more_of_a_body_is_read_whatever_length_is_said(asha: Api) -> None:
+    body = b'{"to": "' + b"x" * 300_000 + b'"}'
+    response = asha.client.generic("POST", f"{API}calls/", body, "application/json", CONTENT_LENGTH=f"+{len(body)}")
+
+    assert_refused(response, 413, "too_large")
+
+
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "x"]
 )
