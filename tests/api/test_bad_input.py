@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sys
 from typing import Any
@@ -132,6 +133,21 @@ def test_no_more_of_a_body_is_read_whatever_length_is_said(asha: Api) -> None:
     response = asha.client.generic("POST", f"{API}calls/", body, "application/json", CONTENT_LENGTH=f"+{len(body)}")
 
     assert_refused(response, 413, "too_large")
+
+
+class BrokenOff(io.BytesIO):
+    """A connection that the client closes while it sends."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise ConnectionResetError
+
+
+def test_a_body_that_does_not_arrive_whole(asha: Api) -> None:
+    broken_off = {"wsgi.input": BrokenOff(), "CONTENT_LENGTH": "20"}
+
+    response = asha.client.generic("POST", f"{API}calls/", b"{", "application/json", **broken_off)
+
+    assert_refused(response, 400, "parse_error")
 
 
 @pytest.mark.parametrize(
