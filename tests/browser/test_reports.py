@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import random
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition
+from django_exotel_ccm.models import Agent, CallRecord
 from tests.admin.pages import SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, violations
+from tests.browser.week_of_calls import record_week
 
 # Some of the calls were never placed.
 pytestmark = [pytest.mark.browser, pytest.mark.books_differ]
@@ -27,42 +28,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def boss(host: Any) -> Any:
     """A supervisor, and a week of calls by three agents."""
-    user = host.user("boss", SEES_CALLS, "exotel_ccm.view_reports", "helpdesk.view_ticket", agent=None)
-    now, chance = timezone.now(), random.Random(4)
-    agents = [host.agent(name, f"+91900000010{number}") for number, name in enumerate(("Asha", "Vikram", "Ola"))]
-    ticket = host.ticket("Ceiling fan in the meeting room makes a noise since Monday")
-    disposition = Disposition.objects.create(code="reached", label="Reached")
-    for number in range(120):
-        outcome, talk_time = chance.choice(
-            [
-                ("completed", 190),
-                ("completed", 75),
-                ("customer_unanswered", 0),
-                ("busy", 0),
-                ("agent_unanswered", 0),
-                ("unknown", None),
-            ]
-        )
-        agent = agents[number % 3 if number % 7 else 0]
-        call = CallRecord.objects.create(
-            account="default",
-            agent=agent,
-            agent_label=agent.name,
-            exophone=host.exophone,
-            exophone_number=host.exophone.number,
-            ticket=ticket,
-            ticket_label=str(ticket),
-            customer_label="Meera Nair",
-            customer_number="+919000001001",
-            state="ended" if number % 11 else "refused",
-            outcome=outcome if number % 11 else "",
-            talk_time=talk_time if number % 11 else None,
-            refusal_code="" if number % 11 else chance.choice(["1012", "DoNotCall"]),
-            created_at=now - datetime.timedelta(hours=chance.randint(0, 6 * 24)),
-        )
-        if number % 5 == 1:
-            CallNote.objects.create(call=call, disposition=disposition, created_at=now)
-    return user
+    record_week(host)
+    return host.user("boss", SEES_CALLS, "exotel_ccm.view_reports", "helpdesk.view_ticket", agent=None)
 
 
 def dates(days: int) -> str:
@@ -92,6 +59,25 @@ def test_long_names_do_not_widen_the_report(boss: Any, site: Any, open_page: Cal
 
     assert name in page.content()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_figures_are_not_broken_over_lines(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    CallRecord.objects.filter(outcome="completed").update(talk_time=61_234)
+    page = open_page()
+    log_in(page, site.url, "boss")
+    page.goto(f"{site.url}/exotel/reports/?{dates(7)}")
+    assert re.fullmatch(r"\d{3} h \d+ min \d+ s", page.inner_text(".exotel-value >> nth=4"))
+
+    lines = """values => values.filter((one) => {
+      const text = document.createRange();
+      text.selectNodeContents(one);
+      return new Set([...text.getClientRects()].map((line) => line.top)).size > 1;
+    }).map((one) => one.textContent)"""
+    broken = {}
+    for width in range(360, 1400, 20):
+        page.set_viewport_size({"width": width, "height": 900})
+        broken[width] = page.eval_on_selector_all(".exotel-value", lines)
+    assert {width: found for width, found in broken.items() if found} == {}
 
 
 def test_supervisor_asks_for_one_agent_and_fetches_the_file(

@@ -22,8 +22,20 @@ Browse = Callable[..., Any]
 
 
 @pytest.fixture
-def browse(host: Any, client: Any, site: Any, open_page: Callable[..., Any]) -> Browse:  # noqa: F811
-    """Return a page of asha's browser, which loads nothing from other hosts."""
+def visit(site: Any, open_page: Callable[..., Any]) -> Browse:  # noqa: F811
+    """Return a page of a browser that nobody has logged in with, and that loads nothing from other hosts."""
+
+    def visit(**look: Any) -> Any:
+        page = open_page(base_url=site.url, **look)
+        page.route(re.compile(rf"^(?!{site.url}/)"), answer_for_others)
+        return page
+
+    return visit
+
+
+@pytest.fixture
+def browse(host: Any, client: Any, site: Any, visit: Browse) -> Browse:  # noqa: F811
+    """Return a page of asha's browser."""
     permissions = (SEES_CALLS, SEES_NUMBERS, *WRITES_NOTES, *LEDGER, *(f"exotel_ccm.{name}" for name in SUPERVISES))
     host.user("asha", *AGENT_WORK, *permissions)
     host.agent("Vik", "sip:vik4c1d77e2")
@@ -31,9 +43,8 @@ def browse(host: Any, client: Any, site: Any, open_page: Callable[..., Any]) -> 
     session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site.url}
 
     def browse(**look: Any) -> Any:
-        page = open_page(base_url=site.url, **look)
+        page = visit(**look)
         page.context.add_cookies([session])
-        page.route(re.compile(rf"^(?!{site.url}/)"), answer_for_others)
         return page
 
     return browse

@@ -14,7 +14,8 @@ OURS = (
     ".exotel-note-box:not([hidden]) :is(.exotel-pill, .exotel-pill span, textarea, button),"
     ".exotel-phone :is(a, button), .exotel-panel:not([data-exotel-empty]) a,"
     ".exotel-note-open:not([hidden]), .exotel-older:not([hidden]) > summary,"
-    ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list > summary)"
+    ".exotel-desk :is(.exotel-tools > form button, .exotel-own-list > summary),"
+    ".exotel-report :is(a, button, select, input:not([type=hidden]), summary), .exotel-live a"
 )
 #: Returns our buttons, links and fields that nobody sees, that are cut, have no edge, or lie below something else.
 UNUSABLE = """ours => ours.flatMap((one) => {
@@ -29,12 +30,35 @@ UNUSABLE = """ours => ours.flatMap((one) => {
   };
   return Object.keys(is).filter((name) => is[name]).map((name) => `${name}: ${one.outerHTML}`);
 })"""
-#: Returns our sections that reach beyond the page's width.
-TOO_WIDE = """ours => ours
-  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-  .map((one) => `too wide: ${one.outerHTML}`)"""
+#: Returns our sections that are not seen, and what of them lies outside the page; a wide table scrolls in its own box.
+OUTSIDE = """ours => ours.flatMap((section) => {
+  const scrolls = [".exotel-scroll *", ".exotel-lines *", ".exotel-clocks *"].join();
+  const all = [section, ...section.querySelectorAll("*")].filter((one) => !one.matches(scrolls));
+  const lost = section.matches(".exotel-clocks") && section.clientWidth < 200 ? [`not seen: ${section.outerHTML}`] : [];
+  return lost.concat(all.filter((one) => {
+    const {left, right, width} = one.getBoundingClientRect();
+    return one.checkVisibility() && width && (right > document.documentElement.clientWidth + 1 || left < -1);
+  }).map((one) => `outside the page: ${one.outerHTML}`));
+})"""
+#: Says so when the page has to be moved sideways.
+SIDEWAYS = """() => {
+  const {scrollWidth, clientWidth} = document.documentElement;
+  return scrollWidth > clientWidth ? [`the page is ${scrollWidth} wide, seen are ${clientWidth}`] : [];
+}"""
+#: Returns our texts that are cut or whose lines overlap, and figures that are broken over lines.
+SQUEEZED = """ours => ours.flatMap((section) => [...section.querySelectorAll("*")].filter((one) => {
+  const text = [...one.childNodes].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  const {lineHeight, fontSize, textOverflow} = getComputedStyle(one);
+  if (!text || !one.getClientRects().length || one.closest("svg")) return false;
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  const lines = new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size;
+  const isCut = textOverflow === "ellipsis" && one.scrollWidth > one.clientWidth;
+  return isCut || parseFloat(lineHeight) < parseFloat(fontSize) || (lines > 1 && one.matches(".exotel-value"));
+}).map((one) => `squeezed: ${one.outerHTML}`))"""
 SECTIONS = (
-    ".exotel-panel, .exotel-phone, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk"
+    ".exotel-panel, .exotel-phone, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk,"
+    ".exotel-clocks"
 )
 #: Waits until the page has been painted anew, and nothing moves or changes its colour by and by.
 STILL = """async () => {
@@ -97,7 +121,12 @@ READ = (
     ".exotel-tool",
     "#result_list .exotel-call",
     ".exotel-readonly",
+    ".exotel-clocks",
 )
+ALIKE = ".exotel-report tbody tr:nth-child(n + 3)"
+"""Rows that look like those above them. axe needs seconds for all."""
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
+"""What axe may find on the dark side alone."""
 THEIRS = ".exotel-tool *, .exotel-back *, .exotel-readonly :is(h2, a)"
 """Ours in the theme's colours, so that they look like its own beside them."""
 CONTRAST = 2.4
@@ -108,14 +137,14 @@ def look_at(page: Any, name: str) -> list[str]:
     """Keep a picture, and return what is wrong with our elements on the page."""
     keep_picture(page, f"theme_{settings.THEME_NAME}_{name}")
     open_tools(page)
-    problems: list[str] = page.eval_on_selector_all(SECTIONS, TOO_WIDE) + page.evaluate(SAVE_MOVED)
-    problems += page.evaluate(PANEL_COVERED)
+    problems: list[str] = page.evaluate(SIDEWAYS) + page.evaluate(SAVE_MOVED) + page.evaluate(PANEL_COVERED)
+    problems += page.eval_on_selector_all(SECTIONS, OUTSIDE) + page.eval_on_selector_all(SECTIONS, SQUEEZED)
     problems += page.eval_on_selector_all(OURS, UNUSABLE)
     problems += unreadable(page)
     if name.startswith("wide_"):
         darken(page, "dark")
         keep_picture(page, f"theme_{settings.THEME_NAME}_{name.replace('wide', 'dark')}")
-        problems += [f"dark: {one}" for one in unreadable(page)]
+        problems += [f"dark: {one}" for one in unreadable(page, runOnly=OF_COLOURS)]
         darken(page, "light")
     return [f"{name}: {problem[:250]}" for problem in problems]
 
@@ -128,10 +157,11 @@ def darken(page: Any, scheme: str) -> None:
     page.evaluate(STILL)
 
 
-def unreadable(page: Any) -> list[str]:
-    """Return what axe minds in our elements."""
+def unreadable(page: Any, **options: Any) -> list[str]:
+    """Return what axe, with these options, minds in our elements."""
     read = [[one] for one in READ if page.locator(one).count()]
-    found = Axe().run(page, context={"include": read}).response["violations"] if read else []
+    context = {"include": read, "exclude": [[ALIKE]]}
+    found = Axe().run(page, context=context, options=options).response["violations"] if read else []
     return [
         f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"] if not is_theirs(page, rule, node)
     ]
