@@ -17,7 +17,7 @@ help:
 	@echo 'make demo SPEED=1                               the first call in real time instead of seven times as fast'
 	@echo 'make demo LIVE=1 AGENT=+91… CUSTOMER=+91… EXOPHONE=+91…   rings two real phones, after a typed yes'
 	@echo 'make test       the whole suite: SQLite, PostgreSQL, MariaDB, Redis, a browser; ARGS="…" goes to tests/run.py'
-	@echo 'make themes     an agent'"'"'s work in the stock admin and under six themes, in a browser; ARGS="unfold grappelli" for some'
+	@echo 'make themes     an agent'"'"'s and a supervisor'"'"'s work in the stock admin and under six themes, in a browser; ARGS="unfold grappelli" for some'
 	@echo 'make helpdesk   the recipe for django-helpdesk, on its own pages, in a browser'
 	@echo "make schemathesis  what schemathesis makes of the API's schema, and a generated client, at the example project"
 	@echo 'make release    builds and checks what is published, and does what README says with it under every supported pair'

@@ -124,7 +124,7 @@ def installed(session: nox.Session, django: str) -> None:
 @nox.session(python="3.13", reuse_venv=True)
 @nox.parametrize("theme", [nox.param(name, id=name) for name in THEMES])
 def themes(session: nox.Session, theme: str) -> None:
-    """Call, write notes and work through a call list under an admin theme, and look at our pages, in a browser."""
+    """Do an agent's and a supervisor's work under an admin theme, and look at our pages, in a browser."""
     environment = {"ADMIN_THEME": theme, "THEME_FILES": _theme_files(session, theme)}
     _in_browser(session, *THEMES[theme], folder="tests/themes", settings="tests.themes.settings", **environment)
 

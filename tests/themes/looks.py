@@ -123,8 +123,8 @@ READ = (
     ".exotel-readonly",
     ".exotel-clocks",
 )
-ALIKE = ".exotel-report tbody tr:nth-child(n + 3)"
-"""Rows that look like those above them. axe needs seconds for all."""
+ALIKE = ".exotel-report :is(section:nth-of-type(n + 7), tbody tr:nth-child(n + 3))"
+"""Tables and rows that look like those above them. axe needs seconds for all."""
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 """What axe may find on the dark side alone."""
 THEIRS = ".exotel-tool *, .exotel-back *, .exotel-readonly :is(h2, a)"
