@@ -40,10 +40,15 @@ OUTSIDE = """ours => ours.flatMap((section) => {
     return one.checkVisibility() && width && (right > document.documentElement.clientWidth + 1 || left < -1);
   }).map((one) => `outside the page: ${one.outerHTML}`));
 })"""
-#: Says so when the page has to be moved sideways.
-SIDEWAYS = """() => {
-  const {scrollWidth, clientWidth} = document.documentElement;
-  return scrollWidth > clientWidth ? [`the page is ${scrollWidth} wide, seen are ${clientWidth}`] : [];
+#: Says so when the page has to be moved sideways because of our sections.
+SIDEWAYS = """ours => {
+  const page = document.documentElement;
+  const [seen, all] = [page.clientWidth, page.scrollWidth];
+  if (all <= seen) return [];
+  ours.forEach((one) => one.style.setProperty("display", "none", "important"));
+  const theirs = page.scrollWidth;
+  ours.forEach((one) => one.style.removeProperty("display"));
+  return theirs < all ? [`the page is ${all} wide, without us ${theirs}, seen are ${seen}`] : [];
 }"""
 #: Returns our texts that are cut or whose lines overlap, and figures that are broken over lines.
 SQUEEZED = """ours => ours.flatMap((section) => [...section.querySelectorAll("*")].filter((one) => {
@@ -137,8 +142,9 @@ def look_at(page: Any, name: str) -> list[str]:
     """Keep a picture, and return what is wrong with our elements on the page."""
     keep_picture(page, f"theme_{settings.THEME_NAME}_{name}")
     open_tools(page)
-    problems: list[str] = page.evaluate(SIDEWAYS) + page.evaluate(SAVE_MOVED) + page.evaluate(PANEL_COVERED)
-    problems += page.eval_on_selector_all(SECTIONS, OUTSIDE) + page.eval_on_selector_all(SECTIONS, SQUEEZED)
+    problems: list[str] = page.evaluate(SAVE_MOVED) + page.evaluate(PANEL_COVERED)
+    for script in (SIDEWAYS, OUTSIDE, SQUEEZED):
+        problems += page.eval_on_selector_all(SECTIONS, script)
     problems += page.eval_on_selector_all(OURS, UNUSABLE)
     problems += unreadable(page)
     if name.startswith("wide_"):
