@@ -34,10 +34,10 @@ class Desk:
         """Press, and see the call in the panel without scrolling."""
         open_tools(self.page)
         self.page.wait_for_load_state()  # a theme's own scripts move its side bar until then
-        self.page.wait_for_selector(".el-notification", state="hidden")  # django-simpleui's, above all for some seconds
         self.page.evaluate(STILL)
         self.page.evaluate(RECORD_SHIFTS)
         press(self.page, selector)
+        self.page.wait_for_selector(".el-notification", state="hidden")  # django-simpleui's, above all for some seconds
         self._ask(PANEL_OUT_OF_SIGHT)
 
     def answer(self) -> None:
