@@ -83,7 +83,7 @@ def fill(size: int) -> None:
     """Store ended calls until there are ``size``. A thousand are made; the database copies them."""
     from django.db import connection  # noqa: PLC0415
 
-    from django_exotel_ccm.models import CallRecord  # noqa: PLC0415
+    from django_exotel_ccm.models import CallNote, CallRecord  # noqa: PLC0415
 
     if not CallRecord.objects.exists():
         _make_calls()
@@ -100,7 +100,8 @@ def fill(size: int) -> None:
             cursor.execute(f"INSERT INTO {table} ({names}) {first} LIMIT {missing - number}")
         _add_notes()
         if connection.vendor != "sqlite":  # a host's has no statistics either: Django makes none
-            cursor.execute(f"{'ANALYZE TABLE' if connection.vendor == 'mysql' else 'VACUUM ANALYZE'} {table}")
+            analyze = "ANALYZE TABLE" if connection.vendor == "mysql" else "VACUUM ANALYZE"
+            cursor.execute(f"{analyze} {table}, {CallNote._meta.db_table}")
 
 
 def _add_notes() -> None:
