@@ -36,7 +36,7 @@ from tests.servers.packages import has_hindi_font, install  # noqa: E402
 from tests.servers.postgresql import running_postgresql  # noqa: E402
 
 AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each uses one core
-PART_WITHIN = 1500  # seconds; a part that hangs is ended, and has failed
+PART_WITHIN = 2400  # seconds; a part that hangs is ended, and has failed
 STOPS_WITHIN = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = ("chromium", "fonts-dejavu-core", "fonts-noto-core", "fontconfig")  # packages of Debian
