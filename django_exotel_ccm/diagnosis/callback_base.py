@@ -234,8 +234,8 @@ def _explain_redirect(address: _Address, answer: Answer) -> Finding:
     asked = urlsplit(address.url).path
     token = asked.rpartition("/callbacks/")[2]
     # Not in what we sent: a token is random and may well contain "sso".
-    elsewhere = target.path.replace(asked, "").replace(token, "")
-    if any(word in f"{target.netloc}{elsewhere}".lower() for word in LOGIN_WORDS):
+    added = target.path.replace(asked, "").replace(token, "")
+    if any(word in f"{target.netloc}{added}".lower() for word in LOGIN_WORDS):
         message, fix = _("%(base)s sends callbacks on to a login page."), _pass_without_login()
     elif other == address.base and address.is_https and target.path.endswith(token):
         message = _("%(base)s redirects to itself: Django does not know that the proxy speaks https.")
