@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy, pge
 from django_exotel_ccm import tickets
 from django_exotel_ccm.choices import Outcome, Permission, State, Step
 from django_exotel_ccm.local_time import local_now, to_local
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import link_key_of
-from django_exotel_ccm.phone_numbers import visible_to
 
 LONGEST_TICKET = 50
 """Characters of a ticket's name in the panel, whose height shall not depend on it."""

@@ -28,8 +28,8 @@ from django_exotel_ccm.descriptions import (
     step_of,
 )
 from django_exotel_ccm.exotel.redact import redact
+from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
-from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.policies import Denial, can_be_overridden, has_rules
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import ask_rules

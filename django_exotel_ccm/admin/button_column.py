@@ -18,8 +18,8 @@ from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.admin.last_calls import ListedCalls
 from django_exotel_ccm.admin.shown import shown_in_list
 from django_exotel_ccm.call_button import CallButton, call_buttons
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models.ticket_link import link_key
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.tickets import TicketType
 
 SEEN = "exotel_seen"

@@ -19,8 +19,8 @@ from django_exotel_ccm.admin.lists import column
 from django_exotel_ccm.admin.notes import is_ticket_visible
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.descriptions import describe_customer, describe_override, describe_result, describe_time
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.timeline import detail_of, icon_of, player
 
 

@@ -14,8 +14,8 @@ from django.utils.translation import pgettext_lazy
 from django_exotel_ccm import tickets
 from django_exotel_ccm.admin.adapter import TICKET_PARAMETER, AdminAdapter
 from django_exotel_ccm.choices import Outcome, State
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import Agent
-from django_exotel_ccm.phone_numbers import visible_to
 
 MOST_AGENTS = 200
 _KEY = re.compile(r"[0-9]{1,18}")

@@ -14,8 +14,8 @@ from django_exotel_ccm.adapters import page_url
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.app_list import my_calls_url
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallList
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.call_lists import progress_of
 
 

@@ -21,8 +21,8 @@ from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import sees_ticket_somewhere
+from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
-from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import assign_follow_up
 from django_exotel_ccm.services.batches import batches
 

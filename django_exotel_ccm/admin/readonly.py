@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from django_exotel_ccm.admin.lists import BoundedPaginator, OfferedLookupsAdmin, column
 from django_exotel_ccm.exotel.redact import redact
-from django_exotel_ccm.phone_numbers import visible_to
+from django_exotel_ccm.masking import visible_to
 
 SHOWN_CHARACTERS = 20_000
 SHOWN_ROWS = 50

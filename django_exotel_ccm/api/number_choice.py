@@ -16,8 +16,9 @@ from django_exotel_ccm.api.errors import Conflict, Forbidden, invalid_fields
 from django_exotel_ccm.api.tickets import visible_ticket
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.phone_numbers import parse_number, visible_to
+from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.readiness import NumbersUnreadable, read_numbers
 from django_exotel_ccm.services.selection import choose_number, number_token
 

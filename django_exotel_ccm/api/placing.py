@@ -22,9 +22,9 @@ from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.exceptions import CallRefused, RequestKeyReused
 from django_exotel_ccm.exotel.call_request import OPTIONS, RECORDING_CHANNELS
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import agents_for, place_call
 from django_exotel_ccm.services.placing import call_with_key, raise_if_refused
 from django_exotel_ccm.services.selection import choose_agent, choose_exophone

@@ -16,6 +16,7 @@ from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import is_about_first_ticket
 from django_exotel_ccm.exotel.redact import each_text, redact
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import (
     Agent,
     CallEvent,
@@ -26,7 +27,6 @@ from django_exotel_ccm.models import (
     ExoPhone,
     FollowUp,
 )
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.recordings import first_recording
 
 TICKET_HELP = "The ticket by its name, such as ticket_7. Null without one, or for a ticket that you may not see."

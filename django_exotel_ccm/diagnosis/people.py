@@ -17,8 +17,9 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exophone_choice import first_choice
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
-from django_exotel_ccm.phone_numbers import mask, parse_number
+from django_exotel_ccm.phone_numbers import parse_number
 
 MOST_AGENTS = 200
 MOST_ASKED = 50  # agents whose users' permissions are asked: each costs two queries

@@ -10,9 +10,9 @@ from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import ItemState, Permission
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models.call import CallRecord
 from django_exotel_ccm.models.ticket_link import TicketLink, mask_key
-from django_exotel_ccm.phone_numbers import mask
 
 
 class CallListQuerySet(models.QuerySet["CallList"]):

@@ -14,8 +14,8 @@ from django_exotel_ccm.choices import Authentication, EventKind, EventReason, St
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.values import as_object
 from django_exotel_ccm.lifecycle import Message
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models.call import CallRecord
-from django_exotel_ccm.phone_numbers import mask
 
 _PERSONAL = frozenset({"customer_number", "recordings", "custom_field"})
 

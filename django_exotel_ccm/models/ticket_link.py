@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Model, Q
 from django.utils.translation import gettext_lazy as _
 
-from django_exotel_ccm.phone_numbers import contains_number, mask
+from django_exotel_ccm.masking import contains_number, mask
 from django_exotel_ccm.tickets import link_of, ticket_types
 
 LinkKey = tuple[int | None, str]

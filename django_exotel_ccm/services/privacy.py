@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_exotel_ccm.choices import EventReason, RemovalKind, UnverifiedReason
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.masking import contains_number, mask
 from django_exotel_ccm.models import (
     Announcement,
     CallEvent,
@@ -29,7 +30,6 @@ from django_exotel_ccm.models import (
     UnverifiedCall,
 )
 from django_exotel_ccm.models.ticket_link import mask_key
-from django_exotel_ccm.phone_numbers import contains_number, mask
 from django_exotel_ccm.services.announcements.deliveries import drop_recording
 from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import lock, rebuild

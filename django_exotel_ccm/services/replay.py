@@ -19,8 +19,8 @@ from django_exotel_ccm.exotel.callbacks import read_callback
 from django_exotel_ccm.exotel.calls import CallFacts
 from django_exotel_ccm.exotel.redact import each_text, redact
 from django_exotel_ccm.exotel.values import as_object
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models import CallEvent, CallRecord
-from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import Replayed, lock, rebuild, replay_facts
 from django_exotel_ccm.services.transactions import run_durably

@@ -25,10 +25,10 @@ from django_exotel_ccm.assets import asset_url
 from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.host_pages import HostPagesAdapter, OwnPagesAdapter, kept_messages, may_see
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.timeline import timeline_of
 
 register = template.Library()

@@ -20,10 +20,10 @@ from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button, call_buttons
 from django_exotel_ccm.choices import ItemState, Permission, State
 from django_exotel_ccm.descriptions import colleague_of, describe_age, describe_result, describe_time
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
 from django_exotel_ccm.services.readiness import Obstacle
 from django_exotel_ccm.services.selection import whole_number

@@ -20,10 +20,10 @@ from django_exotel_ccm.descriptions import (
     hidden_tickets_message,
     repeated_call_warning,
 )
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.policies import Denial
 from django_exotel_ccm.services.readiness import (
     NumbersUnreadable,

@@ -27,8 +27,8 @@ from django_exotel_ccm.descriptions import (
     is_about_first_ticket,
 )
 from django_exotel_ccm.local_time import local_now
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallRecord, FollowUp
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.live_board import AgentPhone, LiveBoard, live_board
 from django_exotel_ccm.views.access import answer_page_of
 from django_exotel_ccm.views.report_tables import named_values

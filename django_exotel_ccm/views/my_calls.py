@@ -28,10 +28,10 @@ from django_exotel_ccm.descriptions import (
 from django_exotel_ccm.exceptions import InvalidFollowUp
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.local_time import start_of_today
+from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
 from django_exotel_ccm.own_phones import phone_rows
 from django_exotel_ccm.panel import panel_of
-from django_exotel_ccm.phone_numbers import shortened, visible_to
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
 from django_exotel_ccm.services.call_lists import progress_of
 from django_exotel_ccm.services.selection import whole_number

@@ -19,10 +19,10 @@ from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.panel import panel_of
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of

@@ -12,8 +12,8 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord, FollowUp
-from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services import add_note, place_call, schedule_follow_up
 from django_exotel_ccm.services.call_lists import create_call_list
 from django_exotel_ccm.signals import call_ended, recording_ready

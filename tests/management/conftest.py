@@ -12,8 +12,8 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from django_exotel_ccm import signals
+from django_exotel_ccm.masking import contains_number
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.phone_numbers import contains_number
 from django_exotel_ccm.services import place_call
 
 CUSTOMER = "+919000001001"

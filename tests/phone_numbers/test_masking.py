@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_exotel_ccm.phone_numbers import contains_number, mask, parse_number, shortened, visible_to
+from django_exotel_ccm.masking import contains_number, mask, shortened, visible_to
+from django_exotel_ccm.phone_numbers import parse_number
 from tests.phone_numbers.test_parsing import valid_numbers
 
 SEPARATORS = " \u00a0-.()\u2011\u200b\u2060/"

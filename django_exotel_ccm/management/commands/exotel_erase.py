@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
-from django_exotel_ccm.phone_numbers import mask, parse_number
+from django_exotel_ccm.masking import mask
+from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.privacy import Found, erase
 
 INTERRUPTED = 130

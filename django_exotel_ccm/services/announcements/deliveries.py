@@ -28,9 +28,9 @@ from django_exotel_ccm.choices import AnnouncementState, SignalName, State
 from django_exotel_ccm.exotel.recordings import recording_id
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.exotel.values import as_object, storable
+from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models import Announcement, CallEvent, CallNote, CallRecord
 from django_exotel_ccm.models.announcement import Delivery
-from django_exotel_ccm.phone_numbers import mask
 from django_exotel_ccm.services.transactions import NotCommitted
 
 logger = logging.getLogger("django_exotel_ccm.services")

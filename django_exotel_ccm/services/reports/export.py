@@ -15,9 +15,9 @@ from django.utils.translation import pgettext
 from django_exotel_ccm.choices import Outcome, State
 from django_exotel_ccm.descriptions import describe_customer
 from django_exotel_ccm.local_time import to_local
+from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
-from django_exotel_ccm.phone_numbers import visible_to
 from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, kind_name
 
 BATCH = 500
