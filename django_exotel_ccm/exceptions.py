@@ -1,8 +1,9 @@
 """What this package raises.
 
     ExotelCCMError
-    ├── CallRefused             Exotel, a policy or the configuration said no; nothing rang
+    ├── CallRefused             Exotel, a rule or the configuration said no; nothing rang
     ├── PlacedInsideTransaction (RuntimeError) place_call was called inside a transaction
+    ├── DeviceNotSwitched       a device is as it was
     ├── SyncedInsideTransaction (RuntimeError) Exotel's lists were to be fetched inside a transaction
     ├── RequestKeyReused        (ValueError) one request key, two different calls
     ├── InvalidNumber           (ValueError) text that is no phone number

@@ -11,7 +11,7 @@ from django.dispatch import Signal
 
 #: Exotel accepted the request. Nothing may be ringing yet.
 call_accepted = Signal()
-#: Exotel, a policy or the configuration refused: ``call.refusal_code`` says which.
+#: Exotel, a rule or the configuration refused: ``call.refusal_code`` says which.
 call_refused = Signal()
 #: A phone was answered and the call has not ended yet.
 call_answered = Signal()

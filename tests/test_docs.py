@@ -40,6 +40,11 @@ def read(page: str) -> str:
     return (ROOT / "docs" / f"{page}.md").read_text("utf-8")
 
 
+def pages() -> list[str]:
+    """The names of all pages."""
+    return [path.stem for path in (ROOT / "docs").glob("*.md")]
+
+
 def section(page: str, heading: str) -> str:
     """The text below a heading, without its code, up to the next heading of its level or above."""
     text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
@@ -102,13 +107,15 @@ def command_names() -> set[str]:
     return {module.name for module in pkgutil.iter_modules(commands.__path__)}
 
 
-def command_options() -> set[str]:
+def command_options(name: str) -> set[str]:
+    """The options of a command that not every command has."""
+
     def flags(parser: CommandParser) -> set[str]:
         return {flag for action in parser._actions for flag in action.option_strings}
 
-    command = import_module("django_exotel_ccm.management.commands.exotel_simulator").Command()
+    command = import_module(f"django_exotel_ccm.management.commands.{name}").Command()
     usual = flags(BaseCommand().create_parser("manage.py", "usual"))
-    return flags(command.create_parser("manage.py", "exotel_simulator")) - usual
+    return flags(command.create_parser("manage.py", name)) - usual
 
 
 def url_names() -> set[str]:
@@ -141,7 +148,7 @@ DOCUMENTED: list[tuple[str, Iterable[str], Iterable[str]]] = [
     ("URLs", first_names(section("reference", "URLs")), url_names()),
     ("commands", first_names(section("reference", "Commands")), command_names()),
     ("models", titles(section("reference", "Models"), 3), models.__all__),
-    ("command's options", first_names(section("simulator", "The command")), command_options()),
+    ("command's options", first_names(section("simulator", "The command")), command_options("exotel_simulator")),
     (
         "simulator's options",
         first_names(section("simulator", "Options")),
@@ -187,11 +194,44 @@ def test_refusing_statuses_are_listed() -> None:
     assert set(map(int, re.findall(r"\d+", row[0]))) == REFUSING_STATUSES
 
 
-def test_documented_fields_exist() -> None:
-    fields = first_names(section("reference", "`CallRecord`"))
+@pytest.mark.parametrize("name", sorted(command_names()))
+def test_options_of_commands_are_documented(name: str) -> None:
+    texts = [text for text in map(read, pages()) if name in text]
+    shown = {flag for text in texts for flag in re.findall(r"(?<![\w-])--[a-z-]+", text)}
+    lines = [line for text in texts for line in re.findall(rf"{name}( [^`\n|#]*)", text)]
+    typed = {flag for line in lines for flag in re.findall(r" (--[a-z-]+)", line)}
 
-    assert "talk_time" in fields
-    assert [name for name in fields if not hasattr(models.CallRecord, name)] == []
+    assert command_options(name) - shown == set()
+    assert typed - command_options(name) - {"--help", "--verbosity"} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in models.__all__ if hasattr(getattr(models, name), "_meta")])
+def test_documented_fields_exist(name: str) -> None:
+    model, text = getattr(models, name), section("reference", f"`{name}`")
+    # Links lead elsewhere, and in parentheses are the choices of a field, and what a value means.
+    first_line = re.sub(r"\[`.*?\)|\(.*?\)", "", text.strip().splitlines()[0])
+    fields = first_names(text) or re.findall(r"`(\w+)`", first_line)
+
+    assert fields
+    assert [field for field in fields if not hasattr(model, field)] == []
+
+
+def test_names_that_pages_import_are_in_the_reference() -> None:
+    imports = re.compile(r"^ *from django_exotel_ccm[\w.]* import ([\w, ]+)", re.MULTILINE)
+    imported = {name for text in map(read, pages()) for names in imports.findall(text) for name in names.split(", ")}
+    public = set(re.findall(r"\w+", read("reference"))) | set(SignalName.values)
+
+    assert "place_call" in imported
+    assert imported - public == set()
+
+
+def test_loggers_are_documented() -> None:
+    named_in_code = in_code(r'getLogger\("([\w.]+)"\)')
+    of_modules = {path for path in PACKAGE.rglob("*.py") if "getLogger(__name__)" in path.read_text("utf-8")}
+    rooms_of_modules = {f"django_exotel_ccm.{path.relative_to(PACKAGE).parts[0]}" for path in of_modules}
+    documented = set(re.findall(r"`(django_exotel_ccm\.\w+)`", section("go-live", "Logs without callback tokens")))
+
+    assert documented == (named_in_code | rooms_of_modules) - {"django_exotel_ccm.simulator"}
 
 
 def test_magic_numbers_are_documented() -> None:

@@ -94,6 +94,7 @@ def shown_in_list(formset: Any) -> str:
 
 @contextmanager
 def harmless(what: str) -> Iterator[None]:
+    """Log an error inside, and go on: the page is shown, but ``what`` is not compared."""
     try:
         yield
     except Exception:

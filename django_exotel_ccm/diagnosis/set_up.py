@@ -32,6 +32,7 @@ TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
     ),
     "receivers": ("", _("Your code may hear of a call twice, or not at all.")),
     "databases": ("", _("Your code may hear of a call twice.")),
+    "do_not_call": ("", _("Customers who asked not to be called are called.")),
     "relations": ("", _("Calls are history, also those of tickets that are gone.")),
 }
 

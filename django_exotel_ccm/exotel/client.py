@@ -242,6 +242,7 @@ def _connections(account: Account, origin: str) -> Connections:
 
 
 def credentials(account: Account) -> str:
+    """Return key and token as HTTP Basic authentication sends them."""
     return b64encode(f"{account.key.reveal()}:{account.token.reveal()}".encode()).decode()
 
 
@@ -282,6 +283,7 @@ def cause_of(error: BaseException) -> str:
 
 
 def links_of(error: BaseException) -> list[BaseException]:
+    """Return the exception and its causes, the outermost first, at most 20."""
     chain: list[BaseException] = []
     link: object = error
     while isinstance(link, BaseException) and len(chain) < 20:
@@ -324,6 +326,7 @@ def _rejects_the_body(outcome: Answer | ExotelError) -> bool:
 
 @cache
 def own_version() -> str:
+    """Return the installed version of this package; "unknown" where it is not installed."""
     try:
         return metadata.version("django-exotel-ccm")
     except metadata.PackageNotFoundError:

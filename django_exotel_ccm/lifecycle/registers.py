@@ -53,7 +53,7 @@ class Message:
     """One event of a call, as the join reads it.
 
     ``facts`` are what its body says, ``event`` is what it reports (:meth:`~.CallFacts.reported_event`), and
-    ``url_event`` the event that its URL was signed for. ``verdict`` is the state that an answer to our POST or a policy
+    ``url_event`` the event that its URL was signed for. ``verdict`` is the state that an answer to our POST or a rule
     proves, ``refusal`` its code, and ``tries`` the number of requests it took.
     """
 

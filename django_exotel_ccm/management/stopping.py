@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C or SIGTERM ended before all was done."""
+
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:

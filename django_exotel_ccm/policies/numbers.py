@@ -23,8 +23,8 @@ class AllowedCountries(Policy):
     """Customers are called in the country of ``NUMBER_REGION`` only, and never at a premium or satellite number.
 
     ``countries`` are the country codes to call instead, such as ``("IN", "SG")``. The default is one country, because
-    calls abroad are what stolen logins are used for, and most desks make none. Premium, shared-cost, satellite and
-    short numbers cost a multiple of a call or pay whoever owns them: nobody can override that.
+    calls abroad are what stolen logins are used for, and most desks make none. Premium, shared-cost and
+    satellite numbers cost a multiple of a call or pay whoever owns them: nobody can override that.
     """
 
     def __init__(self, countries: Iterable[str] | None = None) -> None:

@@ -82,7 +82,7 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     customer is called although a rule of ``POLICIES`` says no: it is kept on the call. A blank one overrides nothing,
     and none overrides a rule about safety.
 
-    Trusted code: policies are asked, permissions are not (nor is ``override_policy``). Raises :class:`~.CallRefused`
+    Trusted code: the rules are asked, permissions are not (nor is ``override_policy``). Raises :class:`~.CallRefused`
     when nothing was dialled, :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong
     types, ``ValueError`` for options Exotel does not have.
     """

@@ -16,7 +16,7 @@ from django_exotel_ccm.services.transactions import run_durably
 
 MINUTE = datetime.timedelta(minutes=1)
 FIRST_CHECK = 5 * MINUTE  # after placing; most calls have reported their end by then
-AFTER_THE_END = 2 * MINUTE  # Call Details are stale right after it (docs/exotel.md 7.3)
+AFTER_THE_END = 2 * MINUTE  # Call Details are stale right after it (docs/exotel.md 7.4)
 BACK_OFF = tuple(MINUTE * minutes for minutes in (5, 10, 20, 40, 60))
 GIVE_UP = datetime.timedelta(hours=24)  # the longest call takes four
 NEVER_CONFIRMED = datetime.timedelta(hours=6)  # the longest call, and the last try of its callback

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
+from django_exotel_ccm.management.stopping import INTERRUPTED
 from django_exotel_ccm.masking import mask
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.privacy import Found, erase
 
-INTERRUPTED = 130
 BEYOND_REACH = """\
 This command cannot erase:
   Exotel's own copy: its call logs and recordings. Ask Exotel.

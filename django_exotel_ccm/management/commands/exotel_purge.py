@@ -14,7 +14,7 @@ from django.db import close_old_connections, router
 from django_exotel_ccm.choices import RemovalKind
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
-from django_exotel_ccm.management.stopping import stop_on_signal
+from django_exotel_ccm.management.stopping import INTERRUPTED, stop_on_signal
 from django_exotel_ccm.models import Removal
 from django_exotel_ccm.services.retention import CLOCKS, COUNTED, moment_of, purge, purge_due, set_clocks
 from django_exotel_ccm.services.transactions import reset_connection
@@ -22,7 +22,6 @@ from django_exotel_ccm.services.transactions import reset_connection
 logger = logging.getLogger("django_exotel_ccm.management")
 
 EVERY = 86_400.0  # seconds between two runs
-INTERRUPTED = 130
 NOUNS: dict[str, tuple[str, str, str]] = {
     RemovalKind.RAW_BODIES: ("raw body", "raw bodies", "emptied"),
     RemovalKind.UNAPPLIED_BODIES: ("raw body not applied", "raw bodies not applied", "emptied"),

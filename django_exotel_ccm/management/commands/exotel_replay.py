@@ -15,10 +15,10 @@ from django.utils import timezone
 from django_exotel_ccm import conf
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
+from django_exotel_ccm.management.stopping import INTERRUPTED
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.services.replay import replay
 
-INTERRUPTED = 130
 YEARS = range(1970, 9999)  # in others, time zones and databases overflow
 
 

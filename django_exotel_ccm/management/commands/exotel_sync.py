@@ -16,7 +16,7 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import Progress, several
-from django_exotel_ccm.management.stopping import stop_on_signal
+from django_exotel_ccm.management.stopping import INTERRUPTED, stop_on_signal
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.services.synchronisation.agents import sync_agents
 from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
@@ -26,7 +26,6 @@ from django_exotel_ccm.services.transactions import reset_connection
 logger = logging.getLogger("django_exotel_ccm.management")
 
 EVERY = 3600.0  # seconds between two runs
-INTERRUPTED = 130
 MOST_NOTES = 20
 Sync = Callable[[str, RunOptions], SyncReport]
 SYNCS: dict[str, Sync] = {"agents": sync_agents, "exophones": sync_exophones}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connections, models, router
 from django.utils import timezone
@@ -87,14 +87,6 @@ Progress = Callable[[SyncReport, Sequence[Change]], None]
 
 def ignore(report: SyncReport, changes: Sequence[Change]) -> None:
     """Do nothing about progress."""
-
-
-class SyncedRow(Protocol):
-    """An agent or an ExoPhone."""
-
-    pk: int
-    is_active: bool
-    left_exotel_at: datetime.datetime | None
 
 
 class _Broken(Exception):
