@@ -2,7 +2,8 @@
 
 Lists come in pages. A listing is read page by page, because its reader counts each request against the account's
 budget. It is complete only if nothing about it is doubtful: no row with an error of its own, no page twice, and as many
-rows as Exotel says there are. Who is missing from a list that is not complete may still be there.
+rows as Exotel says there are, from the first page to the last. Who is missing from a list that is not complete may
+still be there.
 """
 
 from __future__ import annotations
@@ -131,6 +132,9 @@ class Listing(Generic[Row]):
         """How many rows came so far, those with errors included."""
         self.total: int | None = None
         """How many rows there are, as Exotel says."""
+        self.pages = 0
+        """How many pages came so far, an empty one included."""
+        self._has_changed = False
         self._problems: dict[str, None] = {}
         self._keys: set[str] = set()
 
@@ -154,12 +158,11 @@ class Listing(Generic[Row]):
         except (RequestRefused, AgentNotFound):
             if self.received == 0 or self.received != self.total:
                 raise
-            # Only a page behind the last one was refused.
-            self.is_over = True
-            return []
+            page = _Page([], self.total, 0)  # it lies behind the last one
+        self.pages += 1
         fresh = self._fresh(page.rows)
         self.received += len(page.rows)
-        self.total = page.total if page.rows or self.total is None else self.total
+        self._compare_total(page)
         self._close(page, is_repeated=bool(page.rows) and not fresh)
         return fresh
 
@@ -184,16 +187,28 @@ class Listing(Generic[Row]):
                 fresh.append(found[1])
         return fresh
 
+    def _compare_total(self, page: _Page) -> None:
+        # Behind the last page, a total of the page alone is 0.
+        if page.total is None or (self.total is not None and not page.rows and page.total == 0):
+            return
+        self._has_changed |= self.total not in (None, page.total)
+        self.total = page.total
+
     def _close(self, page: _Page, *, is_repeated: bool) -> None:
-        # A total may be that of the page alone. So a full page is followed by one more request, whatever the total.
-        is_last = self.total is not None and self.received >= self.total and len(page.rows) < page.size
-        self.is_over = not page.rows or is_last or is_repeated
+        self.is_over = not page.rows or is_repeated or self._is_last(page)
         if self.received >= MOST_ROWS and not self.is_over:
             self._doubt(_("Exotel's list does not end."))
             self.is_over = True
         if self.is_over and self.total not in (None, self.received):
             text = _("Exotel says that there are %(total)d, and sent %(received)d.")
             self._doubt(text % {"total": self.total, "received": self.received})
+        elif self.is_over and self._has_changed:
+            # Offsets count from the first row: where one goes, another is skipped; where one comes, one comes twice.
+            self._doubt(_("Exotel's list changed while it was read. Read it again."))
+
+    def _is_last(self, page: _Page) -> bool:
+        # A total may be that of the page alone. So a full page is followed by one more request, whatever the total.
+        return self.total is not None and self.received >= self.total and len(page.rows) < page.size
 
     def _doubt(self, problem: str) -> None:
         self._problems[problem] = None
@@ -222,20 +237,15 @@ class NumberListing(Listing[ExotelNumber]):
     by another request, for ``page=1``; if Exotel ignores that, the same page comes again and the list is not complete.
     """
 
-    _number = 0
-
     def _page(self) -> _Page:
-        reply = self.client.get(NUMBERS_PATH, {"page": self._number} if self._number else None, host="api")
+        reply = self.client.get(NUMBERS_PATH, {"page": self.pages} if self.pages else None, host="api")
         answer = as_object(reply.payload)
         rows = answer.get("incoming_phone_numbers", answer.get("IncomingPhoneNumbers"))
         size = clean_seconds(answer.get("page_size")) or NUMBERS_PAGE
-        page = _Page(_list(reply, rows), clean_seconds(answer.get("total")), size)
-        self._number += 1
-        return page
+        return _Page(_list(reply, rows), clean_seconds(answer.get("total")), size)
 
-    def _close(self, page: _Page, *, is_repeated: bool) -> None:
-        super()._close(page, is_repeated=is_repeated)
-        self.is_over = self.is_over or len(page.rows) < page.size
+    def _is_last(self, page: _Page) -> bool:
+        return len(page.rows) < page.size
 
     def _read(self, row: object) -> tuple[str, ExotelNumber] | None:
         number = _number(row)

@@ -133,6 +133,17 @@ class TestUsers:
         assert len(found) == 80
         assert listing.problems == ["Exotel says that there are 30, and sent 80."]
 
+    @pytest.mark.parametrize("total", [69, 71])
+    def test_total_that_changes_between_two_pages_is_doubtful(self, total: int) -> None:
+        """Somebody was removed or added meanwhile: who moved from one page to the other may have been skipped."""
+        rows = [user_row(number) for number in range(total)]
+
+        listing, found, _paths = read_users(users(rows[:50], total=70), users(rows[50:], total=total))
+
+        assert len(found) == total
+        assert listing.problems == ["Exotel's list changed while it was read. Read it again."]
+        assert not listing.is_complete
+
     def test_server_with_shorter_pages(self) -> None:
         rows = [user_row(number) for number in range(45)]
         pages = [users(rows[start : start + 20], total=45, limit=20) for start in (0, 20, 40)]
@@ -163,6 +174,8 @@ class TestUsers:
         ("pages", "count", "problem"),
         [
             ([users([user_row(1)], total=9), users([], total=9)], 1, "Exotel says that there are 9, and sent 1."),
+            ([users([user_row(1)], total=9), users([], total=8)], 1, "Exotel says that there are 8, and sent 1."),
+            ([users([user_row(1)], total=9), users([])], 1, "Exotel says that there are 9, and sent 1."),
             ([users([user_row(1), user_row(2)], total=1)], 2, "Exotel says that there are 1, and sent 2."),
             ([users([user_row(1), FAILED_ROW], total=2)], 1, "an error in single rows, with code 1004"),
             ([users([user_row(1), None, {"data": None}, 7, {"data": {}}], total=5)], 1, "rows that cannot be read"),
@@ -297,6 +310,12 @@ class TestNumbers:
 
         assert (len(found), len(paths), listing.is_complete) == (50, 2, False)
         assert "twice" in listing.problems[0]
+
+    def test_fewer_than_the_total(self) -> None:
+        """The samples have no total; where there is one, it counts."""
+        listing, found, _paths = read_numbers(numbers([number_row(1)], total=2))
+
+        assert (len(found), listing.problems) == (1, ["Exotel says that there are 2, and sent 1."])
 
     def test_odd_rows(self) -> None:
         rows = [

@@ -62,6 +62,11 @@ class AgentRun(SyncRun[ExotelUser]):
         self.report.notes += done.notes
         return done.changes, done.keys
 
+    def keys_of(self, rows: Sequence[ExotelUser]) -> set[int]:
+        """Return the keys of the agents who have the ids of these users."""
+        agents = Agent.objects.using(self.using).filter(account=self.account)
+        return set(agents.filter(exotel_user_id__in=[user.id for user in rows]).values_list("pk", flat=True))
+
     def is_taken(self, agent: Agent) -> bool:
         """Return True if the agent stands for another co-worker of this run."""
         return agent.pk in self._seen

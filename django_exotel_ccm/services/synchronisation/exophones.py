@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -49,6 +50,15 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         if self.options.dry_run:
             return self._plan(labels)[:2]
         return run_durably(lambda: self._store(labels), using=self.using)
+
+    def keys_of(self, rows: Sequence[ExotelNumber]) -> set[int]:
+        """Return the keys of the ExoPhones that have these numbers."""
+        numbers = []
+        for row in rows:
+            with suppress(InvalidNumber):
+                numbers.append(parse_number(row.number))
+        phones = ExoPhone.objects.using(self.using).filter(account=self.account, number__in=numbers)
+        return set(phones.values_list("pk", flat=True))
 
     def _doubt(self, problem: str) -> None:
         if problem not in self.report.problems:

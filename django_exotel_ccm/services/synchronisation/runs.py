@@ -1,7 +1,8 @@
 """What the runs have in common: pages within the account's budget, a report, and who is missing at the end.
 
 A run works page by page. Each page is fetched without a transaction and then stored in one, so a run that is killed
-leaves whole rows, and the next one comes to the same end. Only a complete list says who left.
+leaves whole rows, and the next one comes to the same end. Only a complete list says who left. If it has several pages,
+who is missing is looked for once more: a row that is removed while the list is read makes the reader skip another one.
 """
 
 from __future__ import annotations
@@ -130,6 +131,10 @@ class SyncRun(Generic[Row]):
         """Store a page, unless it is a dry run; return what changed, and the keys of our rows on it."""
         raise NotImplementedError
 
+    def keys_of(self, rows: Sequence[Row]) -> set[int]:
+        """Return the keys of our rows that a page names; writes nothing."""
+        raise NotImplementedError
+
     def locked(self, rows: Rows) -> Rows:
         """Return the rows, locked: what somebody saves just now is not put back. Calls that name them can be placed."""
         no_key = connections[self.using].features.has_select_for_no_key_update
@@ -149,27 +154,38 @@ class SyncRun(Generic[Row]):
         """
         if (alias := open_transaction()) is not None:
             raise SyncedInsideTransaction(alias)
-        try:
-            self._read()
-        except ExotelError as error:
-            self.report.problems.append(f"{error}. {error.advice}")
-        except _Broken as broken:
-            self.report.problems.append(str(broken))
-        self.report.problems += self.listing.problems
-        if self.listing.is_complete and self.listing.received == 0:
+        self._read(self._take)
+        if self.report.is_complete and self.listing.received == 0:
             self.report.problems.append(self.describe_empty())
+        if self.report.is_complete and self.listing.pages > 1 and self._missing():
+            self.listing = self.listing_class(self.listing.client)
+            self._read(self._look_for_missing)
         if self.report.is_complete:
             self._deactivate_missing()
             self.finish()
         return self.report
 
-    def _read(self) -> None:
-        while not self.listing.is_over:
-            rows = self._fetch()
-            changes, keys = self.store_page(rows) if rows else ([], set())
-            self._seen |= keys
-            self.report.count(changes, len(rows))
-            self.options.progress(self.report, changes)
+    def _read(self, take: Callable[[list[Row]], Sequence[Change]]) -> None:
+        """Read the list to its end, as far as it goes, and hand on each page."""
+        try:
+            while not self.listing.is_over:
+                changes = take(self._fetch())
+                self.options.progress(self.report, changes)
+        except ExotelError as error:
+            self.report.problems.append(f"{error}. {error.advice}")
+        except _Broken as broken:
+            self.report.problems.append(str(broken))
+        self.report.problems += self.listing.problems
+
+    def _take(self, rows: list[Row]) -> Sequence[Change]:
+        changes, keys = self.store_page(rows) if rows else ([], set())
+        self._seen |= keys
+        self.report.count(changes, len(rows))
+        return changes
+
+    def _look_for_missing(self, rows: list[Row]) -> Sequence[Change]:
+        self._seen |= self.keys_of(rows)
+        return ()
 
     def _fetch(self) -> list[Row]:
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -222,18 +238,22 @@ class SyncRun(Generic[Row]):
     def _has_time(self, seconds: float) -> bool:
         return self._ends_at is None or time.monotonic() + seconds < self._ends_at
 
-    def _deactivate_missing(self) -> None:
-        """Deactivate the rows that a run has seen in Exotel before, and this one has not."""
+    def _candidates(self) -> models.QuerySet[Any]:
         rows = self.model._default_manager.using(self.using)
-        candidates = rows.filter(
-            self.in_exotel, account=self.account, is_active=True, synced_at__lt=self.started
-        ).order_by("pk")
-        missing = [row for row in candidates.iterator(chunk_size=BATCH) if row.pk not in self._seen]
+        return rows.filter(self.in_exotel, account=self.account, is_active=True, synced_at__lt=self.started)
+
+    def _missing(self) -> list[Any]:
+        """Return the rows that a run has seen in Exotel before, and this one has not."""
+        candidates = self._candidates().order_by("pk")
+        return [row for row in candidates.iterator(chunk_size=BATCH) if row.pk not in self._seen]
+
+    def _deactivate_missing(self) -> None:
+        missing = self._missing()
         self._note_many(len(missing), self.report.unchanged + self.report.changed)
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]
             # Another run may have seen some of them meanwhile.
-            still = candidates.filter(pk__in=[row.pk for row in batch]).order_by()
+            still = self._candidates().filter(pk__in=[row.pk for row in batch])
             if not self.options.dry_run:
                 left = {"is_active": False, "left_exotel_at": timezone.now()}
                 run_durably(lambda still=still, left=left: still.update(**left), using=self.using)  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.models import Agent, Device
 from django_exotel_ccm.services import agents_for, place_call, sync_agents, sync_exophones
-from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions
+from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions, SyncReport
 from django_exotel_ccm.simulator import Simulator
 from django_exotel_ccm.simulator.api.directory import DirectoryApi
 
@@ -379,6 +379,54 @@ class TestWhoLeft:
         assert states() == {"Asha": (True, False), "Vik": (True, False)}
         assert not report.is_complete
         assert problem in " ".join(report.problems)
+
+    @pytest.mark.parametrize("is_replaced", [False, True])
+    def test_somebody_leaves_between_two_pages(self, exotel: Simulator, is_replaced: bool) -> None:
+        """Then Exotel's next page skips somebody who is still there. With one more at the end, no total tells."""
+        for number in range(100):
+            exotel.add_agent(f"sip:agent{number}", name=f"Agent {number}")
+        sync()
+
+        def change(report: SyncReport, changes: Sequence[Change]) -> None:
+            if exotel.directory.find_agent("sip:agent3") is not None:
+                exotel.remove_agent("sip:agent3")
+                if is_replaced:
+                    exotel.add_agent("sip:new", name="New")
+
+        report = sync(progress=change)
+
+        assert not Agent.objects.filter(is_active=False).exists()
+        problem = "Exotel's list changed while it was read. Read it again."
+        assert report.problems == ([] if is_replaced else [problem])
+        assert sync().deactivated == 1
+        assert states()["Agent 3"] == (False, True)
+        assert Agent.objects.filter(is_active=False).count() == 1
+
+    def test_doubt_while_the_missing_are_looked_for_again(self, exotel: Simulator) -> None:
+        for number in range(60):
+            exotel.add_agent(f"sip:agent{number}", name=f"Agent {number}")
+        sync()
+        exotel.remove_agent("sip:agent3")
+
+        def fail(report: SyncReport, changes: Sequence[Change]) -> None:
+            if report.requests == 2:
+                exotel.options.users_refuse_with = 1010
+
+        report = sync(progress=fail)
+
+        assert "Authentication failed" in report.problems[0]
+        assert not Agent.objects.filter(is_active=False).exists()
+
+    def test_dry_run_over_several_pages(self, exotel: Simulator) -> None:
+        for number in range(60):
+            exotel.add_agent(f"sip:agent{number}", name=f"Agent {number}")
+        sync()
+        exotel.remove_agent("sip:agent3")
+
+        report = sync(dry_run=True)
+
+        assert (report.deactivated, report.unchanged, report.problems) == (1, 59, [])
+        assert not Agent.objects.filter(is_active=False).exists()
 
     def test_incomplete_run_updates_what_it_read(self, exotel: Simulator) -> None:
         for number in range(60):

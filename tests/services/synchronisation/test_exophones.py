@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from django_exotel_ccm.models import ExoPhone
 from django_exotel_ccm.services import sync_exophones
-from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions
+from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions, SyncReport
 from django_exotel_ccm.simulator import Simulator
 
 SALES, SUPPORT = "+918000000700", "+918000000701"
@@ -121,6 +122,24 @@ def test_paging_that_exotel_ignores(exotel: Simulator) -> None:
     report = sync()
 
     assert report.problems == ["Exotel sent some rows twice, so others may be missing."]
+
+
+def test_number_that_goes_between_two_pages(exotel: Simulator) -> None:
+    """Then Exotel's next page skips a number that is still there, and nothing in its answers tells."""
+    numbers = [f"+9180000008{number:02}" for number in range(60)]
+    for number in numbers:
+        exotel.add_exophone(number)
+    sync()
+
+    def change(report: SyncReport, changes: Sequence[Change]) -> None:
+        if numbers[3] in exotel.directory.exophones:
+            exotel.remove_exophone(numbers[3])
+
+    report = sync(progress=change)
+
+    assert (report.problems, report.deactivated) == ([], 0)
+    assert sync().deactivated == 1
+    assert list(ExoPhone.objects.filter(is_active=False).values_list("number", flat=True)) == [numbers[3]]
 
 
 def test_label_as_number_is_a_problem(exotel: Simulator) -> None:
