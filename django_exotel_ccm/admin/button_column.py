@@ -42,7 +42,7 @@ class ButtonColumn:
     own form would be pressed by Enter.
     """
 
-    __name__ = "call_customer"
+    __name__ = "exotel_call"
     short_description = pgettext_lazy("telephony", "call")
 
     def __init__(self, adapter: TicketAdapter, ticket_type: TicketType, request: HttpRequest) -> None:

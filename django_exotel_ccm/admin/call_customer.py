@@ -49,51 +49,50 @@ else:
 class CallCustomerMixin(LostUpdatesMixin, _Base):
     """Put before ``ModelAdmin`` in the bases of a ticket's admin; the model must be declared in ``TICKETS``.
 
-    Entries of ``TICKETS`` whose ModelAdmin has no mixin get it by themselves.
+    Entries of ``TICKETS`` whose ModelAdmin has no mixin get it by themselves. It then stands before the host's own
+    class, so what Django's ModelAdmin lacks begins with ``exotel``: a column, an action or a field of the host's of the
+    same name would be lost.
     """
 
-    is_call_customer_added = False
+    exotel_is_attached = False
     """Whether a ``TICKETS`` entry added the mixin, and not the host's code."""
 
-    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
-        super().__init__(model, admin_site)
-        self.add_call_customer()
-
-    def add_call_customer(self) -> None:
-        """Add the actions, unless the ModelAdmin has switched actions off."""
-        if self.actions is not None:
-            ours = ("call_customer", "make_call_list")
-            self.actions = [*self.actions, *(name for name in ours if name not in self.actions)]
+    def _get_base_actions(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Add our actions to the host's own, which may be a property."""
+        named = [getattr(one, "__name__", one) for one in self.actions or ()]
+        names = [name for name in ("exotel_call_customer", "exotel_make_call_list") if name not in named]
+        ours = [self.get_action(getattr(type(self), name), *args, **kwargs) for name in names]
+        return [*super()._get_base_actions(*args, **kwargs), *filter(None, ours)]  # type: ignore[misc]
 
     # Who may call.
 
     def has_call_customer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether this user sees the button at all. A press checks each ticket again."""
-        return Permission.PLACE_CALL.granted_to(request.user) and self._is_ticket()
+        return Permission.PLACE_CALL.granted_to(request.user) and self._exotel_is_ticket()
 
-    def _is_ticket(self) -> bool:
+    def _exotel_is_ticket(self) -> bool:
         try:
             reverse("exotel_ccm:place")
-            self.get_ticket_type()
+            self.exotel_ticket_type()
         except NoReverseMatch:
             return False  # a check reports that our URLs are not included, and the host's pages work on
         except ImproperlyConfigured:
-            if self.is_call_customer_added:
+            if self.exotel_is_attached:
                 return False  # after tickets.unregister, or with a test's own settings
             raise
         return True
 
-    def get_ticket_type(self) -> TicketType:
+    def exotel_ticket_type(self) -> TicketType:
         """Return the entry of ``TICKETS`` for this model."""
         return tickets.type_of(self.model)
 
     # The list.
 
     @action(gettext_lazy("Call customer"), "call_customer")
-    def call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def exotel_call_customer(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Redirect one chosen ticket to the place view, several to the choose page. Places no call."""
         keys = [str(key) for key in queryset.values_list("pk", flat=True)[: MAX_TICKETS + 1]]
-        query = self._query(keys, request)
+        query = self._exotel_query(keys, request)
         if len(keys) > MAX_TICKETS or len(query) > MAX_QUERY_LENGTH:
             most = max(1, min(MAX_TICKETS, len(keys) * MAX_QUERY_LENGTH // len(query) // 10 * 10))
             text = ngettext(
@@ -105,13 +104,13 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return None
         # "All tickets of this search" may be another ticket by now than the page showed.
         if len(keys) == 1 and request.POST.get("select_across") != "1":
-            query = self._query(keys, request, after=seen_by(request, keys[0]))
+            query = self._exotel_query(keys, request, after=seen_by(request, keys[0]))
             # The browser sends the same form with its CSRF token to the place view.
             return HttpResponseRedirect(f"{reverse('exotel_ccm:place')}?{query}", preserve_request=True)
         return HttpResponseRedirect(f"{reverse('exotel_ccm:choose')}?{query}")
 
     @action(gettext_lazy("Make a call list"), "call_customer")
-    def make_call_list(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def exotel_make_call_list(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Make a call list of the chosen tickets, in the order of the list, and go to its first ticket."""
         name = tickets.declared_type(self.model).model._meta.pk.name
         keys = list(dict.fromkeys(queryset.values_list(name, flat=True)[: MAX_ITEMS + 1]))
@@ -135,8 +134,8 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return columns
         ours: list[Any] = []
         if self.has_call_customer_permission(request):
-            ours.append(ButtonColumn(AdminAdapter(self.admin_site), self.get_ticket_type(), request))
-        if self._shows_calls(request):
+            ours.append(ButtonColumn(AdminAdapter(self.admin_site), self.exotel_ticket_type(), request))
+        if self._exotel_shows_calls(request):
             ours.append(LastCallColumn(request.user))
         # Beside the name, because on wide lists a last column is out of sight.
         return [*columns[:1], *ours, *columns[1:]]
@@ -144,18 +143,18 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
     def get_list_filter(self, request: HttpRequest) -> Any:
         """Add the filter by today's calls for users who may see calls."""
         filters = super().get_list_filter(request)
-        return [*filters, CalledTodayFilter] if self._shows_calls(request) else filters
+        return [*filters, CalledTodayFilter] if self._exotel_shows_calls(request) else filters
 
-    def _shows_calls(self, request: HttpRequest) -> bool:
-        return Permission.VIEW_CALL.granted_to(request.user) and self._is_ticket()
+    def _exotel_shows_calls(self, request: HttpRequest) -> bool:
+        return Permission.VIEW_CALL.granted_to(request.user) and self._exotel_is_ticket()
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Load for all rows at once what our columns show."""
         changelist = super().get_changelist_instance(request)
-        self.prepare_columns(request, changelist)
+        self.exotel_prepare_columns(request, changelist)
         return changelist
 
-    def prepare_columns(self, request: HttpRequest, changelist: ChangeList) -> None:
+    def exotel_prepare_columns(self, request: HttpRequest, changelist: ChangeList) -> None:
         """Load what our columns show of the changelist's rows."""
         ours = [one for one in changelist.list_display if isinstance(one, (ButtonColumn, LastCallColumn))]
         if ours:
@@ -177,9 +176,10 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         for column in getattr(changelist, "list_display", ()):
             if isinstance(column, ButtonColumn):
                 if column.show_edited_rows(changelist):
-                    self.prepare_columns(request, changelist)
+                    self.exotel_prepare_columns(request, changelist)
                 column.show_stored(changelist)
-                self._extend(request, response, "change_list.html", self._panel(request, column.listed.in_progress))
+                panel = self._exotel_panel(request, column.listed.in_progress)
+                _extend(request, response, "change_list.html", panel)
         return response
 
     # The form.
@@ -197,36 +197,26 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         response = super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
         if obj is None or add:
             return response
-        shown = {} if context.get("is_popup") else self._on_form(request, obj)
+        shown = {} if context.get("is_popup") else self._exotel_on_form(request, obj)
         if self.has_call_customer_permission(request, obj):
             shown["shown"] = shown_on_form(context)
             shown["came_back"] = request.method == "POST"
         if shown:
-            self._extend(request, response, "change_form.html", shown)
+            _extend(request, response, "change_form.html", shown)
         return response
 
-    def _extend(self, request: HttpRequest, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:
-        """Have a template of ours, which shows ``shown``, extend the one of the host's page."""
-        if isinstance(response, TemplateResponse) and response.context_data is not None:
-            parent = response.template_name
-            names: Any = [parent] if isinstance(parent, str) else parent
-            response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
-            response.template_name = f"exotel_ccm/admin/{template}"
-            if CHECK in request.headers:
-                response.context_data["messages"] = ()  # our script shows none, so they wait for the next page
-
-    def _panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:
+    def _exotel_panel(self, request: HttpRequest, call: CallRecord | None) -> dict[str, Any]:
         return {"panel": panel_of(call, request.user, AdminAdapter(self.admin_site), next_url=request.get_full_path())}
 
-    def _on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
+    def _exotel_on_form(self, request: HttpRequest, ticket: Model) -> dict[str, Any]:
         adapter = AdminAdapter(self.admin_site)
         may_call = self.has_call_customer_permission(request, ticket)
         shown: dict[str, Any] = {}
         after = None
-        if may_call and self.get_ticket_type().allows(request.user, ticket):
+        if may_call and self.exotel_ticket_type().allows(request.user, ticket):
             own, in_progress = CallRecord.objects.newest_and_in_progress(request.user, [ticket])
             newest = own.get(link_key(ticket))
-            shown |= self._panel(request, call_to_show(newest, in_progress))
+            shown |= self._exotel_panel(request, call_to_show(newest, in_progress))
             button = call_button(adapter, request, ticket, newest)
             if button.obstacle is not None and button.obstacle.url == request.path:
                 # The number is entered on this very form.
@@ -235,7 +225,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
                 after = newest.pk if newest is not None else 0
             # A form that came back with errors holds edits that are not saved.
             shown |= {"button": button, "unsaved": request.method == "POST"}
-        if self._is_ticket():
+        if self._exotel_is_ticket():
             next_url = request.get_full_path()
             shown["timeline"] = timeline_of(request, adapter, ticket, next_url=next_url, after=after)
         shown["can_listen"] = Permission.LISTEN.granted_to(request.user)
@@ -247,5 +237,17 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
         styles = ["exotel_ccm/call_customer.css", "exotel_ccm/note.css"]
         return super().media + Media(js=["exotel_ccm/call_customer.js"], css={"all": styles})
 
-    def _query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
-        return call_query(AdminAdapter(self.admin_site), self.get_ticket_type(), keys, request.get_full_path(), **more)
+    def _exotel_query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
+        adapter = AdminAdapter(self.admin_site)
+        return call_query(adapter, self.exotel_ticket_type(), keys, request.get_full_path(), **more)
+
+
+def _extend(request: HttpRequest, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:
+    """Have a template of ours, which shows ``shown``, extend the one of the host's page."""
+    if isinstance(response, TemplateResponse) and response.context_data is not None:
+        parent = response.template_name
+        names: Any = [parent] if isinstance(parent, str) else parent
+        response.context_data |= {"exotel_parent": select_template(names), "exotel": shown}
+        response.template_name = f"exotel_ccm/admin/{template}"
+        if CHECK in request.headers:
+            response.context_data["messages"] = ()  # our script shows none, so they wait for the next page

@@ -78,7 +78,7 @@ def _newest_about(rows: Sequence[Model], user: Any) -> Any:
 class LastCallColumn:
     """The list's column with each ticket's newest call, for one request."""
 
-    __name__ = "last_call"
+    __name__ = "exotel_last_call"
     short_description = gettext_lazy("last call")
 
     def __init__(self, user: Any) -> None:

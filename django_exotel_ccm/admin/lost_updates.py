@@ -287,9 +287,9 @@ class _ComparingRows(_FormSet):
         super().__init__(*args, **kwargs)
         if self.is_bound:
             with harmless(type(self).__name__):
-                self._drop_deleted_rows()
+                self._exotel_drop_deleted_rows()
 
-    def _drop_deleted_rows(self) -> None:
+    def _exotel_drop_deleted_rows(self) -> None:
         digests, self.exotel_lost = drop_deleted_rows(self, self.exotel_shown.digests)
         if digests is not self.exotel_shown.digests:
             self.form = _comparing(_Comparing, self.form.__mro__[2], Shown(digests))

@@ -147,7 +147,8 @@ class Session:
     def run_action(self, tickets: Any, query: str = "", model: str = "helpdesk_ticket", **extra: Any) -> Page:
         """Choose tickets in the list and run "Call customer"."""
         form = self.changelist(query, model).of_id("changelist-form")
-        chosen = {"action": ["call_customer"], "index": ["0"], "_selected_action": [str(one.pk) for one in tickets]}
+        keys = [str(one.pk) for one in tickets]
+        chosen = {"action": ["exotel_call_customer"], "index": ["0"], "_selected_action": keys}
         return self.post(self.url(f"{model}_changelist") + query, form.data | chosen | extra)
 
     def press_row(self, ticket: Any, query: str = "", model: str = "helpdesk_ticket") -> Page:

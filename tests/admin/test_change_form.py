@@ -182,7 +182,7 @@ def test_own_mixin_keeps_actions(host: Any, exotel: Any, make_session: Callable[
     page = session.changelist()
     session.press_button(ticket)
 
-    assert page.html.count('value="call_customer"') == 1
+    assert page.html.count('value="exotel_call_customer"') == 1
     assert 'value="close"' in page.html
     assert len(page.row_buttons) == 1
     assert CallRecord.objects.get().customer_number == OTHER

@@ -45,9 +45,8 @@ def talk_about(ticket: Any, **fields: Any) -> CallRecord:
 
 def column_of(page: Page) -> list[str]:
     """Return what the column of last calls says, row by row."""
-    return [
-        Page(cell).text for cell in re.findall(r'<td class="field-last_call[^"]*">(.*?)</td>', page.html, re.DOTALL)
-    ]
+    cells = re.findall(r'<td class="field-exotel_last_call[^"]*">(.*?)</td>', page.html, re.DOTALL)
+    return [Page(cell).text for cell in cells]
 
 
 def found_by(session: Session, choice: str, model: str = "helpdesk_ticket") -> int:

@@ -62,7 +62,7 @@ def test_list_without_seen_needs_confirmation(host: Any, exotel: Any, session: S
     if seen is not None:
         data["exotel_seen"] = [seen]
 
-    chosen = {"action": ["call_customer"], "index": ["0"], "_selected_action": [str(ticket.pk)]}
+    chosen = {"action": ["exotel_call_customer"], "index": ["0"], "_selected_action": [str(ticket.pk)]}
     page = session.post(session.url("helpdesk_ticket_changelist"), data | chosen)
 
     assert len(page.of_class("exotel-choose-form")) == 1

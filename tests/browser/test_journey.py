@@ -40,7 +40,7 @@ def test_call_from_button_to_ticket(
     found["changelist"] = violations(page)
 
     page.check("#action-toggle")
-    page.select_option("select[name=action]", "call_customer")
+    page.select_option("select[name=action]", "exotel_call_customer")
     page.click("button[name=index]")
     page.wait_for_selector(".exotel-choose")
     keep_picture(page, "choose")

@@ -86,7 +86,7 @@ def call_from_the_form(desk: Desk, ticket: Ticket) -> None:
 def work_through_a_call_list(desk: Desk, *tickets: Ticket) -> None:
     """The action makes a list: one ticket is called, one skipped."""
     page = desk.page
-    run_action(page, "make_call_list", *(ticket.pk for ticket in tickets))
+    run_action(page, "exotel_make_call_list", *(ticket.pk for ticket in tickets))
     page.wait_for_selector("#exotel-item")
     desk.press(".exotel-card button.exotel-call")
     desk.answer()

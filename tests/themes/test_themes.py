@@ -31,7 +31,7 @@ def test_action_through_the_choose_page(host: Any, exotel: Any, browse: Browse) 
     page = browse()
     page.goto("/admin/helpdesk/ticket/")
 
-    run_action(page, "call_customer", ticket.pk)
+    run_action(page, "exotel_call_customer", ticket.pk)
     page.check("[name=exotel_number] >> nth=1")
     page.click("button.exotel-call")
     page.wait_for_selector("text=Exotel accepted the request")

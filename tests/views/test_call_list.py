@@ -54,7 +54,7 @@ def test_action_makes_a_list_in_the_order_of_the_page(asha: Session, host: Any, 
     tickets = [host.ticket(subject) for subject in ("B", "C", "A")]
 
     shown = asha.changelist(order).text
-    page = asha.run_action([tickets[2], tickets[0], tickets[1]], order, action=["make_call_list"])
+    page = asha.run_action([tickets[2], tickets[0], tickets[1]], order, action=["exotel_make_call_list"])
 
     made = CallList.objects.get()
     assert made.owner == asha.user

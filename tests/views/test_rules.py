@@ -504,7 +504,7 @@ def test_preview_of_many_tickets(host: Any, session: Session) -> None:
 
 
 def test_new_call_list_says_how_many_can_be_called(host: Any, session: Session) -> None:
-    page = session.run_action(many(host, 5), action=["make_call_list"])
+    page = session.run_action(many(host, 5), action=["exotel_make_call_list"])
 
     assert f"2 of 5 can be called now. · {LISTED_SHORT.capitalize()}: 2 · No number: 1" in page.messages
 
