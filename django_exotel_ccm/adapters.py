@@ -221,14 +221,38 @@ def adapter_of_user(request: HttpRequest, name: str) -> TicketAdapter | None:
     return next((one for one in served if one.has_access(request)), served[0] if served else None)
 
 
-def deciding_adapters(request: HttpRequest, ticket_type: TicketType) -> list[TicketAdapter]:
-    """Return those that this user may enter, and that know of each such ticket whether this user may see it."""
-    return [one for one in adapters_open_to(request) if one.decides(request, ticket_type)]
+def keys_that_no_site_hides(request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Any]:
+    """Return the primary keys in ``keys`` whose tickets no admin site hides from this user, in their order.
+
+    The sites that show such tickets, and let the user in to a list of them, decide. A staff user whom all of them
+    refuse lacks something that they demand, such as a second factor: from them all are hidden. A site says nothing
+    about a user who is no staff, nor about one to whom it shows no such list: they work on the host's own pages.
+    """
+    wanted = [key for key in map(ticket_type.key, keys) if key is not None]
+    sites = [one for one in _served_adapters() if one.knows_who_sees and one.shows(ticket_type)]
+    entered = [site for site in sites if site.has_access(request)]
+    if sites and not entered and is_staff(request.user):
+        return []
+    deciding = [site for site in entered if site.decides(request, ticket_type)]
+    if not deciding:
+        return wanted
+    seen = {ticket.pk for site in deciding for ticket in site.visible_tickets(request, ticket_type, keys)}
+    return [key for key in wanted if key in seen]
 
 
-def adapters_open_to(request: HttpRequest) -> list[TicketAdapter]:
-    """Return those that this user may enter, the admin sites before the plain pages."""
-    return [one for one in _served_adapters() if one.has_access(request)]
+def is_staff(user: Any) -> bool:
+    """Return whether the user belongs in an admin site. A host's user model may know no staff."""
+    return bool(user.is_active and getattr(user, "is_staff", False))
+
+
+def colleague_sees_ticket(request: HttpRequest, row: TicketLink) -> bool:
+    """Return whether the user of ``request`` sees the ticket of ``row`` on an admin site, or in the frame of the host.
+
+    ``request`` is a copy of another user's. Whether they will give a second factor nobody can know, so all sites are
+    asked about staff.
+    """
+    asked = [one for one in _served_adapters() if is_staff(request.user) or one.has_access(request)]
+    return any(tickets_of_rows(one, request, [row]) for one in asked)
 
 
 def _served_adapters() -> list[TicketAdapter]:

@@ -17,14 +17,10 @@ from django.urls import get_script_prefix
 from django.utils.safestring import mark_safe
 
 from django_exotel_ccm.adapters import (
-    TicketAdapter,
-    adapters_open_to,
     calls_about_visible_tickets,
-    deciding_adapters,
-    tickets_of_rows,
+    keys_that_no_site_hides,
 )
 from django_exotel_ccm.models import CallRecord
-from django_exotel_ccm.models.ticket_link import TicketLink
 from django_exotel_ccm.tickets import TicketType, link_of, type_of
 
 NAME = "host:pages"
@@ -155,8 +151,7 @@ class OwnPagesAdapter(HostPagesAdapter):
     """Pages of ours that belong to one user, in the host's frame: they show tickets to which the user has rows of ours.
 
     Such a row says that the user has seen the ticket once. :func:`may_see` decides whether they may see it still, and
-    so does an admin site which they may enter and which lists such tickets for them: this frame is no way around its
-    rules. A site that shows them no such ticket at all says nothing about who works on the host's own pages.
+    so do the admin sites (:func:`keys_that_no_site_hides`): this frame is no way around their rules.
     """
 
     @classmethod
@@ -178,12 +173,9 @@ class OwnPagesAdapter(HostPagesAdapter):
 
     def _not_hidden(self, request: HttpRequest, ticket_type: TicketType, keys: Sequence[str]) -> list[Model]:
         """Return the tickets that no admin site hides from this user, in the order of ``keys``."""
-        wanted = [key for key in map(ticket_type.key, keys) if key is not None]
-        if not wanted or not self.has_access(request) or not self.shows(ticket_type):
+        if not self.has_access(request) or not self.shows(ticket_type):
             return []
-        if sites := deciding_adapters(request, ticket_type):
-            seen = {one.pk for site in sites for one in site.visible_tickets(request, ticket_type, keys)}
-            wanted = [key for key in wanted if key in seen]
+        wanted = keys_that_no_site_hides(request, ticket_type, keys)
         found = {ticket.pk: ticket for ticket in ticket_type.model._default_manager.filter(pk__in=wanted)}
         return [found[key] for key in wanted if key in found]
 
@@ -197,12 +189,6 @@ def may_see(user: Any, ticket: Model) -> bool:
     view = f"{opts.app_label}.{get_permission_codename('view', opts)}"
     # Django's own backend knows permissions for a model alone, and others those for an object alone.
     return bool(user.has_perm(view) or user.has_perm(view, ticket))
-
-
-def sees_ticket_somewhere(request: HttpRequest, row: TicketLink) -> bool:
-    """Return whether the user sees the ticket of ``row`` on an admin site, or in the frame of the host."""
-    own_pages: TicketAdapter = OwnPagesAdapter.of_owner(request.user)
-    return any(tickets_of_rows(one, request, [row]) for one in (*adapters_open_to(request), own_pages))
 
 
 def _store_message(request: HttpRequest, level: str, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -23,8 +25,12 @@ from django_exotel_ccm.models import Agent, CallList, CallRecord, ExoPhone
 from django_exotel_ccm.ticket_numbers import number_holder
 from django_exotel_ccm.tickets import TicketType
 
+logger = logging.getLogger(__name__)
+
 TICKET_PARAMETER = "ticket"
 """In the address of the list of calls: the ticket's ``custom_field``."""
+FAILED = "exotel_ccm_site_failed"
+"""The attribute of a request in which a site's ``has_permission`` has failed."""
 
 
 class AdminAdapter:
@@ -42,8 +48,16 @@ class AdminAdapter:
         return f"{login}?{urlencode({REDIRECT_FIELD_NAME: next_url})}" if login and next_url else login
 
     def has_access(self, request: HttpRequest) -> bool:
-        """Return whether the user may log in to this site."""
-        return self.site.has_permission(request)
+        """Return whether the site lets the user in. One that cannot decide does not.
+
+        Packages for a second factor ask what only their own middleware adds to the user of a session, so their sites
+        fail for users whom the API found by a token.
+        """
+        try:
+            return bool(self.site.has_permission(request))
+        except Exception as error:  # noqa: BLE001 - the host's code
+            _warn_once(request, self.name, error)
+            return False
 
     def guard(self, view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
         """Return ``view`` behind the site's own ``admin_view``. The view itself decides what may be cached."""
@@ -160,6 +174,15 @@ class AdminAdapter:
             return reverse(f"admin:{name}", args=args, current_app=self.name)
         except NoReverseMatch:
             return ""
+
+
+def _warn_once(request: HttpRequest, site: str, error: Exception) -> None:
+    """Log, once in a request, where a site's ``has_permission`` failed. The error's text may hold what is secret."""
+    if not hasattr(request, FAILED):
+        setattr(request, FAILED, True)
+        where = traceback.extract_tb(error.__traceback__)[:2][-1]  # the line of has_permission itself
+        words = (site, type(error).__name__, where.filename, where.lineno)
+        logger.warning("has_permission of the admin site %r failed, so nobody is let in: %s in %s, line %s.", *words)
 
 
 def find_admin_adapter(name: str) -> AdminAdapter | None:

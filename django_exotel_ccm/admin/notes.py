@@ -16,11 +16,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
+from django_exotel_ccm.adapters import colleague_sees_ticket
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.lists import CheapLookupsAdmin, action, column
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, masked_column, masked_text, verbatim
 from django_exotel_ccm.choices import Permission
-from django_exotel_ccm.host_pages import sees_ticket_somewhere
 from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import Agent, CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.services import assign_follow_up
@@ -297,7 +297,7 @@ def _check_can_call_back(request: HttpRequest, follow_up: FollowUp, user: Any) -
     # As if that user asked: our own adapters and the host's ModelAdmins look at the user of a request.
     theirs: Any = copy(request)
     theirs.user, theirs.resolver_match = user, request.resolver_match
-    if follow_up.ticket_object_id and not sees_ticket_somewhere(theirs, follow_up):
+    if follow_up.ticket_object_id and not colleague_sees_ticket(theirs, follow_up):
         raise ValidationError(gettext("%(who)s may not see the ticket. Choose somebody else.") % words)
 
 

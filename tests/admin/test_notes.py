@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
@@ -291,6 +292,22 @@ def test_to_whom_a_call_back_is_handed_on(
     assert FollowUp.objects.get().assigned_to == (asha if problem else vik)
     assert problem in page.text
     assert ("is to call back" in page.messages) is not bool(problem)
+
+
+@pytest.mark.parametrize(("team", "is_handed_on"), [("north", True), ("south", False)])
+def test_call_back_is_handed_on_at_a_site_that_demands_a_second_factor(
+    host: Any, monkeypatch: pytest.MonkeyPatch, team: str, is_handed_on: bool
+) -> None:
+    """Nobody can know of a colleague whether they will give one."""
+    boss = Session(host.user("boss", "helpdesk.view_ticket", *READS, CHANGES, agent=None))
+    vik = host.user("vik", *AGENT_WORK, last_name=team)
+    one = promise(host.ticket(team="north"), host.user("asha", agent=None))
+    monkeypatch.setattr(admin.site, "has_permission", lambda request: request.user == boss.user)
+
+    page = hand_on(boss, one, vik)
+
+    assert (FollowUp.objects.get().assigned_to == vik) is is_handed_on
+    assert ("vik may not see the ticket" in page.text) is not is_handed_on
 
 
 def test_call_back_is_handed_on_to_who_works_on_the_hosts_pages(host: Any, settings: Any) -> None:
