@@ -58,12 +58,12 @@ def call_buttons(
     newest: Mapping[LinkKey, CallRecord],
     *,
     ticket_type: TicketType | None = None,
-    items: Mapping[LinkKey, str] | None = None,
+    listed: Mapping[LinkKey, Mapping[str, str]] | None = None,
 ) -> list[CallButton | None]:
     """Return the button of each ticket, None where its entry's ``can_call`` says no; a fixed number of queries.
 
-    ``newest`` is the user's newest call about each, by ``link_key(ticket)``; ``items`` is, for the page of a call list,
-    the key of each ticket's item, likewise. ``ticket_type`` is that of a page with tickets of one type.
+    ``newest`` is the user's newest call about each, by ``link_key(ticket)``; ``listed`` is, on the page of a call list,
+    what a press says of each ticket's item, likewise. ``ticket_type`` is that of a page with tickets of one type.
     An obstacle that only the host's own code could find, ticket by ticket, is said after the press.
     """
     if not found:
@@ -80,22 +80,27 @@ def call_buttons(
         if not its_type.allows(request.user, ticket):
             return None
         key = link_key(ticket)
-        its_adapter, item = adapter.of_ticket(request, ticket), (items or {}).get(key, "")
-        query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path(), item=item)
+        its_adapter, item = adapter.of_ticket(request, ticket), (listed or {}).get(key, {})
+        query = partial(call_query, its_adapter, its_type, [str(ticket.pk)], request.get_full_path(), **item)
         return _button(request, query, newest.get(key), obstacles.of(ticket, query))
 
     return [button_of(ticket) for ticket in found]
 
 
 def call_button(
-    adapter: TicketAdapter, request: HttpRequest, ticket: Model, newest: CallRecord | None, *, item: str = ""
+    adapter: TicketAdapter,
+    request: HttpRequest,
+    ticket: Model,
+    newest: CallRecord | None,
+    *,
+    listed: Mapping[str, str] | None = None,
 ) -> CallButton:
     """Return the button of ``ticket`` for the user of ``request``, whose newest call about it is ``newest``.
 
-    ``item`` is the key of the ticket's item on the call list that shows the button.
+    ``listed`` is what a press says of the ticket's item on the call list that shows the button.
     """
     keys, next_url = [str(ticket.pk)], request.get_full_path()
-    query = partial(call_query, adapter, tickets.type_of(ticket), keys, next_url, item=item)
+    query = partial(call_query, adapter, tickets.type_of(ticket), keys, next_url, **(listed or {}))
     obstacles = _Obstacles(adapter, request)
     obstacles.read_numbers_of(ticket)
     button = _button(request, query, newest, obstacles.of(ticket, query))

@@ -324,6 +324,21 @@ def colleague_of(call: CallRecord, user: Any) -> str:
     return who or _("A colleague")
 
 
+def describe_caller(call: CallRecord, user: Any) -> str:
+    """Return who called, how long ago, and how it went."""
+    words = {
+        "who": colleague_of(call, user),
+        "ago": describe_age(call.created_at),
+        "result": describe_result(call, user),
+    }
+    return _("%(who)s called %(ago)s: %(result)s") % words
+
+
+def colleague_called_warning(call: CallRecord, user: Any) -> str:
+    """Return that somebody else has called, to be considered before the ticket of ``call`` is called about again."""
+    return _("%(known)s. Call only if you mean to.") % {"known": describe_caller(call, user)}
+
+
 def colleague_calling_warning(call: CallRecord, user: Any) -> str:
     """Return that somebody else is, or may be, on ``call``, to be considered before its ticket is called about."""
     if call.may_not_have_gone_out:

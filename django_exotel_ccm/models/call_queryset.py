@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Model, Q
+from django.db.models import F, Model, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from django_exotel_ccm.choices import State
@@ -97,6 +98,19 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
     def in_progress_of_others(self, user: Any, tickets: Sequence[Model]) -> CallRecordQuerySet:
         """Return the calls in progress about the tickets that ``user`` has not placed, the newest first."""
         return self.about(*tickets).filter(is_in_progress()).exclude(placed_by_id=user.pk).newest_first()
+
+    def newest_of_others(
+        self, user: Any, tickets: Sequence[Model], since: datetime.datetime
+    ) -> dict[LinkKey, CallRecord]:
+        """Return the newest call since then about each of the tickets, by ``link_key(ticket)``, of those that count.
+
+        Those are the calls that ``user`` has not placed, and that were not refused. Takes one statement.
+        """
+        calls = self.about(*tickets).filter(created_at__gte=since).exclude(state=State.REFUSED)
+        links = [F("ticket_content_type"), F("ticket_object_id")]
+        nth = Window(RowNumber(), partition_by=links, order_by=["-created_at", "-pk"])
+        newest = calls.exclude(placed_by_id=user.pk).annotate(nth=nth).filter(nth=1)
+        return {call.link_key: call for call in newest.select_related("agent").defer("facts").order_by()}
 
     def called_by_others(self, user: Any, tickets: Sequence[Model]) -> set[LinkKey]:
         """Return which of the tickets, by ``link_key(ticket)``, somebody else is calling now (:func:`busy_until`)."""

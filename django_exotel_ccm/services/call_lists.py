@@ -8,13 +8,14 @@ from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import router, transaction
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from django_exotel_ccm.choices import ItemState, State
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.models.call_queryset import is_past
+from django_exotel_ccm.models.ticket_link import LinkKey
 from django_exotel_ccm.services.drafts import label_of
 from django_exotel_ccm.tickets import declared_type
 
@@ -48,25 +49,26 @@ def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterabl
     return made
 
 
+def find_item(user: Any, key: int, link: LinkKey) -> CallListItem | None:
+    """Return the item with this key, with its list; None unless ``user`` may work on it, and it is about ``link``."""
+    kind, ticket_key = link
+    items = CallListItem.objects.filter(pk=key, ticket_content_type_id=kind, ticket_object_id=ticket_key)
+    return items.filter(call_list__in=CallList.objects.open_to(user)).select_related("call_list").first()
+
+
 def mark_called(item_key: int, call: CallRecord, user: Any) -> bool:
     """Link ``call``, which ``user`` has placed from a list, to its item there; return whether there is such an item.
 
     A call that was refused before it was dialled leaves the item as it is: it can be called again. Of several calls the
-    newest counts.
+    first counts that has reached the customer, as far as is known when the next is placed; else the newest.
     """
     if call.state == State.REFUSED:
         return False
-    items = CallListItem.objects.filter(
-        pk=item_key,
-        call_list__in=CallList.objects.open_to(user),
-        ticket_content_type_id=call.ticket_content_type_id,
-        ticket_object_id=call.ticket_object_id,
-    )
-    key = items.values_list("pk", flat=True).first()
-    if key is None:
+    if find_item(user, item_key, call.link_key) is None:
         return False
     has_no_newer = Q(call=None) | Q(call__lt=call.pk)  # of two presses, the first can be answered last
-    CallListItem.objects.filter(has_no_newer, pk=key).update(state=ItemState.CALLED, call=call)
+    has_reached = Exists(CallRecord.objects.filter(pk=OuterRef("call_id"), talk_time__gt=0))
+    CallListItem.objects.filter(has_no_newer, ~has_reached, pk=item_key).update(state=ItemState.CALLED, call=call)
     return True
 
 

@@ -18,8 +18,8 @@ from django.views.decorators.http import require_http_methods
 from django_exotel_ccm import tickets
 from django_exotel_ccm.adapters import TicketAdapter, page_url, tickets_of_rows
 from django_exotel_ccm.call_button import call_button, call_buttons
-from django_exotel_ccm.choices import ItemState, Permission, State
-from django_exotel_ccm.descriptions import colleague_of, describe_age, describe_result, describe_time
+from django_exotel_ccm.choices import ItemState, Permission
+from django_exotel_ccm.descriptions import describe_caller, describe_result, describe_time
 from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
 from django_exotel_ccm.models.ticket_link import link_key
@@ -29,6 +29,7 @@ from django_exotel_ccm.services.readiness import Obstacle
 from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_own_page
+from django_exotel_ccm.views.listed import query_of
 
 MAX_LEFT_OVER = 50
 """How many of the tickets that were skipped or not reached the end shows."""
@@ -141,8 +142,9 @@ def _end(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[
     shown = tickets_of_rows(adapter, request, items[:MAX_LEFT_OVER])
     of_items = {item: shown[item.link_key] for item in items if item.link_key in shown}
     newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(of_items.values()))
-    keys = {item.link_key: str(item.pk) for item in of_items}
-    buttons = call_buttons(adapter, request, list(of_items.values()), newest, items=keys)
+    others = CallRecord.objects.newest_of_others(request.user, list(of_items.values()), found.created_at)
+    listed = {item.link_key: query_of(item, others.get(item.link_key)) for item in of_items}
+    buttons = call_buttons(adapter, request, list(of_items.values()), newest, listed=listed)
     panel = panel_of(in_progress, request.user, adapter, next_url=request.get_full_path())
     return _frame(request, adapter, found) | {
         "panel": panel | {"my_calls_url": ""},
@@ -179,30 +181,17 @@ def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item
     panel = panel_of(shown, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""}
     its_adapter = adapter.of_ticket(request, ticket)
     after = newest.pk if newest is not None else 0
+    of_others = CallRecord.objects.newest_of_others(request.user, [ticket], found.created_at).get(item.link_key)
     context |= {
         "panel": panel,
         "ticket": {"name": visible_to(str(ticket), request.user), "url": adapter.ticket_url(ticket)},
         "timeline": timeline_of(request, its_adapter, ticket, next_url=request.get_full_path(), after=after),
         "can_listen": Permission.LISTEN.granted_to(request.user),
-        "colleague": _said_of_colleague(request, found, ticket),
+        "colleague": describe_caller(of_others, request.user) if of_others is not None else "",
     }
     if tickets.type_of(ticket).allows(request.user, ticket):
-        button = call_button(its_adapter, request, ticket, newest, item=str(item.pk))
+        button = call_button(its_adapter, request, ticket, newest, listed=query_of(item, of_others))
         context |= {"button": button, "obstacle": button.obstacle}
     else:
         context["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
     return context | {"is_waiting": item.state == ItemState.WAITING}
-
-
-def _said_of_colleague(request: HttpRequest, found: CallList, ticket: Model) -> str:
-    """Return who else has called about the ticket since the list was made; "" if nobody has."""
-    calls = CallRecord.objects.about(ticket).filter(created_at__gte=found.created_at).exclude(state=State.REFUSED)
-    call = calls.exclude(placed_by_id=request.user.pk).select_related("agent").newest_first().first()
-    if call is None:
-        return ""
-    words = {
-        "who": colleague_of(call, request.user),
-        "ago": describe_age(call.created_at),
-        "result": describe_result(call, request.user),
-    }
-    return _("%(who)s called %(ago)s: %(result)s") % words

@@ -22,13 +22,19 @@ from django_exotel_ccm.views.access import is_of_this_host
 
 
 class NeedsConfirmation(Exception):
-    """A press leaves something open, so the choose page has to ask. ``confirmed`` is the key of the call it shows."""
+    """A press leaves something open, so the choose page has to ask. ``confirmed`` is the key of the call it shows.
 
-    def __init__(self, text: str = "", level: str = "warning", confirmed: str = "") -> None:
+    ``is_on_page`` says that the page says ``text`` itself.
+    """
+
+    def __init__(
+        self, text: str = "", level: str = "warning", confirmed: str = "", *, is_on_page: bool = False
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.level = level
         self.confirmed = confirmed
+        self.is_on_page = is_on_page or bool(confirmed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class CallTarget:
         return wanted if is_of_this_host(request, wanted) else self.adapter.list_url(self.ticket_type)
 
     def choose_url(self, keys: list[str], next_url: str, **more: str) -> str:
-        """Return the address of the choose page: ``confirmed``, ``refused`` and ``item`` are its own parameters."""
+        """Return the address of the choose page: ``confirmed``, ``refused`` and ``item`` are among ``more``."""
         query = call_query(self.adapter, self.ticket_type, keys, next_url, **more)
         return f"{reverse('exotel_ccm:choose')}?{query}"
 

@@ -42,6 +42,7 @@ from django_exotel_ccm.services.selection import number_token, whole_number
 from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import CallTarget
+from django_exotel_ccm.views.listed import Listed, listed_now
 
 MAX_EXOPHONES = 500
 
@@ -90,12 +91,14 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         if not target.ticket_type.allows(request.user, ticket):
             row["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
         rows.append(row)
+    listed = listed_now(request, found[0], request.GET.dict()) if len(found) == 1 else Listed()
     return {
         "title": _("Call customer"),
         "opts": target.ticket_type.model._meta,
         "adapter": target.adapter.name,
         "type": target.ticket_type.label,
-        "item": request.GET.get("exotel_item", ""),
+        "news": listed.news,
+        "listed": listed.query,
         "rows": rows,
         "preview": preview([row["obstacle"] or row["denial"] for row in rows]) if len(rows) > 1 else None,
         "longest_reason": LONGEST_OVERRIDE_REASON,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from django_exotel_ccm.views.call_request import (
     choose_exophone,
     number_of_call,
 )
+from django_exotel_ccm.views.listed import OF_ITEM, listed_now
 from django_exotel_ccm.views.refused_press import Offers, after_the_press, offers_after
 
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
@@ -50,7 +51,8 @@ def place(request: HttpRequest) -> HttpResponseBase:
     ``exotel_number`` or ``exotel_to``, and ``exotel_confirmed``, the keys of calls that the user knows to be going on.
     What is missing is asked there. ``exotel_override`` is why the call is placed although a rule says no.
     ``exotel_again`` is the key of a call about the ticket, whose number is called if the ticket has it. ``exotel_item``
-    is the key of the item on the call list from which it is called.
+    is the key of the item on the call list from which it is called; ``exotel_listed_as`` and ``exotel_seen`` are what
+    its page knew of it (:mod:`~django_exotel_ccm.views.listed`).
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     override_url, phone, notice}, or {text, ask_url} when something is missing.
@@ -84,24 +86,24 @@ class Pressed:
 def _answer(request: HttpRequest, target: CallTarget, values: Mapping[str, str]) -> HttpResponse:
     ticket = target.ticket(request, values.get("exotel_ticket", ""))
     next_url = target.next_url(request, values.get("exotel_next", ""))
-    listed = {"item": values.get("exotel_item", "")}
+    listed = {name: values.get(f"exotel_{name}", "") for name in OF_ITEM}
     if not target.ticket_type.allows(request.user, ticket):
         pressed = Pressed("error", _("This ticket is not yours to call."))
     else:
         try:
             pressed = _check_and_place(request, target, ticket, values)
-            item = whole_number(values.get("exotel_item", ""))
+            item = whole_number(listed["item"])
             if pressed.call is not None and item is not None:
                 with after_the_press("The mark on the call list"):
                     mark_called(item, pressed.call, request.user)
             if pressed.call is not None:
-                offers = offers_after(request, target, ticket, pressed.call, next_url=next_url, **listed)
+                offers = offers_after(request, target, ticket, pressed.call, next_url=next_url, listed=listed)
                 pressed = replace(pressed, offers=offers)
         except NeedsConfirmation as question:
             ask_url = target.choose_url([str(ticket.pk)], next_url, confirmed=question.confirmed, **listed)
             if is_script(request):
                 return JsonResponse({"text": question.text or _("Choose whom to call."), "ask_url": ask_url})
-            if question.text and not question.confirmed:  # the page says itself why a call has to be confirmed
+            if question.text and not question.is_on_page:
                 target.adapter.add_message(request, question.level, format_html("{}", question.text))
             return HttpResponseRedirect(ask_url)
     if is_script(request):
@@ -140,7 +142,7 @@ def _check_and_place(request: HttpRequest, target: CallTarget, ticket: Model, va
     newest = own_calls.filter(customer_number=number).order_by("pk").last()
     if not _is_same_press(newest, request_key):
         _check_page(newest, request_key, after)
-        question = _question(request, ticket, newest, values.get("exotel_confirmed", "").split())
+        question = _question(request, ticket, newest, values)
         # What a rule refuses anyway need not be confirmed first.
         if question is not None and not is_denied(agent, number, has_reason=bool(reason)):
             raise question
@@ -194,18 +196,20 @@ def _check_page(newest: CallRecord | None, request_key: str, after: int) -> None
 
 
 def _question(
-    request: HttpRequest, ticket: Model, newest: CallRecord | None, confirmed: Sequence[str]
+    request: HttpRequest, ticket: Model, newest: CallRecord | None, values: Mapping[str, str]
 ) -> NeedsConfirmation | None:
     """Return what to ask the user first: their own call to the number goes on, or a colleague's about the ticket.
 
-    None if there is no such call, or they know of it.
+    Or the page of a call list does not show what a colleague has done since. None if the user knows of all that.
     """
+    confirmed = values.get("exotel_confirmed", "").split()
     if newest is not None and not newest.is_over and str(newest.pk) not in confirmed:
         return NeedsConfirmation(repeated_call_warning(newest), confirmed=str(newest.pk))
     for call in CallRecord.objects.in_progress_of_others(request.user, [ticket]).defer("facts"):
         if str(call.pk) not in confirmed:
             return NeedsConfirmation(colleague_calling_warning(call, request.user), confirmed=str(call.pk))
-    return None
+    news = listed_now(request, ticket, values).news
+    return NeedsConfirmation(news, is_on_page=True) if news else None
 
 
 def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Agent, **call_options: Any) -> Pressed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -46,9 +46,15 @@ def after_the_press(what: str) -> Iterator[None]:
 
 
 def offers_after(
-    request: HttpRequest, target: CallTarget, ticket: Model, call: CallRecord, *, next_url: str, item: str
+    request: HttpRequest,
+    target: CallTarget,
+    ticket: Model,
+    call: CallRecord,
+    *,
+    next_url: str,
+    listed: Mapping[str, str],
 ) -> Offers:
-    """Return what can be done about ``call``, if it was refused. ``item`` is that of a call list."""
+    """Return what can be done about ``call``, if it was refused. ``listed`` is what the press says of a call list."""
     offers = Offers()
     if call.state != State.REFUSED:
         return offers
@@ -60,8 +66,8 @@ def offers_after(
             offers.correction_url = target.adapter.correction_url(request, call, call.refusal_code)
     with after_the_press("The way around a rule"):
         if Permission.OVERRIDE_POLICY.granted_to(request.user) and can_be_overridden(call):
-            more = {"refused": str(call.pk), "item": item}
-            offers.override_url = target.choose_url([str(ticket.pk)], next_url, **more)
+            refused = str(call.pk)
+            offers.override_url = target.choose_url([str(ticket.pk)], next_url, refused=refused, **listed)
     with after_the_press("The line about the phone"):
         if is_own_phone:
             phone = phone_line(target.adapter, agents_for(request.user), next_url)
