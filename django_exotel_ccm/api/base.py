@@ -132,10 +132,25 @@ class BaseView(GenericAPIView[Any]):
         return list(self.paginate_queryset(self.visible(self.filter_queryset(queryset))) or [])
 
     def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return those of the filtered rows that the user may see. Done before the rows are cut into pages: an empty
-        page with a next one would tell of rows that they may not see.
-        """
+        """Return those of the filtered rows that the user may see, as far as a query can say it."""
         return queryset
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """The columns by which :meth:`visible_rows` chooses, and the list is ordered; () where all rows are shown."""
+        return ()
+
+    def visible_rows(self, rows: list[Any]) -> list[Any]:
+        """Return those of the rows that the user may see."""
+        return rows
+
+    def parts(self, queryset: QuerySet[Any]) -> list[QuerySet[Any]]:
+        """Return the parts of the list that stand one after the other, each in the order of ``ordering``."""
+        return [queryset]
+
+    def part_of(self, row: Any) -> int:
+        """Return in which of :meth:`parts` the row stands."""
+        return 0
 
     def refuse_parameters(self) -> None:
         """Raise for anything in the address that this view does not know."""

@@ -7,7 +7,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
@@ -26,8 +26,6 @@ from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import CallEvent, CallRecord
 from django_exotel_ccm.panel import status_of
 
-LOOKED_THROUGH = 500
-"""How many rows of others are looked through for those about tickets that the user may see."""
 SEES_CALLS = (Permission.PLACE_CALL, Permission.VIEW_CALL)
 
 
@@ -58,22 +56,31 @@ class Calls(BaseView):
     def get(self, request: Request) -> Response:
         """List calls: one's own, and with ``view_callrecord`` those about tickets that one may see.
 
-        Without ``view_all_calls``, the newest 500 calls that fit the filters are looked through for calls of others.
-        Narrow the moments with ``created_at__lt`` to find older ones.
+        Without ``view_all_calls``, a page looks through 500 calls that fit the filters. It can be short or empty while
+        ``next`` leads on: the list ends where ``next`` is null.
         """
         calls = self.page_of(self.get_queryset())
         return self.get_paginated_response(calls_as_shown(calls, self.http_request, self.adapter))
 
     def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return one's own calls alone for who may see no others."""
+        sees_others = Permission.VIEW_CALL.granted_to(self.request.user)
+        return queryset if sees_others else queryset.filter(placed_by_id=self.request.user.pk)
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """What says whose a call is, and what it is about, for who may not see all."""
+        user = self.request.user
+        if Permission.VIEW_ALL_CALLS.granted_to(user) or not Permission.VIEW_CALL.granted_to(user):
+            return ()
+        return ("created_at", "placed_by_id", "ticket_content_type_id", "ticket_object_id")
+
+    def visible_rows(self, rows: list[Any]) -> list[Any]:
         """Return one's own calls, and those about tickets that one may see."""
-        user, own = self.request.user, Q(placed_by_id=self.request.user.pk)
-        if not Permission.VIEW_CALL.granted_to(user):
-            return queryset.filter(own)
-        if Permission.VIEW_ALL_CALLS.granted_to(user):
-            return queryset
-        newest = queryset.exclude(own).order_by(*self.ordering)
-        newest = newest.only("ticket_content_type_id", "ticket_object_id")[:LOOKED_THROUGH]
-        return queryset.filter(own | Q(pk__in=self.adapter.visible_calls(self.http_request, list(newest))))
+        if not self.looked_at:
+            return rows
+        seen = calls_that_may_be_seen(self.http_request, rows, self.adapter)
+        return [row for row in rows if row.pk in seen]
 
     def post(self, request: Request) -> Response:
         """Ring the agent, then the customer.

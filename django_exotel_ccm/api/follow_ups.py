@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from django_exotel_ccm.adapters import tickets_of_rows
 from django_exotel_ccm.api.base import BaseView
-from django_exotel_ccm.api.calls import LOOKED_THROUGH
 from django_exotel_ccm.api.errors import APIError, invalid_fields
 from django_exotel_ccm.api.moments import Moment
 from django_exotel_ccm.api.serializers import Body, FollowUpSerializer, Text
@@ -61,29 +60,48 @@ class FollowUpView(BaseView):
 
 
 class FollowUps(FollowUpView):
-    """The call-backs that the user may see, the most urgent first."""
+    """The call-backs that the user may see: the open ones, the most urgent first, and then those that are settled."""
 
     needs = {"GET": [Permission.PLACE_CALL, Permission.VIEW_FOLLOW_UP], "POST": WRITES}
 
     def get(self, request: Request) -> Response:
         """List call-backs: one's own, and with ``view_followup`` those about tickets that one may see.
 
-        Without ``view_all_calls``, the first 500 that fit the filters are looked through for call-backs of others.
+        The open ones come first, the most urgent before the others; those that are settled follow. Without
+        ``view_all_calls``, a page looks through 500 call-backs that fit the filters. It can be short or empty while
+        ``next`` leads on: the list ends where ``next`` is null.
         """
         return self.get_paginated_response(self.shown(self.page_of(self.get_queryset())))
 
     def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return one's own call-backs alone for who may see no others."""
+        sees_others = Permission.VIEW_FOLLOW_UP.granted_to(self.request.user)
+        return queryset if sees_others else queryset.filter(assigned_to_id=self.request.user.pk)
+
+    def parts(self, queryset: QuerySet[Any]) -> list[QuerySet[Any]]:
+        """Return the open ones, and those that are settled. Each is read in the order of an index."""
+        return [queryset.filter(done_at=None), queryset.exclude(Q(done_at=None))]
+
+    def part_of(self, row: FollowUp) -> int:
+        """Return 0 for an open one."""
+        return int(row.done_at is not None)
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """What says whose a call-back is, and what it is about, for who may not see all."""
+        user = self.request.user
+        if Permission.VIEW_ALL_CALLS.granted_to(user) or not Permission.VIEW_FOLLOW_UP.granted_to(user):
+            return ()
+        return ("due_at", "done_at", "assigned_to_id", "ticket_content_type_id", "ticket_object_id")
+
+    def visible_rows(self, rows: list[FollowUp]) -> list[FollowUp]:
         """Return one's own call-backs, and those about tickets that one may see."""
-        user, own = self.request.user, Q(assigned_to_id=self.request.user.pk)
-        if not Permission.VIEW_FOLLOW_UP.granted_to(user):
-            return queryset.filter(own)
-        if Permission.VIEW_ALL_CALLS.granted_to(user):
-            return queryset
-        first = queryset.exclude(own).order_by(*self.ordering).only("ticket_content_type_id", "ticket_object_id")
-        rows = list(first.select_related(None)[:LOOKED_THROUGH])
-        found = tickets_of_rows(self.adapter, self.http_request, rows)
-        seen = [row.pk for row in rows if not row.ticket_object_id or row.link_key in found]
-        return queryset.filter(own | Q(pk__in=seen))
+        if not self.looked_at:
+            return rows
+        others = [row for row in rows if row.assigned_to_id != self.request.user.pk]
+        found = tickets_of_rows(self.adapter, self.http_request, others)
+        seen = {row.pk for row in others if not row.ticket_object_id or row.link_key in found}
+        return [row for row in rows if row.pk in seen or row.assigned_to_id == self.request.user.pk]
 
     def post(self, request: Request) -> Response:
         """Note that you are to call about a ticket. A later call about it with a conversation settles it."""

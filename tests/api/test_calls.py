@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.api import calls
+from django_exotel_ccm.api import paging
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import AGENT_WORK, BY_HAND, LEDGER, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
@@ -122,7 +122,7 @@ def test_a_page_of_100_costs_what_a_page_of_2_does(api: Callable[..., Api], tick
 
     assert counts[0] == counts[1]
     ours = [one["sql"] for one in queries if "exotel_ccm_callrecord" in one["sql"]]
-    assert len(ours) == 2  # those of others that are about tickets that one sees, and the page
+    assert len(ours) == 2  # those that are looked through, and the page
     assert "COUNT(" not in "".join(ours).upper()
 
 
@@ -134,7 +134,7 @@ def test_hidden_calls_leave_no_trace_in_a_list(
     caller, spy = api("ravi", PLACES), api("spy", *permissions, SEES_NUMBERS)
     for age in (5, 9, 13):
         placed(caller.user, ticket, age=age, customer_number=BY_HAND)
-    tokens = urlencode({"r": 1, "p": "callrecord 1999-01-01 00:00:00+00:00"})
+    tokens = urlencode({"r": 1, "p": "callrecord 0 1 1999-01-01 00:00:00+00:00"})
     reverse_cursor = base64.urlsafe_b64encode(tokens.encode()).decode()
 
     for more in ("page_size=1", f"cursor={reverse_cursor}"):
@@ -158,16 +158,68 @@ def test_pages_are_full_whatever_lies_between(api: Callable[..., Api], host: Any
     assert page["next"] is None
 
 
-def test_so_many_calls_of_others_are_looked_through(
+def test_a_page_looks_through_so_many_calls(
     api: Callable[..., Api], host: Any, ticket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asha, caller = api("asha", *AGENT_WORK, SEES_CALLS), api("ravi", PLACES)
-    monkeypatch.setattr(calls, "LOOKED_THROUGH", 2)
-    own = [placed(asha.user, ticket, age=age) for age in (1, 2, 3)]
-    others = [placed(caller.user, ticket, age=age) for age in (4, 5, 6)]
-    last = placed(asha.user, ticket, age=7)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 3)
+    hidden = Lead.objects.create(name="Hidden")
+    for age in (1, 2, 3, 4):
+        placed(caller.user, hidden, age=age)
+    theirs, mine = placed(caller.user, ticket, age=5), placed(asha.user, hidden, age=6)
 
-    assert references(asha.get("calls/")) == [str(one.reference) for one in [*own, *others[:2], last]]
+    pages = pages_from(asha, "calls/")
+
+    assert list(pages) == [[], [str(theirs.reference), str(mine.reference)]]
+
+
+def test_calls_that_come_in_push_none_out_of_the_list(
+    api: Callable[..., Api], ticket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asha, caller = api("asha", *AGENT_WORK, SEES_CALLS), api("ravi", PLACES)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 5)
+    wanted = [str(placed(caller.user, ticket, age=age).reference) for age in range(10, 20)]
+
+    listed = []
+    for page in pages_from(asha, "calls/?page_size=2"):
+        listed += page
+        placed(caller.user, ticket, age=1)
+
+    assert listed == wanted
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 7])
+@pytest.mark.parametrize("looked_through", [2, 3, 500])
+def test_pages_there_and_back(
+    api: Callable[..., Api], ticket: Any, monkeypatch: pytest.MonkeyPatch, page_size: int, looked_through: int
+) -> None:
+    """Also through calls that were all placed at one moment, as an import makes them."""
+    asha, caller = api("asha", *AGENT_WORK, SEES_CALLS), api("ravi", PLACES)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", looked_through)
+    hidden, moment = Lead.objects.create(name="Hidden"), timezone.now()
+    kinds = "shhsshhhssmhhsmsh"  # seen, hidden and mine
+    rows = [
+        placed(asha.user if kind == "m" else caller.user, ticket if kind == "s" else hidden, created_at=moment)
+        for kind in kinds
+    ]
+    wanted = [str(row.reference) for row, kind in zip(rows, kinds, strict=True) if kind != "h"][::-1]
+
+    there = list(pages_from(asha, f"calls/?page_size={page_size}"))
+    tokens = base64.b64encode(b"r=1").decode()
+    back = list(pages_from(asha, f"calls/?page_size={page_size}&cursor={tokens}", "previous"))
+
+    assert [one for page in there for one in page] == wanted
+    assert [one for page in reversed(back) for one in page] == wanted
+
+
+def pages_from(client: Api, path: str, direction: str = "next") -> Iterator[list[str]]:
+    response = client.get(path)
+    while True:
+        yield references(response)
+        address = response.json()[direction]
+        if address is None:
+            return
+        response = client.client.get(address)
 
 
 # Events.

@@ -65,11 +65,11 @@ class Rows:
 @pytest.mark.parametrize(
     ("path", "statements"),
     [
-        ("calls/", 6),  # those of others that are looked through, and their tickets; the page, and its tickets
+        ("calls/", 6),  # those that are looked through, and their tickets; the page, and its tickets
         ("calls/status/", 3),  # the calls, and their tickets
         ("calls/<call>/events/", 2),  # the call; it is about no ticket
         ("calls/<call>/notes/", 2),
-        ("follow-ups/", 6),
+        ("follow-ups/", 7),  # as calls; the open ones and the settled are two statements
         ("agents/", 1),
         ("exophones/", 1),
         ("dispositions/", 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.api import follow_ups
+from django_exotel_ccm.api import paging
 from django_exotel_ccm.models import CallNote, Disposition, DoNotCall, ExoPhone, FollowUp
-from django_exotel_ccm.services import add_note, move_calls, schedule_follow_up
+from django_exotel_ccm.services import add_note, complete_follow_up, move_calls, schedule_follow_up
 from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, BY_HAND, OTHER, SEES_CALLS, SEES_NUMBERS
 from tests.api.conftest import Api, placed
@@ -148,22 +149,32 @@ def test_call_backs_of_others(ravi: Api, api: Callable[..., Api], ticket: Any) -
     assert [one["id"] for one in seeing.get("follow-ups/").json()["results"]] == [row.pk]
 
 
-def test_so_many_call_backs_of_others_are_looked_through(
-    api: Callable[..., Api], host: Any, ticket: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("permissions", [(), ("exotel_ccm.view_all_calls",)])
+def test_what_is_open_comes_before_what_is_settled(
+    api: Callable[..., Api], host: Any, ticket: Any, monkeypatch: pytest.MonkeyPatch, permissions: tuple[str, ...]
 ) -> None:
-    meera = api("meera", "exotel_ccm.view_followup", "helpdesk.view_ticket")
-    monkeypatch.setattr(follow_ups, "LOOKED_THROUGH", 2)
-    other = host.user("other", agent=None)
-    due = [tomorrow() + datetime.timedelta(hours=hours) for hours in range(7)]
-    owners = [meera.user] * 3 + [other] * 3 + [meera.user]
-    rows = [
-        schedule_follow_up(ticket=ticket, due_at=at, assigned_to=owner).pk
-        for at, owner in zip(due, owners, strict=True)
-    ]
+    """However many are settled, and whatever page one comes from."""
+    meera = api("meera", "exotel_ccm.view_followup", "helpdesk.view_ticket", *permissions)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 3)
+    other, hours = host.user("other", agent=None), itertools.count()
 
-    listed = [one["id"] for one in meera.get("follow-ups/").json()["results"]]
+    def note(owner: Any, *, done: bool = False) -> int:
+        due_at = tomorrow() + datetime.timedelta(hours=next(hours))
+        row = schedule_follow_up(ticket=ticket, due_at=due_at, assigned_to=owner)
+        if done:
+            complete_follow_up(row)
+        return int(row.pk)
 
-    assert listed == [*rows[:5], rows[6]]
+    settled = [note(owner, done=True) for owner in (other, meera.user, other, other, other)]
+    still_open = [note(owner) for owner in (other, meera.user, other)]
+
+    pages = [meera.get("follow-ups/?page_size=2").json()]
+    while pages[-1]["next"] is not None:
+        pages.append(meera.client.get(pages[-1]["next"]).json())
+    back = [meera.client.get(page["previous"]).json() for page in pages[1:]]
+
+    assert [one["id"] for page in pages for one in page["results"]] == [*still_open, *settled]
+    assert [page["results"] for page in back] == [page["results"] for page in pages[:-1]]
 
 
 def test_a_call_back_about_a_ticket_that_is_not_ones_own_to_call(
@@ -211,13 +222,13 @@ def test_call_backs_that_cannot_be_kept(ravi: Api, ticket: Any, body: dict[str, 
 
 def test_a_page_of_call_backs_costs_the_same(ravi: Api, ticket: Any) -> None:
     counts = []
-    for size in (1, 60):
-        for _number in range(size):
+    for more, size in ((1, 1), (60, 61)):
+        for _number in range(more):
             call = placed(ravi.user, ticket)
             schedule_follow_up(ticket=ticket, due_at=tomorrow(), assigned_to=ravi.user, call=call)
         ravi.get("follow-ups/")
         with CaptureQueriesContext(connection) as queries:
-            assert len(ravi.get(f"follow-ups/?page_size={size}").json()["results"]) == size
+            assert len(ravi.get("follow-ups/?page_size=100").json()["results"]) == size
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
