@@ -22,6 +22,7 @@ from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.exceptions import CallRefused, RequestKeyReused
 from django_exotel_ccm.exotel.call_request import OPTIONS, RECORDING_CHANNELS
 from django_exotel_ccm.exotel.calls import LONGEST_CUSTOM_FIELD
+from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
@@ -109,6 +110,8 @@ def place(view: BaseView, wanted: dict[str, Any]) -> Response:
     try:
         call = place_call(agent=agent, ticket=ticket, placed_by=request.user, **options, **given)
     except CallRefused as refused:
+        if refused.call.agent is not agent and not _is_wanted(wanted, refused.call):
+            raise _key_reused(refused.call) from None  # another request took the key meanwhile
         raise _refusal(view, wanted["ticket"], refused) from None
     except RequestKeyReused as reused:
         raise _key_reused(reused.call) from None
@@ -135,8 +138,9 @@ def _placed_before(view: BaseView, wanted: dict[str, Any], call: CallRecord) -> 
 
 
 def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
-    """Return whether the call is the one that the body names, as far as the call still says.
+    """Return whether the call is the one that the body names, as far as the call still says; placed or refused.
 
+    A reason to call anyway is another request: what was refused without it is not refused again in its name.
     Its ticket may have been deleted or moved meanwhile, its agent or ExoPhone deleted, and its customer erased. Where
     it was moved to is not asked: the answer would tell it to who may not see that ticket.
     """
@@ -144,6 +148,8 @@ def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
         return True
     known = {"agent": call.agent_id, "exophone": call.exophone_id, "recording": call.recording_requested}
     if any(wanted.get(name, value) != value for name, value in known.items() if value is not None):
+        return False
+    if storable(wanted.get("override_reason", "")) != call.override_reason:
         return False
     to = wanted.get("to", "")
     return wanted["ticket"] == call.custom_field and (not to or is_number_of(call, to))
@@ -219,8 +225,8 @@ def _refusal(view: BaseView, ticket_name: str, refused: CallRefused) -> Conflict
 
 def _key_reused(call: CallRecord) -> Conflict:
     advice = _(
-        "This Idempotency-Key has placed another call: of another agent, to another number, about another ticket or "
-        "from another ExoPhone. Give each call a key of its own."
+        "This Idempotency-Key belongs to another request: with another ticket, number, agent, ExoPhone, recording or "
+        "reason. Nobody was called now. Send each request that you change with a new key."
     )
     return Conflict("request_key_reused", advice, reference=str(call.reference))
 

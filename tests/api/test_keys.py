@@ -123,7 +123,16 @@ def test_the_same_key_is_refused_again_with_the_same_reason(asha: Api, host: Any
     assert CallRecord.objects.count() == 1
 
 
-@pytest.mark.parametrize("more", [{"to": OTHER}, {"to": "no number"}, {"recording": True}, {"agent": 0}])
+OTHER_REQUESTS = [
+    {"to": OTHER},
+    {"to": "no number"},
+    {"recording": True},
+    {"agent": 0},
+    {"override_reason": "They asked for it"},
+]
+
+
+@pytest.mark.parametrize("more", OTHER_REQUESTS)
 def test_a_key_for_another_call_about_the_same_ticket(
     api: Callable[..., Api], ticket: Any, more: dict[str, Any]
 ) -> None:
@@ -135,6 +144,59 @@ def test_a_key_for_another_call_about_the_same_ticket(
 
     assert (response.status_code, response.json()["code"]) == (409, "request_key_reused")
     assert response.json()["reference"] == first["reference"]
+
+
+def test_a_number_that_was_chosen_takes_a_new_key(asha: Api, host: Any, exotel: Any) -> None:
+    ticket = host.ticket(phone=BY_HAND, other=OTHER)
+    refused = asha.post("calls/", body(ticket), key="k").json()
+    wanted = body(ticket, to=refused["numbers"][0]["to"])
+
+    same_key, new_key = (asha.post("calls/", wanted, key=key) for key in ("k", "k 2"))
+
+    assert (same_key.status_code, same_key.json()["code"]) == (409, "request_key_reused")
+    assert same_key.json()["reference"] == refused["reference"]
+    assert "with a new key" in same_key.json()["advice"]
+    assert "placed" not in same_key.json()["advice"]
+    assert new_key.status_code == 201
+    assert asha.post("calls/", body(ticket), key="k").json() == refused
+
+
+def test_a_reason_to_call_anyway_takes_a_new_key(api: Callable[..., Api], ticket: Any, exotel: Any) -> None:
+    chief = api("chief", *AGENT_WORK, "exotel_ccm.override_policy", agent="+919000000101")
+    DoNotCall.objects.create(number=BY_HAND)
+    with override_settings(EXOTEL_CCM={**settings.EXOTEL_CCM, "POLICIES": [f"{POLICIES}.DoNotCall"]}):
+        refused = chief.post("calls/", body(ticket), key="k")
+        wanted = body(ticket, override_reason=" They asked for it")
+        same_key, *new_keys = (chief.post("calls/", wanted, key=key) for key in ("k", "k 2", "k 2"))
+        without = chief.post("calls/", body(ticket, override_reason=""), key="k 2")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "DoNotCall")
+    assert (same_key.status_code, same_key.json()["code"]) == (409, "request_key_reused")
+    assert [one.status_code for one in new_keys] == [201, 200]
+    assert (without.status_code, without.json()["code"]) == (409, "request_key_reused")
+    assert len(orders(exotel)) == 1
+
+
+def test_a_key_that_is_refused_for_another_request_meanwhile(
+    api: Callable[..., Api], ticket: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chief = api("chief", *AGENT_WORK, "exotel_ccm.override_policy", agent="+919000000101")
+    answers: list[Any] = []
+
+    def send_once(call: CallRecord) -> str | None:
+        if answers:
+            return "Not now."
+        answers.append(None)
+        answers.append(chief.post("calls/", body(ticket), key="k"))
+        return None
+
+    monkeypatch.setattr(f"{__name__}.allow", send_once)
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "POLICIES": [f"{__name__}.allow"]}
+
+    first = chief.post("calls/", body(ticket, override_reason="They asked for it"), key="k")
+
+    assert (answers[1].status_code, answers[1].json()["code"]) == (409, "allow")
+    assert (first.status_code, first.json()["code"]) == (409, "request_key_reused")
 
 
 def test_a_key_tells_no_number(asha: Api, ticket: Any, exotel: Any) -> None:
