@@ -25,13 +25,22 @@ def local_now() -> datetime.datetime:
 
 
 def start_of_today() -> datetime.datetime:
-    """Return the last midnight of the user's clock."""
-    return local_now().replace(hour=0, minute=0, second=0, microsecond=0)
+    """Return the first moment of today by the user's clock."""
+    return start_of_day(day_of(timezone.now()))
 
 
-def start_of_day(day: datetime.date) -> datetime.datetime:
-    """Return the first moment of ``day`` by the user's clock. Where the clock skips midnight, it is when it does so."""
+def day_of(moment: datetime.datetime, zone: datetime.tzinfo | None = None) -> datetime.date:
+    """Return the day of ``moment`` by the user's clock, or by that of ``zone``."""
+    return (timezone.localtime(moment, zone) if timezone.is_aware(moment) else moment).date()
+
+
+def start_of_day(day: datetime.date, zone: datetime.tzinfo | None = None) -> datetime.datetime:
+    """Return the first moment of ``day`` by the user's clock, or by that of ``zone``.
+
+    Where the clock skips midnight, it is when it does so; where it shows that hour twice, it is the first time.
+    """
     midnight = datetime.datetime.combine(day, datetime.time())
     if not conf.uses_time_zones():
         return midnight
-    return midnight.replace(tzinfo=timezone.get_current_timezone(), fold=0).astimezone(datetime.UTC)
+    zone = zone or timezone.get_current_timezone()
+    return midnight.replace(tzinfo=zone, fold=0).astimezone(datetime.UTC)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_exotel_ccm.local_time import day_of, start_of_day
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.call_queryset import RINGING, TALKING, busy_until
 from django_exotel_ccm.policies.base import Denial, Policy, count_option, is_by_its_agent, moment
@@ -104,16 +105,19 @@ class CallsPerDay(Policy):
         self._customer = None if customer is None else count_option("customer", customer)
 
     def looks_back(self, now: datetime.datetime) -> datetime.datetime:
-        """Look back to the last midnight."""
-        return _midnight(now)
+        """Look back to the beginning of the day."""
+        zone = timezone.get_default_timezone()
+        return start_of_day(day_of(now, zone), zone)
 
     def denials(self, calls: Sequence[CallRecord], known: Known) -> list[Denial | None]:
         """Count today's calls of the agents, and to the customers."""
-        midnight = _midnight(timezone.now())
+        zone = timezone.get_default_timezone()
+        day = day_of(timezone.now(), zone)
+        midnight = start_of_day(day, zone)
         today = [other for other in known.other_calls if other.created_at >= midnight]
         by_agent = Counter(other.agent_id for other in today if other.agent_id is not None)
         by_customer = Counter(other.customer_number for other in today if other.customer_number)
-        tomorrow = moment(midnight + datetime.timedelta(days=1))
+        tomorrow = moment(start_of_day(day + datetime.timedelta(days=1), zone))
         return [
             self._of_customer(by_customer[call.customer_number], tomorrow)
             or self._of_agent(by_agent[call.agent_id], tomorrow, is_own=is_by_its_agent(call))
@@ -179,9 +183,3 @@ class CoolDown(Policy):
             return None
         text = _("This customer was called a short time ago. They can be called again from %(from)s on.")
         return Denial(_("called a short time ago"), text % {"from": moment(newest + self._pause)})
-
-
-def _midnight(now: datetime.datetime) -> datetime.datetime:
-    """Return the last midnight of ``TIME_ZONE``: the limits are the same for users in other zones."""
-    local = timezone.localtime(now, timezone.get_default_timezone()) if timezone.is_aware(now) else now
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -114,6 +114,20 @@ def test_day_begins_at_midnight_of_time_zone(exotel: Simulator, press: Press, ru
         assert press(ASHAS) == "CallsPerDay"
 
 
+@pytest.mark.books_differ("calls are moved by an hour")
+def test_day_begins_when_the_clock_first_shows_midnight(
+    exotel: Simulator, press: Press, rules: Rules, settings: Any
+) -> None:
+    """In Havana it shows the hour after midnight twice on this day."""
+    settings.TIME_ZONE = "America/Havana"
+    rules(CallsPerDay={"customer": 1})
+    press(ASHAS)
+
+    with time_machine.travel("2026-11-01T00:30:00-05:00", tick=True):
+        CallRecord.objects.update(created_at=timezone.now() - 80 * MINUTE)
+        assert press(ASHAS) == "CallsPerDay"
+
+
 @pytest.mark.books_differ("calls are moved to the past")
 def test_cool_down(host: Any, exotel: Simulator, press: Press, rules: Rules) -> None:
     rules(CoolDown={"minutes": 10})

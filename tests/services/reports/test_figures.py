@@ -7,11 +7,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, ExoPhone
+from django_exotel_ccm.services.live_board import live_board
 from django_exotel_ccm.services.reports.figures import Report, Row, report_of
 from django_exotel_ccm.services.reports.periods import Period
 from tests.helpdesk.models import Lead, Ticket
@@ -109,6 +111,27 @@ def test_day_on_which_the_clock_is_changed(zone: str, day: str, hours: float) ->
     assert report.total.calls == quarters
     assert report.days == {date: report.total}
     assert sum(one.calls for one in report.hours.values()) == quarters
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "begins"),
+    [
+        ("America/Havana", "2026-11-01T00:30-04:00", "2026-11-01T00:00-04:00"),
+        ("America/Havana", "2026-11-01T00:30-05:00", "2026-11-01T00:00-04:00"),  # the clock shows it again
+        ("Africa/Cairo", "2026-04-24T01:10+03:00", "2026-04-24T01:00+03:00"),
+        ("Asia/Kolkata", "2026-11-01T23:59+05:30", "2026-11-01T00:00+05:30"),
+    ],
+)
+def test_today_of_the_live_board_begins_when_that_of_a_report_does(zone: str, now: str, begins: str) -> None:
+    first = datetime.datetime.fromisoformat(begins)
+    with timezone.override(ZoneInfo(zone)), time_machine.travel(datetime.datetime.fromisoformat(now), tick=False):
+        for seconds in (-1, 0, 1):
+            CallRecord.objects.create(account="default", created_at=first + datetime.timedelta(seconds=seconds))
+        today = timezone.localdate()
+        report = report_of(CallRecord.objects.all(), Period(today, today))
+        board = live_board()
+
+    assert (report.total.calls, board.today.calls) == (2, 2)
 
 
 def test_no_calls_are_no_division_by_zero() -> None:
