@@ -162,7 +162,7 @@ def _exophones_of(run: Run, alias: str) -> Finding:
     if ExoPhone.objects.default_of(alias) is None and _lacks_exophone(alias):
         return Finding(
             name="exophones",
-            message=_("No ExoPhone is the default%(account)s, and some agents have none of their own.") % names,
+            message=_("No active ExoPhone is the default%(account)s, and some agents have none of their own.") % names,
             why=_("Their calls are refused."),
             fix=_("In the admin click Exotel calls > ExoPhones > the ExoPhone, and tick “default”."),
         )

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -95,20 +95,31 @@ class ExoPhone(models.Model):
         return f"{self.number} ({self.label})" if self.label else self.number
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the number as E.164. One that cannot be read is saved as it is; calls from it are then refused."""
+        """Save the number as E.164, and a default in place of one that is not active.
+
+        A number that cannot be read is saved as it is; calls from it are then refused.
+        """
         with suppress(InvalidNumber):
             self.number = parse_number(self.number)
-        super().save(*args, **kwargs)
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        names = kwargs.get("update_fields")
+        with transaction.atomic(using=using, savepoint=False):
+            if self.is_default and (names is None or "is_default" in names):
+                self._other_defaults(using).filter(is_active=False).update(is_default=False)
+            super().save(*args, **kwargs)
+
+    def _other_defaults(self, using: str | None = None) -> ExoPhoneQuerySet:
+        others = ExoPhone.objects.using(using).filter(account=self.account, is_default=True)
+        return others.exclude(pk=self.pk)
 
     def clean(self) -> None:
-        """Refuse what is no number, and a second default."""
+        """Refuse what is no number, and a second default; saving takes the place of one that is not active."""
         try:
             # A missing number is the field's own complaint.
             self.number = parse_number(self.number) if self.number else ""
         except InvalidNumber as error:
             raise ValidationError({"number": str(error)}) from None
-        others = type(self).objects.filter(account=self.account, is_default=True).exclude(pk=self.pk)
-        if self.is_default and others.exists():
+        if self.is_default and self._other_defaults().filter(is_active=True).exists():
             raise ValidationError(
                 {"is_default": _("The account has a default ExoPhone already. Take it back there first.")}
             )

@@ -94,7 +94,7 @@ def seed() -> Ticket:
         username="admin", defaults={"password": password, "is_staff": True, "is_superuser": True}
     )
     for number, label in EXOPHONES:
-        default = not ExoPhone.objects.filter(is_default=True).exists()
+        default = not ExoPhone.objects.filter(is_default=True, is_active=True).exists()
         ExoPhone.objects.get_or_create(number=number, defaults={"label": label, "is_default": default})
     for customer in CUSTOMERS:
         if not Customer.objects.filter(name=customer.name).exists():

@@ -141,6 +141,30 @@ def test_exophone_form_refuses_second_default(host: Any, session: Session) -> No
     assert "The account has a default ExoPhone already. Take it back there first." in page.text
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_exophone_form_replaces_a_default_that_is_not_active(is_new: bool, host: Any, session: Session) -> None:
+    elsewhere = ExoPhone.objects.create(number="+918000000702", account="sales", is_default=True, is_active=False)
+    ExoPhone.objects.filter(pk=host.exophone.pk).update(is_active=False)
+    phone = None if is_new else ExoPhone.objects.create(number="+918000000701")
+
+    save_exophone(session, phone, number="+918000000701", is_default="on")
+
+    assert ExoPhone.objects.default_of("default") == ExoPhone.objects.get(number="+918000000701")
+    host.exophone.refresh_from_db()
+    elsewhere.refresh_from_db()
+    assert (host.exophone.is_default, elsewhere.is_default) == (False, True)
+
+
+def test_saving_another_column_leaves_a_default_that_is_not_active(host: Any) -> None:
+    stale = ExoPhone.objects.create(number="+918000000701")
+    ExoPhone.objects.filter(pk=host.exophone.pk).update(is_active=False)
+    stale.is_default, stale.label = True, "Sales"
+
+    stale.save(update_fields=["label"])
+
+    assert ExoPhone.objects.get(is_default=True) == host.exophone
+
+
 def test_exophone_form_edits(host: Any, session: Session) -> None:
     save_exophone(session, host.exophone, number="+918000000701", label="Sales", is_default="on")
 

@@ -124,6 +124,13 @@ def two_exophones(place: Place) -> None:
     ExoPhone.objects.create(number="+918000000701")
 
 
+def vanished_default(place: Place) -> None:
+    place.exotel.directory.add_exophone("+918000000702")
+    call_command("exotel_sync", exophones=True, stdout=io.StringIO(), stderr=io.StringIO())
+    place.exotel.directory.remove_exophone("+918000000700")
+    call_command("exotel_sync", exophones=True, stdout=io.StringIO(), stderr=io.StringIO())
+
+
 def delete_exophone(place: Place, advice: str) -> None:
     place.type(advice)
     root = Client()
@@ -342,7 +349,14 @@ FAULTS = {
         two_exophones,
         lambda place, _: place.save(ExoPhone.objects.get(number="+918000000701"), is_default=True),
         "exophones",
-        "No ExoPhone is the default",
+        "No active ExoPhone is the default",
+        "tick “default”",
+    ),
+    "a default ExoPhone that vanished": Fault(
+        vanished_default,
+        lambda place, _: place.save(ExoPhone.objects.get(number="+918000000701"), is_default=True),
+        "exophones",
+        "No active ExoPhone is the default",
         "tick “default”",
     ),
     "numbers that cannot be read": Fault(

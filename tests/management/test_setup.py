@@ -120,6 +120,18 @@ def test_second_run_leaves_alone_what_somebody_changed(exotel: Simulator, run: R
     assert "Agents whose users may not place calls: Asha." in done.out
 
 
+def test_default_that_vanished_is_replaced(exotel: Simulator, run: Run) -> None:
+    run("exotel_setup")
+    exotel.directory.remove_exophone("+918000000700")
+
+    done = run("exotel_setup")
+
+    assert "Default ExoPhone: +918000000701." in done.lines
+    assert "Choose it in the admin" not in done.out
+    assert ExoPhone.objects.get(is_default=True).number == "+918000000701"
+    assert "Default ExoPhone" not in run("exotel_setup").out
+
+
 def test_users_made_after_the_first_run_may_call_after_the_second(
     exotel: Simulator, run: Run, django_user_model: Any
 ) -> None:

@@ -66,7 +66,7 @@ class Command(BaseCommand):
         for account in _aliases():
             phones = ExoPhone.objects.filter(account=account, is_active=True).order_by("pk")
             first = phones.first()
-            if first is None or ExoPhone.objects.filter(account=account, is_default=True).exists():
+            if first is None or phones.filter(is_default=True).exists():
                 continue
             first.is_default = True
             first.save(update_fields=["is_default"])

@@ -107,7 +107,7 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         if gone is not None:
             text = _("The default ExoPhone %(phone)s is not active, so customers cannot be called from it.")
             self.report.notes.append(text % {"phone": gone})
-        elif not self.options.suggest_default:
+        if not self.options.suggest_default:
             return
         active = list(phones.filter(is_active=True)[:2])
         if len(active) > 1 or (active and gone is not None):

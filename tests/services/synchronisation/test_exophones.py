@@ -72,6 +72,24 @@ def test_vanished_number_comes_back(exotel: Simulator) -> None:
     assert rows() == [(SALES, "", True, True), (SUPPORT, "", False, True)]
 
 
+def test_vanished_default_comes_back_after_another_was_chosen(exotel: Simulator) -> None:
+    for number in (SALES, SUPPORT):
+        exotel.add_exophone(number)
+    sync()
+    ExoPhone.objects.filter(number=SALES).update(is_default=True)
+    exotel.remove_exophone(SALES)
+    sync()
+    chosen = ExoPhone.objects.get(number=SUPPORT)
+    chosen.is_default = True
+    chosen.save()
+    exotel.add_exophone(SALES)
+
+    report = sync()
+
+    assert (report.reactivated, report.notes) == (1, [])
+    assert rows() == [(SALES, "", False, True), (SUPPORT, "", True, True)]
+
+
 def test_deactivated_by_hand_stays_so(exotel: Simulator) -> None:
     exotel.add_exophone(SALES)
     sync()
