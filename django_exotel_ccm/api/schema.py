@@ -164,7 +164,7 @@ OPERATIONS: dict[tuple[type[Any], str], Operation] = {
         answers={
             201: (DoNotCallSerializer, "The number was added."),
             200: (DoNotCallSerializer, "The number was on the list already."),
-            204: (None, "The number is on the list. Without view_donotcall nothing more is said."),
+            204: (None, "On the list; no more is said without view_donotcall and view_customer_number."),
         },
         errors=tuple(status for status in WRITING if status != 404),
     ),

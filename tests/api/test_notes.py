@@ -268,8 +268,11 @@ def test_the_list_gives_no_number_away(api: Callable[..., Api]) -> None:
     assert keeper.delete(f"do-not-call/{'9' * 40}/").status_code == 404
 
 
-def test_who_does_not_see_the_list_learns_nothing_from_adding(api: Callable[..., Api]) -> None:
-    adder = api("ravi", "exotel_ccm.add_donotcall", SEES_NUMBERS)
+@pytest.mark.parametrize("more", [(SEES_NUMBERS,), ("exotel_ccm.view_donotcall",), ()])
+def test_who_does_not_see_whole_numbers_on_the_list_learns_nothing_from_adding(
+    api: Callable[..., Api], more: tuple[str, ...]
+) -> None:
+    adder = api("ravi", "exotel_ccm.add_donotcall", *more)
     DoNotCall.objects.create(number=BY_HAND, reason="DND", source="exotel", expires_at=tomorrow())
     DoNotCall.objects.create(number="+919000001002", reason="By court order")
     numbers = [BY_HAND, "+919000001002", "+919000001003", "+919000001003"]

@@ -67,8 +67,8 @@ POST calls/<own>/notes/ note         403     201.    201.    201+    201+    201
 POST follow-ups/ call_back           403     201.    201.    201+    404     404     404     403     403     403
 POST follow-ups/<theirs>/done/       403     404     404     404     404     404     404     403     403     403
 POST follow-ups/<mine>/done/         403     200.    200.    200+    200+    200+    200+    403     403     403
-POST do-not-call/ listed             403     403     403     403     403     403     403     403     200+    200.
-POST do-not-call/ unlisted           403     403     403     403     403     403     403     403     201+    201.
+POST do-not-call/ listed             403     403     403     403     403     403     403     403     200+    204
+POST do-not-call/ unlisted           403     403     403     403     403     403     403     403     201+    204
 DELETE do-not-call/ listed           403     403     403     403     403     403     403     403     204     403
 DELETE do-not-call/<entry>/          403     403     403     403     403     403     403     403     204     204
 """
