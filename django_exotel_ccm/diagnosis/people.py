@@ -20,6 +20,7 @@ from django_exotel_ccm.exophone_choice import first_choice
 from django_exotel_ccm.masking import mask
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.services.groups import agents_group_may_call
 
 MOST_AGENTS = 200
 MOST_ASKED = 50  # agents whose users' permissions are asked: each costs two queries
@@ -117,7 +118,14 @@ def _pressing(linked: list[Agent]) -> Iterator[Finding]:
             name="agents",
             message=_("Agents whose users may not place calls: %(names)s.") % {"names": names_of(idle)},
             why=_("They see no button."),
-            fix=_("In the admin click Users > the user, and add the group “Call agents” or %(name)s.")
+            fix=(
+                _("In the admin click Users > the user, and add the group “Call agents” or %(name)s.")
+                if agents_group_may_call()
+                else _(
+                    "Type: python manage.py exotel_setup. If they still may not, click Users > the user in the admin, "
+                    "and add %(name)s."
+                )
+            )
             % {"name": Permission.PLACE_CALL},
         )
     if locked_out:
@@ -231,7 +239,10 @@ def check_permissions(run: Run) -> Iterator[Finding]:
         name="permissions",
         message=_("Nobody but superusers has these permissions: %(names)s.") % {"names": ", ".join(missing)},
         why=_("What they allow is refused to your agents: the button, the list of calls, notes or recordings."),
-        fix=_("Type: python manage.py exotel_setup. Then put your agents into the group “Call agents” in the admin."),
+        fix=_(
+            "Type: python manage.py exotel_setup. Then in the admin click Groups > “Call agents”, and add those of the "
+            "permissions that it lacks; and click Users > the user of each agent, and add that group."
+        ),
     )
 
 

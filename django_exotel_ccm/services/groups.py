@@ -49,19 +49,47 @@ def users_of_agents() -> set[Any]:
     return set(Agent.objects.active().exclude(user=None).values_list("user", flat=True))
 
 
+def nobody_may_call(keys: Collection[Any]) -> bool:
+    """Return whether none of the users with these keys may place calls, although there are some.
+
+    Superusers do not count: they may do anything, whatever was set up.
+    """
+    users = [user for user in _users(keys) if not getattr(user, "is_superuser", False)]
+    return bool(users) and not any(Permission.PLACE_CALL.granted_to(user) for user in users)
+
+
+def complete_agents_group() -> bool:
+    """Give the group of agents its permissions if its members may not place calls; return whether they may now."""
+    group = Group.objects.filter(name=CALL_AGENTS).first()
+    if group is None or agents_group_may_call():
+        return False
+    group.permissions.add(*map(_row_of, PERMISSIONS[CALL_AGENTS]))
+    return True
+
+
+def agents_group_may_call() -> bool:
+    """Return whether there is a group of agents whose members may place calls."""
+    label, codename = Permission.PLACE_CALL.split(".")
+    rows = PermissionRow.objects.filter(content_type__app_label=label, codename=codename)
+    return Group.objects.filter(name=CALL_AGENTS, permissions__in=rows).exists()
+
+
 def add_to_agents(keys: Collection[Any]) -> list[Any]:
     """Add those of the users with these keys who may not place calls to the group of agents; return them.
 
-    Does nothing where the project's users have no groups, or somebody has deleted the group.
+    Does nothing where the project's users have no groups, or the group is not there or may not place calls itself.
     """
-    users: Any = get_user_model()
     group = Group.objects.filter(name=CALL_AGENTS).first()
-    if group is None or not issubclass(users, PermissionsMixin):
+    if group is None or not issubclass(get_user_model(), PermissionsMixin) or not agents_group_may_call():
         return []
-    found = [
-        user
-        for user in users._default_manager.filter(pk__in=keys).order_by("pk")
-        if getattr(user, "is_active", True) and not Permission.PLACE_CALL.granted_to(user)
-    ]
+    found = [user for user in _users(keys) if not Permission.PLACE_CALL.granted_to(user)]
     group.user_set.add(*found)
     return found
+
+
+def _users(keys: Collection[Any]) -> list[Any]:
+    """Return those of the users with these keys who can log in."""
+    users: Any = get_user_model()
+    return [
+        user for user in users._default_manager.filter(pk__in=keys).order_by("pk") if getattr(user, "is_active", True)
+    ]

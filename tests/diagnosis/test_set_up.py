@@ -24,7 +24,7 @@ from django_exotel_ccm import simulator
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.account import REGIONS
 from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, DoNotCall, ExoPhone
-from django_exotel_ccm.services.groups import OF_AGENTS
+from django_exotel_ccm.services.groups import OF_AGENTS, create_groups
 from tests.diagnosis.conftest import Doctor
 from tests.helpdesk.models import Customer, Ticket
 from tests.servers.scripted_http import answering, http, serving
@@ -153,10 +153,36 @@ def take_account_away(place: Place) -> None:
     place.host.user("meera", *OF_AGENTS, agent="+919000000198")
 
 
+def call_by_group(place: Place, *kept: str) -> None:
+    """Let asha call as a member of "Call agents", which keeps these permissions alone; a colleague has them all."""
+    create_groups()
+    group = Group.objects.get(name="Call agents")
+    group.user_set.add(place.host.asha)
+    group.permissions.set(Permission.objects.filter(codename__in=kept))
+    place.host.asha.user_permissions.clear()
+    place.host.user("meera", *OF_AGENTS, agent=None)
+
+
+def lose_group(place: Place) -> None:
+    call_by_group(place)
+    Group.objects.get(name="Call agents").delete()
+
+
+def put_into_group(place: Place, advice: str) -> None:
+    place.save(place.host.asha, groups=[Group.objects.get(name="Call agents").pk])
+
+
+def take_listening(place: Place) -> None:
+    call_by_group(place, "place_call", "add_callnote", "view_callrecord")
+    User.objects.get(username="meera").delete()
+
+
 def follow_permissions(place: Place, advice: str) -> None:
     place.type(advice)
     group = Group.objects.get(name="Call agents")
-    place.save(place.host.asha, groups=[group.pk])
+    rows = Permission.objects.filter(codename__in=[one.partition(".")[2] for one in OF_AGENTS])
+    place.save(group, permissions=[row.pk for row in rows])
+    put_into_group(place, advice)
 
 
 def replace_exophone(place: Place, advice: str) -> None:
@@ -303,6 +329,41 @@ FAULTS = {
         "may not place calls: Asha",
         "exotel_ccm.place_call",
     ),
+    "an agent who is not in the group": Fault(
+        lambda place: [call_by_group(place, "place_call"), place.host.asha.groups.clear()],
+        put_into_group,
+        "agents",
+        "may not place calls: Asha",
+        "add the group “Call agents” or exotel_ccm.place_call",
+    ),
+    "a group that somebody deleted": Fault(
+        lose_group,
+        lambda place, advice: place.type(advice),
+        "agents",
+        "may not place calls: Asha",
+        "exotel_setup",
+    ),
+    "a group without permissions": Fault(
+        call_by_group,
+        lambda place, advice: place.type(advice),
+        "agents",
+        "may not place calls: Asha",
+        "exotel_setup",
+    ),
+    "a group without permissions, beside an agent who may call": Fault(
+        lambda place: [
+            call_by_group(place),
+            place.exotel.add_agent("+919000000198"),
+            place.host.user("usha", *OF_AGENTS, agent="+919000000198"),
+        ],
+        lambda place, advice: [
+            place.type(advice),
+            place.save(place.host.asha, user_permissions=[Permission.objects.get(codename="place_call").pk]),
+        ],
+        "agents",
+        "may not place calls: Asha",
+        "click Users > the user in the admin, and add exotel_ccm.place_call",
+    ),
     "an agent who cannot log in": Fault(
         take_account_away,
         lambda place, _: place.save(Agent.objects.get(name="Asha"), is_active=False),
@@ -323,6 +384,13 @@ FAULTS = {
         "permissions",
         "exotel_ccm.view_callrecord, exotel_ccm.add_callnote, exotel_ccm.listen_recording",
         "exotel_setup",
+    ),
+    "a permission that the group lacks": Fault(
+        take_listening,
+        follow_permissions,
+        "permissions",
+        "Nobody but superusers has these permissions: exotel_ccm.listen_recording.",
+        "add those of the permissions that it lacks",
     ),
     "ExoPhones that somebody deactivated": Fault(
         lambda place: ExoPhone.objects.update(is_active=False),

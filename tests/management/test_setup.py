@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 
-from django_exotel_ccm.models import Agent, Disposition, ExoPhone
+from django_exotel_ccm.management.commands import exotel_setup
+from django_exotel_ccm.models import AccountUsage, Agent, Disposition, ExoPhone
 from django_exotel_ccm.simulator import Simulator
 from tests.management.conftest import Printed
 
@@ -98,7 +99,9 @@ def test_first_run_makes_all_that_is_missing(exotel: Simulator, run: Run, django
 
 def test_second_run_leaves_alone_what_somebody_changed(exotel: Simulator, run: Run, django_user_model: Any) -> None:
     asha = django_user_model.objects.create_user("asha", "asha@example.com")
+    vik = django_user_model.objects.create_user("vik", "vik@example.com")
     run("exotel_setup")
+    vik.user_permissions.add(Permission.objects.get(codename="place_call"))
     agents = Group.objects.get(name="Call agents")
     agents.permissions.clear()
     agents.user_set.clear()
@@ -135,6 +138,7 @@ def test_default_that_vanished_is_replaced(exotel: Simulator, run: Run) -> None:
 def test_users_made_after_the_first_run_may_call_after_the_second(
     exotel: Simulator, run: Run, django_user_model: Any
 ) -> None:
+    django_user_model.objects.create_user("vik", "vik@example.com")
     run("exotel_setup")
     asha = django_user_model.objects.create_user("asha", "asha@example.com")
 
@@ -146,6 +150,94 @@ def test_users_made_after_the_first_run_may_call_after_the_second(
     asha.groups.clear()
     run("exotel_setup")
     assert not django_user_model.objects.get(pk=asha.pk).has_perm("exotel_ccm.place_call")
+
+
+def refused(exotel: Simulator, run: Run) -> None:
+    """Run it with a key that Exotel refuses, mend the key, and type what the run says is left."""
+    exotel.options.users_refuse_with = 1010
+    assert "python manage.py exotel_sync --agents" in run("exotel_setup").out
+    exotel.options.users_refuse_with = None
+    AccountUsage.objects.update(paused_until=None)
+    run("exotel_sync", "--agents")
+
+
+def killed(exotel: Simulator, run: Run) -> None:
+    """Run it until agents and ExoPhones are there."""
+
+    def kill(command: exotel_setup.Command) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exotel_setup.Command, "_choose_default_exophones", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run("exotel_setup")
+
+
+@pytest.mark.parametrize("is_superuser", [False, True])
+@pytest.mark.parametrize("break_off", [refused, killed])
+def test_run_that_came_to_no_end_is_finished_by_the_next(
+    exotel: Simulator, run: Run, django_user_model: Any, break_off: Callable[..., None], is_superuser: bool
+) -> None:
+    """A superuser among the agents, who could call all along, changes nothing for the others."""
+    asha = django_user_model.objects.create_user("asha", "asha@example.com")
+    django_user_model.objects.create_user("vik", "vik@example.com", is_superuser=is_superuser)
+    break_off(exotel, run)
+    assert not django_user_model.objects.get(pk=asha.pk).has_perm("exotel_ccm.place_call")
+
+    done = run("exotel_setup")
+
+    names = "asha" if is_superuser else "asha, vik"
+    assert f'Agents: added to the group "Call agents", so that they may call: {names}.' in done.lines
+    assert django_user_model.objects.get(pk=asha.pk).has_perm("exotel_ccm.place_call")
+    assert "may not place calls" not in done.out
+
+
+def test_group_without_permissions_is_completed_where_no_agent_may_call(
+    exotel: Simulator, run: Run, django_user_model: Any
+) -> None:
+    users = [django_user_model.objects.create_user(name, f"{name}@example.com") for name in ("asha", "vik")]
+    agents = Group.objects.create(name="Call agents")
+    run("exotel_sync", "--agents")
+    agents.user_set.add(users[1])
+
+    done = run("exotel_setup")
+
+    assert 'Groups: no agent could call, so "Call agents" has its permissions again.' in done.lines
+    assert permissions_of("Call agents") == AGENTS
+    assert list(agents.user_set.all()) == users[1:]  # now an agent may call, so whoever is not in it was taken out
+    assert "exotel_ccm.listen_recording" not in done.out
+
+
+def test_permissions_are_not_given_back_to_a_group_that_may_call(
+    exotel: Simulator, run: Run, django_user_model: Any
+) -> None:
+    asha = django_user_model.objects.create_user("asha", "asha@example.com")
+    run("exotel_setup")
+    agents = Group.objects.get(name="Call agents")
+    agents.permissions.remove(Permission.objects.get(codename="listen_recording"))
+    agents.user_set.clear()
+
+    run("exotel_setup")
+
+    assert list(agents.user_set.all()) == [asha]
+    assert "listen_recording" not in permissions_of("Call agents")
+
+
+def test_nobody_is_put_into_a_group_that_was_deleted_where_agents_may_call(
+    exotel: Simulator, run: Run, django_user_model: Any
+) -> None:
+    """The team has a group of its own, and asha is not in it."""
+    for name in ("asha", "vik"):
+        django_user_model.objects.create_user(name, f"{name}@example.com")
+    run("exotel_setup")
+    Group.objects.get(name="Call agents").delete()
+    own = Group.objects.create(name="Support")
+    own.permissions.add(Permission.objects.get(codename="place_call"))
+    own.user_set.add(django_user_model.objects.get(username="vik"))
+
+    run("exotel_setup")
+
+    assert not Group.objects.get(name="Call agents").user_set.exists()
 
 
 def test_users_who_cannot_log_in_are_left_out(exotel: Simulator, run: Run, django_user_model: Any) -> None:

@@ -15,7 +15,14 @@ from django_exotel_ccm.diagnosis.diagnose import diagnose
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import several
 from django_exotel_ccm.models import CallRecord, Disposition, ExoPhone
-from django_exotel_ccm.services.groups import CALL_AGENTS, add_to_agents, create_groups, users_of_agents
+from django_exotel_ccm.services.groups import (
+    CALL_AGENTS,
+    add_to_agents,
+    complete_agents_group,
+    create_groups,
+    nobody_may_call,
+    users_of_agents,
+)
 
 MOST_NAMED = 10
 
@@ -39,11 +46,10 @@ class Command(BaseCommand):
             self._print("Groups", f"{' and '.join(created)}: created." if created else "there already.")
             count = Disposition.objects.add_starter_set()
             self._print("Dispositions", f"{count} to choose from after a call." if count else "there already.")
-            # Each once: later somebody may have taken them out of the group.
-            known = set() if CALL_AGENTS in created else users_of_agents()
+            known = users_of_agents()
             self._fetch()
             self._choose_default_exophones()
-            self._let_call(users_of_agents() - known)
+            self._let_call(known)
             self._say_what_is_left()
 
     def _make_tables(self) -> None:
@@ -73,8 +79,12 @@ class Command(BaseCommand):
             others = ". You can choose another one in the admin." if phones[1:].exists() else "."
             self._print("Default ExoPhone", f"{first}{others}")
 
-    def _let_call(self, keys: set[Any]) -> None:
-        users = add_to_agents(keys)
+    def _let_call(self, known: set[Any]) -> None:
+        keys = users_of_agents()
+        if nobody_may_call(keys) and complete_agents_group():
+            self._print("Groups", f'no agent could call, so "{CALL_AGENTS}" has its permissions again.')
+        # Each once: later somebody may have taken them out of the group. All where no run has come to its end.
+        users = add_to_agents(keys if nobody_may_call(keys) else keys - known)
         if users:
             names = ", ".join(map(str, users[:MOST_NAMED])) + (" and others" if users[MOST_NAMED:] else "")
             self._print("Agents", f'added to the group "{CALL_AGENTS}", so that they may call: {names}.')
