@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, router
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -25,8 +27,10 @@ from django_exotel_ccm.admin.lists import BoundedPaginator, OfferedLookupsAdmin
 from django_exotel_ccm.admin.readonly import IndexedChangeList, masked_column
 from django_exotel_ccm.choices import DoNotCallSource, Permission
 from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.services.do_not_call import add_do_not_call, lasts_longer
 from django_exotel_ccm.services.do_not_call_import import (
     MAX_BYTES,
     ImportReport,
@@ -80,10 +84,28 @@ class ImportForm(forms.Form):
         return file
 
 
+class DoNotCallForm(forms.ModelForm):
+    """An entry. A new one may take the place of one that does not last as long, as it does everywhere."""
+
+    replaced: DoNotCall | None = None
+    """The entry whose place the new one takes."""
+
+    def validate_constraints(self) -> None:
+        """Refuse a number that is on the list already, unless it is to stay on it for longer."""
+        if self.instance._state.adding:  # noqa: SLF001 - documented under "Model instances"
+            entries = DoNotCall.objects.using(router.db_for_write(DoNotCall))
+            known = entries.filter(number=self.instance.number).first()
+            if known is not None and (not known.is_in_force or lasts_longer(self.instance, known)):
+                self.replaced = known
+                return
+        super().validate_constraints()
+
+
 @admin.register(DoNotCall)
 class DoNotCallAdmin(OfferedLookupsAdmin):
     """Numbers that are not called, the newest first."""
 
+    form = DoNotCallForm
     list_filter = [InForceFilter, "source", "created_at"]
     list_select_related = ["created_by"]
     ordering = ["-created_at"]
@@ -144,10 +166,15 @@ class DoNotCallAdmin(OfferedLookupsAdmin):
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Note who has typed it."""
-        if not change:
-            obj.source, obj.created_by = DoNotCallSource.TYPED, request.user
-        super().save_model(request, obj, form, change)
+        """Add a new one as everywhere; note who has typed it, and say what was there before."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        given = {name: getattr(obj, name) for name in ("number", "reason", "expires_at")}
+        obj.pk = add_do_not_call(**given, source=DoNotCallSource.TYPED, created_by=request.user).pk
+        if form.replaced is not None:
+            sees = Permission.VIEW_NUMBER.granted_to(request.user) and self.has_view_permission(request)
+            self.message_user(request, _replaced(form.replaced, obj, with_date=sees), messages.INFO)
 
     def _number(self, request: HttpRequest) -> Callable[[Any], str]:
         """Return the masked number."""
@@ -204,6 +231,20 @@ class DoNotCallAdmin(OfferedLookupsAdmin):
 
     def _url(self, name: str) -> str:
         return reverse(f"admin:exotel_ccm_donotcall_{name}", current_app=self.admin_site.name)
+
+
+def _replaced(old: DoNotCall, new: DoNotCall, *, with_date: bool) -> str:
+    """Say how long a number was on the list, for users who may know it, and how long it is on it now."""
+    was, now = gettext("The number was on the list before."), gettext("It is on it for ever now.")
+    if with_date and old.expires_at is not None:
+        was = gettext("The number was on the list until %(date)s.") % {"date": _date_of(old.expires_at)}
+    if new.expires_at is not None:
+        now = gettext("It is on it until %(date)s now.") % {"date": _date_of(new.expires_at)}
+    return f"{was} {now}"
+
+
+def _date_of(moment: datetime.datetime) -> str:
+    return date_format(to_local(moment), "DATETIME_FORMAT")
 
 
 def _described(report: ImportReport) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from django_exotel_ccm.models import DoNotCall
-from tests.admin.pages import SEES_NUMBERS, Session
+from tests.admin.pages import SEES_NUMBERS, Page, Session
 
 ONE, TWO = "+919000001001", "+919000001002"
 VIEWS, ADDS = "exotel_ccm.view_donotcall", "exotel_ccm.add_donotcall"
@@ -155,6 +157,56 @@ def test_number_is_added_by_hand(host: Any) -> None:
     entry = DoNotCall.objects.get()
     assert (entry.number, entry.source, entry.created_by) == (ONE, "typed", session.user)
     assert "already exists" in again.text
+
+
+def add_by_hand(session: Session, **given: str) -> Page:
+    url = reverse("admin:exotel_ccm_donotcall_add")
+    return session.post(url, session.get(url).of_id("donotcall_form").data | {"number": "90000 01001", **given})
+
+
+@pytest.mark.parametrize(("days", "reason"), [(-1, "by letter"), (20, "Exotel 10717; by letter")])
+def test_number_is_added_by_hand_for_longer(days: int, reason: str, host: Any) -> None:
+    until = timezone.now() + datetime.timedelta(days=days)
+    old = DoNotCall.objects.create(number=ONE, source="exotel", reason="Exotel 10717", expires_at=until)
+    session = session_of(host, ADDS, VIEWS, SEES_NUMBERS)
+
+    page = add_by_hand(session, reason="by letter")
+
+    entry = DoNotCall.objects.get()
+    assert (entry.pk, entry.source, entry.created_by, entry.expires_at) == (old.pk, "typed", session.user, None)
+    assert entry.reason == reason
+    was = date_format(timezone.localtime(until), "DATETIME_FORMAT")
+    assert f"The number was on the list until {was}. It is on it for ever now." in page.text
+
+
+def test_number_is_added_by_hand_for_a_while_after_it_had_expired(host: Any) -> None:
+    DoNotCall.objects.create(number=ONE, expires_at=timezone.now())
+
+    page = add_by_hand(session_of(host, ADDS, VIEWS), expires_at_0="2099-01-31", expires_at_1="10:00")
+
+    assert DoNotCall.objects.in_force().count() == 1
+    assert "It is on it until Jan. 31, 2099, 10 a.m. now." in page.text
+
+
+@pytest.mark.parametrize("rest", [(), (VIEWS,), (SEES_NUMBERS,)])
+def test_adding_by_hand_tells_no_date_that_is_hidden(rest: tuple[str, ...], host: Any) -> None:
+    DoNotCall.objects.create(number=ONE, expires_at=datetime.datetime(2099, 1, 31, tzinfo=datetime.UTC))
+
+    page = add_by_hand(session_of(host, ADDS, *rest))
+
+    assert DoNotCall.objects.get().expires_at is None
+    assert "The number was on the list before. It is on it for ever now." in page.text
+    assert "2099" not in page.text
+
+
+def test_number_is_not_added_by_hand_for_a_shorter_time(host: Any) -> None:
+    until = datetime.datetime(2099, 1, 31, tzinfo=datetime.UTC)
+    DoNotCall.objects.create(number=ONE, expires_at=until)
+
+    page = add_by_hand(session_of(host, ADDS, VIEWS), expires_at_0="2098-01-31", expires_at_1="10:00")
+
+    assert "already exists" in page.text
+    assert DoNotCall.objects.get().expires_at == until
 
 
 def test_expired_entries_are_filtered(host: Any) -> None:
