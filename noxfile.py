@@ -38,7 +38,6 @@ THEMES = {
 # What a theme loads from another host, as npm calls it. A machine without npm tries the theme without it.
 THEME_FILES = {"semantic-admin": "fomantic-ui@2.9.4"}
 HELPDESK = ("django-helpdesk==2.6.1", "6.0")
-THEME_TEST_WITHIN = 120  # seconds; a test that hangs ends its theme's run
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUP = nox.project.dependency_groups(PROJECT, "test")
@@ -181,7 +180,7 @@ def _in_browser(
         *("python", "-m", "pytest", folder, "--ds", settings, "-q"),
         *("-p", "django_exotel_ccm.pytest_plugin"),
         *("-W", "default"),  # what another package is warned of is not ours to mend
-        *("-o", f"faulthandler_timeout={THEME_TEST_WITHIN}", "-o", "faulthandler_exit_on_timeout=true"),
+        *("-o", "faulthandler_exit_on_timeout=true"),  # a test that hangs ends its theme's run
         *session.posargs,
         env=environment,
     )
