@@ -7,8 +7,7 @@ from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
-from django.http import HttpRequest
-from django.template.loader import render_to_string
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -16,7 +15,7 @@ from django.utils.translation import pgettext, pgettext_lazy
 
 from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.admin.last_calls import ListedCalls
-from django_exotel_ccm.admin.shown import shown_in_list
+from django_exotel_ccm.admin.shown import ShownInput
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models.ticket_link import link_key
@@ -54,7 +53,7 @@ class ButtonColumn:
         self._first = ""
         self._attributes = SafeString()
         self._seen = SafeString()
-        self._shown = SafeString()
+        self._input: ShownInput | None = None
 
     def prepare(self, changelist: ChangeList) -> None:
         """Find out which rows can be called, and note this user's newest call about each."""
@@ -85,19 +84,22 @@ class ButtonColumn:
         changelist.result_list = rows
         return True
 
-    def show_stored(self, changelist: ChangeList) -> None:
+    def show_stored(self, changelist: ChangeList, response: HttpResponse) -> None:
         """Say in the form of an editable list what its rows show."""
         formset: Any = changelist.formset
         if formset is not None:
-            shown = {"shown": shown_in_list(formset), "came_back": formset.is_bound}
-            self._shown = render_to_string("exotel_ccm/admin/shown.html", shown)
+            self._input = ShownInput.of_list(formset)
+            self._input.warn_if_missing(response)
 
     def __call__(self, ticket: Model) -> SafeString:
         """Return the row's link. The first row adds our fields of the list's form."""
         key = str(ticket.pk)
         button = self._buttons.get(key)
         press = self._press(ticket, button) if button is not None else SafeString()
-        return format_html("{}{}{}", press, self._seen, self._shown) if key == self._first else press
+        if key != self._first:
+            return press
+        shown = self._input.draw_once() if self._input is not None else ""
+        return format_html("{}{}{}", press, self._seen, shown)
 
     def _press(self, ticket: Model, button: CallButton) -> SafeString:
         # No template: it would take five times as long, for each row.

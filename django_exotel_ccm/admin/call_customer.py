@@ -28,8 +28,8 @@ from django_exotel_ccm.admin.button_column import ButtonColumn, seen_by
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
-from django_exotel_ccm.admin.shown import CHECK, shown_on_form
-from django_exotel_ccm.call_button import call_button, call_buttons
+from django_exotel_ccm.admin.shown import CHECK, ShownInput
+from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.local_time import local_now
 from django_exotel_ccm.models import CallRecord
@@ -177,7 +177,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             if isinstance(column, ButtonColumn):
                 if column.show_edited_rows(changelist):
                     self.exotel_prepare_columns(request, changelist)
-                column.show_stored(changelist)
+                column.show_stored(changelist, response)
                 panel = self._exotel_panel(request, column.listed.in_progress)
                 _extend(request, response, "change_list.html", panel)
         return response
@@ -199,8 +199,8 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             return response
         shown = {} if context.get("is_popup") else self._exotel_on_form(request, obj)
         if self.has_call_customer_permission(request, obj):
-            shown["shown"] = shown_on_form(context)
-            shown["came_back"] = request.method == "POST"
+            shown["input"] = ShownInput.of_form(context, came_back=request.method == "POST")
+            shown["input"].warn_if_missing(response)
         if shown:
             _extend(request, response, "change_form.html", shown)
         return response
@@ -224,7 +224,7 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
             if button.obstacle is None:
                 after = newest.pk if newest is not None else 0
             # A form that came back with errors holds edits that are not saved.
-            shown |= {"button": button, "unsaved": request.method == "POST"}
+            shown |= {"button": button, "tools": _Tools(button), "unsaved": request.method == "POST"}
         if self._exotel_is_ticket():
             next_url = request.get_full_path()
             shown["timeline"] = timeline_of(request, adapter, ticket, next_url=next_url, after=after)
@@ -240,6 +240,17 @@ class CallCustomerMixin(LostUpdatesMixin, _Base):
     def _exotel_query(self, keys: Sequence[str], request: HttpRequest, **more: str) -> str:
         adapter = AdminAdapter(self.admin_site)
         return call_query(adapter, self.exotel_ticket_type(), keys, request.get_full_path(), **more)
+
+
+class _Tools:
+    """The button, for that of two places in a template which takes it first."""
+
+    def __init__(self, button: CallButton) -> None:
+        self._button: CallButton | None = button
+
+    def take(self) -> CallButton | None:
+        button, self._button = self._button, None
+        return button
 
 
 def _extend(request: HttpRequest, response: HttpResponse, template: str, shown: dict[str, Any]) -> None:

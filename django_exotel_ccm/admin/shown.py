@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from django.contrib.admin.utils import flatten_fieldsets
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.template.response import SimpleTemplateResponse
+from django.utils.safestring import SafeString
 
 from django_exotel_ccm.admin.form_values import is_comparable, sent_for
 from django_exotel_ccm.admin.stored_values import StoredRow, digest_of
@@ -67,6 +71,78 @@ def _warn_of_length(page: str) -> None:
 def _key() -> str:
     # Another secret key, or another version of ours, makes other digests: a page from before is not compared.
     return digest_of("1")
+
+
+class ShownInput:
+    """Our hidden field in a page with a form, for its template to draw.
+
+    It has a place in Django's own templates. A host's template can leave that out, and write its own form: then the
+    first field that is drawn brings ours along, because it stands in the form for certain.
+    """
+
+    def __init__(self, shown: str, forms: Iterable[Any], *, page: str, came_back: bool) -> None:
+        """Take the field's value, the page's forms, and its name for the log."""
+        self._shown = {"shown": shown, "came_back": came_back}
+        self._page = page
+        self._is_drawn = not shown
+        if shown:
+            with harmless(page):
+                for form in forms:
+                    self._stand_beside_fields(form)
+
+    @classmethod
+    def of_form(cls, context: dict[str, Any], *, came_back: bool) -> ShownInput:
+        """Return the field for the page of a change form."""
+        inlines = context.get("inline_admin_formsets") or ()
+        forms = [context["adminform"].form, *(form for one in inlines for form in one.formset.initial_forms[:1])]
+        return cls(shown_on_form(context), forms, page=f"The form of {context.get('opts')}", came_back=came_back)
+
+    @classmethod
+    def of_list(cls, formset: Any) -> ShownInput:
+        """Return the field for a list whose rows can be edited."""
+        page = f"The list of {formset.model._meta.label}"
+        return cls(shown_in_list(formset), formset.initial_forms[:1], page=page, came_back=formset.is_bound)
+
+    def _stand_beside_fields(self, form: Any) -> None:
+        for field in form.fields.values():
+            widget = field.widget = copy.copy(field.widget)  # the host's may be one for all requests
+            attributes = {"__module__": type(widget).__module__, "exotel_input": self}
+            bases = (_WidgetBeside, type(widget))
+            widget.__class__ = type.__new__(type(type(widget)), type(widget).__name__, bases, attributes)
+
+    def draw(self) -> SafeString:
+        """Return the field as HTML; "" if there is nothing to compare."""
+        self._is_drawn = True
+        return render_to_string("exotel_ccm/admin/shown.html", self._shown)
+
+    def draw_once(self) -> SafeString:
+        """Return the field as HTML, and "" if it was drawn before."""
+        return SafeString() if self._is_drawn else self.draw()
+
+    def warn_if_missing(self, response: HttpResponse) -> None:
+        """Have a warning logged if ``response`` is a page, and nothing has drawn the field when it is rendered."""
+
+        def check(rendered: HttpResponse) -> None:
+            if not self._is_drawn and rendered.headers.get("Content-Type", "").startswith("text/html"):
+                _warn_of_page(self._page)
+
+        if isinstance(response, SimpleTemplateResponse):
+            response.add_post_render_callback(check)
+        else:
+            check(response)
+
+
+class _WidgetBeside:
+    exotel_input: ShownInput
+
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        html = super().render(*args, **kwargs)  # type: ignore[misc]
+        return html + self.exotel_input.draw_once() if hasattr(html, "__html__") else html
+
+
+@cache
+def _warn_of_page(page: str) -> None:
+    logger.warning("%s draws no field of Django's: a save can put back what a call changed meanwhile.", page)
 
 
 def shown_on_form(context: dict[str, Any]) -> str:

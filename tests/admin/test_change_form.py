@@ -132,14 +132,23 @@ class PlainRendering(admin.ModelAdmin):
 
 
 @pytest.fixture
-def own_template(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = """{% extends "admin/change_form.html" %}
-        {% block object-tools-items %}<li>Print</li>{{ block.super }}{% endblock %}"""
-    engine = engines["django"].engine
-    monkeypatch.setattr(engine, "template_loaders", [Loader(engine, {"own_form.html": text}), *engine.template_loaders])
+def own_template(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make the template of the host's change form from its blocks."""
+
+    def make(blocks: str) -> None:
+        text = f'{{% extends "admin/change_form.html" %}}{{% load i18n %}}{blocks}'
+        engine = engines["django"].engine
+        loaders = [Loader(engine, {"own_form.html": text}), *engine.template_loaders]
+        monkeypatch.setattr(engine, "template_loaders", loaders)
+
+    return make
 
 
-def test_own_template_of_host(own_template: None, host: Any, make_session: Callable[..., Session]) -> None:
+def test_own_template_of_host(
+    own_template: Callable[[str], None], host: Any, make_session: Callable[..., Session]
+) -> None:
+    own_template("{% block object-tools-items %}<li>Print</li>{{ block.super }}{% endblock %}")
+
     page = make_session(Ticket, OwnTemplate).change_form(host.ticket())
 
     tools = page.html.partition('class="object-tools"')[2].partition("</ul>")[0]
@@ -148,6 +157,34 @@ def test_own_template_of_host(own_template: None, host: Any, make_session: Calla
         "Print",
         "History",
     ]
+
+
+WITHOUT_TOOLS = {
+    "empty": "{% block object-tools %}{% endblock %}",
+    "own content": "{% block object-tools %}{% endblock %}{% block content %}The host's own page{% endblock %}",
+    "tools behind the content": """{% block object-tools %}{% endblock %}
+        {% block sidebar %}<ul class="object-tools">{% block object-tools-items %}{% endblock %}</ul>{% endblock %}""",
+}
+
+
+@pytest.mark.parametrize("blocks", WITHOUT_TOOLS)
+def test_template_without_a_place_for_the_button(
+    own_template: Callable[[str], None], host: Any, exotel: Any, make_session: Callable[..., Session], blocks: str
+) -> None:
+    own_template(WITHOUT_TOOLS[blocks])
+    ticket, without_number = host.ticket(phone=BY_HAND), host.ticket("No number", phone="")
+    session = make_session(Ticket, OwnTemplate)
+
+    page = session.change_form(ticket)
+    session.press_button_of(page)
+
+    assert CallRecord.objects.get().ticket == ticket
+    assert (
+        page.html.index("exotel-panel")
+        < page.html.index('class="exotel-call"')
+        < page.html.index('class="exotel-calls')
+    )
+    assert session.change_form(without_number).text.count("Call customer: no number") == 1
 
 
 def test_own_rendering_of_host(host: Any, exotel: Any, make_session: Callable[..., Session]) -> None:

@@ -7,7 +7,9 @@
   const CHECKS_AT_THE_END = [500, 3000, 10000];
   const PATIENCE = 15000; // milliseconds
 
-  const hidden = document.querySelector("[name='exotel:shown']");
+  // A host's page may draw a field outside of its form, and our input beside it.
+  const hiddenOf = (page) => [...page.getElementsByName("exotel:shown")].find((input) => input.form);
+  const hidden = hiddenOf(document);
   if (!hidden) {
     return;
   }
@@ -233,7 +235,7 @@
         signal: AbortSignal.timeout(PATIENCE),
       });
       const page = new DOMParser().parseFromString(response.ok ? await response.text() : "", "text/html");
-      const found = page.querySelector("[name='exotel:shown']");
+      const found = hiddenOf(page);
       if (found) {
         compare(found);
       }
