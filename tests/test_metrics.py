@@ -22,6 +22,8 @@ from django_exotel_ccm import metrics
 from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.models import AccountUsage, CallRecord
 from django_exotel_ccm.services import due_work, place_call
+from django_exotel_ccm.services.reconciliation.reconcile import reconcile
+from django_exotel_ccm.services.recordings import open_recording, recording_urls
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import Calls
 from tests.subprocesses import python
@@ -111,12 +113,26 @@ def test_database_that_is_away_hides_no_other_metric(host: Any, caplog: pytest.L
 
 def test_log_names_the_reference_and_no_number(host: Any, exotel: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "django_exotel_ccm")
+    exotel.options.recording_delay = 0
     agent = host.agent()
-    call = place_call(agent=agent, to=TALKS)
+    call = place_call(agent=agent, to=TALKS, recording=True)
     exotel.wait_until_quiet(timeout=20)
+    CallRecord.objects.update(details_check_at=timezone.now(), next_check_at=timezone.now())
+    reconcile()
+    call.refresh_from_db()
+    [recording] = recording_urls(call)
+    open_recording(call, recording, None).close()
 
     ours = [record for record in caplog.records if record.name.startswith("django_exotel_ccm.")]
-    told = [vars(record) for record in ours if getattr(record, "reference", "") == str(call.reference)]
+    requests = [record for record in ours if record.name == "django_exotel_ccm.exotel"]
+    begun = [record.getMessage().partition(": ")[0] for record in requests]
+    assert begun == [f"{what} {call.reference}" for what in ("POST call", "GET call details", "GET recording")]
+    assert {vars(record)["reference"] for record in requests} == {str(call.reference)}
+    assert [vars(record)["http_status"] for record in requests] == [200, 200, 200]
+    assert vars(requests[0])["request_id"] in requests[0].getMessage()
+
+    told = [vars(record) for record in ours if hasattr(record, "state")]
+    assert {one["reference"] for one in told} == {str(call.reference)}
     states = [(one["state"], one["outcome"]) for one in told]
     # Two threads commit: each logs its own state afterwards, in any order.
     assert states[0] == ("requested", "")

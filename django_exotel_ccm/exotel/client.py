@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -94,25 +94,29 @@ class ExotelClient:
             "Accept-Encoding": "identity",
         }
 
-    def make_call(self, request: CallRequest) -> Answer:
-        """Place a call (docs/exotel.md 2).
+    def make_call(self, request: CallRequest, *, reference: str = "") -> Answer:
+        """Place a call (docs/exotel.md 2), which the log names by ``reference``.
 
         Raises NotPlaced if certainly no phone rang, OutcomeUnknown if one may be ringing.
         """
         with without_locals():
-            outcome = self._place(request)
+            outcome = self._place(request, reference)
         # Raise here, outside of any except block: frames further in hold the Authorization header.
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome
 
-    def call_details(self, call_sid: str) -> Answer:
-        """Fetch what Exotel knows about a call (docs/exotel.md 7). Raises CallNotFound or another ExotelError."""
+    def call_details(self, call_sid: str, *, reference: str = "") -> Answer:
+        """Fetch what Exotel knows about a call (docs/exotel.md 7), which the log names by ``reference``.
+
+        Raises CallNotFound or another ExotelError.
+        """
         if call_sid in {"", ".", ".."}:
             raise ValueError("This is no call SID.")
         path = f"{self._calls_path}/{quote(call_sid, safe='')}"
         with without_locals():
-            outcome = self._request("GET", path, None, deadline_at=transport.clock() + self.deadline)
+            deadline_at = transport.clock() + self.deadline
+            outcome = self._request("GET", path, None, deadline_at=deadline_at, reference=reference)
         if isinstance(outcome, ExotelError):
             raise outcome
         return outcome
@@ -152,32 +156,46 @@ class ExotelClient:
         self._log(method, target.partition("?")[0], outcome, began_at, "other")
         return outcome
 
-    def _place(self, request: CallRequest) -> Answer | ExotelError:
+    def _place(self, request: CallRequest, reference: str) -> Answer | ExotelError:
         deadline_at = transport.clock() + self.deadline
         memory = (self.account, os.getpid())
         to_key = self.account.to_key or _working_to_keys.get(memory, TO_KEYS[0])
-        outcome = self._request("POST", self._calls_path, request.payload(to_key), deadline_at=deadline_at)
+        send = partial(self._request, "POST", self._calls_path, deadline_at=deadline_at, reference=reference)
+        outcome = send(request.payload(to_key))
         if self.account.to_key or not _rejects_the_body(outcome):
             return outcome
         # This refusal proves that nothing was placed, so the other key can be tried; its answer is the one that counts.
         other = next(key for key in TO_KEYS if key != to_key)
-        outcome = self._request("POST", self._calls_path, request.payload(other), deadline_at=deadline_at, tries=2)
+        outcome = send(request.payload(other), tries=2)
         if isinstance(outcome, Answer):
             _working_to_keys[memory] = other
         return outcome
 
     def _request(
-        self, method: str, path: str, payload: dict[str, Any] | None, *, deadline_at: float, tries: int = 1
+        self,
+        method: str,
+        path: str,
+        payload: dict[str, Any] | None,
+        *,
+        deadline_at: float,
+        reference: str,
+        tries: int = 1,
     ) -> Answer | ExotelError:
         began_at = transport.clock()
         found = self._exchange(method, path, payload, deadline_at, "ccm")
         outcome = _outcome_of(found, placing=method == "POST", tries=tries)
         what = "call" if method == "POST" else "call details"
-        self._log(method, what, outcome, began_at, what.replace(" ", "_"))
+        self._log(method, what, outcome, began_at, what.replace(" ", "_"), reference)
         return outcome
 
     def _log(
-        self, method: str, what: str, outcome: Answer | Reply | ExotelError, began_at: float, request: str
+        self,
+        method: str,
+        what: str,
+        outcome: Answer | Reply | ExotelError,
+        began_at: float,
+        request: str,
+        reference: str = "",
     ) -> None:
         seconds = transport.clock() - began_at
         no_answer = "not_sent" if isinstance(outcome, Unreachable) else "no_answer"
@@ -185,11 +203,12 @@ class ExotelClient:
         logger.info(
             "%s %s: %s, HTTP %s, request %s, %d ms",
             method,
-            what,
+            f"{what} {reference}" if reference else what,
             _outcome_name(outcome),
             outcome.http_status or "-",
             outcome.request_id or "-",
             seconds * 1000,
+            extra={"reference": reference, "http_status": outcome.http_status, "request_id": outcome.request_id},
         )
 
     def _exchange(

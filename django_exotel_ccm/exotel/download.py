@@ -93,11 +93,16 @@ class RecordingStream:
 
 
 def open_recording(
-    account: Account, url: str, wanted: ByteRange | None = None, hosts: Collection[str] = ()
+    account: Account,
+    url: str,
+    wanted: ByteRange | None = None,
+    hosts: Collection[str] = (),
+    *,
+    reference: str = "",
 ) -> RecordingStream:
     """Request a recording, or the part ``wanted`` of it, and return it once its headers have arrived.
 
-    ``hosts`` are allowed in addition to Exotel's.
+    ``hosts`` are allowed in addition to Exotel's. ``reference`` names the call in the log.
 
     Raises :class:`RecordingError`: :class:`AddressRefused`, :class:`NotThere`, :class:`CredentialsRefused`,
     :class:`Unfetchable`.
@@ -108,7 +113,10 @@ def open_recording(
     status = outcome.status if isinstance(outcome, RecordingStream) else type(outcome).__name__
     seconds = transport.clock() - began_at
     metrics.observe_request("recording", str(status), seconds)
-    logger.info("GET recording: %s, %d ms", status, seconds * 1000)
+    what = f"recording {reference}" if reference else "recording"
+    http_status = outcome.status if isinstance(outcome, RecordingStream) else None
+    fields = {"reference": reference, "http_status": http_status}
+    logger.info("GET %s: %s, %d ms", what, status, seconds * 1000, extra=fields)
     # Raise here, outside of any except block: frames further in hold the Authorization header.
     if isinstance(outcome, RecordingError):
         raise outcome

@@ -235,7 +235,8 @@ def _dial(call: CallRecord, request: CallRequest) -> CallRecord:
     event = CallEvent(kind=EventKind.ANSWER, authentication=Authentication.CREDENTIALS, reference=call.reference)
     answer: Answer | ExotelError
     try:
-        answer = ExotelClient(accounts.get_account(call.account)).make_call(request)
+        client = ExotelClient(accounts.get_account(call.account))
+        answer = client.make_call(request, reference=str(call.reference))
     except ExotelError as error:
         answer = error
         event.verdict = State.REFUSED if isinstance(error, NotPlaced) else State.UNCONFIRMED

@@ -95,7 +95,8 @@ def open_recording(call: CallRecord, recording: str, wanted: ByteRange | None) -
         raise RecordingUnavailable(NoRecording.FAILED)
     try:
         hosts = conf.get_settings().recording_hosts
-        return download.open_recording(accounts.get_account(call.account), url, wanted, hosts)
+        account = accounts.get_account(call.account)
+        return download.open_recording(account, url, wanted, hosts, reference=str(call.reference))
     except NotThere as error:
         ready_later = _schedule_new_address(call, url) or _may_still_come(call)
         reason = NoRecording.NOT_READY if ready_later else NoRecording.GONE

@@ -242,7 +242,7 @@ def test_callback_path_ignores_the_script_prefix(host: Any, posts: Any, settings
 def test_unknown_refusal_quotes_exotel(host: Any, exotel: Any, monkeypatch: Any) -> None:
     from django_exotel_ccm.services import placing
 
-    def refuse(*args: Any) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
         raise NotPlaced("Recording is not enabled for this account", code="10999", http_status=403)
 
     monkeypatch.setattr(placing.ExotelClient, "make_call", refuse)

@@ -187,9 +187,9 @@ def test_no_transaction_is_open_while_fetching(player: RecordingPlayer, monkeypa
     open_recording = recordings.download.open_recording
     looks: list[str | None] = []
 
-    def look(*arguments: Any) -> Any:
+    def look(*arguments: Any, **options: Any) -> Any:
         looks.append(open_transaction())
-        return open_recording(*arguments)
+        return open_recording(*arguments, **options)
 
     monkeypatch.setattr(recordings.download, "open_recording", look)
 

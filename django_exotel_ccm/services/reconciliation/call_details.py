@@ -27,17 +27,18 @@ def is_usable_sid(call_sid: str | None) -> bool:
     return bool(call_sid and re.fullmatch(r"[\w-]+", call_sid, re.ASCII))
 
 
-def fetch_call_details(account: str, call_sid: str, *, share: float = 1) -> CallEvent:
+def fetch_call_details(account: str, call_sid: str, *, reference: str = "", share: float = 1) -> CallEvent:
     """Return Exotel's Call Details as an unsaved event that names no call yet.
 
     An answer that says nothing about the call (not found, unreadable) is an event with a ``code`` and without facts.
+    ``reference`` names the call in the log.
     Raises :class:`RateLimited` when ``share`` of this minute's budget is used up, by whatever requests, and when Exotel
     wants no more requests.
     """
     take_request(account, share=share)
     event = CallEvent(kind=EventKind.DETAILS, authentication=Authentication.CREDENTIALS)
     try:
-        answer = ExotelClient(accounts.get_account(account)).call_details(call_sid)
+        answer = ExotelClient(accounts.get_account(account)).call_details(call_sid, reference=reference)
     except ImproperlyConfigured:
         logger.exception("Calls of account %r cannot be checked.", account)
         raise RateLimited(AccountUsage.objects.pause(account, LONGEST_BACK_OFF)) from None

@@ -215,7 +215,7 @@ class _Pass:
             now = _record(_lost_refusal(call), call)
         elif call.call_sid and is_usable_sid(call.call_sid):
             try:
-                details = self._fetch(call.account, call.call_sid)
+                details = self._fetch(call.account, call.call_sid, reference=str(call.reference))
             except RateLimited as limit:
                 self._count(call, postpone(call, claimed, limit.until))
                 return
@@ -230,10 +230,10 @@ class _Pass:
         self.report.ended += before.state != State.ENDED == after.state
         self.report.gave_up += before.gave_up_at is None and after.gave_up_at is not None
 
-    def _fetch(self, account: str, call_sid: str, *, share: float = 1) -> CallEvent:
+    def _fetch(self, account: str, call_sid: str, *, reference: str = "", share: float = 1) -> CallEvent:
         """Fetch Call Details, and remember an account at its limit."""
         try:
-            details = fetch_call_details(account, call_sid, share=share)
+            details = fetch_call_details(account, call_sid, reference=reference, share=share)
         except RateLimited:
             self._limited.add(account)
             self.report.rate_limited += 1
