@@ -331,6 +331,8 @@ def describe_caller(call: CallRecord, user: Any) -> str:
         "ago": describe_age(call.created_at),
         "result": describe_result(call, user),
     }
+    if call.placed_by_id == user.pk:
+        return _("You called %(ago)s: %(result)s") % words
     return _("%(who)s called %(ago)s: %(result)s") % words
 
 

@@ -87,12 +87,19 @@ class Entry:
 
 
 def timeline_of(
-    request: HttpRequest, adapter: TicketAdapter, ticket: Model, *, next_url: str, after: int | None = None
+    request: HttpRequest,
+    adapter: TicketAdapter,
+    ticket: Model,
+    *,
+    next_url: str,
+    after: int | None = None,
+    listed: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """Return the context of ``exotel_ccm/timeline.html``; None for who may not see calls.
 
     The caller has made sure that the user may see ``ticket``. ``next_url`` is the page that shows the history.
     ``after`` is the key of the user's newest call about the ticket, 0 for none; with None nobody can call again.
+    ``listed`` is what a press says of the ticket's item on the call list that shows the history.
     """
     if not Permission.VIEW_CALL.granted_to(request.user):
         return None
@@ -103,7 +110,7 @@ def timeline_of(
     has_more = len(calls) > LOADED
     shown = calls[:LOADED]
     recordings = players(request, adapter, shown)
-    query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after))
+    query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after), **(listed or {}))
     again = "" if after is None else query
     repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
     denied = ask_rules(request.user, agents_for(request.user), repeatable) if repeatable and has_rules() else {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import models
-from django.db.models import F, Model, Q, Window
+from django.db.models import Case, F, Model, Q, When, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -64,6 +64,13 @@ def in_progress_of(user: Any) -> Q:
     return is_in_progress() & Q(placed_by_id=user.pk)
 
 
+class NewestCalls(NamedTuple):
+    """The newest call about a ticket that the user has placed, and the newest that somebody else has."""
+
+    own: CallRecord | None = None
+    of_others: CallRecord | None = None
+
+
 class CallRecordQuerySet(models.QuerySet["CallRecord"]):
     """Which calls there are."""
 
@@ -99,18 +106,21 @@ class CallRecordQuerySet(models.QuerySet["CallRecord"]):
         """Return the calls in progress about the tickets that ``user`` has not placed, the newest first."""
         return self.about(*tickets).filter(is_in_progress()).exclude(placed_by_id=user.pk).newest_first()
 
-    def newest_of_others(
-        self, user: Any, tickets: Sequence[Model], since: datetime.datetime
-    ) -> dict[LinkKey, CallRecord]:
-        """Return the newest call since then about each of the tickets, by ``link_key(ticket)``, of those that count.
+    def newest_since(self, user: Any, tickets: Sequence[Model], since: datetime.datetime) -> dict[LinkKey, NewestCalls]:
+        """Return the newest calls since then about each ticket that has any, by ``link_key(ticket)``.
 
-        Those are the calls that ``user`` has not placed, and that were not refused. Takes one statement.
+        Calls that were refused do not count. Takes one statement.
         """
-        calls = self.about(*tickets).filter(created_at__gte=since).exclude(state=State.REFUSED)
-        links = [F("ticket_content_type"), F("ticket_object_id")]
-        nth = Window(RowNumber(), partition_by=links, order_by=["-created_at", "-pk"])
-        newest = calls.exclude(placed_by_id=user.pk).annotate(nth=nth).filter(nth=1)
-        return {call.link_key: call for call in newest.select_related("agent").defer("facts").order_by()}
+        is_own = Case(When(placed_by_id=user.pk, then=True), default=False, output_field=models.BooleanField())
+        by_ticket: list[Any] = [F("ticket_content_type"), F("ticket_object_id"), is_own]
+        nth = Window(RowNumber(), partition_by=by_ticket, order_by=["-created_at", "-pk"])
+        calls = self.about(*tickets).filter(created_at__gte=since).exclude(state=State.REFUSED).annotate(nth=nth)
+        found: dict[LinkKey, NewestCalls] = {}
+        for call in calls.filter(nth=1).select_related("agent").defer("facts").order_by():
+            known = found.get(call.link_key, NewestCalls())
+            is_own_call = call.placed_by_id == user.pk
+            found[call.link_key] = known._replace(**{"own" if is_own_call else "of_others": call})
+        return found
 
     def called_by_others(self, user: Any, tickets: Sequence[Model]) -> set[LinkKey]:
         """Return which of the tickets, by ``link_key(ticket)``, somebody else is calling now (:func:`busy_until`)."""

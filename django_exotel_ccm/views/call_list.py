@@ -22,6 +22,7 @@ from django_exotel_ccm.choices import ItemState, Permission
 from django_exotel_ccm.descriptions import describe_caller, describe_result, describe_time
 from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallList, CallListItem, CallRecord
+from django_exotel_ccm.models.call_queryset import NewestCalls
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.panel import call_to_show, panel_of
 from django_exotel_ccm.services.call_lists import left_over, rename_call_list, results_of, skip
@@ -142,8 +143,9 @@ def _end(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[
     shown = tickets_of_rows(adapter, request, items[:MAX_LEFT_OVER])
     of_items = {item: shown[item.link_key] for item in items if item.link_key in shown}
     newest, in_progress = CallRecord.objects.newest_and_in_progress(request.user, list(of_items.values()))
-    others = CallRecord.objects.newest_of_others(request.user, list(of_items.values()), found.created_at)
-    listed = {item.link_key: query_of(item, others.get(item.link_key)) for item in of_items}
+    calls = CallRecord.objects.newest_since(request.user, list(of_items.values()), found.created_at)
+    calls_of = {item: calls.get(item.link_key, NewestCalls()) for item in of_items}
+    listed = {item.link_key: query_of(item, newest_calls.of_others) for item, newest_calls in calls_of.items()}
     buttons = call_buttons(adapter, request, list(of_items.values()), newest, listed=listed)
     panel = panel_of(in_progress, request.user, adapter, next_url=request.get_full_path())
     return _frame(request, adapter, found) | {
@@ -181,17 +183,31 @@ def _context(request: HttpRequest, adapter: TicketAdapter, found: CallList, item
     panel = panel_of(shown, request.user, adapter, next_url=request.get_full_path()) | {"my_calls_url": ""}
     its_adapter = adapter.of_ticket(request, ticket)
     after = newest.pk if newest is not None else 0
-    of_others = CallRecord.objects.newest_of_others(request.user, [ticket], found.created_at).get(item.link_key)
+    calls = CallRecord.objects.newest_since(request.user, [ticket], found.created_at).get(item.link_key, NewestCalls())
+    elsewhere, listed = _elsewhere(item, calls), query_of(item, calls.of_others)
     context |= {
         "panel": panel,
         "ticket": {"name": visible_to(str(ticket), request.user), "url": adapter.ticket_url(ticket)},
-        "timeline": timeline_of(request, its_adapter, ticket, next_url=request.get_full_path(), after=after),
+        "timeline": timeline_of(
+            request, its_adapter, ticket, next_url=request.get_full_path(), after=after, listed=listed
+        ),
         "can_listen": Permission.LISTEN.granted_to(request.user),
-        "colleague": describe_caller(of_others, request.user) if of_others is not None else "",
+        "elsewhere": [describe_caller(call, request.user) for call in elsewhere],
+        "is_reached": any(call.is_conversation for call in elsewhere),
     }
     if tickets.type_of(ticket).allows(request.user, ticket):
-        button = call_button(its_adapter, request, ticket, newest, listed=query_of(item, of_others))
+        button = call_button(its_adapter, request, ticket, newest, listed=listed)
         context |= {"button": button, "obstacle": button.obstacle}
     else:
         context["obstacle"] = Obstacle(_("not yours"), _("This ticket is not yours to call."))
     return context | {"is_waiting": item.state == ItemState.WAITING}
+
+
+def _elsewhere(item: CallListItem, calls: NewestCalls) -> list[CallRecord]:
+    """Return the newest calls about the ticket that a page of the list has to name, since nothing else on it does.
+
+    The user's own was placed on another page, so ``item`` is not marked as called by it.
+    """
+    own, of_others = calls
+    is_own_named = own is None or own.pk == item.call_id or own.is_in_progress
+    return [call for call in (None if is_own_named else own, of_others) if call is not None]

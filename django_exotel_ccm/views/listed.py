@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django_exotel_ccm.choices import ItemState
 from django_exotel_ccm.descriptions import colleague_called_warning
 from django_exotel_ccm.models import CallListItem, CallRecord
+from django_exotel_ccm.models.call_queryset import NewestCalls
 from django_exotel_ccm.models.ticket_link import link_key
 from django_exotel_ccm.services.call_lists import find_item
 from django_exotel_ccm.services.selection import whole_number
@@ -47,7 +48,9 @@ def listed_now(request: HttpRequest, ticket: Model, values: Mapping[str, str]) -
     if item is None:
         return Listed()
     since = item.call_list.created_at
-    newest = CallRecord.objects.newest_of_others(request.user, [ticket], since).get(link_key(ticket))
+    newest = (
+        CallRecord.objects.newest_since(request.user, [ticket], since).get(link_key(ticket), NewestCalls()).of_others
+    )
     query, news = query_of(item, newest), ""
     if newest is not None and query["seen"] not in ("0", values.get("exotel_seen")):
         news = colleague_called_warning(newest, request.user)

@@ -15,6 +15,7 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.timeline import timeline_of
 from django_exotel_ccm.views.access import answer_through
 from django_exotel_ccm.views.call_request import CallTarget
+from django_exotel_ccm.views.listed import listed_now
 
 
 @require_safe
@@ -22,7 +23,8 @@ def timeline(request: HttpRequest) -> HttpResponseBase:
     """Return the history of a ticket as HTML, to users who may see calls and the ticket.
 
     Takes ``exotel_adapter``, ``exotel_type``, ``exotel_ticket``, ``exotel_next``, and ``exotel_after`` from a page
-    whose user can call: then the calls have a press that calls again.
+    whose user can call: then the calls have a press that calls again. ``exotel_item`` is the key of the item on the
+    call list that shows the history.
     """
     values = request.GET.dict()
     return answer_through(
@@ -41,7 +43,8 @@ def _answer(request: HttpRequest, adapter: TicketAdapter, values: Mapping[str, s
     ):
         after = CallRecord.objects.newest_key_by(request.user, ticket)
     next_url = target.next_url(request, values.get("exotel_next", ""))
-    context = {"timeline": timeline_of(request, adapter, ticket, next_url=next_url, after=after)}
+    listed = listed_now(request, ticket, values).query if after is not None else {}
+    context = {"timeline": timeline_of(request, adapter, ticket, next_url=next_url, after=after, listed=listed)}
     response = render(request, "exotel_ccm/timeline.html", context)
     patch_cache_control(response, private=True, no_store=True)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import re
 from typing import Any
 
@@ -189,3 +190,67 @@ def test_call_that_reached_the_customer_stays(asha: Session, ben: Any, host: Any
     }
 
     assert made.items.get().call == calls[counts]
+
+
+def test_call_again_in_the_history_counts(asha: Session, host: Any, exotel: Any) -> None:
+    made = list_of(asha.user, ticket := host.ticket("First", phone=BY_HAND), host.ticket("Second"))
+    yesterday = timezone.now() - datetime.timedelta(days=1)
+    call_of(asha.user, ticket, outcome="busy", talk_time=0, created_at=yesterday, ended_at=yesterday)
+    page = open_list(asha, made)
+    [again] = page.of_again
+    [of_fetched] = asha.get(html.unescape(re.search(r'data-exotel-timeline="(.*?)"', page.html).group(1))).of_again
+    assert of_fetched.attributes["action"] == again.attributes["action"]
+
+    page = asha.post(again.attributes["action"], again.data)
+
+    assert "1 of 2 First" in page.text
+    assert len(orders(exotel)) == 1
+    assert list(made.items.order_by("position").values_list("state", flat=True)) == ["called", "waiting"]
+    assert made.items.get(position=1).call == CallRecord.objects.get(state="active")
+
+
+def test_call_again_in_the_history_asks_too(asha: Session, ben: Any, host: Any, exotel: Any) -> None:
+    made = list_of(asha.user, ticket := host.ticket("First", phone=BY_HAND))
+    call_of(ben, ticket, outcome="busy", talk_time=0)
+    [again] = open_list(asha, made).of_again
+    call_of(ben, ticket)
+
+    assert "Talked for 1 min 0 s. Call only" in asha.post(again.attributes["action"], again.data).text
+    assert orders(exotel) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "first"),
+    [
+        ({}, "You called just now: Talked for 1 min 0 s", "next"),
+        ({"outcome": "busy", "talk_time": 0}, "You called just now: Busy", "call"),
+        ({"state": "active", "outcome": "", "talk_time": None}, "", "call"),  # the panel shows it
+        ({"state": "refused", "outcome": "", "talk_time": None}, "", "call"),
+        ({"days_ago": 1}, "", "call"),  # before the list was made
+    ],
+)
+def test_own_call_from_the_page_of_the_ticket_is_said(
+    asha: Session, host: Any, fields: dict[str, Any], said: str, first: str
+) -> None:
+    made = list_of(asha.user, ticket := host.ticket("First", phone=BY_HAND), host.ticket("Second"))
+    created_at = timezone.now() - datetime.timedelta(days=fields.pop("days_ago", 0))
+    call_of(asha.user, ticket, **fields, created_at=created_at)
+
+    page = open_list(asha, made)
+
+    assert "1 of 2 First" in page.text
+    assert ("You called" in page.text, said in page.text) == (bool(said), True)
+    tools = Page(page.html.partition('<div class="exotel-tools">')[2].partition("</div>")[0]).text
+    assert tools == ("Next Skip Call" if first == "next" else "Call Next Skip")
+    assert ("then it comes up once more" in page.text) == (first == "next")
+
+
+def test_call_from_the_list_is_not_said_twice(asha: Session, ben: Any, host: Any) -> None:
+    made = list_of(asha.user, ticket := host.ticket("First", phone=BY_HAND))
+    call_of(ben, ticket, outcome="busy", talk_time=0)
+    call_of(asha.user, ticket, item=made.items.get())
+
+    text = open_list(asha, made, 1).text
+
+    assert "You called" not in text
+    assert "Ben called just now: Busy" in text  # though it is not the newest
