@@ -151,15 +151,23 @@ def _end(request: HttpRequest, adapter: TicketAdapter, found: CallList) -> dict[
     return _frame(request, adapter, found) | {
         "panel": panel | {"my_calls_url": ""},
         "left_over": [
-            _left_over(request, adapter, item, ticket) | {"button": button}
+            _left_over(request, adapter, item, ticket, calls_of[item]) | {"button": button}
             for (item, ticket), button in zip(of_items.items(), buttons, strict=True)
         ],
         "has_more": len(items) > MAX_LEFT_OVER,
     }
 
 
-def _left_over(request: HttpRequest, adapter: TicketAdapter, item: CallListItem, ticket: Model) -> dict[str, Any]:
-    shown = {"name": visible_to(str(ticket), request.user), "url": adapter.ticket_url(ticket)}
+def _left_over(
+    request: HttpRequest, adapter: TicketAdapter, item: CallListItem, ticket: Model, calls: NewestCalls
+) -> dict[str, Any]:
+    # The result beside it is that of the item's own call.
+    elsewhere = [call for call in _elsewhere(item, calls) if call.pk != item.call_id]
+    shown = {
+        "name": visible_to(str(ticket), request.user),
+        "url": adapter.ticket_url(ticket),
+        "elsewhere": [describe_caller(call, request.user) for call in elsewhere],
+    }
     if item.state == ItemState.SKIPPED:
         return shown | {"result": pgettext("telephony", "Skipped")}
     if item.call is None:

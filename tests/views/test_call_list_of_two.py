@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -254,3 +256,45 @@ def test_call_from_the_list_is_not_said_twice(asha: Session, ben: Any, host: Any
 
     assert "You called" not in text
     assert "Ben called just now: Busy" in text  # though it is not the newest
+
+
+def test_end_says_what_others_have_done(asha: Session, ben: Any, host: Any) -> None:
+    subjects = ["Reached by Ben", "Called by both", "Called by Ben from the list", "Skipped"]
+    tickets = [host.ticket(subject) for subject in subjects]
+    made = list_of(asha.user, *tickets)
+    items = list(made.items.order_by("position"))
+    missed = {"outcome": "busy", "talk_time": 0}
+    call_of(ben, tickets[0])
+    call_of(asha.user, tickets[1], item=items[1], **missed)
+    call_of(ben, tickets[1], outcome="customer_unanswered", talk_time=0)
+    call_of(asha.user, tickets[1], talk_time=42)
+    call_of(ben, tickets[2], item=items[2], **missed)
+    for item in items:
+        skip(item)
+
+    page = open_list(asha, made)
+
+    found = re.findall(r'<li class="exotel-line">.*?</li>', page.html, re.DOTALL)
+    assert [re.sub(r" today \d\d:\d\d", "", Page(one).text) for one in found] == [
+        "Skipped Reached by Ben Ben called just now: Talked for 1 min 0 s Call",
+        "Busy Called by both You called just now: Talked for 42 s Ben called just now: No answer Call",
+        "Busy Called by Ben from the list Call",
+        "Skipped Skipped Call",
+    ]
+
+
+def test_end_asks_for_the_calls_of_all_rows_at_once(asha: Session, ben: Any, host: Any) -> None:
+    def cost(count: int) -> int:
+        made = list_of(asha.user, *(tickets := [host.ticket(f"T{n}") for n in range(count)]))
+        for ticket, item in zip(tickets, made.items.order_by("position"), strict=True):
+            skip(item)
+            call_of(ben, ticket)
+            call_of(asha.user, ticket)
+        with CaptureQueriesContext(connection) as queries:
+            page = open_list(asha, made)
+        assert page.text.count("Ben called just now") == page.text.count("You called just now") == count
+        return len(queries)
+
+    cost(2)  # what is kept in memory
+
+    assert cost(2) == cost(20)
