@@ -273,16 +273,19 @@ def export(since: datetime.datetime, *, batch: int = 10_000) -> list[dict[str, A
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("uses_time_zones", [True, False])
 @pytest.mark.parametrize("batch", [1, 2, 3, 10_000])
-def test_export(batch: int) -> None:
+def test_export(settings: Any, batch: int, uses_time_zones: bool) -> None:
     """Each call comes once, the oldest change first, also when many changed in one moment."""
+    settings.USE_TZ = uses_time_zones
     now = timezone.now()
     calls = [call_about(Ticket.objects.create(), customer_number="+919000001001") for _number in range(7)]
     for call, minutes in zip(calls, (60, 40, 30, 30, 30, 20, 10), strict=True):
         moved = now - datetime.timedelta(minutes=minutes)
         CallRecord.objects.filter(pk=call.pk).update(updated_at=moved, talk_time=minutes)
 
-    lines = export(now - datetime.timedelta(minutes=44), batch=batch)
+    since = now - datetime.timedelta(minutes=44)
+    lines = export(since if uses_time_zones else timezone.make_aware(since), batch=batch)
 
     assert [line["reference"] for line in lines] == [str(call.reference) for call in calls[1:]]
     assert [line["talk_time"] for line in lines] == [40, 30, 30, 30, 20, 10]
@@ -291,7 +294,9 @@ def test_export(batch: int) -> None:
 
 
 @pytest.mark.django_db
-def test_export_goes_on_where_it_was_interrupted() -> None:
+@pytest.mark.parametrize("uses_time_zones", [True, False])
+def test_export_goes_on_where_it_was_interrupted(settings: Any, uses_time_zones: bool) -> None:
+    settings.USE_TZ = uses_time_zones
     now = timezone.now()
     calls = [call_about(Ticket.objects.create()) for _number in range(6)]
     for minutes, call in zip(range(60, 0, -10), calls, strict=True):
