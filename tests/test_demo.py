@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -379,3 +380,16 @@ def test_make_without_a_fitting_python(tmp_path: Path, interpreter: str, words: 
     assert done.returncode == 2
     assert words in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+def test_make_installs_what_the_commands_of_the_apis_page_need() -> None:
+    make = shutil.which("make")
+    assert make
+    command = [make, "--dry-run", "--what-if=pyproject.toml", ".venv/package.stamp"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    [extra] = re.findall(r"install --editable '\.\[(\w+)\]'", printed)
+
+    packages = {one.partition(">")[0] for one in project["optional-dependencies"][extra]}
+    assert {"django-filter", "drf-spectacular"} <= packages
