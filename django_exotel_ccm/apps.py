@@ -18,6 +18,7 @@ class ExotelCCMConfig(AppConfig):
         """Hide credentials, register checks and jobs, and attach "Call customer" to the host's admin."""
         from django_exotel_ccm import accounts, checks, conf, metrics, tasks  # noqa: PLC0415 - the app registry is ready now
         from django_exotel_ccm.adapters import add_adapter_finder  # noqa: PLC0415
+        from django_exotel_ccm.choices import EventKind, Outcome, State  # noqa: PLC0415
         from django_exotel_ccm.host_pages import OwnPagesAdapter, find_host_pages  # noqa: PLC0415
         from django_exotel_ccm.services import due_work  # noqa: PLC0415
 
@@ -25,6 +26,8 @@ class ExotelCCMConfig(AppConfig):
         accounts.hide_credentials()
         checks.register_all()
         tasks.register_all()
+        on_the_way = [(state, "") for state in State.values if state != State.ENDED]
+        metrics.begin([*on_the_way, *((State.ENDED, outcome) for outcome in Outcome.values)], EventKind.values)
         metrics.export(due_work.gauges)
         if apps.is_installed("django.contrib.admin"):
             from django_exotel_ccm.admin import attach  # noqa: PLC0415 - hosts without an admin have no such app

@@ -5,7 +5,8 @@ The names and labels are public: dashboards and alerts use them. No label has a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any
 from weakref import WeakSet
 
@@ -18,6 +19,8 @@ except ImportError:
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 45, 60)
 """Bounds of the histograms. A request to Exotel is given up after 45 seconds."""
 
+_REQUEST_NAMES = ("call", "call_details", "other")
+_STATUSES = ("200", "500", "502", "503", "504", "not_sent", "no_answer")
 _EXPORTED_TO: WeakSet[Any] = WeakSet()
 
 if prometheus_client is not None:
@@ -36,6 +39,20 @@ if prometheus_client is not None:
         ["request", "status"],
         buckets=SECONDS,
     )
+
+
+def begin(calls: Iterable[tuple[str, str]], kinds: Iterable[str]) -> None:
+    """Have the series of these states and outcomes, of these kinds of events, and of requests begin with 0.
+
+    One that begins with its first event has risen from nothing, which Prometheus does not see as an increase.
+    """
+    if prometheus_client is not None:
+        for state, outcome in calls:
+            _CALLS.labels(state, outcome)
+        for kind in kinds:
+            _EVENTS.labels(kind)
+        for request, status in product(_REQUEST_NAMES, _STATUSES):
+            _REQUESTS.labels(request, status)
 
 
 def count_call(state: str, outcome: str) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from django_exotel_ccm import metrics
+from django_exotel_ccm.choices import EventKind, Outcome, State
 from django_exotel_ccm.exceptions import CallRefused
 from django_exotel_ccm.models import AccountUsage, CallRecord
 from django_exotel_ccm.services import due_work, place_call
@@ -27,7 +29,7 @@ from django_exotel_ccm.services.recordings import open_recording, recording_urls
 from django_exotel_ccm.simulator import Simulator
 from tests.factories import Calls
 from tests.subprocesses import python
-from tests.test_docs import ROOT, file_in
+from tests.test_docs import ROOT, blocks, file_in
 
 TALKS = "+919000001001"
 BOARD = json.loads((ROOT / "docs" / "grafana" / "exotel-calls.json").read_text("utf-8"))
@@ -169,6 +171,44 @@ def test_board_asks_for_metrics_that_there_are(host: Any) -> None:
     sources = {one["datasource"]["uid"] for panel in BOARD["panels"] for one in (panel, *panel["targets"])}
     assert sources == {"${" + BOARD["__inputs"][0]["name"] + "}"}
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+
+
+def test_what_is_counted_begins_with_zero() -> None:
+    """Else the first failure after a start would be no increase."""
+    calls, events, requests = (
+        f"exotel_ccm_{name}" for name in ("calls_total", "event_seconds_count", "request_seconds_count")
+    )
+    printed = python(
+        "-c",
+        "import django; django.setup()\n"
+        "from prometheus_client import REGISTRY, generate_latest\n"
+        f"print(generate_latest(REGISTRY.restricted_registry({[calls, events, requests]})).decode())",
+        DJANGO_SETTINGS_MODULE="tests.settings",
+        PYTHONPATH=str(ROOT),
+    )
+
+    samples = [sample for family in text_string_to_metric_families(printed) for sample in family.samples]
+    assert {sample.value for sample in samples} == {0.0}
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for sample in samples:
+        found[sample.name].add(tuple(value for _label, value in sorted(sample.labels.items())))
+    on_the_way = {("", state) for state in State.values if state != State.ENDED}
+    assert found[calls] == on_the_way | {(outcome, State.ENDED.value) for outcome in Outcome.values}
+    assert found[events] == {(kind,) for kind in EventKind.values}
+    assert {("call", "500"), ("call", "not_sent"), ("call_details", "no_answer")} < found[requests]
+
+
+def test_alerts_ask_for_metrics_that_there_are(host: Any) -> None:
+    AccountUsage.objects.create(account="default", reconciled_at=timezone.now())
+    known, samples = {sample.name for sample in _samples()}, _samples()
+    [alerts] = [block for block in blocks("metrics", "text") if "exotel_ccm_" in block]
+
+    for alert in alerts.splitlines():
+        assert set(re.findall(r"exotel_ccm_\w+", alert)) <= known, alert
+        for name, label, pattern in re.findall(r"(exotel_ccm_\w+)\{(\w+)=~?\"([^\"]+)\"\}", alert):
+            of_label = {sample.labels[label] for sample in samples if sample.name == name}
+            for one in pattern.split("|"):
+                assert any(re.fullmatch(one, value) for value in of_label), (alert, one)
 
 
 def test_view_of_the_documentation(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
