@@ -23,33 +23,13 @@ from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.phone_numbers import parse_number
 from django_exotel_ccm.services.do_not_call import REPLACED, lasts_longer
+from django_exotel_ccm.services.do_not_call_columns import columns_of, numbers_not_read
 from django_exotel_ccm.services.transactions import run_durably
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_LINES = 200_000
 LONGEST_LINE = 5_000  # characters
 BATCH = 500
-HEADINGS = {
-    "number": {
-        *(
-            "number",
-            "phone",
-            "phonenumber",
-            "phoneno",
-            "mobile",
-            "mobilenumber",
-            "mobileno",
-            "telephone",
-            "tel",
-            "cell",
-        ),
-        *("contact", "contactnumber", "contactno", "msisdn", "customernumber"),
-    },
-    "reason": {"reason", "note", "notes", "remark", "remarks", "comment"},
-    "expires": {"expires", "expiry", "expiresat", "expirydate", "until", "validuntil"},
-}
-NUMBER_ENDINGS = ("phone", "phonenumber", "phoneno", "mobile", "mobilenumber", "mobileno", "whatsapp", "landline")
-"""How headings of further numbers end, such as "alternate phone". Not "number" alone: accounts have numbers too."""
 _ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _FORMULA = re.compile(r"[=@]|[+-](?![0-9 (])")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -144,15 +124,18 @@ def _read(
     """Return the entries of the file by number, and report the lines that cannot be read."""
     wanted: dict[str, DoNotCall] = {}
     columns: dict[str, list[int]] | None = None
+    headings: list[str] = []
     for line, cells in _rows(lines):
         if columns is None:
-            columns = _columns(cells)
+            columns = columns_of(cells)
             if columns:
+                headings = cells
                 continue
         report.lines += 1
         if report.lines % BATCH == 0:
             progress(report.lines)
         entries, problems = _entries(cells, columns, created_by)
+        problems += numbers_not_read(cells, headings, columns, entries)
         if problems:
             report.unread.append(UnreadLine(line, " ".join(dict.fromkeys(problems))))
         report.repeated += any(number in wanted for number in entries)
@@ -175,17 +158,6 @@ def _rows(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
             yield line, [cell.strip() for cell in next(csv.reader([cut.replace("\0", "")], delimiter=delimiter), [""])]
 
 
-def _columns(cells: Sequence[str]) -> dict[str, list[int]]:
-    """Return the places of the columns that a heading names; none if the line is no heading with a number."""
-    found: dict[str, list[int]] = {}
-    for place, cell in enumerate(cells):
-        name = re.sub(r"[^a-z]", "", cell.lower())
-        for column, known in HEADINGS.items():
-            if name in known or (column == "number" and name.endswith(NUMBER_ENDINGS)):
-                found.setdefault(column, []).append(place)
-    return found if "number" in found else {}
-
-
 def _entries(
     cells: Sequence[str], columns: Mapping[str, Sequence[int]], created_by: Any
 ) -> tuple[dict[str, DoNotCall], list[str]]:
@@ -196,7 +168,7 @@ def _entries(
     places = columns or {"number": [0], "reason": [1]}
     read = {name: [cells[place] for place in of_name if place < len(cells)] for name, of_name in places.items()}
     entries: dict[str, DoNotCall] = {}
-    problems = [] if columns or not any(map(_is_number, cells[1:])) else [_second_number()]
+    problems: list[str] = []
     for text in list(filter(None, read["number"])) or [""]:
         try:
             entry = DoNotCall(
@@ -212,18 +184,6 @@ def _entries(
         else:
             entries[entry.number] = entry
     return entries, problems
-
-
-def _second_number() -> str:
-    return _("There is a second number in this line, which was not read. Give each column a heading, such as “mobile”.")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        parse_number(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _number(text: str) -> str:

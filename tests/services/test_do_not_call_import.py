@@ -118,7 +118,11 @@ def test_duplicates_and_known_numbers(db: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "headings", ["mobile,phone", "Phone 1,Phone 2", "number,Alternate Phone", "Mobile No.,WhatsApp"]
+    "headings",
+    [
+        *("mobile,phone", "Phone 1,Phone 2", "number,Alternate Phone", "Mobile No.,WhatsApp"),
+        *("Phone,Phone (home)", "Phone,Phone-office", "Tel. (R),Mob. no. 2", "Number,WhatsApp no."),
+    ],
 )
 def test_every_column_of_numbers_is_read(db: None, headings: str) -> None:
     data = f"name,{headings},reason\nMeera,9000001001,9000001002,asked\nRavi,,{THREE},\nAsha,{THREE},{THREE},\nVik,,,\n"
@@ -145,6 +149,52 @@ def test_second_number_without_a_heading_is_reported(db: None) -> None:
     [unread] = report.unread
     assert unread.line == 1
     assert "a second number in this line" in unread.problem
+
+
+@pytest.mark.parametrize(
+    "heading", ["Alternate", "Alternate contact", "Second number", "Alt no.", "Spouse contact", "Phone of office"]
+)
+@pytest.mark.parametrize("cell", [TWO, "90000 01002", f"{TWO} (wife)", f"{TWO} / {THREE}", "12 MG Road ph 9000001002"])
+def test_number_below_an_unknown_heading_is_reported(heading: str, cell: str, db: None) -> None:
+    report = import_do_not_call(f"Name,Mobile,{heading}\nMeera,{THREE},\nRavi,{ONE},{cell}\n".encode())
+
+    assert numbers() == {ONE, THREE}
+    [unread] = report.unread
+    assert unread.line == 3
+    assert f"in the column “{heading}” and was not read" in unread.problem
+    assert "01002" not in unread.problem
+
+
+@pytest.mark.parametrize("heading", ["", "Name,Mobile", "Name,Mobile,"])
+def test_number_below_no_heading_is_reported(heading: str, db: None) -> None:
+    report = import_do_not_call(f"{heading}\nRavi,{ONE},{TWO}\n".encode())
+
+    assert [one.line for one in report.unread] == [2]
+    assert "a second number in this line" in report.unread[0].problem
+
+
+def test_heading_is_quoted_without_a_number(db: None) -> None:
+    report = import_do_not_call(f"Mobile,See {THREE}\n{ONE},{TWO}\n".encode())
+
+    assert THREE not in report.unread[0].problem
+    assert "See +••••••••••03" in report.unread[0].problem
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("560001", "250000", "1,50,000.00", "10023", "C-10023", "INV-2026-000123", "4111 1111 1111 1111"),
+        *("2026-01-31", "31/01/2026", "31.01.26", "2026-01-31 10:00:00", "1790000000000"),
+        *("ravi@example.com", "12 MG Road, Bangalore 560001", ONE, "+91 90000-01001"),
+    ],
+)
+@pytest.mark.parametrize("region", ["IN", "SG", "DE"])
+def test_other_columns_are_no_numbers(cell: str, region: str, db: None, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "NUMBER_REGION": region}
+
+    report = import_do_not_call(f'mobile,Customer id\n{ONE},"{cell}"\n'.encode())
+
+    assert (numbers(), report.unread) == ({ONE}, [])
 
 
 def test_extending_many_costs_few_statements(db: None, django_user_model: Any) -> None:
