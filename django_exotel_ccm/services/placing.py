@@ -210,7 +210,7 @@ def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
     """Return the call that the request key placed before; raises as ``place_call`` did then."""
     same = ["agent_id", "ticket_content_type_id", "ticket_object_id"]
     # An erased customer has no number any more, and must not be rung twice because of that.
-    same += ["customer_number"] if earlier.erased_at is None else []
+    same += ["customer_number", "override_reason"] if earlier.erased_at is None else []
     if any(getattr(earlier, name) != getattr(call, name) for name in same):
         raise RequestKeyReused(earlier)
     raise_if_refused(earlier)

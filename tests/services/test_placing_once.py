@@ -99,7 +99,7 @@ def test_calls_without_a_key_are_separate(host: Any, exotel: Simulator, posts: P
     assert len(posts()) == 2
 
 
-@pytest.mark.parametrize("other", ["agent", "number", "ticket"])
+@pytest.mark.parametrize("other", ["agent", "number", "ticket", "reason"])
 def test_request_key_of_another_call_is_refused(host: Any, exotel: Simulator, posts: Posts, other: str) -> None:
     agent, ticket = host.agent(), host.ticket()
     first = place_call(agent=agent, to="+919000001001", ticket=ticket, request_key="press 1")
@@ -107,6 +107,7 @@ def test_request_key_of_another_call_is_refused(host: Any, exotel: Simulator, po
         "agent": lambda: {"agent": host.agent("Vik", "sip:vik4c1d77e2")},
         "number": lambda: {"to": "+919000001002"},
         "ticket": lambda: {"ticket": host.ticket("Loud fan")},
+        "reason": lambda: {"override_reason": "They asked for it"},
     }
     changed = others[other]()
 
