@@ -78,7 +78,7 @@ def test_who_is_on_the_phone_with_whom_since_when(boss: Session, host: Any) -> N
 
     page = board(boss)
 
-    assert "Asha with Ravi Invoice since today" in page.text
+    assert "Asha call to Ravi Invoice a phone was picked up today" in page.text
     assert "Vik is calling Meera since today" in page.text
     assert page.links["Invoice"] == reverse("admin:helpdesk_ticket_change", args=[ticket.pk])
     assert f'data-exotel-since="{int(talking.answered_at.timestamp())}"' in page.html
@@ -150,7 +150,7 @@ def test_where_an_own_call_was_moved_is_not_named(host: Any, permissions: tuple[
 
     assert ("Secret merger" in page.html) == is_shown
     assert "Offer" in page.text
-    assert page.text.count("with Ravi") == 2
+    assert page.text.count("call to Ravi") == 2
 
 
 def test_who_waits_for_a_call_back(boss: Session, host: Any) -> None:
@@ -265,7 +265,7 @@ def test_plain_page_for_those_who_may_not_enter_the_admin(host: Any, boss: Sessi
 
     page = board(boss)
 
-    assert "Asha with Ravi Invoice since" in page.text
+    assert "Asha call to Ravi Invoice a phone was picked up" in page.text
     assert "Django administration" not in page.html
 
 
@@ -346,4 +346,4 @@ def test_lists_are_bounded(boss: Session, host: Any, monkeypatch: pytest.MonkeyP
     assert (tiles(page)["On the phone"], tiles(page)["Being called"]) == ("5", "1")
     assert "There are more calls than are shown here." in page.text
     assert "These wait longest. There are more." in page.text
-    assert (page.text.count("Asha with Ravi"), tiles(page)["Wait for a call-back"]) == (3, "3+")
+    assert (page.text.count("Asha call to Ravi"), tiles(page)["Wait for a call-back"]) == (3, "3+")
