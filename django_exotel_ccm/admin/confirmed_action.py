@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.choices import Permission
@@ -65,7 +65,8 @@ class ConfirmedActionMixin(_Base):
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view that is exempt from transactions: the admin's own views run in one, so they can commit nothing."""
-        view = exempt_from_atomic_requests(self.admin_site.admin_view(require_POST(self._run)))
+        pressed = require_http_methods(["GET", "POST"])(self._run)
+        view = exempt_from_atomic_requests(self.admin_site.admin_view(pressed))
         return [path(f"{self.action_name.replace('_', '-')}/", view, name=self._url_name()), *super().get_urls()]
 
     def ask_to_confirm(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
@@ -94,6 +95,8 @@ class ConfirmedActionMixin(_Base):
     def _run(self, request: HttpRequest) -> HttpResponse:
         if not self.has_confirmed_permission(request):
             raise PermissionDenied
+        if request.method == "GET":
+            return not_pressed(self, request, self._list_url())
         if open_transaction() is not None:
             text = _("A middleware of this site has a transaction open, in which nothing can be committed.")
             self.message_user(request, text, messages.ERROR)
@@ -114,3 +117,12 @@ class ConfirmedActionMixin(_Base):
     def _list_url(self) -> str:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
         return reverse(name, current_app=self.admin_site.name)
+
+
+def not_pressed(model_admin: admin.ModelAdmin, request: HttpRequest, list_url: str) -> HttpResponse:
+    """Return the answer to a GET where a button posts to: the list, which says that nothing was done.
+
+    A login page leads there when the session had ended before the press.
+    """
+    model_admin.message_user(request, _("Nothing was done. Press again."), messages.WARNING)
+    return HttpResponseRedirect(list_url)

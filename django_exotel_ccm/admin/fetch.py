@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm import accounts
-from django_exotel_ccm.admin.confirmed_action import TIME_LIMIT
+from django_exotel_ccm.admin.confirmed_action import TIME_LIMIT, not_pressed
 from django_exotel_ccm.services.synchronisation.runs import RunOptions, SyncReport
 from django_exotel_ccm.services.transactions import exempt_from_atomic_requests, open_transaction
 
@@ -41,7 +41,8 @@ class FetchMixin(_Base):
 
     def get_urls(self) -> list[URLPattern]:
         """Add a view that is exempt from transactions: none may be open while Exotel is asked."""
-        view = exempt_from_atomic_requests(self.admin_site.admin_view(require_POST(self._fetch)))
+        pressed = require_http_methods(["GET", "POST"])(self._fetch)
+        view = exempt_from_atomic_requests(self.admin_site.admin_view(pressed))
         return [path("fetch/", view, name=f"{self._url_prefix}_fetch"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -61,6 +62,8 @@ class FetchMixin(_Base):
     def _fetch(self, request: HttpRequest) -> HttpResponse:
         if not self.has_fetch_permission(request):
             raise PermissionDenied
+        if request.method == "GET":
+            return not_pressed(self, request, self._url("changelist"))
         if open_transaction() is not None:
             text = _("A middleware of this site has a transaction open, in which nothing can be committed.")
             self.message_user(request, text, messages.ERROR)

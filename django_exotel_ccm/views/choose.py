@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter
+from django_exotel_ccm.adapters import MAX_TICKETS, TicketAdapter, next_page_url
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import (
     colleague_calling_warning,
@@ -80,6 +80,8 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     if no_agent is None:
         known = [one.number for _ticket, numbers, _unreadable in read for one in numbers if one.number]
         denied = ask_rules(request.user, agents, ["", *known])
+    # After one of several tickets the agent comes back here for the next.
+    after_call = next_url if len(keys) == 1 else request.get_full_path()
     rows = []
     for ticket, numbers, unreadable in read:
         key = link_key(ticket)
@@ -109,8 +111,9 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
         "list_url": target.adapter.list_url(target.ticket_type),
-        # After one of several tickets the agent comes back here for the next.
-        "next_url": next_url if len(keys) == 1 else request.get_full_path(),
+        "next_url": after_call,
+        # Named in the address too: a login page knows no more of a press.
+        "place_url": next_page_url(target.adapter, "place", next_url=after_call),
     }
 
 

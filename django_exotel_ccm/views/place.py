@@ -8,14 +8,21 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import TicketAdapter
+from django_exotel_ccm.adapters import TicketAdapter, get_adapter, next_page_url, page_url
 from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.descriptions import colleague_calling_warning, describe_call, repeated_call_warning
 from django_exotel_ccm.exceptions import CallRefused, InvalidNumber, PlacedInsideTransaction, RequestKeyReused
@@ -28,7 +35,7 @@ from django_exotel_ccm.services.call_lists import mark_called
 from django_exotel_ccm.services.drafts import digest_of
 from django_exotel_ccm.services.readiness import NumbersUnreadable, is_denied
 from django_exotel_ccm.services.selection import choose_agent, choose_number, whole_number
-from django_exotel_ccm.views.access import answer_through, is_script
+from django_exotel_ccm.views.access import answer_own_page, answer_through, is_script, next_url_of
 from django_exotel_ccm.views.call_request import (
     CallTarget,
     NeedsConfirmation,
@@ -41,7 +48,7 @@ from django_exotel_ccm.views.refused_press import Offers, after_the_press, offer
 LEVELS = {State.ACTIVE.value: "success", State.UNCONFIRMED.value: "warning"}
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @csrf_protect
 def place(request: HttpRequest) -> HttpResponseBase:
     """Call the customer of one ticket, show what is known of the call, and go back to the page of the button.
@@ -56,16 +63,29 @@ def place(request: HttpRequest) -> HttpResponseBase:
 
     A request that prefers JSON, our script's, gets {level, text} and, for a call, {status, url, after, correction_url,
     override_url, phone, notice}, or {text, ask_url} when something is missing.
+
+    A GET places no call. A login page leads here when the session had ended before the press: the user is told so, on
+    the page of ``exotel_next``.
     """
+    if request.method == "GET":
+        if is_script(request):
+            return HttpResponseNotAllowed(["POST"])
+        return answer_own_page(request, lambda adapter: _not_placed(request, adapter))
     # The address wins, because a host's own form can be posted to it.
     values = request.POST.dict() | request.GET.dict()
+    named = get_adapter(values.get("exotel_adapter", ""))
     return answer_through(
         request,
         values,
         lambda adapter: _answer(request, CallTarget.of(adapter, values), values),
         permission=Permission.PLACE_CALL,
-        back=values.get("exotel_next", ""),
+        back=next_page_url(named, "place", next_url=next_url_of(request)),
     )
+
+
+def _not_placed(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
+    adapter.add_message(request, "warning", format_html("{}", _("No call was placed. Press again.")))
+    return HttpResponseRedirect(next_url_of(request) or page_url(adapter, "my-calls"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,15 +282,16 @@ def test_press_needs_post_and_csrf_token(host: Any, exotel: Any, session: Sessio
     ticket = host.ticket(phone=BY_HAND)
     data = {name: str(value) for name, value in press(ticket).items()}
 
-    reads = [
-        getattr(session.client, method)(reverse("exotel_ccm:place"), data) for method in ("get", "head", "options")
-    ]
+    reads = [getattr(session.client, method)(reverse("exotel_ccm:place"), data) for method in ("head", "options")]
+    linked = session.client.get(reverse("exotel_ccm:place"), data)
+    by_program = session.client.get(reverse("exotel_ccm:place"), data, headers={"Accept": "application/json"})
     writes = [
         getattr(session.client, method)(reverse("exotel_ccm:place"), data) for method in ("post", "put", "delete")
     ]
     posted_choice = Client().post(reverse("exotel_ccm:choose"), data)
 
-    assert [answer.status_code for answer in reads] == [405] * 3
+    assert [answer.status_code for answer in reads] == [405] * 2
+    assert (linked.status_code, by_program.status_code) == (302, 405)
     assert [answer.status_code for answer in writes] == [403] * 3
     assert posted_choice.status_code == 405
     assert orders(exotel) == []
