@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Generic, NamedTuple
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_exotel_ccm.choices import State
 from django_exotel_ccm.diagnosis.account import client_of, may_ask
 from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
 from django_exotel_ccm.diagnosis.people import has_phone, names_of
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.account import Account
-from django_exotel_ccm.exotel.directory import ExotelDevice, Listing, NumberListing, Row, UserListing
+from django_exotel_ccm.exotel.directory import ExotelDevice, ExotelUser, Listing, NumberListing, Row, UserListing
 from django_exotel_ccm.exotel.errors import ExotelError
-from django_exotel_ccm.models import Agent, ExoPhone
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.agent import normalise_contact_uri
 from django_exotel_ccm.phone_numbers import parse_number
 
 MOST_PAGES = 4
 MOST_ROWS = 200  # those pages have 50 rows each
+LATELY = datetime.timedelta(days=7)
 
 
 class _Whole(NamedTuple, Generic[Row]):
@@ -67,9 +71,8 @@ def _devices(run: Run, alias: str, account: Account) -> Iterator[Finding]:
             message = _("Whose phones are on was not looked at%(account)s: there are more than %(most)s co-workers.")
         yield ok(name="devices", message=message % {"account": run.of(alias), "most": MOST_ROWS})
         return
-    by_id = {user.id: user.devices or () for user in users}
-    by_uri = {_uri(device.contact_uri): (device,) for user in users for device in user.devices or ()}
-    found = {agent: by_id.get(agent.exotel_user_id or "", by_uri.get(_uri(agent.contact_uri))) for agent in agents}
+    devices_of = _Devices(users)
+    found = {agent: devices_of.agent(agent) for agent in agents}
     unknown = [agent for agent, devices in found.items() if devices is None]
     if unknown:
         yield Finding(
@@ -87,20 +90,45 @@ def _devices(run: Run, alias: str, account: Account) -> Iterator[Finding]:
         yield _states(run, alias, known)
 
 
+class _Devices:
+    """The devices that a whole list of users has."""
+
+    def __init__(self, users: list[ExotelUser]) -> None:
+        self._of_user = {user.id: user.devices or () for user in users}
+        self._by_uri = {_uri(device.contact_uri): (device,) for user in users for device in user.devices or ()}
+        self._are_told = all(user.devices is not None for user in users)
+
+    def agent(self, agent: Agent) -> tuple[ExotelDevice, ...] | None:
+        """Return the devices on which the agent's calls can ring, none if Exotel lists none, None for a stranger.
+
+        Of a phone number that no user has, nobody is the owner. A softphone may have one who is not told, since not
+        every account's list has them (docs/exotel.md 5.4).
+        """
+        if agent.exotel_user_id:
+            return self._of_user.get(agent.exotel_user_id)
+        uri = _uri(agent.contact_uri)
+        return self._by_uri.get(uri, None if self._are_told and not uri.lower().startswith("sip:") else ())
+
+
 def _states(run: Run, alias: str, devices_of: dict[Agent, tuple[ExotelDevice, ...]]) -> Finding:
-    on = [agent for agent, devices in devices_of.items() if any(one.is_on and one.is_verified for one in devices)]
-    unverified = [agent for agent, devices in devices_of.items() if not any(one.is_verified for one in devices)]
-    off = [agent for agent in devices_of if agent not in on and agent not in unverified]
-    words = [_("Phones of agents that are on%(account)s: %(count)s of %(all)s.")]
+    listed = {agent: devices for agent, devices in devices_of.items() if devices}
+    unlisted = [agent for agent in devices_of if agent not in listed]
+    on = [agent for agent, devices in listed.items() if any(one.is_on and one.is_verified for one in devices)]
+    unverified = [agent for agent, devices in listed.items() if not any(one.is_verified for one in devices)]
+    off = [agent for agent in listed if agent not in on and agent not in unverified]
+    words = [_("Phones of agents that are on%(account)s: %(count)s of %(all)s.")] * bool(listed)
     words += [_("Off: %(off)s.")] * bool(off) + [_("Not verified: %(unverified)s.")] * bool(unverified)
+    words += [_("Exotel lists no phone of these agents, who may have softphones: %(unlisted)s.")] * bool(unlisted)
     message = " ".join(words) % {
         "count": len(on),
-        "all": len(devices_of),
+        "all": len(listed),
         "account": run.of(alias),
         "off": names_of(off),
         "unverified": names_of(unverified),
+        "unlisted": names_of(unlisted),
     }
-    if len(unverified) < len(devices_of):  # the others turn their phones off, when they go home
+    # Others turn their phones off when they go home, or have a softphone that Exotel does not list.
+    if len(unverified) < len(devices_of) or _have_called(unverified):
         return ok(name="devices", message=message)
     return Finding(
         name="devices",
@@ -108,6 +136,12 @@ def _states(run: Run, alias: str, devices_of: dict[Agent, tuple[ExotelDevice, ..
         why=_("Exotel refuses calls of an agent whose phone is not verified, so nobody can call."),
         fix=_("In the Exotel dashboard open “Co-workers”, verify each agent's phone, and turn it on."),
     )
+
+
+def _have_called(agents: list[Agent]) -> bool:
+    """Return whether Exotel has accepted a call of one of the agents lately, so that something of theirs rings."""
+    accepted = CallRecord.objects.filter(agent__in=agents, state__in=[State.ACTIVE, State.ENDED])
+    return accepted.filter(created_at__gt=timezone.now() - LATELY).exists()
 
 
 def _uri(contact_uri: str | None) -> str:

@@ -24,10 +24,14 @@ from django_exotel_ccm import simulator
 from django_exotel_ccm.choices import State
 from django_exotel_ccm.exotel.account import REGIONS
 from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, DoNotCall, ExoPhone
+from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.groups import OF_AGENTS, create_groups
-from tests.diagnosis.conftest import Doctor
+from django_exotel_ccm.simulator.api.directory import DirectoryApi
+from tests.diagnosis.conftest import NUMBER, Doctor
 from tests.helpdesk.models import Customer, Ticket
 from tests.servers.scripted_http import answering, http, serving
+
+VIK = "sip:vik4c1d77e2"
 
 
 def set_option(settings: Any, **options: Any) -> None:
@@ -189,6 +193,31 @@ def replace_exophone(place: Place, advice: str) -> None:
     place.type(advice)
     place.save(place.host.exophone, is_active=False, is_default=False)
     place.save(ExoPhone.objects.get(number="+918000000700"), is_default=True)
+
+
+def call_by_softphone(place: Place, *phones: str) -> None:
+    """Let Asha call by Vik's softphone, typed or by Exotel's id; these phones of Vik's are listed, no softphone is."""
+    vik = place.exotel.agent(VIK)
+    for phone in phones:
+        place.exotel.directory.add_device(vik, phone, "unverified")
+    user = DirectoryApi._user
+
+    def hide(self: DirectoryApi, agent: Any, **given: Any) -> dict[str, Any]:
+        shown = user(self, agent, **given)
+        return shown | {"devices": [one for one in shown["devices"] if one["type"] != "sip"]}
+
+    place.environment.setattr(DirectoryApi, "_user", hide)
+    Agent.objects.update(contact_uri=None, exotel_user_id=vik.user_id)
+
+
+def use_softphone(place: Place) -> None:
+    call_by_softphone(place)
+    Agent.objects.update(contact_uri=VIK, exotel_user_id=None)
+
+
+def hide_devices(place: Place) -> None:
+    user = DirectoryApi._user
+    place.environment.setattr(DirectoryApi, "_user", lambda self, agent, **_: user(self, agent, with_devices=False))
 
 
 FAULTS = {
@@ -476,6 +505,20 @@ FAULTS = {
         "Not verified: Asha.",
         "verify each agent's phone",
     ),
+    "a phone that is not verified, of whom a softphone may ring": Fault(
+        lambda place: call_by_softphone(place, "+919000000197"),
+        lambda place, _: setattr(place.exotel.agent(VIK).devices[1], "state", "on"),
+        "devices",
+        "Phones of agents that are on: 0 of 1. Not verified: Asha.",
+        "verify each agent's phone",
+    ),
+    "an agent who was removed and invited again": Fault(
+        lambda place: Agent.objects.update(exotel_user_id="gone", synced_at=timezone.now()),
+        lambda place, advice: place.type(advice),
+        "agents",
+        "does not know these agents: Asha",
+        "exotel_sync --agents",
+    ),
     "an agent whom Exotel does not know": Fault(
         lambda place: Agent.objects.update(contact_uri="+919000000199"),
         lambda place, advice: [place.exotel.add_agent("+919000000199"), place.type(advice)],
@@ -552,6 +595,31 @@ def test_phones_that_are_off_are_named(doctor: Doctor, exotel: Any) -> None:
 
     assert told["devices"] == "Phones of agents that are on: 0 of 1. Off: Asha."
     assert doctor.wrong() == []
+
+
+UNLISTED = "Exotel lists no phone of these agents, who may have softphones: Asha."
+SILENT: dict[str, tuple[Callable[[Place], object], str]] = {
+    "a softphone that somebody typed": (use_softphone, UNLISTED),
+    "a co-worker with a softphone alone": (call_by_softphone, UNLISTED),
+    "a list without devices": (hide_devices, UNLISTED),
+    "a softphone beside a phone that is not verified": (
+        lambda place: call_by_softphone(place, "+919000000197"),
+        "Phones of agents that are on: 0 of 1. Not verified: Asha.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_softphones_that_exotel_does_not_list_are_no_fault(kind: str, doctor: Doctor, place: Place) -> None:
+    """Calls ring there all the same."""
+    hide, message = SILENT[kind]
+    hide(place)
+    assert place_call(agent=Agent.objects.get(), to=NUMBER).state == State.ACTIVE
+
+    found = doctor.checks()
+
+    assert [one["message"] for one in found if one["name"] == "devices"] == [message]
+    assert [one for one in found if not one["ok"]] == []
 
 
 def test_more_co_workers_than_are_looked_at(doctor: Doctor, exotel: Any) -> None:
