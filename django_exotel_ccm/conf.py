@@ -13,7 +13,9 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import phonenumbers
+from django.apps import apps
 from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http.request import validate_host
@@ -34,6 +36,7 @@ DEFAULT_POLICIES = tuple(
 )
 RETENTION_CLOCKS = tuple(kind.value for kind in RemovalKind if kind != RemovalKind.CUSTOMER)
 LONGEST_RETENTION = 36_500  # days
+API_THROTTLE = "exotel_ccm_place"  # in DEFAULT_THROTTLE_RATES of REST_FRAMEWORK
 RUNNERS = ("inline", "django_tasks", "celery")
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -268,6 +271,17 @@ def session_cache() -> str | None:
     """Return the alias of the cache that holds sessions; None if none does."""
     is_cached = settings.SESSION_ENGINE.rpartition(".")[2] in {"cache", "cached_db"}
     return settings.SESSION_CACHE_ALIAS if is_cached and "django.contrib.sessions" in settings.INSTALLED_APPS else None
+
+
+def api_cache() -> str | None:
+    """Return the alias of the cache in which the API counts each user's calls; None if none does.
+
+    None also where the site does not use REST framework: the API answers there, but nobody is likely to call it.
+    """
+    framework = getattr(settings, "REST_FRAMEWORK", None) or {}
+    rates = framework.get("DEFAULT_THROTTLE_RATES") or {}
+    is_counted = rates.get(API_THROTTLE, "") is not None  # None switches it off
+    return DEFAULT_CACHE_ALIAS if is_counted and apps.is_installed("rest_framework") else None
 
 
 def allows_host(host: str) -> bool:

@@ -6,8 +6,9 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.cache import caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -97,30 +98,58 @@ def check_worker(run: Run) -> Iterator[Finding]:
 
 
 def check_cache(run: Run) -> Iterator[Finding]:
-    """Find sessions in a cache that each process has for itself, where more than one process serves the site."""
-    alias = conf.session_cache()
-    if alias is None or not _is_local(alias):
+    """Find what is kept in a cache that each process has for itself, where more than one process serves the site."""
+    sessions = _is_local(conf.session_cache())
+    api = _is_local(conf.api_cache()) and _has_api()
+    if not sessions and not api:
         yield ok(name="cache", message=_("Nothing here needs a cache that processes share."))
         return
     processes = find_processes(run)
     if processes == 0:
         message = _(
-            "Sessions are in memory. Whether several processes serve the site is not known: no probe came back."
+            "The cache is in memory. Whether several processes serve the site is not known: no probe came back."
         )
         yield ok(name="cache", message=message)
         return
     if processes == 1:
-        yield ok(name="cache", message=_("Sessions are in the memory of the site's one process."))
+        yield ok(name="cache", message=_("The cache is in the memory of the site's one process."))
         return
-    yield Finding(
-        name="cache",
-        message=_("Several processes serve the site, and each has sessions of its own in its memory."),
-        why=_("Agents are logged out from one page to the next."),
-        fix=_('In the settings write: SESSION_ENGINE = "django.contrib.sessions.backends.db"'),
-    )
+    if sessions:
+        yield Finding(
+            name="cache",
+            message=_("Several processes serve the site, and each has sessions of its own in its memory."),
+            why=_("Agents are logged out from one page to the next."),
+            fix=_('In the settings write: SESSION_ENGINE = "django.contrib.sessions.backends.db"'),
+        )
+    if api:
+        yield Finding(
+            name="cache",
+            message=_("Several processes serve the site, and each counts calls over the API in its own memory."),
+            why=_("The limit of calls a minute holds in each of them, so one user may place several times as many."),
+            fix=_("In the settings write: %(line)s, and type: python manage.py createcachetable")
+            % {"line": _shared_cache()},
+        )
 
 
-def _is_local(alias: str) -> bool:
+def _shared_cache() -> str:
+    """Return the line that makes the default cache one that processes share, and leaves other caches as they are."""
+    entry = '{"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}'
+    if list(caches) == [DEFAULT_CACHE_ALIAS]:
+        return f'CACHES = {{"{DEFAULT_CACHE_ALIAS}": {entry}}}'
+    return f'CACHES["{DEFAULT_CACHE_ALIAS}"] = {entry}'
+
+
+def _has_api() -> bool:
+    try:
+        reverse("exotel_ccm:api-calls")
+    except NoReverseMatch:
+        return False
+    return True
+
+
+def _is_local(alias: str | None) -> bool:
+    if alias is None:
+        return False
     try:
         cache: Any = caches[alias]
     except Exception:  # noqa: BLE001 - a cache that cannot be made is the host's to find out

@@ -880,13 +880,20 @@ def test_migrations_that_are_not_applied(doctor: Doctor) -> None:
     assert doctor.wrong() == []
 
 
+@pytest.fixture
+def several_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let every probe be answered by another process."""
+    pids = iter(range(1, 1000))
+    return lambda: monkeypatch.setattr("os.getpid", lambda: next(pids))
+
+
 def test_several_processes_with_sessions_in_memory(
-    doctor: Doctor, settings: Any, monkeypatch: pytest.MonkeyPatch
+    doctor: Doctor, settings: Any, several_processes: Callable[[], None]
 ) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"exotel_ccm_place": None}}  # nothing is counted
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
     one_process = doctor.wrong()
-    pids = iter(range(1, 100))
-    monkeypatch.setattr("os.getpid", lambda: next(pids))
+    several_processes()
 
     wrong = doctor.only()
 
@@ -895,6 +902,50 @@ def test_several_processes_with_sessions_in_memory(
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     assert 'SESSION_ENGINE = "django.contrib.sessions.backends.db"' in wrong["fix"]
     assert doctor.wrong() == []
+
+
+LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+@pytest.mark.parametrize("own", [{"default": LOCAL}, {"default": LOCAL, "pages": LOCAL}])
+def test_several_processes_that_count_calls_over_the_api(
+    doctor: Doctor, settings: Any, several_processes: Callable[[], None], own: dict[str, Any]
+) -> None:
+    """As Django is set up at first. The advice leaves the other caches of the site as they are."""
+    settings.CACHES = dict(own)
+    one_process = doctor.wrong()
+    several_processes()
+
+    wrong = doctor.only()
+
+    assert one_process == []
+    assert (wrong["name"], "API" in wrong["message"]) == ("cache", True)
+    line, command = re.findall(r"write: (CACHES.+\}), and type: python manage\.py (\w+)$", wrong["fix"])[0]
+    written = {"CACHES": dict(own)}
+    exec(line, written)
+    settings.CACHES = written["CACHES"]
+    call_command(command)
+    try:
+        assert doctor.wrong() == []
+        assert list(settings.CACHES) == list(own)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE django_cache")
+
+
+@pytest.mark.parametrize("unused", ["no REST framework", "no limit", "no API"])
+def test_cache_of_an_api_that_nobody_uses(
+    doctor: Doctor, settings: Any, several_processes: Callable[[], None], unused: str
+) -> None:
+    several_processes()
+    if unused == "no REST framework":
+        settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "rest_framework"]
+    elif unused == "no limit":
+        settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"exotel_ccm_place": None}}
+    else:
+        settings.ROOT_URLCONF = "tests.diagnosis.callbacks_only"
+
+    assert "Nothing here needs a cache that processes share." in [one["message"] for one in doctor.checks()]
 
 
 def test_processes_that_nobody_answered_for_are_not_known(doctor: Doctor, settings: Any, place: Place) -> None:
