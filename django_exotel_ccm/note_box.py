@@ -13,12 +13,24 @@ from django.utils.translation import pgettext
 
 from django_exotel_ccm.adapters import TicketAdapter, next_page_url
 from django_exotel_ccm.call_back_times import offered_times
+from django_exotel_ccm.choices import Permission, State
 from django_exotel_ccm.models import CallRecord, Disposition
 
 
 def note_url(reference: UUID, adapter: TicketAdapter | None, next_url: str = "") -> str:
     """Return the address of the box of a call, to which it is posted, and from there the user goes to ``next_url``."""
     return next_page_url(adapter, "note", reference, next_url=next_url)
+
+
+def link_to_note(request: HttpRequest, call: CallRecord, adapter: TicketAdapter, next_url: str) -> str:
+    """Return :func:`note_url` of a call that is past; "" where this user may write no note, or nothing is to be noted.
+
+    The caller has made sure that the user may see the call.
+    """
+    is_due = call.state != State.REFUSED and not call.is_in_progress and call.erased_at is None
+    return (
+        note_url(call.reference, adapter, next_url) if is_due and Permission.ADD_NOTE.granted_to(request.user) else ""
+    )
 
 
 def note_box(

@@ -30,6 +30,7 @@ from django_exotel_ccm.descriptions import (
 from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
+from django_exotel_ccm.note_box import link_to_note
 from django_exotel_ccm.policies import Denial, can_be_overridden, has_rules
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import ask_rules
@@ -84,6 +85,8 @@ class Entry:
     has_more_notes: bool
     anyway: str = ""
     """The page on which this user can give a reason to call although a rule says no."""
+    note_url: str = ""
+    """The box for a note, where there is no page of the call that has it."""
 
 
 def timeline_of(
@@ -115,6 +118,10 @@ def timeline_of(
     repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
     denied = ask_rules(request.user, agents_for(request.user), repeatable) if repeatable and has_rules() else {}
     entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again, denied) for call in shown]
+    entries = [
+        entry if entry.url else replace(entry, note_url=link_to_note(request, entry.call, adapter, next_url))
+        for entry in entries
+    ]
     if again and Permission.OVERRIDE_POLICY.granted_to(request.user):
         entries = [
             replace(entry, anyway=_anyway(request.user, entry, again, is_newest=place == 0))

@@ -30,6 +30,7 @@ from django_exotel_ccm.exotel.redact import redact
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import CallList, CallRecord, FollowUp
+from django_exotel_ccm.note_box import link_to_note
 from django_exotel_ccm.own_phones import phone_rows
 from django_exotel_ccm.panel import panel_of
 from django_exotel_ccm.services import complete_follow_up, reschedule_follow_up
@@ -202,6 +203,7 @@ def _call_row(
 ) -> dict[str, Any]:
     advice = getattr(call, "advice", None) or ""
     is_refused = bool(advice)
+    url = adapter.call_url(request, call)
     return {
         "icon": icon_of(call),
         "result": describe_result(call, request.user),
@@ -211,5 +213,6 @@ def _call_row(
         "is_about_ticket": bool(call.ticket_object_id),
         "created_at": call.created_at,
         "when": describe_time(call.created_at),
-        "url": adapter.call_url(request, call),
+        "url": url,
+        "note_url": "" if url else link_to_note(request, call, adapter, request.get_full_path()),
     }

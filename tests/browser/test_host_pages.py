@@ -162,6 +162,7 @@ def test_my_calls_in_the_frame_of_the_host(crm: Any, open_agent: Callable[..., A
     found += call_and_note(agent, crm, "Took the blue one")
     keep_picture(agent.page, f"host_my_calls_{look}_saved")
     agent.page.reload()
+    keep_picture(agent.page, f"host_my_calls_{look}_reloaded")
 
     assert found == []
     assert agent.complaints == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import html
 import re
 from typing import Any
 
@@ -12,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallNote, CallRecord
-from tests.admin.pages import SEES_CALLS
+from tests.admin.pages import SEES_CALLS, Page
 from tests.helpdesk.models import Ticket
 from tests.templatetags.pages import TIMELINE, Browser, changed, render, render_bare, request_of
 
 SEES = (SEES_CALLS, "helpdesk.view_ticket")
+NOTES = (*SEES, "exotel_ccm.add_callnote")
 
 
 def add_calls(ticket: Ticket, count: int = 1, **fields: Any) -> None:
@@ -86,15 +89,59 @@ def test_shortened_note_says_that_there_is_more(host: Any) -> None:
 
 def test_queries_do_not_grow_with_the_calls(host: Any) -> None:
     ticket = host.ticket()
-    user = host.user("asha", *SEES)
+    user = host.user("asha", *NOTES)
     add_calls(ticket)
     counts = []
     for more in (0, 10):
         add_calls(ticket, more)
         asha = User.objects.get(pk=user.pk)
-        asha.has_perms(SEES)
+        asha.has_perms(NOTES)
         with CaptureQueriesContext(connection) as queries:
             render(TIMELINE, request_of(asha), ticket=ticket)
         counts.append(len(queries))
 
     assert counts == [2, 2]  # the calls, and their notes
+
+
+def test_note_can_be_written_long_after_the_call(host: Any) -> None:
+    ticket, asha = host.ticket(), host.user("asha", *NOTES)
+    add_calls(ticket, 4, placed_by=asha)  # one of them in the fold
+    CallRecord.objects.update(ended_at=timezone.now() - datetime.timedelta(days=3))
+
+    page = render(TIMELINE, request_of(asha, "/tickets/7/?tab=calls"), ticket=ticket)
+
+    found = re.findall(r'<a href="([^"]+)" class="exotel-choose-link exotel-write" aria-label="([^"]+)"', page.html)
+    assert len(found) == 4
+    assert found[0][1].startswith("Write a note: Asha to the customer, today ")
+    client = Browser(asha).client
+    box = Page(client.get(html.unescape(found[0][0])).content.decode()).of_class("exotel-note-box")[0]
+    saved = client.post(box.attributes["action"], box.data | {"exotel_text": "Asks for blue"})
+    assert saved["Location"] == "/tickets/7/?tab=calls"
+    assert "Asks for blue" in render(TIMELINE, request_of(asha), ticket=ticket).text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": "refused", "outcome": "", "ended_at": None},
+        {"state": "active", "outcome": "", "ended_at": None},  # the panel has the box
+        {"erased_at": timezone.now()},
+    ],
+)
+def test_calls_about_which_no_note_is_written_later(host: Any, fields: dict[str, Any]) -> None:
+    ticket = host.ticket()
+    add_calls(ticket, **fields)
+
+    assert "Write a note" not in render(TIMELINE, request_of(host.user("asha", *NOTES)), ticket=ticket).text
+
+
+def test_who_may_write_a_note_later(host: Any) -> None:
+    ticket = host.ticket()
+    add_calls(ticket, placed_by=host.user("vik", agent=None))
+    address = re.compile(r'<a href="([^"]+)" class="exotel-choose-link exotel-write"')
+
+    colleague = host.user("asha", *NOTES)
+    [link] = address.findall(render(TIMELINE, request_of(colleague), ticket=ticket).html)
+    assert Browser(colleague).client.get(html.unescape(link)).status_code == 200
+    reader = host.user("uma", *SEES, agent=None)
+    assert address.findall(render(TIMELINE, request_of(reader), ticket=ticket).html) == []

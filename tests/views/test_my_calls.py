@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.host_pages import HostPagesAdapter
-from django_exotel_ccm.models import CallRecord, FollowUp
+from django_exotel_ccm.models import CallNote, CallRecord, FollowUp
 from django_exotel_ccm.services import add_note, schedule_follow_up
 from django_exotel_ccm.services.call_lists import create_call_list
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, Page, Session
@@ -484,3 +484,37 @@ def test_index_without_other_models_of_ours(asha: Session, host: Any) -> None:
 
     assert f'href="{address}"' in asha.get(asha.url("index")).html
     assert address not in Session(host.user("meera", "helpdesk.view_ticket", agent=None)).get(asha.url("index")).html
+
+
+@pytest.mark.parametrize("is_staff", [True, False])
+def test_note_can_be_written_long_after_the_call(host: Any, is_staff: bool) -> None:
+    asha = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.add_callnote"))
+    type(asha.user).objects.update(is_staff=is_staff)
+    three_minutes_ago = timezone.now() - datetime.timedelta(minutes=3)
+    call(asha.user, host.ticket("Broken fan"), ended_at=three_minutes_ago)
+    call(asha.user, host.ticket(), state="refused", outcome="", talk_time=None)
+    add = re.compile(r'aria-label="Write a note: Ravi, today \d\d:\d\d"')
+
+    page = my_calls(asha)
+
+    assert len(add.findall(page.html)) == 1
+    box = asha.get(page.links["Write a note"]).of_class("exotel-note-box")[0]
+    page = asha.post(box.attributes["action"], box.data | {"exotel_text": "Asks for blue"})
+    assert asha.where.startswith(reverse("exotel_ccm:my-calls"))
+    assert CallNote.objects.get().text == "Asks for blue"
+
+
+def test_call_whose_page_has_the_box_has_no_other_link_to_it(host: Any) -> None:
+    asha = Session(host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote"))
+    call(asha.user, host.ticket("Broken fan"))
+
+    page = my_calls(asha)
+
+    assert "Write a note" not in page.text
+    assert asha.get(page.links["Talked for 3 min 12 s"]).of_class("exotel-note-box")
+
+
+def test_who_may_write_no_note(asha: Session, host: Any) -> None:
+    call(asha.user, host.ticket("Broken fan"))
+
+    assert "Write a note" not in my_calls(asha).text
