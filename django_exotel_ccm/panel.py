@@ -73,7 +73,8 @@ def panel_of(
 ) -> dict[str, Any]:
     """Return the context of ``exotel_ccm/panel.html``. Without a call it is hidden until a press.
 
-    ``next_url`` is the page that has the panel: without script, a note that was written elsewhere leads back to it.
+    ``next_url`` is the page that has the panel: without script it is loaded again by a link, and a note that was
+    written elsewhere leads back to it.
     """
     may_note = Permission.ADD_NOTE.granted_to(user)
     shown = {
@@ -89,4 +90,5 @@ def panel_of(
         "status": status_of(call, user, advice=advice),
         "url": page_url(adapter, "status", call.reference),
         "note_url": note_url(call.reference, adapter, next_url) if may_note else "",
+        "here_url": next_url,
     }

@@ -61,6 +61,7 @@ def _page(request: HttpRequest, adapter: TicketAdapter) -> HttpResponse:
         "title": _("Live board"),
         "board": _board(request, adapter),
         "board_url": page_url(adapter, "live-board"),
+        "here_url": request.get_full_path(),
         "poll_after": str(POLL_AFTER),
         "now": str(int(time.time())),
         "my_calls_url": page_url(adapter, "my-calls") if may_call else "",

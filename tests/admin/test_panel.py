@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
@@ -134,3 +137,29 @@ def test_panel_costs_no_query_on_the_list(asha: Session, host: Any) -> None:
     without = cost()
     call_of(asha.user)
     assert cost() == without
+
+
+def test_link_that_loads_the_page_again(asha: Session, host: Any) -> None:
+    """It names the page: an empty address leads elsewhere on a page with ``<base>``."""
+    ticket = host.ticket()
+    call_of(asha.user, ticket=ticket)
+    addresses = [
+        asha.url("helpdesk_ticket_change", ticket.pk) + "?_changelist_filters=q%3Dfan",
+        asha.url("helpdesk_ticket_changelist") + "?q=fan&o=1",
+        reverse("exotel_ccm:my-calls"),
+    ]
+
+    assert [asha.get(one).links["Reload to see how it goes"] for one in addresses] == addresses
+
+
+LINK = re.compile(r'(?:href|src|action|formaction)="([^"]*)"')
+WHOLE = re.compile(r"{{ [\w.]+ }}|{% (?:url|static) ")
+
+
+def test_no_link_depends_on_the_base_of_the_page() -> None:
+    """A page of the host's may have ``<base>``, which our links do not know."""
+    templates = Path(__file__).parents[2] / "django_exotel_ccm" / "templates"
+    links = [(path.name, link) for path in templates.rglob("*.html") for link in LINK.findall(path.read_text("utf-8"))]
+
+    assert len(links) > 50
+    assert [(name, link) for name, link in links if not WHOLE.match(link)] == []

@@ -46,6 +46,14 @@ def entry(settings: Any, **options: Any) -> None:
 # Who sees it.
 
 
+def test_panel_links_to_the_page_it_stands_on(asha: Any, host: Any) -> None:
+    CallRecord.objects.create(account="default", ticket=host.ticket(), placed_by=asha, created_at=timezone.now())
+
+    page = render(PANEL, request_of(asha, "/tickets/?page=2"))
+
+    assert page.links["Reload to see how it goes"] == "/tickets/?page=2"
+
+
 def test_user_who_may_call_sees_button_and_hidden_panel(asha: Any, host: Any) -> None:
     page = render(BUTTON, request_of(asha), ticket=host.ticket("Broken fan"))
 

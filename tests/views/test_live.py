@@ -56,6 +56,10 @@ def tiles(page: Page) -> dict[str, str]:
     return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", found[1] if found else ""))
 
 
+def test_link_that_loads_the_board_again(boss: Session) -> None:
+    assert board(boss).links["Reload"] == boss.where
+
+
 def test_empty_board(boss: Session) -> None:
     page = board(boss)
 
