@@ -14,8 +14,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+import tests.helpdesk.models
 from django_exotel_ccm import conf
 from django_exotel_ccm.exotel.account import Secret, account_from_url
+from tests.admin.pages import AGENT_WORK, Session
 from tests.test_docs import PAGES, ROOT, blocks, file_in, read
 
 
@@ -58,6 +60,29 @@ def test_account_urls_in_examples_are_readable() -> None:
     assert len(shown) > 5
     for url in shown:
         assert account_from_url(Secret(url), variable="EXOTEL_URL").sid
+
+
+def test_view_that_makes_a_call_list(host: Any, monkeypatch: pytest.MonkeyPatch, rf: Any) -> None:
+    monkeypatch.setitem(sys.modules, "helpdesk", tests.helpdesk)
+    monkeypatch.setitem(sys.modules, "helpdesk.models", tests.helpdesk.models)
+    names: dict[str, Any] = {}
+    exec(file_in("host-pages", "helpdesk/views.py"), names)
+    asha = Session(host.user("asha", *AGENT_WORK))
+
+    def press() -> str:
+        request = rf.post("/call-open-tickets/")
+        request.user = asha.user
+        return str(names["call_open_tickets"](request).url)
+
+    assert press() == reverse("exotel_ccm:my-calls")
+    first = host.ticket("Broken fan")
+    host.ticket("Solved", status="closed")
+    host.ticket("No light")
+    page = asha.get(press())
+
+    assert "1 of 2" in page.text
+    assert page.links[str(first)] == asha.url("helpdesk_ticket_change", first.pk)
+    assert page.text.count("Open tickets") >= 1
 
 
 def test_log_filter_masks_callback_tokens(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django_exotel_ccm.services.call_lists import create_call_list
 from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.events import record_event
 from django_exotel_ccm.services.follow_ups import (
@@ -23,6 +24,7 @@ __all__ = [
     "agents_for",
     "assign_follow_up",
     "complete_follow_up",
+    "create_call_list",
     "move_calls",
     "place_call",
     "record_event",

@@ -25,11 +25,18 @@ BATCH = 500
 
 
 def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterable[Any]) -> CallList:
-    """Make a list of the tickets of ``model`` with these keys, in their order, each once; return the list.
+    """Make a call list for the user ``owner``; return it. Its page is ``exotel_ccm:call-list`` with the list's key.
 
-    ``keys`` are those under which calls about the tickets are stored (:func:`~.tickets.link_of`). It is for trusted
-    code: permissions are not asked. Raises ``ValueError`` without keys or with more than :data:`MAX_ITEMS`.
+    ``model`` is one of ``TICKETS``, and ``keys`` are the primary keys of its tickets, in the order in which they are to
+    be called; one that comes twice counts once. The page passes over tickets that the user may not see, and those that
+    are not there. A long name is cut. It is for trusted code: permissions are not asked.
+
+    Raises ``ValueError`` without keys, with more than 5,000, or for a name of blanks;
+    ``ImproperlyConfigured`` if the model is not in ``TICKETS``.
     """
+    kept_name = storable(name)[:MAX_NAME].strip()
+    if not kept_name:
+        raise ValueError("create_call_list: give the list a name.")
     texts = list(dict.fromkeys(map(str, keys)))
     if not 0 < len(texts) <= MAX_ITEMS:
         raise ValueError(f"create_call_list: a list has 1 to {MAX_ITEMS} tickets, not {len(texts)}.")
@@ -37,7 +44,7 @@ def create_call_list(*, owner: Any, name: str, model: type[Model], keys: Iterabl
     using = router.db_for_write(CallList)
     with transaction.atomic(using=using):
         made = CallList.objects.using(using).create(
-            owner=owner, owner_label=label_of(owner), name=storable(name)[:MAX_NAME], created_at=timezone.now()
+            owner=owner, owner_label=label_of(owner), name=kept_name, created_at=timezone.now()
         )
         CallListItem.objects.using(using).bulk_create(
             (

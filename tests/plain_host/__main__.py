@@ -104,8 +104,7 @@ def fill() -> dict[str, str]:
     from django.contrib.auth.models import Permission
 
     from django_exotel_ccm.models import Agent, Disposition, ExoPhone, FollowUp
-    from django_exotel_ccm.services import schedule_follow_up, sync_agents
-    from django_exotel_ccm.services.call_lists import create_call_list
+    from django_exotel_ccm.services import create_call_list, schedule_follow_up, sync_agents
     from tests.plain_host.models import Order, Person, RushOrder
 
     person = Person(email="asha@example.com")

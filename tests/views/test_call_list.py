@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +21,7 @@ from django_exotel_ccm.policies import OneCallAtATime
 from django_exotel_ccm.services.call_lists import create_call_list, mark_called, progress_of
 from django_exotel_ccm.views import call_list
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Page, Session
-from tests.helpdesk.models import Ticket
+from tests.helpdesk.models import Customer, Ticket
 
 
 @pytest.fixture
@@ -442,6 +443,21 @@ def test_five_thousand_tickets(asha: Session, host: Any) -> None:
     assert len(showing) <= 16, len(showing)
     with pytest.raises(ValueError, match="1 to 5000"):
         create_call_list(owner=asha.user, name="x", model=Ticket, keys=range(5001))
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"keys": []}, "1 to 5000"),
+        ({"name": " \n "}, "give the list a name"),
+        ({"model": Customer}, "helpdesk.Customer is not declared as a ticket"),
+    ],
+)
+def test_list_that_cannot_be_made(asha: Session, host: Any, given: dict[str, Any], error: str) -> None:
+    with pytest.raises((ValueError, ImproperlyConfigured), match=error):
+        create_call_list(**{"owner": asha.user, "name": "x", "model": Ticket, "keys": [host.ticket().pk]} | given)
+
+    assert not CallList.objects.exists()
 
 
 def test_history_is_shown(host: Any) -> None:
