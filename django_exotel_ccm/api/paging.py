@@ -81,6 +81,7 @@ class Pages(CursorPagination):
         # Of an empty page the way back is from the end: a place would tell of rows that the user may not see.
         links[not reverse] = self._link(self._place_of(back), reverse=not reverse) if begin is not None else None
         self._next, self._previous = links[False], links[True]
+        self.display_page_controls = any(links.values())  # on REST framework's pages for people
         if view.looked_at:
             loaded = queryset.in_bulk([row.pk for row in rows])
             rows = [loaded[row.pk] for row in rows if row.pk in loaded]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import datetime
+import re
 import uuid
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -81,6 +83,18 @@ def test_pages_lead_on_and_back(asha: Api) -> None:
     pages = [[one["reference"] for one in page["results"]] for page in (first, second, third, back)]
     assert pages == [wanted[:2], wanted[2:4], wanted[4:], wanted[:2]]
     assert (first["previous"], third["next"]) == (None, None)
+
+
+def test_pages_for_people_lead_on(asha: Api) -> None:
+    for number in range(2):
+        placed(asha.user, age=number)
+
+    page = asha.get("calls/?page_size=1", Accept="text/html").content.decode()
+    last = asha.get("calls/?page_size=2", Accept="text/html").content.decode()
+
+    [address] = re.findall(r'<a href="([^"]+)" rel="next"', page)
+    assert len(references(asha.client.get(unescape(address)))) == 1
+    assert 'rel="next"' not in last
 
 
 @pytest.mark.parametrize("page_size", ["0", "101", "-1", "x", "1e2", ""])
