@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -10,6 +13,8 @@ from django.utils.translation import pgettext_lazy
 
 from django_exotel_ccm import conf
 from django_exotel_ccm.choices import DoNotCallSource
+from django_exotel_ccm.exceptions import InvalidNumber
+from django_exotel_ccm.phone_numbers import parse_number
 
 
 class DoNotCallQuerySet(models.QuerySet["DoNotCall"]):
@@ -77,6 +82,26 @@ class DoNotCall(models.Model):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.pk}>"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the number as E.164: in another spelling, no call would be found to be of it.
+
+        Raises :class:`InvalidNumber` for a new entry whose number cannot be read; it would keep nobody from calling.
+        """
+        try:
+            self.number = parse_number(self.number)
+        except InvalidNumber:
+            if self._state.adding:
+                raise
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        """Refuse a new entry whose number cannot be read."""
+        if self._state.adding and self.number:  # a missing number is the field's own complaint
+            try:
+                self.number = parse_number(self.number)
+            except InvalidNumber as error:
+                raise ValidationError({"number": str(error)}) from None
 
     @property
     def is_in_force(self) -> bool:

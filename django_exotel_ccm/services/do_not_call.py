@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_exotel_ccm.choices import DoNotCallSource
 from django_exotel_ccm.exotel.values import storable
 from django_exotel_ccm.models import DoNotCall
+from django_exotel_ccm.phone_numbers import PhoneNumber, parse_number
 from django_exotel_ccm.services.transactions import run_in_transaction
 
 REPLACED = ("source", "reason", "expires_at", "created_by_id", "created_at")
@@ -19,22 +20,23 @@ REPLACED = ("source", "reason", "expires_at", "created_by_id", "created_at")
 
 
 def add_do_not_call(
-    number: str,
+    number: PhoneNumber,
     *,
     source: DoNotCallSource,
     reason: str = "",
     expires_at: datetime.datetime | None = None,
     created_by: Any = None,
 ) -> DoNotCall:
-    """Put ``number`` (E.164) on the do-not-call list until ``expires_at``, None for ever; return its entry.
+    """Put ``number``, in any spelling, on the do-not-call list until ``expires_at``, None for ever; return its entry.
 
     A number that is on it stays at least as long as it was: the later expiry wins with its source, and the reason that
     was there is kept before its own. It is for trusted code: permissions are not asked. Inside a transaction it is
-    committed with that; otherwise it is committed when this returns.
+    committed with that; otherwise it is committed when this returns. Raises :class:`InvalidNumber`, which says what to
+    type, for what is not one valid number.
     """
     using = router.db_for_write(DoNotCall)
     wanted = DoNotCall(
-        number=number,
+        number=parse_number(number),
         source=source,
         reason=storable(reason)[: DoNotCall.LONGEST_REASON],
         expires_at=expires_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm.choices import DoNotCallSource, Means
-from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote
+from django_exotel_ccm.exceptions import InvalidFollowUp, InvalidNote, InvalidNumber
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.services.announcements.announce import plan_note_announcement, send_announcements
 from django_exotel_ccm.services.do_not_call import add_do_not_call
@@ -92,7 +93,8 @@ def _add_note(
     if note.disposition is not None and note.disposition.means == Means.DO_NOT_CALL and locked.customer_number:
         reason = f"{note.disposition.label}, {timezone.now():%Y-%m-%d}"
         source = DoNotCallSource.DISPOSITION
-        add_do_not_call(locked.customer_number, source=source, reason=reason, created_by=note.author)
+        with suppress(InvalidNumber):  # what has become invalid since the call cannot be called any more
+            add_do_not_call(locked.customer_number, source=source, reason=reason, created_by=note.author)
     if follow_up_at is not None:
         follow_up = new_follow_up(note.author, follow_up_at, note.text, locked)
         for column in ("ticket_content_type_id", "ticket_object_id", "ticket_label"):

@@ -6,11 +6,13 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
+import phonenumbers
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from django_exotel_ccm.choices import DoNotCallSource
-from django_exotel_ccm.exceptions import CallRefused
+from django_exotel_ccm.exceptions import CallRefused, InvalidNumber
 from django_exotel_ccm.models import DoNotCall
 from django_exotel_ccm.policies import AllowedCountries
 from django_exotel_ccm.services import add_do_not_call, place_call
@@ -116,6 +118,52 @@ def test_number_on_the_list(exotel: Simulator, press: Press, rules: Rules) -> No
 
     assert press("90000 01001") == "DoNotCall"
     assert press("+919000001002") == "active"
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda number: DoNotCall.objects.create(number=number),
+        lambda number: add_do_not_call(number, source=DoNotCallSource.TYPED),
+        lambda number: add_do_not_call(phonenumbers.parse(number, "IN"), source=DoNotCallSource.TYPED),
+    ],
+)
+def test_number_on_the_list_in_another_spelling(add: Any, exotel: Simulator, press: Press, rules: Rules) -> None:
+    rules("DoNotCall")
+    add("090000 01001")
+
+    assert press("+919000001001") == "DoNotCall"
+    assert DoNotCall.objects.get().number == "+919000001001"
+
+
+@pytest.mark.parametrize("number", ["12345", "98XXXXXX10", "90000 01001 (wife)", ""])
+def test_what_is_no_number_does_not_come_onto_the_list(db: None, number: str) -> None:
+    with pytest.raises(InvalidNumber):
+        DoNotCall.objects.create(number=number)
+    with pytest.raises(InvalidNumber):
+        add_do_not_call(number, source=DoNotCallSource.TYPED)
+
+    assert not DoNotCall.objects.exists()
+
+
+def test_forms_of_the_host_refuse_what_is_no_number(db: None) -> None:
+    DoNotCall.objects.create(number="+919000001001")
+
+    with pytest.raises(ValidationError, match="not one valid phone number"):
+        DoNotCall(number="12345").full_clean()
+    with pytest.raises(ValidationError, match="already exists"):
+        DoNotCall(number="090000 01001").full_clean()
+
+
+def test_entry_whose_number_is_not_valid_any_more_can_be_edited(db: None) -> None:
+    DoNotCall.objects.bulk_create([DoNotCall(number="+911234")])
+    entry = DoNotCall.objects.get()
+
+    entry.reason = "by letter"
+    entry.full_clean()
+    entry.save()
+
+    assert DoNotCall.objects.get(number="+911234").reason == "by letter"
 
 
 def test_list_is_about_the_present(host: Any, exotel: Simulator, press: Press, rules: Rules) -> None:

@@ -61,6 +61,15 @@ def test_note_is_kept_with_its_author(call: CallRecord, asha: User, reached: Dis
     assert (stored.author, stored.author_label) == (None, "asha")
 
 
+def test_note_is_kept_though_the_number_is_not_valid_any_more(call: CallRecord, asha: User) -> None:
+    asked = Disposition.objects.create(code="asked", label="Asked not to be called", means="do_not_call")
+    CallRecord.objects.update(customer_number="+911234")
+
+    add_note(call, author=asha, disposition=asked)
+
+    assert call.notes.get().disposition == asked
+
+
 def test_receivers_hear_of_each_note_once(call: CallRecord, asha: User, received: list[dict[str, Any]]) -> None:
     notes = [add_note(call, author=asha, text=text) for text in ("one", "other")]
     deliver_pending(call.pk)
