@@ -17,7 +17,7 @@ from django_exotel_ccm.models import CallRecord
 PACKAGE = "django_exotel_ccm."
 ELSEWHERE = "check_reconciling"  # looked at more closely by check_reconciler
 
-# What to say when the check of this name finds nothing, and why it matters when it does.
+# What to say when the check of this name finds nothing, and why it matters when it does. Each of our checks has one.
 TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
     "settings": (_("EXOTEL_CCM can be read."), _("What cannot be read is ignored, or no call can be placed.")),
     "accounts": (_("Key, token, account and region are in the environment."), _("Without them no call can be placed.")),
@@ -42,9 +42,8 @@ def check_set_up(run: Run) -> Iterator[Finding]:
     registered: Iterable[Any] = registry.get_checks()
     ours = {check.__name__: check for check in registered if check.__module__.startswith(PACKAGE)}
     named = {function.removeprefix("check_"): check for function, check in ours.items() if function != ELSEWHERE}
-    order = [*TEXTS, *sorted(named.keys() - TEXTS.keys())]
-    for name in filter(named.get, order):
-        check, (right, why) = named[name], TEXTS.get(name, TEXTS["settings"])
+    for name in sorted(named, key=list(TEXTS).index):
+        check, (right, why) = named[name], TEXTS[name]
         try:
             messages = [one for one in _messages(check) if not one.is_silenced()]
         except Exception as error:  # noqa: BLE001 - such as a URLconf that cannot be imported
@@ -53,7 +52,7 @@ def check_set_up(run: Run) -> Iterator[Finding]:
         for message in messages:
             text, fix = _text_and_fix(message)
             yield Finding(name=name, message=text, why=str(why), fix=fix)
-        if right and not messages and name in TEXTS:
+        if right and not messages:
             yield ok(name=name, message=str(right))
 
 

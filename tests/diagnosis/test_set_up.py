@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
@@ -22,6 +23,7 @@ from django.utils import timezone
 
 from django_exotel_ccm import simulator
 from django_exotel_ccm.choices import State
+from django_exotel_ccm.diagnosis.set_up import TEXTS
 from django_exotel_ccm.exotel.account import REGIONS
 from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, DoNotCall, ExoPhone
 from django_exotel_ccm.services import place_call
@@ -560,6 +562,13 @@ FAULTS = {
         "Kept longer than RETENTION says: expired do-not-call numbers.",
         "exotel_purge --apply --forever",
     ),
+    "a do-not-call list that no rule asks": Fault(
+        lambda place: [place.set(POLICIES=[]), DoNotCall.objects.create(number="+919000001009")],
+        lambda place, _: place.set(POLICIES=["django_exotel_ccm.policies.DoNotCall"]),
+        "do_not_call",
+        "Numbers are on the do-not-call list",
+        'Add "django_exotel_ccm.policies.DoNotCall" to POLICIES.',
+    ),
     "an unknown queue": Fault(
         lambda place: place.set(RUNNER="crm.queue.send"),
         lambda place, _: place.set(RUNNER="inline"),
@@ -585,6 +594,17 @@ def test_fault(fault: str, doctor: Doctor, place: Place, live_server: Any) -> No
     mend(place, wrong[0]["fix"])
 
     assert doctor.wrong() == []
+
+
+def test_each_system_check_has_a_text_of_its_own() -> None:
+    ours = {
+        check.__name__
+        for check in registry.get_checks(include_deployment_checks=True)
+        if check.__module__.startswith("django_exotel_ccm.")
+    }
+
+    assert {f"check_{name}" for name in TEXTS} == ours - {"check_reconciling"}
+    assert all(why for _right, why in TEXTS.values())
 
 
 def test_phones_that_are_off_are_named(doctor: Doctor, exotel: Any) -> None:
