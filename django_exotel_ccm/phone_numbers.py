@@ -45,6 +45,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_DIALLED = re.compile(r"[0-9 ().-]*[0-9]")  # without a country code
 _SLASHED = re.compile(r"\+?[0-9][0-9 .()-]*(?:/[0-9 .()-]*[0-9])+")
 _FRACTION = re.compile(r"(\+?[0-9]{6,15})\.0{1,2}")  # of a number that went through a spreadsheet or a float
 
@@ -93,6 +94,16 @@ def parse_number(value: object) -> str:
     if found[0].note:
         raise _invalid(_("Other words stand beside the number."))
     return found[0].number
+
+
+def parse_local_number(text: str, region: str) -> str:
+    """Return the E.164 form of a number that is written as one dials it in ``region``, an ISO code such as "IN".
+
+    If that is no region, or the number is not valid there, :func:`parse_number` reads it, and may raise.
+    """
+    region = region.upper()
+    is_local = region in phonenumbers.SUPPORTED_REGIONS and _DIALLED.fullmatch(text)
+    return (_e164_of(re.sub(r"\D", "", text), region) if is_local else "") or parse_number(text)
 
 
 def find_numbers(value: object) -> list[WrittenNumber]:

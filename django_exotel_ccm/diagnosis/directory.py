@@ -21,7 +21,7 @@ from django_exotel_ccm.exotel.directory import ExotelDevice, ExotelUser, Listing
 from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.agent import normalise_contact_uri
-from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_local_number
 
 MOST_PAGES = 4
 MOST_ROWS = 200  # those pages have 50 rows each
@@ -161,7 +161,7 @@ def _exophones(run: Run, alias: str, account: Account) -> Iterator[Finding]:
         yield ok(name="exophones", message=message % {"account": run.of(alias), "most": MOST_ROWS})
     if not rows:
         return
-    theirs = {_e164(row.number) for row in rows}
+    theirs = {_e164(row.number, row.country) for row in rows}
     missing = [phone for phone, number in numbers.items() if number not in theirs]
     # exotel_sync deactivates what it has found in Exotel before; it leaves alone what a person typed.
     yield from _missing(run, alias, [phone for phone in missing if phone.synced_at is None], is_typed=True)
@@ -184,7 +184,7 @@ def _missing(run: Run, alias: str, phones: list[ExoPhone], *, is_typed: bool) ->
         )
 
 
-def _e164(text: str) -> str:
+def _e164(text: str, region: str = "") -> str:
     with suppress(InvalidNumber):
-        return parse_number(text)
+        return parse_local_number(text, region)
     return ""

@@ -770,6 +770,13 @@ def test_account_that_tells_nothing_is_no_fault(fault: str, doctor: Doctor, exot
     )
 
 
+def test_local_exophones_are_of_the_country_that_exotel_names(doctor: Doctor, exotel: Any, settings: Any) -> None:
+    exotel.options.local_numbers = True
+    set_option(settings, NUMBER_REGION="SG")
+
+    assert [one["ok"] for one in doctor.checks() if one["name"] == "exophones"] == [True]
+
+
 def test_postpaid_account_needs_no_balance(doctor: Doctor, exotel: Any) -> None:
     exotel.options.balance, exotel.options.billing = -1200, "Postpaid"
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumber
 
 from django_exotel_ccm.exceptions import InvalidNumber
-from django_exotel_ccm.phone_numbers import find_numbers, parse_number
+from django_exotel_ccm.phone_numbers import find_numbers, parse_local_number, parse_number
 
 
 @st.composite
@@ -262,6 +262,30 @@ def test_parse_number_in_number_region(settings: Any) -> None:
     settings.EXOTEL_CCM = {"NUMBER_REGION": "SG"}
 
     assert parse_number("8123 4567") == "+6581234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "number"),
+    [
+        ("08000000700", "IN", "+918000000700"),
+        ("(080) 0000-0700", "in", "+918000000700"),
+        ("918000000700", "IN", "+918000000700"),
+        ("+442079460000", "IN", "+442079460000"),
+        ("8123 4567", "", "+6581234567"),
+        ("8123 4567", "India", "+6581234567"),
+        ("8123 4567", "IN", "+6581234567"),  # not valid there
+    ],
+)
+def test_local_number(text: str, region: str, number: str, settings: Any) -> None:
+    settings.EXOTEL_CCM = {"NUMBER_REGION": "SG"}
+
+    assert parse_local_number(text, region) == number
+
+
+@pytest.mark.parametrize("text", ["", "12", "Sales line", "1-800-FLOWERS", "0800000070x"])
+def test_local_number_is_refused(text: str) -> None:
+    with pytest.raises(InvalidNumber):
+        parse_local_number(text, "IN")
 
 
 def test_parse_number_prefers_as_e164_to_str() -> None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.directory import ExotelNumber, NumberListing
 from django_exotel_ccm.models import ExoPhone
-from django_exotel_ccm.phone_numbers import parse_number
+from django_exotel_ccm.phone_numbers import parse_local_number
 from django_exotel_ccm.services.synchronisation.runs import Change, RunOptions, SyncReport, SyncRun
 from django_exotel_ccm.services.transactions import run_durably
 
@@ -41,7 +41,7 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         labels: dict[str, str] = {}
         for row in rows:
             try:
-                number = parse_number(row.number)
+                number = parse_local_number(row.number, row.country)
             except InvalidNumber:
                 text = _("Exotel's ExoPhone %(number)s cannot be read as a phone number.")
                 self._doubt(text % {"number": row.number})
@@ -56,7 +56,7 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
         numbers = []
         for row in rows:
             with suppress(InvalidNumber):
-                numbers.append(parse_number(row.number))
+                numbers.append(parse_local_number(row.number, row.country))
         phones = ExoPhone.objects.using(self.using).filter(account=self.account, number__in=numbers)
         return set(phones.values_list("pk", flat=True))
 
@@ -118,6 +118,6 @@ class ExoPhoneRun(SyncRun[ExotelNumber]):
 def _label(row: ExotelNumber, number: str) -> str:
     """Return what somebody called the number in Exotel; "" if it is only the number again."""
     try:
-        return "" if parse_number(row.label) == number else row.label[:LONGEST_LABEL]
+        return "" if parse_local_number(row.label, row.country) == number else row.label[:LONGEST_LABEL]
     except InvalidNumber:
         return row.label[:LONGEST_LABEL]

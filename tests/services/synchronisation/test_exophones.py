@@ -37,6 +37,20 @@ def test_numbers_in_any_spelling(exotel: Simulator, local: bool) -> None:
     assert sync().unchanged == 2
 
 
+@pytest.mark.parametrize("region", ["GB", "SG", "US"])
+def test_local_number_is_of_the_country_that_exotel_names(region: str, exotel: Simulator, settings: Any) -> None:
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "NUMBER_REGION": region}
+    exotel.options.local_numbers = True
+    for number in (SALES, SUPPORT):
+        exotel.add_exophone(number)
+    assert sync().problems == []
+    assert rows() == [(SALES, "", False, True), (SUPPORT, "", False, True)]
+    exotel.remove_exophone(SUPPORT)
+
+    assert sync().deactivated == 1
+    assert [row[3] for row in rows()] == [True, False]
+
+
 def test_typed_number_is_taken_over(exotel: Simulator) -> None:
     ExoPhone.objects.create(number="08000000700", is_default=True)
     ExoPhone.objects.create(number=SUPPORT, label="Ours")
