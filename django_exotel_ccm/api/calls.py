@@ -86,7 +86,7 @@ class Calls(BaseView):
         """Ring the agent, then the customer.
 
         Send the header ``Idempotency-Key``, a text of your own for each call, and send the same one when you try
-        again: the same key from the same user places one call.
+        again: the same key from the same user places one call. A request that you change takes a new key.
         """
         body = PlaceCall(data=request.data)
         body.is_valid(raise_exception=True)

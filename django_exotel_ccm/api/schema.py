@@ -109,7 +109,7 @@ _KEY = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description=f"A text of your own for each call, 1 to {LONGEST_REQUEST_KEY} printable ASCII characters. "
-    "The same key from the same user places one call.",
+    "The same key from the same user places one call; a request that you change, as after a 409, takes a new one.",
 )
 _REFERENCES = OpenApiParameter(
     "reference",
