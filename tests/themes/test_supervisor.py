@@ -107,7 +107,7 @@ def watch_a_call_end(office: Office, ticket: Any) -> None:
     place_call(agent=Agent.objects.get(name="Vikram"), ticket=ticket)
     office.desk.pick_up()
     page.click(".exotel-pages >> text=Live board")
-    page.wait_for_selector("[data-exotel-ready] .exotel-is-talking:has-text('with Ravi')")
+    page.wait_for_selector("[data-exotel-ready] .exotel-is-talking:has-text('call to Ravi')")
     assert page.inner_text(".exotel-tiles .exotel-is-talking dd") == "1"
     office.look("live")
     page.evaluate("window.isSamePage = true")
