@@ -20,6 +20,7 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.own_phones import PhoneLine, phone_line
 from django_exotel_ccm.policies import Denial
+from django_exotel_ccm.services.callers import Requirements, has_callable_agent, way_around
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import (
     Obstacle,
@@ -27,8 +28,8 @@ from django_exotel_ccm.services.readiness import (
     are_numbers_in_fields,
     ask_rules,
     denial_of,
-    has_callable_agent,
     load_related,
+    missing_obstacle,
     number_obstacle,
     rule_obstacle,
 )
@@ -133,16 +134,30 @@ class _Obstacles:
         self._adapter = adapter
         self._request = request
         self.agents = agents_for(request.user)
+        self._leads_to_choice = False
         has_agent = has_callable_agent(request.user, self.agents)
-        self._no_agent = None if has_agent else agent_obstacle(adapter, request)
+        self._of_all = self._missing_of_all() if has_agent else agent_obstacle(adapter, request)
         self._numbers: dict[LinkKey, list[TicketNumber]] = {}
         self._denied: dict[str, Denial] = {}
+
+    def _missing_of_all(self) -> Obstacle | None:
+        """Return what every press lacks, whatever its ticket; None where the choose page asks for the agent."""
+        requirements = Requirements(self._request.user)
+        found = [missing for agent in self.agents if (missing := requirements.missing(agent)) is not None]
+        if not found or len(found) < len(self.agents):
+            return None
+        link_text = way_around(self._request.user, found[0])
+        if not link_text:
+            return missing_obstacle(self._adapter, self._request, found[0])
+        self._leads_to_choice = True
+        obstacle = Obstacle(found[0].title, found[0].refusal.advice, link_text=link_text)
+        return obstacle if len(self.agents) == 1 else None
 
     def read_numbers(
         self, types: Mapping[type[Model], TicketType], kinds: Mapping[type[Model], Sequence[Model]]
     ) -> None:
         """Read the numbers of many tickets, where they are in fields that can be loaded together; ask the rules."""
-        if self._no_agent is not None:
+        if self._of_all is not None:
             return
         for model, found in kinds.items():
             if are_numbers_in_fields(types[model]):
@@ -152,7 +167,7 @@ class _Obstacles:
 
     def read_numbers_of(self, ticket: Model) -> None:
         """Read the numbers of one ticket, also by the host's code; ask the rules."""
-        if self._no_agent is not None:
+        if self._of_all is not None:
             return
         # The host's code may fail, and the choose page says then what failed. It may also break the transaction, and
         # the rest of the page needs it.
@@ -169,8 +184,8 @@ class _Obstacles:
 
         A number that could not be read is no obstacle here.
         """
-        if self._no_agent is not None:
-            return self._no_agent
+        if self._of_all is not None:
+            return replace(self._of_all, url=_choose_url(query)) if self._leads_to_choice else self._of_all
         numbers = self._numbers.get(link_key(ticket))
         if numbers is not None:
             missing = number_obstacle(self._adapter, self._request, ticket, numbers)

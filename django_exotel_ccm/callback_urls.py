@@ -58,10 +58,16 @@ def url_of_account(alias: str, name: str, token: str) -> str:
     return _base_url(apps.get_model("exotel_ccm.CallRecord")(account=alias)) + _path(name, token)
 
 
+def depend_on_call() -> bool:
+    """Return whether ``CALLBACK_BASE_URL`` names a function of the host's, which is called with each call."""
+    base = conf.get_settings().callback_base_url
+    return bool(base) and "://" not in base
+
+
 def _base_url(call: Any) -> str:
     """Return the ``CALLBACK_BASE_URL`` for a call, without a slash at its end."""
     base = conf.get_settings().callback_base_url
-    if base and "://" not in base:
+    if depend_on_call():
         base = conf.load(base)(call)
     if not conf.is_safe_base_url(base):
         raise ImproperlyConfigured(

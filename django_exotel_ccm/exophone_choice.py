@@ -7,7 +7,7 @@ that chose is then the call's ``exophone_choice``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
@@ -31,6 +31,20 @@ def first_choice(call: CallRecord) -> tuple[ExoPhone | None, str]:
             raise ImproperlyConfigured(f"{path} in EXOPHONE_CHOICE returned {type(chosen).__name__}, not an ExoPhone.")
         return chosen, path.rpartition(".")[2][:40]
     return None, ""
+
+
+def depends_on_ticket() -> bool:
+    """Return whether the choice may depend on the ticket or its customer: then it is known at the press alone."""
+    return any(strategy not in (of_agent, of_group, default) for strategy in _strategies())
+
+
+def has_default() -> bool:
+    """Return whether :func:`default` is one of the strategies."""
+    return default in _strategies()
+
+
+def _strategies() -> list[Any]:
+    return [conf.load(path) for path in conf.get_settings().exophone_choice]
 
 
 def of_agent(call: CallRecord) -> ExoPhone | None:

@@ -32,6 +32,7 @@ from django_exotel_ccm.masking import shortened, visible_to
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.note_box import link_to_note
 from django_exotel_ccm.policies import Denial, can_be_overridden, has_rules
+from django_exotel_ccm.services.callers import Requirements
 from django_exotel_ccm.services.placing import agents_for
 from django_exotel_ccm.services.readiness import ask_rules
 from django_exotel_ccm.services.recordings import missing_reason, new_page_view, recording_urls
@@ -116,7 +117,7 @@ def timeline_of(
     query = call_query(adapter, tickets.type_of(ticket), [str(ticket.pk)], next_url, **_after(after), **(listed or {}))
     again = "" if after is None else query
     repeatable = [call.customer_number for call in shown if again and _can_repeat(call)]
-    denied = ask_rules(request.user, agents_for(request.user), repeatable) if repeatable and has_rules() else {}
+    denied = _denied(request.user, repeatable) if repeatable else {}
     entries = [_entry(request, adapter, call, recordings.get(call.pk, ""), again, denied) for call in shown]
     entries = [
         entry if entry.url else replace(entry, note_url=link_to_note(request, entry.call, adapter, next_url))
@@ -137,6 +138,15 @@ def timeline_of(
         "choose_url": _address("choose", again) if again else "",
         "csrf": get_token(request) if again else "",
     }
+
+
+def _denied(user: Any, numbers: Sequence[str]) -> dict[str, Denial]:
+    """Return by number why a press that calls it again would be refused."""
+    own = agents_for(user)
+    missing = Requirements(user).missing(own[0]) if len(own) == 1 else None
+    if missing is not None:
+        return dict.fromkeys(numbers, Denial(missing.title, missing.refusal.advice, is_safety=True))
+    return ask_rules(user, own, numbers) if has_rules() else {}
 
 
 def _after(after: int | None) -> dict[str, str]:

@@ -20,6 +20,8 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 AGENT = "+919000000101"
 EXOPHONE = "+918000000700"
+# Nobody listens there. Tests that place calls have a simulated Exotel.
+UNREACHABLE = "exotel://key:token@127.0.0.1:1/acme?tls=off"
 LAST_SPEED = 100_000.0  # a call that goes on when its test is over may last four simulated hours
 # The names of marks and fixtures.
 USES_A_DATABASE = {"db", "transactional_db", "live_server", "django_db", "redis", "postgres_only", "not_on_sqlite"}
@@ -74,8 +76,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def host(transactional_db: None) -> Host:
-    """A host's people and tickets, in a database whose transactions are real."""
+def host(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host's account, people and tickets, in a database whose transactions are real."""
+    if "EXOTEL_URL" not in os.environ:
+        monkeypatch.setenv("EXOTEL_URL", UNREACHABLE)
     return Host()
 
 

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import calls_about_visible_tickets
+from django_exotel_ccm.adapters import calls_about_visible_tickets, page_url
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallList, CallRecord, ExoPhone
 from django_exotel_ccm.ticket_numbers import number_holder
@@ -151,8 +151,22 @@ class AdminAdapter:
             case "agent_inactive" | "agent_without_device" | "agent_phone_invalid":
                 return self._form(request, call.agent) if call.agent else ""
             case "no_exophone" | "exophone_of_another_account" | "exophone_invalid":
-                return self._form(request, call.exophone) if call.exophone else self._add_form(request, ExoPhone)
+                return self._form(request, call.exophone) if call.exophone else self._exophones(request)
+            case "not_configured":
+                return self._doctor_url(request)
         return ""
+
+    def _doctor_url(self, request: HttpRequest) -> str:
+        try:
+            return page_url(self, "doctor") if getattr(request.user, "is_superuser", False) else ""
+        except NoReverseMatch:
+            return ""  # that is what the doctor would say
+
+    def _exophones(self, request: HttpRequest) -> str:
+        """Return where an ExoPhone to call from is added, or one of several is made the default."""
+        list_url = self._page(ExoPhone, "changelist") if ExoPhone.objects.filter(is_active=True).exists() else ""
+        may_change = list_url and self.site.get_model_admin(ExoPhone).has_change_permission(request)
+        return list_url if may_change else self._add_form(request, ExoPhone)
 
     def _add_form(self, request: HttpRequest, model: type[Model]) -> str:
         url = self._page(model, "add")

@@ -44,6 +44,14 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         """Return the active agents that are ``user``, one per account at most."""
         return self.active().filter(user_id=user.pk)
 
+    def with_usual_number(self) -> AgentQuerySet:
+        """Return the agents, each with ``usual_number``: that of ``ExoPhone.objects.default_of`` their account.
+
+        None without one. Pages so learn it without a statement of its own.
+        """
+        usual = ExoPhone.objects.usual().filter(account=models.OuterRef("account"))
+        return self.annotate(usual_number=models.Subquery(usual.values("number")[:1]))
+
 
 class Agent(models.Model):
     """A co-worker of the Exotel account, whose device rings first."""

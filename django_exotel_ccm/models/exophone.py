@@ -26,6 +26,12 @@ class ExoPhoneQuerySet(models.QuerySet["ExoPhone"]):
         phones = list(self.raw(sql, [account]))
         return phones[0] if phones and (phones[0].is_default or len(phones) == 1) else None
 
+    def usual(self) -> ExoPhoneQuerySet:
+        """Return what :meth:`default_of` returns, of all accounts."""
+        others = ExoPhone.objects.filter(account=models.OuterRef("account"), is_active=True)
+        is_only = ~models.Exists(others.exclude(pk=models.OuterRef("pk")))
+        return self.filter(models.Q(is_default=True) | is_only, is_active=True)
+
 
 class ExoPhone(models.Model):
     """A virtual number of the Exotel account, shown to customers as caller id."""

@@ -22,6 +22,7 @@ from django_exotel_ccm.policies.known import Known
 from django_exotel_ccm.policies.loading import load_rule
 from django_exotel_ccm.policies.numbers import AllowedCountries, DoNotCall, OwnNumbers
 from django_exotel_ccm.policies.other_calls import CallsPerDay, CoolDown, OneCallAtATime
+from django_exotel_ccm.policies.requirements import callbacks_of
 
 __all__ = [
     "AllowedCountries",
@@ -37,6 +38,7 @@ __all__ = [
     "Refusal",
     "asks_again",
     "asks_do_not_call_list",
+    "callbacks_of",
     "can_be_overridden",
     "denials",
     "first_refusal",

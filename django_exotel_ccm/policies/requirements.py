@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from django_exotel_ccm import accounts
+from django_exotel_ccm import accounts, callback_urls
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.policies.base import Refusal
+
+EXOPHONE_CODES = ("no_exophone", "exophone_of_another_account", "exophone_invalid")
+_NOT_CONFIGURED = {
+    ImproperlyConfigured: gettext_lazy(
+        "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
+        'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
+    ),
+    NoReverseMatch: gettext_lazy(
+        "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
+        'path("exotel/", include("django_exotel_ccm.urls")).'
+    ),
+}
 
 
 def missing_requirement(call: CallRecord) -> Refusal | None:
     """Return what ``call`` lacks; None if it can be sent to Exotel."""
-    return _account_refusal(call) or _agent_refusal(call) or _exophone_refusal(call)
+    return account_refusal(call) or agent_refusal(call) or exophone_refusal(call)
 
 
-def _account_refusal(call: CallRecord) -> Refusal | None:
+def callbacks_of(call: CallRecord) -> dict[str, str] | Refusal:
+    """Return the callback URL of ``call`` for each event, or why Exotel could not report about it."""
+    try:
+        return callback_urls.callback_urls(call)
+    except (ImproperlyConfigured, NoReverseMatch) as error:
+        return Refusal("not_configured", str(_NOT_CONFIGURED[type(error)]))
+
+
+def account_refusal(call: CallRecord) -> Refusal | None:
+    """Return why nothing can be sent to Exotel for the account of ``call``; None if it can."""
     try:
         accounts.get_account(call.account)
     except ImproperlyConfigured as error:
@@ -23,7 +46,8 @@ def _account_refusal(call: CallRecord) -> Refusal | None:
     return None
 
 
-def _agent_refusal(call: CallRecord) -> Refusal | None:
+def agent_refusal(call: CallRecord) -> Refusal | None:
+    """Return why the agent of ``call`` cannot be rung; None if they can."""
     agent = call.agent
     if agent is None or not agent.is_active:
         return Refusal("agent_inactive", _("This agent is not active. An administrator can change that."))
@@ -40,10 +64,14 @@ def _agent_refusal(call: CallRecord) -> Refusal | None:
     return None
 
 
-def _exophone_refusal(call: CallRecord) -> Refusal | None:
+def exophone_refusal(call: CallRecord) -> Refusal | None:
+    """Return why ``call`` cannot be placed from its ExoPhone; None if it can."""
     exophone = call.exophone
     if exophone is None or not exophone.is_active:
-        return Refusal("no_exophone", _("There is no ExoPhone to call from. An administrator can add one."))
+        return Refusal(
+            "no_exophone",
+            _("There is no ExoPhone to call from. An administrator can add one, or make one the default."),
+        )
     if exophone.account != call.account:
         return Refusal(
             "exophone_of_another_account",

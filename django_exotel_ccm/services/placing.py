@@ -8,16 +8,13 @@ import logging
 import time
 from typing import Any, NoReturn
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFailure
 from django.db import models, router
 from django.db.models import Q
-from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from django_exotel_ccm import accounts, callback_urls, conf, lifecycle
+from django_exotel_ccm import accounts, conf, lifecycle
 from django_exotel_ccm.choices import Authentication, DoNotCallSource, EventKind, State
 from django_exotel_ccm.exceptions import CallRefused, PlacedInsideTransaction, RequestKeyReused
 from django_exotel_ccm.exotel.call_request import CallRequest
@@ -25,7 +22,7 @@ from django_exotel_ccm.exotel.client import Answer, ExotelClient
 from django_exotel_ccm.exotel.errors import CustomerBlocked, ExotelError, NotPlaced
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord, Device, ExoPhone
 from django_exotel_ccm.phone_numbers import PhoneNumber
-from django_exotel_ccm.policies import Refusal, asks_again, first_refusal, refusal_by_other_calls
+from django_exotel_ccm.policies import Refusal, asks_again, callbacks_of, first_refusal, refusal_by_other_calls
 from django_exotel_ccm.services.do_not_call import add_do_not_call
 from django_exotel_ccm.services.drafts import (
     PlaceCallRequest,
@@ -44,16 +41,6 @@ logger = logging.getLogger("django_exotel_ccm.services")
 SAVE_FOR = 10.0  # seconds
 BLOCKED_FOR = datetime.timedelta(days=30)
 """How long a customer stays on the do-not-call list whom Exotel did not call."""
-_NOT_CONFIGURED = {
-    ImproperlyConfigured: gettext_lazy(
-        "Calls cannot be placed yet: Exotel would not know where to report. An administrator sets "
-        'EXOTEL_CCM["CALLBACK_BASE_URL"] = "https://…".'
-    ),
-    NoReverseMatch: gettext_lazy(
-        "Calls cannot be placed yet: the callback address is not in the URLs. An administrator adds "
-        'path("exotel/", include("django_exotel_ccm.urls")).'
-    ),
-}
 
 
 def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
@@ -133,15 +120,15 @@ def agents_for(user: Any) -> list[Agent]:
     if path:
         agent = conf.load(path)(user)
         return [agent] if agent is not None and agent.is_active else []
-    return list(Agent.objects.of_user(user).select_related("exophone").order_by("account", "pk"))
+    own = Agent.objects.of_user(user).select_related("exophone").with_usual_number()
+    return list(own.order_by("account", "pk"))
 
 
 def _to_exotel(call: CallRecord, request: PlaceCallRequest) -> CallRequest | Refusal:
     """Return the request to send to Exotel, or why Exotel could not report about the call."""
-    try:
-        urls = callback_urls.callback_urls(call)
-    except (ImproperlyConfigured, NoReverseMatch) as error:
-        return Refusal("not_configured", str(_NOT_CONFIGURED[type(error)]))
+    urls = callbacks_of(call)
+    if isinstance(urls, Refusal):
+        return urls
     user_id, contact_uri = request.agent.device()
     return CallRequest(
         user_id=user_id,

@@ -21,7 +21,7 @@ from django_exotel_ccm.adapters import TicketAdapter
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.models import Agent, CallRecord
 from django_exotel_ccm.policies import Denial, denials
-from django_exotel_ccm.services.placing import agents_for
+from django_exotel_ccm.services.callers import Missing
 from django_exotel_ccm.ticket_numbers import TicketNumber
 from django_exotel_ccm.tickets import TicketType
 
@@ -40,15 +40,6 @@ class Obstacle:
     text: str
     url: str = ""
     link_text: str = ""
-
-
-def callable_agents(user: Any) -> list[Agent]:
-    """Return the agents as whom ``user`` may call: their own first, and all others with the permission."""
-    own = agents_for(user)
-    if not Permission.FOR_OTHERS.granted_to(user):
-        return own
-    others = Agent.objects.active().exclude(pk__in=[agent.pk for agent in own]).select_related("exophone")
-    return [*own, *others.order_by("name", "pk")]
 
 
 def read_numbers(ticket: Model) -> list[TicketNumber]:
@@ -89,15 +80,16 @@ def are_numbers_in_fields(ticket_type: TicketType) -> bool:
     return bool(ticket_type.phone)
 
 
-def has_callable_agent(user: Any, own: Sequence[Agent]) -> bool:
-    """Return whether :func:`callable_agents` returns any, without loading all of them. ``own`` are the user's own."""
-    return bool(own) or (Permission.FOR_OTHERS.granted_to(user) and Agent.objects.active().exists())
-
-
 def agent_obstacle(adapter: TicketAdapter, request: HttpRequest) -> Obstacle:
     """Return the obstacle of a user who can call as no agent."""
     text = _("You have no phone in Exotel yet. An administrator can add an agent for you.")
     return Obstacle(_("no phone"), text, adapter.add_agent_url(request), _("Add an agent"))
+
+
+def missing_obstacle(adapter: TicketAdapter, request: HttpRequest, missing: Missing) -> Obstacle:
+    """Return the obstacle of what every call lacks, with the page on which it is corrected."""
+    url = adapter.correction_url(request, missing.call, missing.refusal.code)
+    return Obstacle(missing.title, missing.refusal.advice, url, _("Correct it"))
 
 
 def number_obstacle(

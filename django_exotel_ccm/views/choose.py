@@ -21,19 +21,20 @@ from django_exotel_ccm.descriptions import (
     repeated_call_warning,
 )
 from django_exotel_ccm.masking import visible_to
-from django_exotel_ccm.models import CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.models.ticket_link import LinkKey, link_key
 from django_exotel_ccm.policies import Denial
+from django_exotel_ccm.services.callers import Missing, Requirements, callable_agents
 from django_exotel_ccm.services.readiness import (
     NumbersUnreadable,
     Obstacle,
     agent_obstacle,
     ask_rules,
-    callable_agents,
     denial_of,
     load_related,
     missing_number,
+    missing_obstacle,
     number_obstacle,
     preview,
     read_numbers,
@@ -73,7 +74,9 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     refused = _refused(request, found)
     others = _calls_of_others(request, found)
     agents = callable_agents(request.user)
-    no_agent = None if agents else agent_obstacle(target.adapter, request)
+    exophones = _exophones(request.user)
+    callers = _Callers(request.user, agents, exophones)
+    no_agent = callers.obstacle(target.adapter, request)
     next_url = target.next_url(request, request.GET.get("exotel_next", ""))
     read = [(ticket, *_numbers_of(ticket)) for ticket in found]
     denied: Mapping[str, Denial] = {}
@@ -105,9 +108,9 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
         "preview": preview([row["obstacle"] or row["denial"] for row in rows]) if len(rows) > 1 else None,
         "longest_reason": LONGEST_OVERRIDE_REASON,
         "may_override": Permission.OVERRIDE_POLICY.granted_to(request.user),
-        # Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
-        "agents": [{"key": str(agent.pk), "label": str(agent)} for agent in agents],
-        "exophones": _exophones(request.user),
+        "agents": callers.options(),
+        "lacks_exophone": callers.exophone_obstacle(target.adapter, request),
+        "exophones": _exophone_options(exophones),
         "skipped": hidden_tickets_message(len(keys) - len(found)) if len(keys) > len(found) else "",
         "back_url": next_url,
         "list_url": target.adapter.list_url(target.ticket_type),
@@ -117,15 +120,59 @@ def _context(request: HttpRequest, target: CallTarget, keys: list[str], found: l
     }
 
 
-def _exophones(user: object) -> list[dict[str, str]]:
+def _exophones(user: object) -> list[ExoPhone]:
     """Return the ExoPhones from which ``user`` may choose."""
     if not Permission.CHOOSE_EXOPHONE.granted_to(user):
         return []
-    phones = ExoPhone.objects.filter(is_active=True).order_by("account", "number")[:MAX_EXOPHONES]
+    return list(ExoPhone.objects.filter(is_active=True).order_by("account", "number")[:MAX_EXOPHONES])
+
+
+def _exophone_options(phones: list[ExoPhone]) -> list[dict[str, str]]:
     several = len({phone.account for phone in phones}) > 1
     return [
         {"key": str(phone.pk), "label": f"{phone} ({phone.account})" if several else str(phone)} for phone in phones
     ]
+
+
+class _Callers:
+    """The agents whom the page offers, and what calls by them lack."""
+
+    def __init__(self, user: object, agents: list[Agent], exophones: list[ExoPhone]) -> None:
+        self._agents = agents
+        requirements = Requirements(user)
+        found = {agent.pk: requirements.missing(agent) for agent in agents}
+        accounts = {phone.account for phone in exophones}
+        self._missing: dict[Any, Missing] = {key: missing for key, missing in found.items() if missing is not None}
+        self._barred = {
+            key: missing
+            for key, missing in self._missing.items()
+            if not (missing.is_of_exophone and missing.call.account in accounts)
+        }
+
+    def obstacle(self, adapter: TicketAdapter, request: HttpRequest) -> Obstacle | None:
+        """Return why no agent can call, whatever the user chooses; None if one can."""
+        if not self._agents:
+            return agent_obstacle(adapter, request)
+        if len(self._barred) < len(self._agents):
+            return None
+        return missing_obstacle(adapter, request, self._barred[self._agents[0].pk])
+
+    def exophone_obstacle(self, adapter: TicketAdapter, request: HttpRequest) -> Obstacle | None:
+        """Return why the user has to choose the ExoPhone, whoever calls; None if they need not."""
+        if len(self._missing) < len(self._agents):
+            return None
+        mended = next((missing for key, missing in self._missing.items() if key not in self._barred), None)
+        return missing_obstacle(adapter, request, mended) if mended is not None else None
+
+    def options(self) -> list[dict[str, str]]:
+        """Return the agents to choose from, each with the ``problem`` of one who cannot call.
+
+        Text, made once, because the page repeats it for every ticket. A locale would put separators into keys.
+        """
+        barred = {key: missing.title for key, missing in self._barred.items()}
+        return [
+            {"key": str(agent.pk), "label": str(agent), "problem": barred.get(agent.pk, "")} for agent in self._agents
+        ]
 
 
 def _calls_of_others(request: HttpRequest, found: list[Model]) -> dict[LinkKey, list[CallRecord]]:

@@ -206,9 +206,11 @@ def test_refusal_links_to_what_corrects_it(
     name = model._meta.model_name
     session = Session(host.user("lead", *AGENT_WORK, f"exotel_ccm.view_{name}", f"exotel_ccm.change_{name}"))
     ticket = host.ticket(phone=BY_HAND)
+    page = session.change_form(ticket)
     model._default_manager.update(**broken)
 
-    link = session.press_button(ticket).links["Correct it"]
+    assert "Correct it" in session.change_form(ticket).links
+    link = session.press_button_of(page).links["Correct it"]
     given = {"name": "Lead", "user": session.user.pk, "account": "default", "is_active": "on", "is_default": "on"}
     session.post(link, session.get(link).of_id(f"{name}_form").data | given | corrected)
     session.press_button(ticket)
@@ -219,21 +221,23 @@ def test_refusal_links_to_what_corrects_it(
 
 @pytest.mark.parametrize("exophone", ["none", "idle"])
 def test_refusal_shows_no_link_without_permission(host: Any, exotel: Any, session: Session, exophone: str) -> None:
+    page = session.change_form(host.ticket(phone=BY_HAND))
     if exophone == "none":
         ExoPhone.objects.all().delete()
     ExoPhone.objects.update(is_active=False)
 
-    page = session.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button_of(page)
 
-    assert "There is no ExoPhone to call from. An administrator can add one." in page.messages
+    assert "There is no ExoPhone to call from. An administrator can add one" in page.messages
     assert "Correct it" not in page.links
 
 
 def test_refusal_links_to_add_an_exophone(host: Any, exotel: Any) -> None:
-    ExoPhone.objects.all().delete()
     session = Session(host.user("lead", *AGENT_WORK, "exotel_ccm.add_exophone"))
+    page = session.change_form(host.ticket(phone=BY_HAND))
+    ExoPhone.objects.all().delete()
 
-    page = session.press_button(host.ticket(phone=BY_HAND))
+    page = session.press_button_of(page)
 
     assert page.links["Correct it"] == reverse("admin:exotel_ccm_exophone_add")
 
