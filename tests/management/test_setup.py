@@ -240,6 +240,19 @@ def test_nobody_is_put_into_a_group_that_was_deleted_where_agents_may_call(
     assert not Group.objects.get(name="Call agents").user_set.exists()
 
 
+def test_phones_that_are_all_off_are_left_to_do(exotel: Simulator, run: Run, django_user_model: Any) -> None:
+    django_user_model.objects.create_user("asha", "asha@example.com", is_staff=True)
+    left = "All phones of your agents are off in Exotel"
+    assert left not in run("exotel_setup").out
+    assert Agent.objects.get(name="Asha").devices.get().is_on
+
+    exotel.agent("+919000000101").device = "off"
+    printed = run("exotel_setup").out
+
+    assert left in printed
+    assert "Turn one on: the agent does so on “My phone”" in printed
+
+
 def test_users_who_cannot_log_in_are_left_out(exotel: Simulator, run: Run, django_user_model: Any) -> None:
     django_user_model.objects.create_user("asha", "asha@example.com", is_active=False)
 

@@ -14,7 +14,7 @@ from django_exotel_ccm import accounts
 from django_exotel_ccm.diagnosis.diagnose import diagnose
 from django_exotel_ccm.management.database_errors import explain_database_errors
 from django_exotel_ccm.management.progress import several
-from django_exotel_ccm.models import CallRecord, Disposition, ExoPhone
+from django_exotel_ccm.models import CallRecord, Device, Disposition, ExoPhone
 from django_exotel_ccm.services.groups import (
     CALL_AGENTS,
     add_to_agents,
@@ -91,6 +91,7 @@ class Command(BaseCommand):
 
     def _say_what_is_left(self) -> None:
         left = [f"{one.message}\n   {one.fix}" for one in diagnose() if not one.ok]
+        left += _phones_to_turn_on()
         if not get_user_model()._default_manager.exists():
             left.insert(0, "Nobody can log in yet.\n   Type: python manage.py createsuperuser")
         if not left:
@@ -102,6 +103,15 @@ class Command(BaseCommand):
 
     def _print(self, what: str, text: str) -> None:
         self.stdout.write(f"{what}: {text}")
+
+
+def _phones_to_turn_on() -> list[str]:
+    """Return what is left if all phones of those who log in here are off. Later that is no fault: people go home."""
+    phones = Device.objects.filter(agent__is_active=True, agent__user__isnull=False)
+    if phones.filter(is_on=True).exists() or not phones.filter(is_verified=True).exists():
+        return []
+    text = "All phones of your agents are off in Exotel, which refuses their calls."
+    return [f"{text}\n   Turn one on: the agent does so on “My phone”, which “My calls” in the admin leads to."]
 
 
 def _aliases() -> list[str]:
