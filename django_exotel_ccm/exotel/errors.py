@@ -8,6 +8,7 @@
     │   ├── AgentDeviceOff          1012
     │   ├── AgentDeviceUnverified   10705
     │   ├── AgentDeviceBusy         10706
+    │   ├── AgentNotOnline          10708
     │   ├── ExoPhoneNotFound        10716
     │   ├── CustomerBlocked         10717
     │   ├── InvalidRequest          10725
@@ -119,6 +120,13 @@ class AgentDeviceBusy(NotPlaced):
     advice = _("Your phone is busy with another call. Finish that call, then call again.")
 
 
+class AgentNotOnline(NotPlaced):
+    advice = _(
+        "None of your phones is on in Exotel. A softphone that is open has to be turned on as well. "
+        "Turn one on, then call again."
+    )
+
+
 class ExoPhoneNotFound(NotPlaced):
     advice = _("Exotel does not know the ExoPhone of this call. Ask your administrator to check it.")
 
@@ -181,6 +189,7 @@ CODES: Mapping[str, type[ExotelError]] = {
     "1100": InternalError,
     "10705": AgentDeviceUnverified,
     "10706": AgentDeviceBusy,
+    "10708": AgentNotOnline,
     "10716": ExoPhoneNotFound,
     "10717": CustomerBlocked,
     "10724": TooManyRequests,

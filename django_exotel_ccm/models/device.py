@@ -18,6 +18,7 @@ OF_REFUSALS: dict[str, dict[str, Any]] = {
     "1012": {"is_on": False},
     "10705": {"is_verified": False},
     "10706": {"status": BUSY},
+    "10708": {"is_on": False},
 }
 """Exotel's code -> what it says of the device that it would have rung."""
 

@@ -19,6 +19,7 @@ CALL_REFUSALS = {
     1100: (500, "Internal server error", "something went wrong"),
     10705: (409, "User device unverified", "the agent's device is not verified"),
     10706: (409, "User device busy", "the agent is on another call"),
+    10708: (409, "Device not available", "no device of the agent is online"),
     10716: (404, "Virtual number not found", "the ExoPhone is not one of this account"),
     10717: (403, "Number blocked", "the customer's number is on the do-not-disturb register"),
     10724: (429, "Too many requests", "more than 200 requests in a minute"),
@@ -26,7 +27,10 @@ CALL_REFUSALS = {
     10731: (404, "User not found", "the agent is not a co-worker of this account"),
     10744: (404, "Call not found", "there is no call with this sid"),
 }
-"""Code -> HTTP status, message, description. 10717's status is undocumented; a client passes 403 on."""
+"""Code -> HTTP status, message, description.
+
+The status of 10708 and 10717 is undocumented; of the latter a client passes 403 on.
+"""
 
 DIRECTORY_REFUSALS = {
     **{code: CALL_REFUSALS[code] for code in (1010, 1017, 1100, 10724)},

@@ -98,11 +98,8 @@ def test_permissions_of_timeline_and_button(host: Any) -> None:
 
 
 def test_can_call_hides_button(host: Any, session: Session, settings: Any) -> None:
-    settings.EXOTEL_CCM = {
-        "TICKETS": {
-            "helpdesk.Ticket": {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.only_open"}
-        }
-    }
+    entry = {"prefix": "ticket", "phone": "customer.phone", "can_call": f"{__name__}.only_open"}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": {"helpdesk.Ticket": entry}}
 
     pages = [session.change_form(host.ticket()), session.change_form(host.ticket(status="closed"))]
 

@@ -123,7 +123,8 @@ def break_transaction(lead: Lead) -> str:
 
 
 def test_unreadable_numbers_do_not_break_form(host: Any, settings: Any, make_session: Callable[..., Session]) -> None:
-    settings.EXOTEL_CCM = {"TICKETS": {"helpdesk.Lead": {"prefix": "lead", "numbers": f"{__name__}.break_transaction"}}}
+    tickets = {"helpdesk.Lead": {"prefix": "lead", "numbers": f"{__name__}.break_transaction"}}
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "TICKETS": tickets}
     lead = Lead.objects.create(name="Meera's shop")
 
     page = make_session(Lead, admin.ModelAdmin).change_form(lead)

@@ -29,6 +29,7 @@ CODES = {
     "1012": ("AgentDeviceOff", "Your phone is switched off in Exotel. Turn the device on, then call again."),
     "10705": ("AgentDeviceUnverified", "Your phone is not verified"),
     "10706": ("AgentDeviceBusy", "Your phone is busy"),
+    "10708": ("AgentNotOnline", "A softphone that is open has to be turned on as well."),
     "10716": ("ExoPhoneNotFound", "does not know the ExoPhone"),
     "1017": ("AccountNotFound", "does not know this account"),
     "10717": ("CustomerBlocked", "do-not-disturb"),

@@ -48,6 +48,7 @@ def assert_refused(raised: pytest.ExceptionInfo[CallRefused], code: str, kind: E
     ("code", "advice"),
     [
         (1012, "Your phone is switched off in Exotel. Turn the device on, then call again."),
+        (10708, "None of your phones is on in Exotel"),
         (10724, "asked too often within a minute"),
     ],
 )

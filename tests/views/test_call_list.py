@@ -207,10 +207,11 @@ def test_number_that_was_chosen_counts_too(asha: Session, host: Any, exotel: Any
 
 
 def test_refused_call_leaves_it_waiting(asha: Session, host: Any, exotel: Any, settings: Any) -> None:
-    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "http://crm.example.com"}
     made = list_of(asha.user, host.ticket("First"))
+    page = open_list(asha, made)
+    settings.EXOTEL_CCM = {**settings.EXOTEL_CCM, "CALLBACK_BASE_URL": "http://crm.example.com"}
 
-    asha.press_button_of(open_list(asha, made))
+    asha.press_button_of(page)
 
     assert states(made) == ["waiting"]
 

@@ -238,7 +238,7 @@ def test_exotel_is_asked_seldom(asha: Session, exotel: Simulator, monkeypatch: p
     assert f"{PHONE} : off (Exotel said so just now)" in page.text
 
 
-@pytest.mark.parametrize(("code", "state"), [("1012", "off"), ("10706", "in a call")])
+@pytest.mark.parametrize(("code", "state"), [("1012", "off"), ("10706", "in a call"), ("10708", "off")])
 def test_accepted_call_makes_the_news_old(asha: Session, host: Any, exotel: Simulator, code: str, state: str) -> None:
     ticket, agent = host.ticket(), Agent.objects.get(name="Asha")
     Device.objects.note_refusal(agent, code)
@@ -320,6 +320,54 @@ def test_refused_press_leads_to_the_phone(asha: Session, host: Any, exotel: Simu
     assert CallRecord.objects.get().refusal_code == "1012"
     assert "Turn the device on, then call again." in page.text
     assert f"{PHONE} : off" in asha.get(page.links["Correct it"]).text
+
+
+def test_softphone_that_is_not_turned_on(asha: Session, host: Any, exotel: Simulator) -> None:
+    """It is registered, and Exotel refuses the call with a code of its own."""
+    page = asha.change_form(host.ticket())
+    exotel.options.refuse_with = 10708
+
+    page = asha.press_button_of(page)
+
+    assert "A softphone that is open has to be turned on as well." in page.messages
+    assert "Your phone is off in Exotel, so your calls may be refused. (Exotel said so just now.)" in page.text
+    assert page.links[f"Turn on {SOFTPHONE}"] or page.links["Turn it on"]
+
+
+def test_ticket_says_that_the_phone_is_busy(asha: Session, host: Any, exotel: Simulator) -> None:
+    ticket = host.ticket()
+    exotel.agent(PHONE).device = "busy"
+    busy, rings = "Your phone is busy with another call", f"Your calls ring on {PHONE}."
+    headers = {"Accept": "application/json"}
+    [button] = asha.change_form(ticket).call_buttons
+
+    told = asha.client.post(button.attributes["action"], button.data, headers=headers).json()
+
+    now = f"{busy}, so your calls may be refused. (Exotel said so just now.)"
+    assert now in Page(told["phone"]).text
+    page = asha.change_form(ticket)
+    assert now in page.text
+    assert rings not in page.text
+    assert len(page.call_buttons) == 1  # that call may be over
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=4))
+    assert f"{busy}, so your calls may be refused. (Exotel said so 4 minutes ago.)" in asha.change_form(ticket).text
+
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=6))
+    assert rings in asha.change_form(ticket).text
+
+
+def test_call_that_was_accepted_ends_the_news_that_the_phone_is_busy(
+    asha: Session, host: Any, exotel: Simulator
+) -> None:
+    ticket = host.ticket()
+    Device.objects.note_refusal(Agent.objects.get(name="Asha"), "10706")
+    Device.objects.update(seen_at=timezone.now() - datetime.timedelta(minutes=1))
+    assert "Your phone is busy" in asha.change_form(ticket).text
+
+    asha.press_button(ticket)
+
+    assert CallRecord.objects.get().state == "active"
+    assert "Your phone is busy" not in asha.change_form(ticket).text
 
 
 def test_refused_press_as_another_agent_does_not_lead_there(asha: Session, host: Any, exotel: Simulator) -> None:

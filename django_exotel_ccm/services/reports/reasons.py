@@ -10,6 +10,7 @@ REASONS = {
     "1017": _("Exotel does not know the account"),
     "10705": _("the agent's phone was not verified in Exotel"),
     "10706": _("the agent was on another call"),
+    "10708": _("the agent's phone was switched off in Exotel"),
     "10716": _("Exotel does not know the ExoPhone"),
     "10717": _("the customer's number is blocked at Exotel"),
     "10724": _("too many requests at once"),
