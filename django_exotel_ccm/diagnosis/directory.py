@@ -17,7 +17,15 @@ from django_exotel_ccm.diagnosis.finding import Finding, Run, ok
 from django_exotel_ccm.diagnosis.people import has_phone, names_of
 from django_exotel_ccm.exceptions import InvalidNumber
 from django_exotel_ccm.exotel.account import Account
-from django_exotel_ccm.exotel.directory import ExotelDevice, ExotelUser, Listing, NumberListing, Row, UserListing
+from django_exotel_ccm.exotel.directory import (
+    NUMBERS_PAGE,
+    ExotelDevice,
+    ExotelUser,
+    Listing,
+    NumberListing,
+    Row,
+    UserListing,
+)
 from django_exotel_ccm.exotel.errors import ExotelError
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.agent import normalise_contact_uri
@@ -162,6 +170,10 @@ def _exophones(run: Run, alias: str, account: Account) -> Iterator[Finding]:
     if not rows:
         return
     theirs = {_e164(row.number, row.country) for row in rows}
+    if len(rows) >= NUMBERS_PAGE and not theirs.issuperset(numbers.values()):
+        # A number that goes between two pages makes the reader skip another one, so only two lists say who is missing.
+        again = _read(run, alias, NumberListing(client_of(run, account)), ours=len(phones)).rows
+        theirs |= {_e164(row.number, row.country) for row in again} if again else set(numbers.values())
     missing = [phone for phone, number in numbers.items() if number not in theirs]
     # exotel_sync deactivates what it has found in Exotel before; it leaves alone what a person typed.
     yield from _missing(run, alias, [phone for phone in missing if phone.synced_at is None], is_typed=True)

@@ -29,6 +29,7 @@ from django_exotel_ccm.models import AccountUsage, Agent, CallRecord, DoNotCall,
 from django_exotel_ccm.services import place_call
 from django_exotel_ccm.services.groups import OF_AGENTS, create_groups
 from django_exotel_ccm.simulator.api.directory import DirectoryApi
+from django_exotel_ccm.simulator.refusals import RefusedError
 from tests.diagnosis.conftest import NUMBER, Doctor
 from tests.helpdesk.models import Customer, Ticket
 from tests.servers.scripted_http import answering, http, serving
@@ -687,6 +688,33 @@ def test_exophones_beyond_those_looked_at(doctor: Doctor, exotel: Any) -> None:
         "Active ExoPhones: 1.",
         "Whether the account has our ExoPhones was not looked at: there are more than 200.",
     ]
+
+
+@pytest.mark.parametrize("second", ["whole", "refused"])
+def test_exophone_that_goes_between_two_pages_hides_no_other(
+    doctor: Doctor, exotel: Any, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    """The second page skips the fifty-first, which is ours, and nothing in Exotel's answers tells."""
+    for number in range(60):
+        exotel.add_exophone(f"+9180000009{number:02}")
+    ours = exotel.directory.exophones[50]
+    ExoPhone.objects.create(number=ours)
+    fault = DirectoryApi._fault
+    asked: list[int] = []
+
+    def change(self: DirectoryApi, of: str, page: int, what: str) -> str:
+        if of == "exophones":
+            asked.append(page)
+            if asked == [0, 1]:
+                exotel.remove_exophone("+918000000701")
+            elif len(asked) > 2 and second == "refused":
+                raise RefusedError(1003)
+        return fault(self, of, page, what)
+
+    monkeypatch.setattr(DirectoryApi, "_fault", change)
+
+    assert doctor.wrong() == []
+    assert asked == ([0, 1, 0] if second == "refused" else [0, 1, 0, 1])
 
 
 def test_users_of_agents_who_lack_a_permission_are_named(doctor: Doctor, host: Any) -> None:
