@@ -6,12 +6,15 @@ import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
 from django_exotel_ccm.adapters import TicketAdapter, page_url
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models.call_queryset import LONGEST_CALL, in_progress_of
+from django_exotel_ccm.models.ticket_link import LinkKey
 from django_exotel_ccm.note_box import note_url
 
 YOUNG, OLD = 60, 3600  # seconds since the press
@@ -57,6 +60,22 @@ def call_to_show(newest: CallRecord | None, in_progress: CallRecord | None) -> C
     return in_progress or (newest if newest is not None and _has_just_ended(newest) else None)
 
 
+def find_call(user: Any, link: LinkKey | None) -> CallRecord | None:
+    """Return the call that a page of ``user`` shows if it is loaded now, at one query.
+
+    ``link`` is the ``link_key`` of the page's ticket; without one only a call in progress is found.
+    """
+    calls = CallRecord.objects.filter(
+        placed_by_id=user.pk, created_at__gt=timezone.now() - LONGEST_CALL - SHOWN_AFTER_THE_END
+    )
+    wanted = in_progress_of(user)
+    if link is not None:
+        wanted |= Q(ticket_content_type=link[0], ticket_object_id=link[1])
+    found = list(calls.filter(wanted).select_related("agent").with_advice().newest_first())
+    newest = next((call for call in found if call.link_key == link), None)
+    return call_to_show(newest, next((call for call in found if call.is_in_progress), None))
+
+
 def _has_just_ended(call: CallRecord) -> bool:
     is_over = call.is_over or call.gave_up_at is not None
     ended_at = call.ended_at or call.gave_up_at or call.updated_at
@@ -80,6 +99,7 @@ def panel_of(
     shown = {
         "status": None,
         "url": "",
+        "find_url": page_url(adapter, "status", NO_CALL),
         "my_calls_url": page_url(adapter, "my-calls"),
         # Of a call that is still to come; the script puts its reference in the place of this one.
         "any_note_url": note_url(NO_CALL, adapter) if may_note else "",

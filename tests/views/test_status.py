@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallEvent, CallRecord
+from django_exotel_ccm.panel import NO_CALL
 from django_exotel_ccm.services import move_calls
 from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, BY_HAND, SEES_CALLS, Session
@@ -227,10 +229,7 @@ def test_strangers_see_nothing(asha: Session, host: Any, query: str) -> None:
     stranger = Session(host.user("vik", *AGENT_WORK, agent=None))
 
     assert stranger.client.get(url_of(call_of(asha.user), query)).status_code == 404
-    assert (
-        stranger.client.get(reverse("exotel_ccm:status", args=["0" * 8 + "-0000-0000-0000-" + "0" * 12])).status_code
-        == 404
-    )
+    assert stranger.client.get(reverse("exotel_ccm:status", args=[uuid4()])).status_code == 404
 
 
 def test_colleague_needs_the_permission_and_the_ticket(asha: Session, host: Any) -> None:
@@ -294,3 +293,94 @@ def test_status_needs_no_event(asha: Session) -> None:
     CallEvent.objects.all().delete()
 
     assert told(asha, call)["hint"] == ""
+
+
+# A page without a call looks for one.
+
+
+def find(session: Session, ticket: Ticket | None = None, **query: str) -> Any:
+    if ticket is not None:
+        query = {"exotel_type": "helpdesk.ticket", "exotel_ticket": str(ticket.pk), **query}
+    return session.client.get(reverse("exotel_ccm:status", args=[NO_CALL]), query)
+
+
+@pytest.mark.parametrize("query", [{}, {"exotel_adapter": "admin"}])
+def test_own_call_is_found_at_one_query(asha: Session, host: Any, query: dict[str, str]) -> None:
+    ticket = host.ticket()
+    call = call_of(asha.user, ticket=ticket, state="active")
+    find(asha, ticket)
+
+    with CaptureQueriesContext(connection) as queries:
+        response = find(asha, ticket, **query)
+
+    assert len([one for one in queries if "exotel_ccm_" in one["sql"]]) == 1
+    found = response.json()
+    assert found["status"] == told(asha, call)
+    assert asha.client.get(found["url"]).json()["reference"] == str(call.reference)
+    assert found["after"] == str(call.pk)
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "on_its_ticket", "elsewhere"),
+    [
+        ({"state": "requested"}, True, True),
+        ({"state": "unconfirmed"}, True, True),
+        ({"state": "ended", "outcome": "busy", "ended": 60}, True, False),
+        ({"state": "ended", "outcome": "busy", "ended": 150, "age": 200}, False, False),
+        ({"state": "refused"}, True, False),
+        ({"state": "active", "age": 5 * 3600}, False, False),
+    ],
+)
+def test_call_is_found_where_a_loaded_page_would_show_it(
+    asha: Session, host: Any, fields: dict[str, Any], on_its_ticket: bool, elsewhere: bool
+) -> None:
+    ticket, other = host.ticket(), host.ticket("Another")
+    if "ended" in fields:
+        ended_at = timezone.now() - datetime.timedelta(seconds=fields["ended"])
+        fields = {name: value for name, value in fields.items() if name != "ended"} | {"ended_at": ended_at}
+    call_of(asha.user, ticket=ticket, **fields)
+
+    answers = [find(asha, ticket), find(asha, other), find(asha)]
+
+    assert [answer.status_code == 200 for answer in answers] == [on_its_ticket, elsewhere, elsewhere]
+    assert {answer.status_code for answer in answers} <= {200, 204}
+    # A press on the other ticket's page means another call, whatever its panel shows.
+    assert [answer.json()["after"] for answer in answers[1:] if elsewhere] == [""] * 2 * elsewhere
+
+
+def test_call_in_progress_about_the_ticket_is_found_first(asha: Session, host: Any) -> None:
+    ticket, other = host.ticket(), host.ticket("Another")
+    own = call_of(asha.user, ticket=ticket, state="active", age=20)
+    call_of(asha.user, ticket=other, state="active")
+
+    assert find(asha, ticket).json()["status"]["reference"] == str(own.reference)
+
+
+def test_nobody_finds_the_call_of_somebody_else(asha: Session, host: Any) -> None:
+    ticket = host.ticket()
+    call_of(asha.user, ticket=ticket, state="active")
+    stranger = Session(host.user("vik", *AGENT_WORK, SEES_CALLS, agent=None))
+
+    assert (find(stranger, ticket).status_code, find(stranger).status_code) == (204, 204)
+    assert Client().get(reverse("exotel_ccm:status", args=[NO_CALL])).status_code == 401
+
+
+@pytest.mark.parametrize("label", ["helpdesk.customer", "helpdesk.nothing", "nothing", "\0", "a.b.c"])
+def test_unknown_kind_of_ticket_finds_nothing(asha: Session, label: str) -> None:
+    assert find(asha, exotel_type=label, exotel_ticket="1").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "0",
+        "x",
+        "\0",
+        "1" * 500,
+    ],
+)
+def test_unknown_ticket_finds_nothing(asha: Session, host: Any, key: str) -> None:
+    call_of(asha.user, ticket=host.ticket(), state="ended", ended_at=timezone.now())
+
+    assert find(asha, exotel_type="helpdesk.ticket", exotel_ticket=key).status_code == 204

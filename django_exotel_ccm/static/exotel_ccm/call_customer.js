@@ -60,12 +60,11 @@
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`exotel:${name}`, { detail }));
 
   /* The page now shows this call, so the next press about the ticket means another one. */
-  const remember = (button, after) => {
-    const pressed = new URL(button.dataset.exotelPlace, location).searchParams;
-    const ticket = pressed.get("exotel_ticket");
+  const remember = (named, after) => {
+    const ticket = named.get("exotel_ticket");
     document.querySelectorAll("button.exotel-call[data-exotel-place]").forEach((one) => {
       const address = new URL(one.dataset.exotelPlace, location);
-      if (["exotel_type", "exotel_ticket"].every((name) => address.searchParams.get(name) === pressed.get(name))) {
+      if (["exotel_type", "exotel_ticket"].every((name) => address.searchParams.get(name) === named.get(name))) {
         address.searchParams.set("exotel_after", after);
         one.dataset.exotelPlace = address.pathname + address.search;
       }
@@ -127,7 +126,7 @@
     undo();
     tell("answer", answer);
     if (answer.after) {
-      remember(button, answer.after);
+      remember(new URL(button.dataset.exotelPlace, location).searchParams, answer.after);
     }
     if (answer.ask_url && !unsaved()) {
       location.assign(answer.ask_url);
@@ -195,6 +194,7 @@
     new MutationObserver(find).observe(document, { childList: true, subtree: true });
     document.addEventListener("exotel:panel", find);
     document.addEventListener("exotel:answer", ({ detail }) => detail.phone && renewPhone(detail.phone));
+    document.addEventListener("exotel:found", ({ detail: { ticket, after } }) => after && remember(new URLSearchParams(ticket), after));
     // These fields of the form show what is stored.
     document.addEventListener("exotel:stored", ({ detail: { form, names } }) => {
       if (baselines.has(form)) {

@@ -1,5 +1,5 @@
-/* Follows a call: asks where it stands while the page is looked at, and shows it. Without this script the panel shows
-   what was known when the page was loaded. */
+/* Follows a call: asks where it stands while the page is looked at, and shows it. A panel without a call looks for one
+   when the page is looked at again. Without this script the panel shows what was known when the page was loaded. */
 "use strict";
 (() => {
   if (window.exotelPanels) {
@@ -15,9 +15,29 @@
     return hours ? `${hours}:${tail}` : tail;
   };
 
+  const ticketIn = (url) => {
+    const given = new URL(url, location).searchParams;
+    return String(new URLSearchParams(["exotel_type", "exotel_ticket"].map((name) => [name, given.get(name)])));
+  };
+  /* As a query; "" on a page with buttons of several tickets, or of none. */
+  const ticketOfPage = () => {
+    const found = new Set([...document.querySelectorAll("[data-exotel-place]")].map((one) => ticketIn(one.dataset.exotelPlace)));
+    return found.size === 1 ? [...found][0] : "";
+  };
+
+  /* Other tabs look for the call at once. They are told nothing of it. */
+  const announce = () => {
+    try {
+      localStorage.setItem("exotel-call", Date.now());
+    } catch {
+      // a browser that keeps nothing: they look when they are shown again
+    }
+  };
+
   class Panel {
     constructor(element) {
       this.element = element;
+      this.seen = new Set(); // the references of the calls that it has shown
       this.texts = element.dataset;
       this.headline = element.querySelector(".exotel-headline");
       this.hint = element.querySelector(".exotel-hint");
@@ -29,6 +49,7 @@
       const told = element.querySelector("script[type='application/json']");
       if (told) {
         this.follow(element.dataset.exotelPanel, JSON.parse(told.textContent));
+        announce();
       }
     }
 
@@ -53,6 +74,7 @@
 
     follow(url, status) {
       Object.assign(this, { url, etag: "", failures: 0, isStopped: false, status: null });
+      this.seen.add(status.reference);
       this.appear();
       this.show(status);
     }
@@ -94,9 +116,12 @@
       } else if (status) {
         this.follow(answer.url, status);
         this.say(answer.notice);
+        announce();
       } else {
         this.tell(answer.level === "error" ? "refused" : "unconfirmed", text, "");
       }
+      // The question may be about one ticket of many on this page.
+      this.ticket = answer.ask_url ? ticketIn(answer.ask_url) : "";
       // In this tab, unless it has unsaved edits: see call_customer.js.
       this.link(answer.correction_url, this.texts.exotelCorrect, "exotel-choose-link");
       this.link(answer.override_url, this.texts.exotelOverride, "exotel-choose-link");
@@ -189,35 +214,62 @@
       this.clock.textContent = "";
     }
 
-    async ask() {
+    /* Returns the response and its JSON; null once another question or a press has taken its place. */
+    async request(url, headers = {}) {
       const question = new AbortController();
       const timer = setTimeout(() => question.abort(), 1000 * PATIENCE);
-      let response = null;
-      let status = null;
+      let [response, value] = [null, null];
       this.question = question;
       try {
-        response = await fetch(this.url, {
-          headers: {
-            Accept: "application/json", "Accept-Language": this.element.lang,
-            ...(this.etag && { "If-None-Match": this.etag }),
-          },
+        response = await fetch(url, {
+          headers: { Accept: "application/json", "Accept-Language": this.element.lang, ...headers },
           cache: "no-store", credentials: "same-origin", redirect: "manual", signal: question.signal,
         });
-        status = response.status === 200 ? await response.json() : null;
+        value = response.status === 200 ? await response.json() : null;
       } catch {
         response = null; // no connection, no answer in time, or no JSON
       }
       clearTimeout(timer);
       if (this.question !== question) {
-        return;
+        return null;
       }
       this.question = null;
-      if (status) {
+      return { response, value };
+    }
+
+    async ask() {
+      const answer = await this.request(this.url, this.etag ? { "If-None-Match": this.etag } : {});
+      if (answer?.value) {
         this.failures = 0;
-        this.etag = response.headers.get("ETag") || "";
-        this.show(status);
-      } else {
-        this.handle(response);
+        this.etag = answer.response.headers.get("ETag") || "";
+        this.show(answer.value);
+      } else if (answer) {
+        this.handle(answer.response);
+      }
+    }
+
+    /* Somebody looks at the page again: they may have called in another tab meanwhile, or logged in. */
+    wake() {
+      if (document.hidden || this.isWaiting || this.question) {
+        return;
+      }
+      if (!this.status || this.status.is_over) {
+        this.find();
+      } else if (this.isStopped) {
+        this.isStopped = false;
+        this.plan(0);
+      }
+    }
+
+    /* Once: a call that this panel has shown already does not take the place of what it says now. */
+    async find() {
+      const ticket = this.ticket || ticketOfPage();
+      const url = new URL(this.texts.exotelFind, location);
+      new URLSearchParams(ticket).forEach((value, name) => url.searchParams.set(name, value));
+      const found = (await this.request(url))?.value;
+      if (found?.status && !this.seen.has(found.status.reference)) {
+        this.follow(found.url, found.status);
+        document.dispatchEvent(new CustomEvent("exotel:found", { detail: { ticket, after: found.after } }));
       }
     }
 
@@ -230,6 +282,7 @@
         this.stop(this.texts.exotelLoggedOut);
       } else if (response && response.status < 500 && response.status !== 429) {
         this.stop(this.texts.exotelGone);
+        this.status = null;
       } else {
         this.failures += 1;
         this.write(this.hint, this.texts.exotelLost);
@@ -258,7 +311,12 @@
 
   find();
   new MutationObserver(find).observe(document, { childList: true, subtree: true });
-  document.addEventListener("visibilitychange", () => all((panel) => panel.plan(0)));
+  document.addEventListener("visibilitychange", () => {
+    all((panel) => panel.plan(0));
+    one()?.wake();
+  });
+  window.addEventListener("focus", () => one()?.wake());
+  window.addEventListener("storage", ({ key }) => key === "exotel-call" && one()?.wake());
   window.addEventListener("resize", () => all((panel) => {
     panel.element.style.minHeight = "";
   }));
