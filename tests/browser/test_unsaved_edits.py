@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 
 from django_exotel_ccm.admin import CallCustomerMixin
 from django_exotel_ccm.models import CallRecord
@@ -111,6 +112,100 @@ def test_question_opens_beside_unsaved_edits(two_numbers: Ticket, site: Any, ope
 
     assert "Exotel accepted the request" in opened.value.inner_text(".messagelist")
     assert page.input_value("#id_notes") == "He wants a new fan"
+
+
+TEXT = "Ten minutes of typing"
+EDITOR = """
+<form method="post" action="/notes/"><textarea name="body" hidden></textarea><div id="mine" contenteditable>.</div>
+<script>mine.addEventListener("beforeinput", (event) => {
+  event.preventDefault(); event.stopPropagation(); mine.append(event.data); });</script></form>"""
+FRAME = """
+<form method="post" action="/notes/"><iframe id="frame" srcdoc="<body contenteditable id='mine'>."></iframe></form>"""
+SHADOW = """<form hx-post="/notes/"><div id="editor"></div></form>
+<script>editor.attachShadow({mode: "open"}).innerHTML = "<textarea id='mine'></textarea>";</script>"""
+#: Places for text that no form of the page would send, as far as anybody sees from outside.
+PLACES = {
+    "form of a script": "<form hx-post='/notes/'><textarea id='mine'></textarea></form>",
+    "field without a form": "<textarea id='mine'></textarea>",
+    "choice without a form": "<select id='mine'><option>.<option>Ten minutes of typing</select>",
+    "editor": EDITOR,
+    "editor in a frame": FRAME,
+    "editor of a component": SHADOW,
+}
+
+
+def form_with(page: Any, site: Any, ticket: Ticket, place: str) -> Any:
+    """Open the ticket's form with this above it, and write there."""
+
+    def add(route: Any) -> None:
+        response = route.fetch()
+        route.fulfill(
+            response=response, body=response.text().replace('<div id="content"', place + '<div id="content"', 1)
+        )
+
+    page.route("**/change/", add)
+    form_of(page, site, ticket)
+    field = (page.frame_locator("#frame") if "iframe" in place else page).locator("#mine")
+    field.focus() if "<select" in place else field.click()
+    page.keyboard.type(TEXT)
+    assert TEXT in field.evaluate("(one) => one.value || one.textContent")
+    return field
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_question_opens_beside_text_that_no_form_shows(
+    two_numbers: Ticket, site: Any, open_page: Open, kind: str
+) -> None:
+    page = open_page()
+    field = form_with(page, site, two_numbers, PLACES[kind])
+
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-headline:has-text('Choose whom to call.')")
+    page.wait_for_timeout(500)
+    with page.context.expect_page() as opened:
+        page.click(".exotel-links a:has-text('Choose')")
+    opened.value.wait_for_selector(".exotel-choose")
+
+    assert TEXT in field.evaluate("(one) => one.value || one.textContent")
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_link_to_another_number_opens_beside_edits(ticket: Ticket, site: Any, open_page: Open, is_edited: bool) -> None:
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="dial_any_number"))
+    page = open_page()
+    place = PLACES["form of a script"]
+    form_with(page, site, ticket, place) if is_edited else form_of(page, site, ticket)
+    pages = len(page.context.pages)
+
+    page.click("a.exotel-choose-link:has-text('Call another number')")
+    page.wait_for_timeout(1000)
+
+    assert len(page.context.pages) == pages + is_edited
+    assert (page.locator("#mine").count() == 1) is is_edited
+
+
+@pytest.mark.parametrize("how", ["reset", "swapped"])
+def test_form_that_its_script_has_emptied_is_clean(two_numbers: Ticket, site: Any, open_page: Open, how: str) -> None:
+    page = open_page()
+    form_with(page, site, two_numbers, PLACES["form of a script"])
+    page.evaluate("mine.form.reset()" if how == "reset" else "mine.form.replaceWith(mine.form.cloneNode())")
+
+    page.click("button.exotel-call")
+
+    page.wait_for_selector(".exotel-choose")
+
+
+def test_form_that_a_script_has_sent_counts_as_edited(two_numbers: Ticket, site: Any, open_page: Open) -> None:
+    """Nobody knows whether the server has taken it."""
+    page = open_page()
+    form_with(page, site, two_numbers, PLACES["form of a script"])
+    page.evaluate("mine.form.addEventListener('submit', (event) => event.preventDefault()); mine.form.requestSubmit()")
+
+    page.click("button.exotel-call")
+    page.wait_for_selector(".exotel-links a:has-text('Choose')")
+    page.wait_for_timeout(500)
+
+    assert page.input_value("#mine") == TEXT
 
 
 # Pressed twice.

@@ -8,6 +8,8 @@
   window.exotelPresses = true;
   const WAIT = 10000; // milliseconds; a browser does not say when the sending of a form was stopped
   const PATIENCE = 60000; // milliseconds for the answer to a press; the server needs at most 55 seconds
+  const OWN_FORMS = ".exotel-choose-form, .exotel-confirm, .exotel-note-box";
+  const EDITS = ["beforeinput", "input", "change", "paste", "cut", "drop"];
 
   const written = (form) => [...new FormData(form)].map(
     ([name, value]) => [name, value instanceof File ? value.name : value],
@@ -91,8 +93,38 @@
   /* Forms of the host as they were when the page showed them. A page may swap any part of itself at any time. */
   const baselines = new Map();
   let unsavedFromTheStart = false;
-  const unsaved = () => unsavedFromTheStart
+  /* Fields and editors in which the user has worked: an editor may give its text to its form at the submit, and a form
+     that a script sends may be no post. Nobody knows whether that script has saved it, so they stay here. */
+  const edited = new Set();
+  const formOf = (place) => place.form || place.closest("form");
+  const settle = (form, names = null) => edited.forEach((place) => {
+    if (formOf(place) === form && (!names || names.includes(place.name))) {
+      edited.delete(place);
+    }
+  });
+  const unsaved = () => unsavedFromTheStart || [...edited].some((place) => place.isConnected)
     || [...baselines].some(([form, before]) => form.isConnected && asText(written(form)) !== asText(before));
+
+  /* Editors may keep an event to themselves, so several tell of an edit. An editor in a frame has a document of its own. */
+  const watch = (root, frame = null) => EDITS.forEach((name) => root.addEventListener(name, (event) => {
+    const field = event.composedPath()[0];
+    if (event.isTrusted && (frame || field.isContentEditable || field.matches?.("input, textarea, select"))) {
+      const place = frame || event.target;
+      if (!formOf(place)?.matches(OWN_FORMS)) {
+        edited.add(place);
+      }
+    }
+  }, true));
+  const frames = new WeakSet(); // their documents
+  const watchFrame = () => {
+    const inner = document.activeElement?.contentDocument; // null for one of another site
+    if (inner && !frames.has(inner)) {
+      frames.add(inner);
+      watch(inner, document.activeElement);
+    }
+  };
+  watch(document);
+  window.addEventListener("blur", watchFrame); // the focus goes into a frame
 
   /* Not disabled, because a disabled button loses the focus. Returns what undoes it. */
   const hold = (button) => {
@@ -174,7 +206,7 @@
   };
 
   const find = () => {
-    document.querySelectorAll("form[method=post]:not(.exotel-choose-form, .exotel-confirm, .exotel-note-box)").forEach((form) => {
+    document.querySelectorAll(`form[method=post]:not(${OWN_FORMS})`).forEach((form) => {
       if (!baselines.has(form)) {
         baselines.set(form, written(form));
       }
@@ -197,6 +229,7 @@
     document.addEventListener("exotel:found", ({ detail: { ticket, after } }) => after && remember(new URLSearchParams(ticket), after));
     // These fields of the form show what is stored.
     document.addEventListener("exotel:stored", ({ detail: { form, names } }) => {
+      settle(form, names);
       if (baselines.has(form)) {
         const others = baselines.get(form).filter(([name]) => !names.includes(name));
         baselines.set(form, [...others, ...written(form).filter(([name]) => names.includes(name))]);
@@ -216,8 +249,12 @@
         link.target = unsaved() ? "_blank" : "_self";
       }
     });
+    document.addEventListener("reset", (event) => settle(event.target));
     // On the page that asks, and on that which confirms, the buttons stand in forms of ours.
     document.addEventListener("submit", (event) => {
+      if (!event.defaultPrevented) {
+        settle(event.target); // sent to another frame or tab, if this page stays
+      }
       const button = event.submitter;
       if (!button || !button.matches("button.exotel-call") || event.defaultPrevented) {
         return;
