@@ -15,7 +15,7 @@ from django_exotel_ccm.descriptions import describe_status
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.call_queryset import LONGEST_CALL, in_progress_of
 from django_exotel_ccm.models.ticket_link import LinkKey
-from django_exotel_ccm.note_box import note_url
+from django_exotel_ccm.note_box import author_mark, note_url
 
 YOUNG, OLD = 60, 3600  # seconds since the press
 POLL_YOUNG, POLL, POLL_OLD = 1, 2, 10  # seconds between two questions
@@ -103,6 +103,7 @@ def panel_of(
         "my_calls_url": page_url(adapter, "my-calls"),
         # Of a call that is still to come; the script puts its reference in the place of this one.
         "any_note_url": note_url(NO_CALL, adapter) if may_note else "",
+        "author": author_mark(user),
     }
     if call is None:
         return shown

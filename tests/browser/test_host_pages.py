@@ -261,6 +261,44 @@ def test_swapped_pages(crm: Any, open_agent: Callable[..., Agent]) -> None:
     assert agent.complaints == []
 
 
+def test_note_survives_swapped_pages(crm: Any, open_agent: Callable[..., Agent]) -> None:
+    """No browser asks before a swap, so the note comes back where the box does."""
+    agent = open_agent()
+    page, box = agent.page, "form.exotel-note-box"
+    agent.open(crm.order)
+    agent.press()
+    agent.phones.goto(crm.phones)
+    answer_and_hang_up(agent.phones)
+    agent.wait_for("Talked with")
+    page.fill(f"{box} textarea", "Five minutes of typing")
+    page.check(f"{box} input[value=voicemail]", force=True)
+    page.fill(f"{box} textarea", "Six minutes of typing")
+    page.check(f"{box} input[value=chosen]", force=True)
+    page.fill(f"{box} .exotel-when", "2027-06-01T10:00")
+    page.evaluate("window.isSamePage = true")
+    page.click("text=All orders")
+    page.wait_for_selector("h1:has-text('Orders')")
+    assert page.locator(box).count() == 0
+
+    page.click("text=Blue carpet")
+    page.wait_for_selector(f"{box}:not([hidden])")
+
+    assert page.input_value(f"{box} textarea") == "Six minutes of typing"
+    assert page.is_checked(f"{box} input[value=voicemail]")
+    assert page.input_value(f"{box} .exotel-when") == "2027-06-01T10:00"
+    page.click(".exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved. Call back on ')")
+    page.click("text=All orders")
+    page.wait_for_selector("h1:has-text('Orders')")
+    page.click("text=Blue carpet")
+    page.wait_for_selector(".exotel-calls >> text=Six minutes of typing")
+    page.click("button.exotel-note-open")
+    page.wait_for_selector(f"{box}:not([hidden])")
+    assert page.input_value(f"{box} textarea") == ""
+    assert page.evaluate("window.isSamePage")
+    assert agent.complaints == []
+
+
 def test_without_script(crm: Any, open_agent: Callable[..., Agent]) -> None:
     agent = open_agent(java_script_enabled=False)
     agent.open(crm.order)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition, FollowUp
 from django_exotel_ccm.services import schedule_follow_up
 from django_exotel_ccm.services.call_lists import create_call_list
+from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
 from tests.browser.conftest import keep_picture, log_in, press, violations
 from tests.browser.test_journey import answer_and_hang_up
@@ -217,6 +218,144 @@ def test_note_about_an_earlier_call_stays_about_it(
     assert asked == ["beforeunload"]  # the browser asks before a note gets lost
 
 
+# A note that is not saved yet, after the page was left.
+
+DRAFTS = "Object.entries(sessionStorage).filter(([key]) => key.startsWith('exotel-draft:'))"
+
+
+def accept_dialogs(page: Any) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+
+
+def test_note_survives_a_reload(open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]) -> None:
+    page = open_ticket()
+    accept_dialogs(page)
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    page.check(f"{BOX} input[value=call_later]", force=True)
+
+    page.reload()
+    page.wait_for_selector(BOX)
+
+    assert page.input_value(f"{BOX} textarea") == "Angry"
+    assert page.is_checked(f"{BOX} input[value=call_later]")
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+    assert CallNote.objects.get().text == "Angry"
+    assert page.evaluate(DRAFTS) == []
+
+
+def test_note_survives_a_login(
+    open_ticket: Callable[..., Any], exotel: Any, site: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    accept_dialogs(page)
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    address = page.url
+    Session.objects.all().delete()
+
+    log_in(page, site.url, "asha")
+    page.goto(address)
+    page.wait_for_selector(BOX)
+
+    assert page.input_value(f"{BOX} textarea") == "Angry"
+
+
+def test_note_whose_answer_was_lost_is_not_written_twice(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    accept_dialogs(page)
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+
+    def lose_the_answer(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/note/**", lose_the_answer, times=1)
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-problem:has-text('No connection')")
+    assert CallNote.objects.count() == 1
+    page.reload()
+    page.wait_for_selector(BOX)
+    page.click(f"{BOX} .exotel-save")
+    page.wait_for_selector(".exotel-said:has-text('Saved.')")
+
+    assert CallNote.objects.get().text == "Angry"
+
+
+@pytest.mark.parametrize("how", ["not now", "emptied"])
+def test_note_that_was_put_away_does_not_come_back(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any], how: str
+) -> None:
+    page = open_ticket()
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    assert len(page.evaluate(DRAFTS)) == 1
+    if how == "not now":
+        page.click(f"{BOX} >> text=Not now")
+    else:
+        page.fill(f"{BOX} textarea", "")
+    assert page.evaluate(DRAFTS) == []
+
+    page.reload()
+    if how == "not now":
+        page.click("button.exotel-note-open")
+    page.wait_for_selector(BOX)
+
+    assert page.input_value(f"{BOX} textarea") == ""
+
+
+@pytest.mark.parametrize("page_of", ["call", "ticket"])
+def test_note_is_not_shown_to_the_next_user(
+    open_ticket: Callable[..., Any],
+    exotel: Any,
+    host: Any,
+    site: Any,
+    open_page: Callable[..., Any],
+    page_of: str,
+) -> None:
+    host.user("vik", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote", agent=None)
+    page = open_ticket()
+    accept_dialogs(page)
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    ticket, call = (
+        page.url,
+        site.url + reverse("admin:exotel_ccm_callrecord_change", args=[CallRecord.objects.get().pk]),
+    )
+    assert len(page.evaluate(DRAFTS)) == 1
+    page.context.clear_cookies()
+
+    log_in(page, site.url, "vik")
+    page.goto(call if page_of == "call" else ticket)
+    if page_of == "call":
+        page.wait_for_selector(BOX)
+        assert page.input_value(f"{BOX} textarea") == ""
+
+    assert page.evaluate(DRAFTS) == []
+
+
+@pytest.mark.books_differ("the call's callbacks were erased")
+def test_note_about_an_erased_customer_is_forgotten(
+    open_ticket: Callable[..., Any], exotel: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_ticket()
+    accept_dialogs(page)
+    call_and_talk(page, exotel, open_page)
+    page.fill(f"{BOX} textarea", "Angry")
+    assert len(page.evaluate(DRAFTS)) == 1
+    list(erase(CallRecord.objects.get().customer_number, apply=True))
+
+    with page.expect_response(lambda answer: "/note/" in answer.url):
+        page.reload()
+
+    page.wait_for_function(f"{DRAFTS}.length === 0")
+    assert page.query_selector(BOX) is None
+
+
 @pytest.mark.books_differ("the call is none of the simulator's")
 @pytest.mark.parametrize("script", [True, False])
 def test_box_on_the_calls_page(script: bool, host: Any, site: Any, open_page: Callable[..., Any]) -> None:
@@ -275,6 +414,22 @@ def test_saved_note_is_listed_at_once(open_call: Callable[..., Any], ended_call:
     assert page.locator(notes).count() == 1
     keep_picture(page, f"note_listed_{width}")
     assert violations(page) == []
+
+
+@pytest.mark.books_differ("the call is none of the simulator's")
+def test_note_on_the_calls_page_survives_a_reload(open_call: Callable[..., Any]) -> None:
+    page = open_call()
+    accept_dialogs(page)
+    page.fill(f"{BOX} textarea", "Sends the new address")
+    page.check(f"{BOX} input[value=chosen]", force=True)
+    page.fill(f"{BOX} .exotel-when", "2027-06-01T10:00")
+
+    page.reload()
+    page.wait_for_function(f"document.querySelector('{BOX} textarea').value !== ''")
+
+    assert page.input_value(f"{BOX} textarea") == "Sends the new address"
+    assert page.is_checked(f"{BOX} input[value=chosen]")
+    assert page.input_value(f"{BOX} .exotel-when") == "2027-06-01T10:00"
 
 
 @pytest.mark.books_differ("the call is none of the simulator's")

@@ -1,5 +1,5 @@
 /* The box after a call: opens it below the panel, and saves it without leaving the page. What was written stays until it
-   is saved. Without this script the panel links to a page with the same box. */
+   is saved or put away, also when the page is left: this tab keeps it. Without this script the panel links to a page with the same box. */
 "use strict";
 (() => {
   if (window.exotelNotes) {
@@ -62,6 +62,57 @@
   const isWritten = (form) => form.elements.exotel_text.value.trim() !== ""
     || [...form.querySelectorAll("input[type=radio]")].some((choice) => choice.checked !== choice.defaultChecked);
 
+  /* What was written and is not saved, in the storage of this tab alone, by the call's reference. */
+  const DRAFT = "exotel-draft:";
+  const keyOf = (form) => DRAFT + /[0-9a-f-]{36}/.exec(form.action)[0];
+  const readDraft = (key) => {
+    try {
+      return JSON.parse(sessionStorage.getItem(key));
+    } catch {
+      return null; // a browser that keeps nothing
+    }
+  };
+  const writeDraft = (key, draft) => {
+    try {
+      if (draft) {
+        sessionStorage.setItem(key, JSON.stringify(draft));
+      } else {
+        sessionStorage.removeItem(key);
+      }
+    } catch {
+      // The box still has it, and the browser asks before the page is left.
+    }
+  };
+  const keepDraft = (form) => {
+    const { csrfmiddlewaretoken, exotel_next, ...fields } = Object.fromEntries(new FormData(form));
+    writeDraft(keyOf(form), isWritten(form) ? { author: form.dataset.exotelAuthor, fields } : null);
+  };
+
+  /* Nobody sees what somebody else wrote who was logged in before. */
+  const dropDraftsOfOthers = (author) => {
+    try {
+      Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT) && readDraft(key)?.author !== author).forEach(
+        (key) => writeDraft(key, null),
+      );
+    } catch {
+      // a browser that keeps nothing
+    }
+  };
+
+  /* With its key: a Save whose answer was lost is then the same one. */
+  const putBack = (form) => {
+    const draft = readDraft(keyOf(form));
+    if (draft && !isWritten(form)) {
+      [...form.elements].filter((field) => field.name in draft.fields).forEach((field) => {
+        if (field.type === "radio") {
+          field.checked = field.value === draft.fields[field.name];
+        } else {
+          field.value = draft.fields[field.name];
+        }
+      });
+    }
+  };
+
   /* After Save in a box that came with the page. */
   const leave = (form, said) => {
     const shown = Object.assign(document.createElement("p"), { className: "exotel-said", tabIndex: -1, textContent: said });
@@ -110,6 +161,9 @@
     const [said, wrong] = await save(form);
     button.removeAttribute("aria-disabled");
     button.textContent = label;
+    if (said !== null) {
+      writeDraft(keyOf(form), null);
+    }
     if (said === null) {
       problem.textContent = wrong;
     } else if (owners.has(form)) {
@@ -164,8 +218,9 @@
 
     /* Opens by itself, unless somebody types: then the page must not move below their hands. */
     async offer() {
-      if (!this.isOpen() && !this.isSaved && !typing() && !this.isPutAway()) {
-        await this.open({ focus: false, onlyNew: this.isFirst });
+      const hasDraft = readDraft(DRAFT + this.reference) !== null;
+      if (!this.isOpen() && !this.isSaved && !typing() && (hasDraft || !this.isPutAway())) {
+        await this.open({ focus: false, onlyNew: this.isFirst && !hasDraft });
       }
     }
 
@@ -182,6 +237,9 @@
       if (!this.form) {
         const response = await ask(this.panel, this.url);
         const answer = response ? await read(response) : {};
+        if (answer.code === "invalid") {
+          writeDraft(DRAFT + reference, null); // the customer was erased: nothing can be written any more
+        }
         if (!answer.html || this.form || reference !== this.reference || (onlyNew && answer.has_note) || (!focus && typing())) {
           if (focus && !answer.html) {
             this.said.textContent = answer.advice || this.panel.dataset.exotelLost;
@@ -197,6 +255,8 @@
         this.form.querySelector(".exotel-note-buttons").append(notNow);
         owners.set(this.form, this);
         this.place.append(this.form);
+      } else {
+        keepDraft(this.form); // of one that was put away
       }
       if (focus) {
         this.said.textContent = "";
@@ -220,6 +280,7 @@
       } catch {
         // a browser that keeps nothing
       }
+      writeDraft(keyOf(this.form), null);
       this.close();
       this.button.focus();
     }
@@ -256,6 +317,34 @@
   document.addEventListener("input", ({ target }) => {
     if (target.matches(".exotel-note-box .exotel-when")) {
       target.form.querySelector("[name=exotel_call_back][value=chosen]").checked = true;
+    }
+  });
+
+  const known = new WeakSet(); // boxes, and what says who is logged in
+  const find = () => {
+    if (document.readyState === "loading") {
+      return; // a box may have no fields yet
+    }
+    const found = [...document.querySelectorAll("[data-exotel-author]")].filter((element) => !known.has(element));
+    found.forEach((element) => {
+      known.add(element);
+      dropDraftsOfOthers(element.dataset.exotelAuthor);
+    });
+    found.filter((element) => element.matches("form.exotel-note-box")).forEach(putBack);
+  };
+  find();
+  document.addEventListener("DOMContentLoaded", find);
+  new MutationObserver(find).observe(document, { childList: true, subtree: true });
+  ["input", "change"].forEach((name) => document.addEventListener(name, ({ target }) => {
+    const form = target.closest?.("form.exotel-note-box");
+    if (form) {
+      keepDraft(form);
+    }
+  }));
+  document.addEventListener("click", ({ target }) => {
+    const link = target.closest?.("form.exotel-note-box a.exotel-not-now");
+    if (link) {
+      writeDraft(keyOf(link.closest("form")), null);
     }
   });
 })();
