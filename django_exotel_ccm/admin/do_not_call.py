@@ -87,18 +87,18 @@ class ImportForm(forms.Form):
 class DoNotCallForm(forms.ModelForm):
     """An entry. A new one may take the place of one that does not last as long, as it does everywhere."""
 
-    replaced: DoNotCall | None = None
-    """The entry whose place the new one takes."""
+    replaced_until: datetime.datetime | None = None
+    """When the entry expires whose place the new one takes; None if there is none."""
 
-    def validate_constraints(self) -> None:
-        """Refuse a number that is on the list already, unless it is to stay on it for longer."""
-        if self.instance._state.adding:  # noqa: SLF001 - documented under "Model instances"
+    def clean(self) -> dict[str, Any] | None:
+        """Take the entry of a number that is to stay on the list for longer; another one counts as a duplicate."""
+        if self.instance.pk is None and not self.errors:
+            wanted = DoNotCall(number=self.cleaned_data["number"], expires_at=self.cleaned_data["expires_at"])
             entries = DoNotCall.objects.using(router.db_for_write(DoNotCall))
-            known = entries.filter(number=self.instance.number).first()
-            if known is not None and (not known.is_in_force or lasts_longer(self.instance, known)):
-                self.replaced = known
-                return
-        super().validate_constraints()
+            known = entries.filter(number=wanted.number).first()
+            if known is not None and (not known.is_in_force or lasts_longer(wanted, known)):
+                self.replaced_until, self.instance = known.expires_at, known
+        return super().clean()
 
 
 @admin.register(DoNotCall)
@@ -172,9 +172,9 @@ class DoNotCallAdmin(OfferedLookupsAdmin):
             return
         given = {name: getattr(obj, name) for name in ("number", "reason", "expires_at")}
         obj.pk = add_do_not_call(**given, source=DoNotCallSource.TYPED, created_by=request.user).pk
-        if form.replaced is not None:
+        if form.replaced_until is not None:
             sees = Permission.VIEW_NUMBER.granted_to(request.user) and self.has_view_permission(request)
-            self.message_user(request, _replaced(form.replaced, obj, with_date=sees), messages.INFO)
+            self.message_user(request, _replaced(form.replaced_until if sees else None, obj), messages.INFO)
 
     def _number(self, request: HttpRequest) -> Callable[[Any], str]:
         """Return the masked number."""
@@ -233,11 +233,11 @@ class DoNotCallAdmin(OfferedLookupsAdmin):
         return reverse(f"admin:exotel_ccm_donotcall_{name}", current_app=self.admin_site.name)
 
 
-def _replaced(old: DoNotCall, new: DoNotCall, *, with_date: bool) -> str:
-    """Say how long a number was on the list, for users who may know it, and how long it is on it now."""
+def _replaced(until: datetime.datetime | None, new: DoNotCall) -> str:
+    """Say until when a number was on the list, None for users who may not know it, and until when it is on it now."""
     was, now = gettext("The number was on the list before."), gettext("It is on it for ever now.")
-    if with_date and old.expires_at is not None:
-        was = gettext("The number was on the list until %(date)s.") % {"date": _date_of(old.expires_at)}
+    if until is not None:
+        was = gettext("The number was on the list until %(date)s.") % {"date": _date_of(until)}
     if new.expires_at is not None:
         now = gettext("It is on it until %(date)s now.") % {"date": _date_of(new.expires_at)}
     return f"{was} {now}"
