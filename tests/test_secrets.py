@@ -96,6 +96,7 @@ def planted(request: pytest.FixtureRequest, exotel: Simulator, settings: Any, mo
         sources["default"] = url
     else:
         sources = {}
+        monkeypatch.delenv("EXOTEL_URL", raising=False)  # it would come before the parts
         place = url.rpartition("@")[2]
         parts = {"API_KEY": KEY, "API_TOKEN": TOKEN, "ACCOUNT_SID": "simulated1"}
         for name, value in {**parts, "REGION": place.replace("/simulated1", "")}.items():
