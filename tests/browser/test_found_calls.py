@@ -192,3 +192,32 @@ def test_panel_goes_on_after_a_login_in_another_tab(ticket: Ticket, site: Any, e
     page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")
 
     assert page.input_value("#id_notes") == "He wants a new fan"
+
+
+def test_list_shows_the_end_of_the_call_that_it_asked_about(
+    ticket: Ticket, host: Any, site: Any, exotel: Any, open_page: Open
+) -> None:
+    """Its buttons are about several tickets, and the question was about one."""
+    host.ticket("Another matter", phone="+919000001002")
+    ticket.customer.other_phone = "+919000001010"
+    ticket.customer.save()
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/admin/helpdesk/ticket/")
+    page.click("#searchbar")
+    page.keyboard.type("Fan")
+    page.click("tr:has-text('Invoice shows the old address') button.exotel-call")
+    page.wait_for_selector(".exotel-headline:has-text('Choose whom to call.')")
+    with page.context.expect_page() as opened:
+        page.click(".exotel-links a:has-text('Choose')")
+    page.evaluate(HIDE, True)
+    opened.value.click("button.exotel-call")
+    opened.value.wait_for_selector(CALLING)
+    [sid] = exotel.book.calls
+    exotel.press(sid, "agent", "decline")
+    opened.value.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
+
+    page.evaluate(HIDE, False)
+
+    page.wait_for_selector(".exotel-headline:has-text('You did not pick up')")
+    assert page.input_value("#searchbar") == "Fan"
