@@ -65,11 +65,15 @@ SECTIONS = (
     ".exotel-panel, .exotel-phone, .exotel-choose, .exotel-calls, .exotel-readonly, .exotel-note-box, .exotel-desk,"
     ".exotel-clocks"
 )
-#: Waits until the page has been painted anew, and nothing moves or changes its colour by and by.
+#: Waits until the page has been painted anew, and nothing moves or changes its colour by and by; not for ever, because
+#: on a busy machine a browser may stop painting until it is asked for a picture.
 STILL = """async () => {
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
-  await Promise.allSettled(ending.map((one) => one.finished));
+  const still = async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map((one) => one.finished));
+  };
+  await Promise.race([still(), new Promise((done) => setTimeout(done, 5000))]);
 }"""
 #: Says so when our section moves the ticket's Save to the side.
 SAVE_MOVED = """() => {
