@@ -84,7 +84,7 @@ class DeviceNotSwitched(ExotelCCMError):
 
 
 class RequestKeyReused(ExotelCCMError, ValueError):
-    """The request key belongs to a call, placed or refused, with another agent, number, ticket or override_reason."""
+    """The request key belongs to a call, placed or refused, that was asked for in another way."""
 
     def __init__(self, call: CallRecord) -> None:
         super().__init__(call)
@@ -92,8 +92,8 @@ class RequestKeyReused(ExotelCCMError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"This request_key belongs to call {self.call.reference}, to another number, by another agent, for another "
-            "ticket or with another override_reason. Give each call a request_key of its own."
+            f"This request_key belongs to call {self.call.reference}, which was asked for with another number, agent, "
+            "ticket, override_reason or option. Give each call a request_key of its own."
         )
 
 

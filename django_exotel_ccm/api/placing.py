@@ -27,6 +27,7 @@ from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.models.call import LONGEST_OVERRIDE_REASON
 from django_exotel_ccm.services import agents_for, place_call
+from django_exotel_ccm.services.drafts import has_other_options
 from django_exotel_ccm.services.placing import call_with_key, raise_if_refused
 from django_exotel_ccm.services.selection import choose_agent, choose_exophone
 from django_exotel_ccm.tickets import TicketType
@@ -144,11 +145,13 @@ def _is_wanted(wanted: dict[str, Any], call: CallRecord) -> bool:
     Its ticket may have been deleted or moved meanwhile, its agent or ExoPhone deleted, and its customer erased. Where
     it was moved to is not asked: the answer would tell it to who may not see that ticket.
     """
-    if call.erased_at is not None:
-        return True
-    known = {"agent": call.agent_id, "exophone": call.exophone_id, "recording": call.recording_requested}
+    known = {"agent": call.agent_id, "exophone": call.exophone_id}
     if any(wanted.get(name, value) != value for name, value in known.items() if value is not None):
         return False
+    if has_other_options(call, wanted):
+        return False
+    if call.erased_at is not None:
+        return True
     if storable(wanted.get("override_reason", "")) != call.override_reason:
         return False
     to = wanted.get("to", "")
@@ -225,8 +228,8 @@ def _refusal(view: BaseView, ticket_name: str, refused: CallRefused) -> Conflict
 
 def _key_reused(call: CallRecord) -> Conflict:
     advice = _(
-        "This Idempotency-Key belongs to another request: with another ticket, number, agent, ExoPhone, recording or "
-        "reason. Nobody was called now. Send each request that you change with a new key."
+        "This Idempotency-Key belongs to another request: with another ticket, number, agent, ExoPhone, reason or "
+        "option. Nobody was called now. Send each request that you change with a new key."
     )
     return Conflict("request_key_reused", advice, reference=str(call.reference))
 

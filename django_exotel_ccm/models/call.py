@@ -234,6 +234,12 @@ class CallRecord(TicketLink):
     recording_requested = models.BooleanField(
         _("recording requested"), default=False, help_text=_("Whether Exotel was asked to record the call.")
     )
+    options = models.JSONField(
+        pgettext_lazy("telephony", "options"),
+        default=dict,
+        editable=False,
+        help_text=_("What Exotel was asked for beside the phones; of the audio's address only a digest."),
+    )
     erased_at = models.DateTimeField(
         pgettext_lazy("telephony", "erased"),
         null=True,

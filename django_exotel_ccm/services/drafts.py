@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,24 @@ LEASE = datetime.timedelta(seconds=60)  # longer than the client's deadline
 def digest_of(request_key: str) -> str:
     """Return what ``CallRecord.request_key`` holds for a request key."""
     return hashlib.sha256(request_key.encode()).hexdigest()
+
+
+def kept_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of Exotel's that are given, as ``CallRecord.options`` holds them.
+
+    An address may name the customer or have a password in it, so a digest stands for it.
+    """
+    kept = {name: given[name] for name in OPTIONS if given.get(name)}
+    if "wait_audio_url" in kept:
+        kept["wait_audio_url"] = hashlib.sha256(kept["wait_audio_url"].encode(errors="surrogatepass")).hexdigest()
+    return kept
+
+
+def has_other_options(call: CallRecord, given: Mapping[str, Any]) -> bool:
+    """Return whether an option of Exotel's is given that is not the call's; None is not given."""
+    wanted = kept_options(given)
+    named = [name for name in OPTIONS if given.get(name) is not None]
+    return any(wanted.get(name) != call.options.get(name) for name in named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +93,16 @@ class PlaceCallRequest:
         if len(self.override_reason or "") > LONGEST_OVERRIDE_REASON:
             longest = LONGEST_OVERRIDE_REASON
             raise ValueError(f"place_call: override_reason may have {longest} characters.")
-        for name in OPTIONS:
-            check_option(name, getattr(self, name))
+        for name, value in self.options.items():
+            check_option(name, value)
         for name in ("agent", "ticket", "exophone"):
             if getattr(self, name) is not None and getattr(self, name).pk is None:
                 raise ValueError(f"place_call: save the {name} first; it has no primary key yet.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of Exotel's; None for one that is not given."""
+        return {name: getattr(self, name) for name in OPTIONS}
 
 
 def build_record(request: PlaceCallRequest) -> CallRecord:
@@ -96,6 +120,7 @@ def build_record(request: PlaceCallRequest) -> CallRecord:
         details_check_at=now + LEASE,
         next_check_at=now + LEASE,
         recording_requested=bool(request.recording),
+        options=kept_options(request.options),
         override_reason=storable(request.override_reason or ""),
     )
 

@@ -30,6 +30,7 @@ from django_exotel_ccm.services.drafts import (
     add_ticket_and_customer,
     build_record,
     digest_of,
+    has_other_options,
 )
 from django_exotel_ccm.services.events import record_event, report_state
 from django_exotel_ccm.services.press_locks import LockMissing, create_locks, lock_presses
@@ -62,12 +63,12 @@ def place_call(  # noqa: PLR0913 - the parameters of Exotel's call
     """Ring ``agent``, then the customer, and return the call: ``active`` (accepted by Exotel) or ``unconfirmed``.
 
     ``to`` is the customer's number: text, read in the region of ``NUMBER_REGION``, or a phone number object of
-    phonenumbers or django-phonenumber-field. Without it the ticket's only number is called. ``exophone`` is the caller
-    id; without it ``EXOPHONE_CHOICE`` decides. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
+    phonenumbers or django-phonenumber-field. Without it the ticket's only number is called. ``exophone`` is the
+    caller id; without it ``EXOPHONE_CHOICE`` decides. ``recording`` to ``attempt_time_out`` (seconds) are Exotel's
     and are not sent when None (docs/exotel.md 2.3). ``custom_field`` defaults to the ticket's name. Two calls with
-    the same ``request_key`` are one: the second returns the first. ``override_reason`` (200 characters) is why the
-    customer is called although a rule of ``POLICIES`` says no: it is kept on the call. A blank one overrides nothing,
-    and none overrides a rule about safety.
+    the same ``request_key`` are one: the second returns the first, and may leave out options. ``override_reason``
+    (200 characters) is why the customer is called although a rule of ``POLICIES`` says no: it is kept on the call. A
+    blank one overrides nothing, and none overrides a rule about safety.
 
     Trusted code: the rules are asked, permissions are not (nor is ``override_policy``). Raises :class:`~.CallRefused`
     when nothing was dialled, :class:`~.PlacedInsideTransaction`, :class:`~.RequestKeyReused`, ``TypeError`` for wrong
@@ -107,7 +108,7 @@ def _place(request: PlaceCallRequest) -> CallRecord:
 
     written, decided = _write(call, to_send)
     if written is not call:
-        return _earlier(written, call)
+        return _earlier(written, call, request)
     report_state(call.reference, call.state, call.outcome)
     if isinstance(decided, CallEvent):
         _refuse(call, decided)
@@ -135,13 +136,9 @@ def _to_exotel(call: CallRecord, request: PlaceCallRequest) -> CallRequest | Ref
         user_contact_uri=contact_uri,
         to=call.customer_number,
         virtual_number=call.exophone_number,
-        recording=request.recording,
-        recording_channels=request.recording_channels,
-        wait_audio_url=request.wait_audio_url,
-        max_time_limit=request.max_time_limit,
-        attempt_time_out=request.attempt_time_out,
         custom_field=call.custom_field or None,
         status_callback=tuple(urls.items()),
+        **request.options,
     )
 
 
@@ -193,12 +190,16 @@ def _write(call: CallRecord, to_send: CallRequest | Refusal) -> tuple[CallRecord
     return written, decided
 
 
-def _earlier(earlier: CallRecord, call: CallRecord) -> CallRecord:
+def _earlier(earlier: CallRecord, call: CallRecord, request: PlaceCallRequest) -> CallRecord:
     """Return the call that the request key placed before; raises as ``place_call`` did then."""
     same = ["agent_id", "ticket_content_type_id", "ticket_object_id"]
     # An erased customer has no number any more, and must not be rung twice because of that.
     same += ["customer_number", "override_reason"] if earlier.erased_at is None else []
-    if any(getattr(earlier, name) != getattr(call, name) for name in same):
+    # What was chosen, and not given, may have changed since; an ExoPhone may have been deleted.
+    same += ["custom_field"] if earlier.erased_at is None and request.custom_field is not None else []
+    same += ["exophone_id"] if earlier.exophone_id is not None and request.exophone is not None else []
+    is_other = any(getattr(earlier, name) != getattr(call, name) for name in same)
+    if is_other or has_other_options(earlier, request.options):
         raise RequestKeyReused(earlier)
     raise_if_refused(earlier)
     return earlier

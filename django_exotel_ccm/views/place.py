@@ -240,7 +240,9 @@ def _place(request: HttpRequest, target: CallTarget, ticket: Model, *, agent: Ag
         call, advice = refused.call, visible_to(refused.advice, request.user)
         pressed = Pressed("error", advice, call, advice=advice)
     except RequestKeyReused as reused:
-        text = _("You have just called this number as another agent. Load the page again to call once more.")
+        text = _(
+            "You have just called this number with another agent or ExoPhone. Load the page again to call once more."
+        )
         return Pressed("warning", text, reused.call, notice=text)
     except (ImproperlyConfigured, PlacedInsideTransaction, ValueError) as error:
         return Pressed("error", visible_to(str(error), request.user))

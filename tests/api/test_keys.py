@@ -55,14 +55,18 @@ def test_a_key_for_another_exophone(api: Callable[..., Api], ticket: Any, host: 
     assert asha.post("calls/", body(ticket, exophone=host.exophone.pk), key="k").status_code == 200
 
 
-@pytest.mark.parametrize("field", ["exophone", "recording"])
+@pytest.mark.parametrize("field", ["exophone", "recording", "max_time_limit"])
 def test_a_key_that_another_call_takes_meanwhile(
     api: Callable[..., Api], ticket: Any, host: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     """The second request is sent while the rules are asked about the first, which then finds its key taken."""
     asha = api("asha", *AGENT_WORK, "exotel_ccm.choose_exophone", agent="+919000000101")
     other = ExoPhone.objects.create(number="+918000000701").pk
-    mine, others = {"exophone": (host.exophone.pk, other), "recording": (True, False)}[field]
+    mine, others = {
+        "exophone": (host.exophone.pk, other),
+        "recording": (True, False),
+        "max_time_limit": (600, 60),
+    }[field]
     answers: list[Any] = []
 
     def send_once(call: CallRecord) -> None:
@@ -121,6 +125,70 @@ def test_the_same_key_is_refused_again_with_the_same_reason(asha: Api, host: Any
     assert answers[0].json() == answers[1].json()
     assert answers[0].json()["code"] == "DoNotCall"
     assert CallRecord.objects.count() == 1
+
+
+OPTIONS = {
+    "recording": True,
+    "recording_channels": "dual",
+    "wait_audio_url": "https://crm.example.com/wait.wav",
+    "max_time_limit": 600,
+    "attempt_time_out": 30,
+}
+OTHER_OPTIONS = {
+    "recording": False,
+    "recording_channels": "single",
+    "wait_audio_url": "https://crm.example.com/other.wav",
+    "max_time_limit": 601,
+    "attempt_time_out": 31,
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_key_for_another_option(asha: Api, ticket: Any, exotel: Any, name: str) -> None:
+    named = body(ticket, **{name: OPTIONS[name]})
+    first = asha.post("calls/", named, key="k").json()
+
+    other = asha.post("calls/", body(ticket, **{name: OTHER_OPTIONS[name]}), key="k")
+    same, without = (asha.post("calls/", wanted, key="k") for wanted in (named, body(ticket)))
+
+    assert (other.status_code, other.json()["code"]) == (409, "request_key_reused")
+    assert other.json()["reference"] == first["reference"]
+    assert [same.status_code, without.status_code] == [200, 200]
+    assert len(orders(exotel)) == 1
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_key_for_an_option_that_the_first_request_had_not(asha: Api, ticket: Any, name: str) -> None:
+    asha.post("calls/", body(ticket), key="k")
+
+    other = asha.post("calls/", body(ticket, **{name: OPTIONS[name]}), key="k")
+
+    assert (other.status_code, other.json()["code"]) == (409, "request_key_reused")
+
+
+def test_an_option_of_the_settings_that_has_changed_since(
+    asha: Api, ticket: Any, exotel: Any, entry: Callable[..., None]
+) -> None:
+    """A retry after a deployment would else be told that its own key is another's."""
+    entry(call={"max_time_limit": 600})
+    asha.post("calls/", body(ticket, attempt_time_out=30), key="k")
+    entry(call={"max_time_limit": 60})
+
+    again = asha.post("calls/", body(ticket, attempt_time_out=30), key="k")
+
+    assert again.status_code == 200
+    assert len(orders(exotel)) == 1
+
+
+@pytest.mark.books_differ(reason="the number is erased")
+def test_a_key_for_another_option_when_its_customer_was_erased(asha: Api, ticket: Any) -> None:
+    wanted = body(ticket, max_time_limit=600)
+    asha.post("calls/", wanted, key="k")
+    list(erase(BY_HAND, apply=True))
+
+    same, other = (asha.post("calls/", one, key="k") for one in (wanted, {**wanted, "max_time_limit": 60}))
+
+    assert (same.status_code, other.status_code) == (200, 409)
 
 
 OTHER_REQUESTS = [

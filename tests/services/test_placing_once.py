@@ -99,22 +99,57 @@ def test_calls_without_a_key_are_separate(host: Any, exotel: Simulator, posts: P
     assert len(posts()) == 2
 
 
-@pytest.mark.parametrize("other", ["agent", "number", "ticket", "reason"])
+@pytest.mark.parametrize(
+    "other", ["agent", "number", "ticket", "reason", "custom field", "ExoPhone", "limit", "audio", "recording"]
+)
 def test_request_key_of_another_call_is_refused(host: Any, exotel: Simulator, posts: Posts, other: str) -> None:
     agent, ticket = host.agent(), host.ticket()
-    first = place_call(agent=agent, to="+919000001001", ticket=ticket, request_key="press 1")
+    given = {
+        "agent": agent,
+        "to": "+919000001001",
+        "ticket": ticket,
+        "max_time_limit": 600,
+        "wait_audio_url": "https://crm.example.com/wait.wav",
+        "recording": True,
+        "request_key": "press 1",
+    }
+    first = place_call(**given)
     others: dict[str, Callable[[], dict[str, Any]]] = {
         "agent": lambda: {"agent": host.agent("Vik", "sip:vik4c1d77e2")},
         "number": lambda: {"to": "+919000001002"},
         "ticket": lambda: {"ticket": host.ticket("Loud fan")},
         "reason": lambda: {"override_reason": "They asked for it"},
+        "custom field": lambda: {"custom_field": "ticket_0"},
+        "ExoPhone": lambda: {"exophone": ExoPhone.objects.create(number="+918000000701")},
+        "limit": lambda: {"max_time_limit": 60},
+        "audio": lambda: {"wait_audio_url": "https://crm.example.com/other.wav"},
+        "recording": lambda: {"recording": False},
     }
     changed = others[other]()
 
     with pytest.raises(RequestKeyReused, match="Give each call a request_key of its own") as raised:
-        place_call(**{"agent": agent, "to": "+919000001001", "ticket": ticket, "request_key": "press 1", **changed})
+        place_call(**given | changed)
 
     assert raised.value.call == first
+    assert len(posts()) == 1
+
+
+def test_second_call_with_a_request_key_may_leave_out_options(host: Any, exotel: Simulator, posts: Posts) -> None:
+    agent, ticket, address = host.agent(), host.ticket(), "https://crm.example.com/wait.wav?name=Asha\x00\ud800"
+    options: dict[str, Any] = {"max_time_limit": 600, "attempt_time_out": 30, "recording_channels": "dual"}
+    options |= {"exophone": host.exophone, "custom_field": f"ticket_{ticket.pk}", "wait_audio_url": address}
+    first = place_call(agent=agent, ticket=ticket, request_key="press 1", **options)
+
+    again = place_call(agent=agent, ticket=ticket, request_key="press 1")
+
+    assert again == first == place_call(agent=agent, ticket=ticket, request_key="press 1", **options)
+    assert {**again.options, "wait_audio_url": ""} == {
+        "max_time_limit": 600,
+        "attempt_time_out": 30,
+        "recording_channels": "dual",
+        "wait_audio_url": "",
+    }
+    assert "Asha" not in str(again.options)
     assert len(posts()) == 1
 
 
