@@ -11,6 +11,7 @@ from django_exotel_ccm import accounts, background, conf
 from django_exotel_ccm.exceptions import SyncedInsideTransaction
 from django_exotel_ccm.models import Agent
 from django_exotel_ccm.services.announcements.dispatch import deliver_pending
+from django_exotel_ccm.services.privacy import erase_due
 from django_exotel_ccm.services.retention import purge_due
 from django_exotel_ccm.services.synchronisation.agents import sync_agents
 from django_exotel_ccm.services.synchronisation.exophones import sync_exophones
@@ -63,8 +64,9 @@ def sync() -> None:
 
 
 def purge() -> None:
-    """Remove what the clocks of ``RETENTION`` say is due."""
+    """Remove what the clocks of ``RETENTION`` say is due, and carry out the erasures that wait."""
     purge_due()
+    erase_due()
 
 
 def ping() -> None:

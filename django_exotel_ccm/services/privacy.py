@@ -1,8 +1,9 @@
-"""One customer is erased on request, while the calls still count."""
+"""Customers are erased on request, while the calls still count: at once, or by the next purge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -33,7 +34,9 @@ from django_exotel_ccm.models.ticket_link import mask_key
 from django_exotel_ccm.services.announcements.deliveries import drop_recording
 from django_exotel_ccm.services.batches import batches
 from django_exotel_ccm.services.events import lock, rebuild
-from django_exotel_ccm.services.transactions import run_durably
+from django_exotel_ccm.services.transactions import reset_connection, run_durably
+
+logger = logging.getLogger("django_exotel_ccm.services")
 
 BATCH = 100
 SHORTEST = 6
@@ -62,19 +65,68 @@ def erase(number: str, *, apply: bool, do_not_call: bool = False) -> Iterator[Fo
 
     Their number stays on the do-not-call list, without its reason, unless ``do_not_call``: whoever asked not to be
     called must stay uncalled. Without ``apply`` nothing is changed, and the same is found. States, outcomes, times and
-    durations stay. A call and its events are erased in one transaction, so after an interruption the next run
-    continues. That somebody was erased, and how many calls, is kept as a :class:`Removal`.
+    durations stay. A call and its events are erased in one transaction. That somebody was erased, and how many calls,
+    is kept as a :class:`Removal`. It has the number until the end, so after an interruption the next run, or
+    :func:`erase_due`, continues.
     """
     using = router.db_for_write(CallRecord)
     erasure = _Erasure(number, using, apply)
     if not apply:
         yield from _erase(erasure, do_not_call=do_not_call)
         return
-    removal = Removal(kind=RemovalKind.CUSTOMER, started_at=timezone.now())
-    run_durably(partial(removal.save, using=using), using=using)
+    begin = partial(_save_due, number, using, do_not_call=do_not_call, is_waiting=False)
+    removal = run_durably(begin, using=using)
     erasure.removal = Removal.objects.using(using).filter(pk=removal.pk)
-    yield from _erase(erasure, do_not_call=do_not_call)
-    run_durably(partial(erasure.removal.update, ended_at=timezone.now()), using=using)
+    yield from _erase(erasure, do_not_call=removal.off_do_not_call)
+    run_durably(partial(erasure.removal.update, ended_at=timezone.now(), number=""), using=using)
+
+
+def schedule_erasure(number: str, *, do_not_call: bool = False) -> Removal:
+    """Have the customer with this ``number`` (E.164) erased by the next :func:`erase_due`, and return what waits.
+
+    What waits for the number already, or was broken off, is returned instead of a second one. ``do_not_call`` takes
+    the number off the do-not-call list, too.
+    """
+    return _save_due(number, router.db_for_write(Removal), do_not_call=do_not_call, is_waiting=True)
+
+
+def _save_due(number: str, using: str, *, do_not_call: bool, is_waiting: bool) -> Removal:
+    """Return the row of an erasure that waits, or begins now: that of the number, else a new one."""
+    due = Removal.objects.using(using).due_erasures().filter(number=number).first()
+    removal = due or Removal(kind=RemovalKind.CUSTOMER, number=number, is_waiting=True)
+    removal.off_do_not_call |= do_not_call
+    if due is None or (removal.is_waiting and not is_waiting):
+        removal.started_at = timezone.now()
+    removal.is_waiting &= is_waiting
+    # Not the count, which another run may be writing.
+    changed = ["off_do_not_call", "started_at", "is_waiting"]
+    removal.save(using=using, update_fields=changed if due else None)
+    return removal
+
+
+def erase_due(
+    *, stopped: Callable[[], bool] = lambda: False, progress: Callable[[Found], None] = lambda found: None
+) -> tuple[int, int]:
+    """Carry out the erasures that wait or were broken off; return how many are done, and how many failed.
+
+    ``stopped`` is called before each batch, ``progress`` after it. What fails is logged, without its message, because
+    a database's may quote the number.
+    """
+    using, done, failed = router.db_for_write(Removal), 0, 0
+    for number in list(Removal.objects.using(using).due_erasures().values_list("number", flat=True)):
+        if stopped():
+            break
+        try:
+            for found in erase(number, apply=True):
+                progress(found)
+                if stopped():
+                    return done, failed
+            done += 1
+        except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being erased
+            logger.error("An erasure failed (%s); the next run goes on.", type(error).__name__)
+            reset_connection(using)
+            failed += 1
+    return done, failed
 
 
 def _erase(erasure: _Erasure, *, do_not_call: bool) -> Iterator[Found]:
@@ -142,7 +194,7 @@ class _Erasure:
 
     def _redact_call(self, call: CallRecord) -> None:
         locked = lock(call.reference, self.using)
-        if locked is None:
+        if locked is None or locked.erased_at is not None:  # another run was faster
             return
         for event in locked.events.using(self.using).order_by("pk"):
             event.redact()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
 from django_exotel_ccm.models import DoNotCall, Removal
 from django_exotel_ccm.services import retention
+from django_exotel_ccm.services.privacy import erase_due, schedule_erasure
 from tests.admin.pages import Session
 
 LIST = "admin:exotel_ccm_removal_changelist"
+ADD = "admin:exotel_ccm_removal_add"
+ADDS = "exotel_ccm.add_removal"
+CUSTOMER = "+919000001001"
 VIEWS = "exotel_ccm.view_removal"
 
 
@@ -52,24 +58,97 @@ def test_clocks_and_what_is_due(session: Session, settings: Any, monkeypatch: py
     assert "1234" in text.replace(",", "")
     assert "a customer, on request" in text
     assert "not finished; the next one goes on" in text
-    assert "not finished; type the same exotel_erase again" in text
     assert "Nothing was purged" not in text
     monkeypatch.setattr("django_exotel_ccm.services.retention.COUNTED", 2)
     monkeypatch.setattr("django_exotel_ccm.admin.removals.COUNTED", 2)
     assert "expired do-not-call numbers 30 days 2+ none yet" in session.get(reverse(LIST)).text
 
 
-def test_nobody_adds_changes_or_deletes(session: Session, host: Any) -> None:
+def test_nobody_changes_or_deletes_what_has_begun(session: Session, host: Any) -> None:
     removal = Removal.objects.create(kind="customer", removed=2, started_at=timezone.now())
     host.user("root", is_superuser=True, agent=None)
     root = Session(host.user("boss", is_superuser=True, agent=None))
     page = reverse("admin:exotel_ccm_removal_change", args=[removal.pk])
 
     assert root.client.get(page).status_code == 200
-    for name, arguments in (("add", []), ("delete", [removal.pk])):
-        assert root.client.get(reverse(f"admin:exotel_ccm_removal_{name}", args=arguments)).status_code == 403
+    assert root.client.get(reverse("admin:exotel_ccm_removal_delete", args=[removal.pk])).status_code == 403
     assert root.client.post(page, {"removed": "0"}).status_code == 403
     assert Removal.objects.get().removed == 2
+
+
+def test_customer_is_erased_by_the_next_purge(host: Any, real_calls: Any) -> None:
+    call = real_calls.accepted(customer_number=CUSTOMER)
+    session = Session(host.user("meera", VIEWS, ADDS, agent=None))
+
+    page = session.get(reverse(LIST))
+    assert "Erase a customer" in page.links
+    form = session.get(page.links["Erase a customer"]).of_id("removal_form")
+    session.post(reverse(ADD), form.data | {"number": "090000 01001"})
+    page = session.get(reverse(LIST))
+
+    assert "waits for the next exotel_purge --apply" in page.text
+    assert "1 customer is to be erased" in page.text
+    assert CUSTOMER not in page.html
+    assert not any(CUSTOMER[3:] in str(values) for values in LogEntry.objects.values())
+    assert erase_due() == (1, 0)
+    assert "done" in session.get(reverse(LIST)).text
+    call.refresh_from_db()
+    assert call.customer_number == ""
+
+
+def test_page_tells_nobody_who_is_a_customer(host: Any, real_calls: Any) -> None:
+    real_calls.accepted(customer_number=CUSTOMER)
+    session = Session(host.user("meera", VIEWS, ADDS, agent=None))
+    form = session.get(reverse(ADD)).of_id("removal_form")
+
+    known, unknown = (
+        session.post(reverse(ADD), form.data | {"number": number}).messages for number in (CUSTOMER, "+919000001999")
+    )
+
+    assert known
+    assert re.sub(r"removal/\d+", "", known) == re.sub(r"removal/\d+", "", unknown)
+
+
+def test_who_may_see_numbers_sees_whose_erasure_waits(host: Any) -> None:
+    schedule_erasure(CUSTOMER)
+    session = Session(host.user("chief", VIEWS, "exotel_ccm.view_customer_number", agent=None))
+
+    assert CUSTOMER in session.get(reverse(LIST)).text
+
+
+@pytest.mark.parametrize("number", ["", "12", "no number", "+91 90000 0100", "\x00"])
+def test_numbers_that_are_none(host: Any, number: str) -> None:
+    session = Session(host.user("meera", VIEWS, ADDS, agent=None))
+    form = session.get(reverse(ADD)).of_id("removal_form")
+
+    page = session.post(reverse(ADD), form.data | {"number": number})
+
+    assert session.response.status_code == 200
+    assert "Please correct the error below" in page.text
+    assert not Removal.objects.exists()
+
+
+def test_erasure_that_waits_is_taken_back(host: Any) -> None:
+    removal = schedule_erasure(CUSTOMER)
+    address = reverse("admin:exotel_ccm_removal_delete", args=[removal.pk])
+    viewer = Session(host.user("asha", VIEWS, agent=None))
+    deleter = Session(host.user("meera", VIEWS, "exotel_ccm.delete_removal", agent=None))
+
+    assert viewer.client.get(address).status_code == 403
+    form = next(one for one in deleter.get(address).forms if ("post", "yes") in one.fields)
+    deleter.post(address, form.data)
+
+    assert not Removal.objects.exists()
+    assert not any(CUSTOMER[3:] in str(values) for values in LogEntry.objects.values())
+
+
+def test_erasing_needs_its_permission(session: Session, host: Any) -> None:
+    form = Session(host.user("boss", ADDS, VIEWS, agent=None)).get(reverse(ADD)).of_id("removal_form")
+
+    assert "Erase a customer" not in session.get(reverse(LIST)).links
+    assert session.client.get(reverse(ADD)).status_code == 403
+    assert session.client.post(reverse(ADD), form.data | {"number": CUSTOMER}).status_code == 403
+    assert not Removal.objects.exists()
 
 
 def test_list_needs_its_permission(host: Any) -> None:

@@ -42,6 +42,11 @@ def test_page_looks(
         before = moment - datetime.timedelta(days=90) if kind != "customer" else None
         ended_at = None if kind == "recordings" else moment
         Removal.objects.create(kind=kind, removed=removed, before=before, started_at=moment, ended_at=ended_at)
+    page.goto(f"{address}add/")
+    page.fill("#id_number", "+919000001009")
+    keep_picture(page, f"removals_erase_{look}")
+    found += violations(page)
+    page.click("input[name=_save]")
     page.goto(address)
     page.wait_for_selector("#result_list")
     keep_picture(page, f"removals_{look}")

@@ -128,6 +128,7 @@ def test_nothing_changes_without_apply(
     assert printed.lines == [
         "1 call's recording, older than 90 days: would be removed.",
         "1 expired do-not-call number, older than 30 days: would be deleted.",
+        "0 customers to erase on request.",
         "To remove them, type: python manage.py exotel_purge --apply",
     ]
     assert left() == before

@@ -13,7 +13,7 @@ from django_exotel_ccm.management.progress import Progress, several
 from django_exotel_ccm.management.stopping import INTERRUPTED
 from django_exotel_ccm.masking import mask
 from django_exotel_ccm.phone_numbers import parse_number
-from django_exotel_ccm.services.privacy import Found, erase
+from django_exotel_ccm.services.privacy import Found, erase, schedule_erasure
 
 BEYOND_REACH = """\
 This command cannot erase:
@@ -38,7 +38,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whom, and whether to write."""
         parser.add_argument("number", help="the customer's number, with country code or as it is dialled at home")
-        parser.add_argument("--apply", action="store_true", help="erase")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--apply", action="store_true", help="erase now")
+        when.add_argument("--later", action="store_true", help="have the next exotel_purge --apply erase them")
         parser.add_argument(
             "--do-not-call",
             action="store_true",
@@ -47,11 +49,15 @@ class Command(BaseCommand):
 
     @explain_database_errors()
     def handle(self, *args: Any, **options: Any) -> None:
-        """Count, or erase call by call; a run that is broken off is gone on with by the next."""
+        """Count, or erase call by call; a run that is broken off is gone on with by the next, or by exotel_purge."""
         try:
             number = parse_number(options["number"])
         except InvalidNumber as error:
             raise CommandError(str(error)) from None
+        if options["later"]:
+            schedule_erasure(number, do_not_call=options["do_not_call"])
+            self.stdout.write(f"{mask(number)}: the next exotel_purge --apply erases this customer.")
+            return
         apply, progress, found = options["apply"], Progress(self.stderr), Found()
         try:
             for found in erase(number, apply=apply, do_not_call=options["do_not_call"]):
