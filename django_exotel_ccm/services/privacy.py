@@ -113,10 +113,13 @@ def erase_due(
     a database's may quote the number.
     """
     using, done, failed = router.db_for_write(Removal), 0, 0
-    for number in list(Removal.objects.using(using).due_erasures().values_list("number", flat=True)):
+    due = Removal.objects.using(using).due_erasures()
+    for pk, number in list(due.values_list("pk", "number")):
         if stopped():
             break
         try:
+            if not due.filter(pk=pk).exists():  # taken back, or done by another run
+                continue
             for found in erase(number, apply=True):
                 progress(found)
                 if stopped():

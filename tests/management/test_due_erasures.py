@@ -30,6 +30,10 @@ def rows() -> list[tuple[Any, ...]]:
     return [(number, removed, waits, ended is not None) for number, removed, waits, ended in found]
 
 
+def take_back(erasure: Removal) -> None:
+    Removal.objects.filter(pk=erasure.pk).delete()
+
+
 def test_customer_is_erased_by_the_next_purge(real_calls: Calls, run: Run) -> None:
     call = real_calls.accepted(customer_number=CUSTOMER)
 
@@ -57,6 +61,17 @@ def test_job_of_a_queue_does_the_same(real_calls: Calls) -> None:
     background.run_job("purge", {})
 
     assert rows() == [("", 1, False, True)]
+
+
+def test_erasure_that_is_taken_back_during_a_run_is_not_carried_out(real_calls: Calls) -> None:
+    call = real_calls.accepted(customer_number=SECOND)
+    schedule_erasure(CUSTOMER)
+    second = schedule_erasure(SECOND)
+
+    erase_due(progress=lambda found: take_back(second))
+
+    assert real_calls.reread(call).customer_number == SECOND
+    assert rows() == [("", 0, False, True)]
 
 
 def test_erasure_that_was_broken_off_goes_on(real_calls: Calls, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
