@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -87,6 +88,11 @@ class RemovalAdmin(ReadOnlyAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Say what is added."""
         return super().add_view(request, form_url, {"title": _("Erase a customer"), **(extra_context or {})})
+
+    def delete_model(self, request: HttpRequest, obj: Removal) -> None:
+        """Take an erasure back, unless it began while the page was open: then its row has to finish it."""
+        if not Removal.objects.filter(pk=obj.pk, is_waiting=True).delete()[0]:
+            raise PermissionDenied
 
     def save_model(self, request: HttpRequest, obj: Removal, form: Any, change: bool) -> None:
         """Have the next purge erase the customer; one that waits already is not doubled."""

@@ -342,7 +342,7 @@ class Migration(migrations.Migration):
                 ('is_waiting', models.BooleanField(default=False, help_text='Whether the erasure has not begun.', verbose_name='waits')),
                 ('before', models.DateTimeField(help_text='What was older was removed; empty for a customer erased on request.', null=True, verbose_name='older than')),
                 ('removed', models.PositiveIntegerField(default=0, help_text='How many were removed; of a customer, the calls that were erased.', verbose_name='how many')),
-                ('started_at', models.DateTimeField(db_index=True, help_text='When it began; an erasure that waits, when it was asked for.', verbose_name='started')),
+                ('started_at', models.DateTimeField(db_index=True, help_text='When it began; of an erasure, when it was asked for.', verbose_name='started')),
                 ('ended_at', models.DateTimeField(help_text='When it was done; empty while it goes on, and if it was broken off. Then the next one goes on.', null=True, verbose_name='ended')),
             ],
             options={

@@ -46,7 +46,7 @@ class Removal(models.Model):
     started_at = models.DateTimeField(
         pgettext_lazy("telephony", "started"),
         db_index=True,
-        help_text=_("When it began; an erasure that waits, when it was asked for."),
+        help_text=_("When it began; of an erasure, when it was asked for."),
     )
     ended_at = models.DateTimeField(
         pgettext_lazy("telephony", "ended"),

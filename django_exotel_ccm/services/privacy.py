@@ -95,12 +95,11 @@ def _save_due(number: str, using: str, *, do_not_call: bool, is_waiting: bool) -
     due = Removal.objects.using(using).due_erasures().filter(number=number).first()
     removal = due or Removal(kind=RemovalKind.CUSTOMER, number=number, is_waiting=True)
     removal.off_do_not_call |= do_not_call
-    if due is None or (removal.is_waiting and not is_waiting):
+    if due is None:
         removal.started_at = timezone.now()
     removal.is_waiting &= is_waiting
     # Not the count, which another run may be writing.
-    changed = ["off_do_not_call", "started_at", "is_waiting"]
-    removal.save(using=using, update_fields=changed if due else None)
+    removal.save(using=using, update_fields=["off_do_not_call", "is_waiting"] if due else None)
     return removal
 
 
@@ -118,7 +117,8 @@ def erase_due(
         if stopped():
             break
         try:
-            if not due.filter(pk=pk).exists():  # taken back, or done by another run
+            # From here on it cannot be taken back. It may have been meanwhile, or another run has done it.
+            if not due.filter(pk=pk).order_by().update(is_waiting=False):
                 continue
             for found in erase(number, apply=True):
                 progress(found)

@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
+from django_exotel_ccm.admin.removals import RemovalAdmin
 from django_exotel_ccm.models import DoNotCall, Removal
 from django_exotel_ccm.services import retention
 from django_exotel_ccm.services.privacy import erase_due, schedule_erasure
@@ -140,6 +141,25 @@ def test_erasure_that_waits_is_taken_back(host: Any) -> None:
 
     assert not Removal.objects.exists()
     assert not any(CUSTOMER[3:] in str(values) for values in LogEntry.objects.values())
+
+
+def test_erasure_that_begins_while_it_is_taken_back_goes_on(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    removal = schedule_erasure(CUSTOMER)
+    session = Session(host.user("meera", VIEWS, "exotel_ccm.delete_removal", agent=None))
+    address = reverse("admin:exotel_ccm_removal_delete", args=[removal.pk])
+    form = next(one for one in session.get(address).forms if ("post", "yes") in one.fields)
+    log = RemovalAdmin.log_deletions
+
+    def begin_first(*arguments: Any) -> Any:
+        Removal.objects.update(is_waiting=False)
+        return log(*arguments)
+
+    monkeypatch.setattr(RemovalAdmin, "log_deletions", begin_first)
+    session.post(address, form.data)
+
+    assert session.response.status_code == 403
+    assert Removal.objects.get().number == CUSTOMER
+    assert not LogEntry.objects.exists()
 
 
 def test_erasing_needs_its_permission(session: Session, host: Any) -> None:
