@@ -34,7 +34,7 @@ class BoundedJSONParser(BaseParser):
         if len(body) > MAX_BODY_BYTES:
             raise too_large()
         try:
-            found = json.loads(body, parse_constant=_refuse)
+            found = json.loads(body, parse_constant=_refuse, object_pairs_hook=_once_each)
         except (ValueError, RecursionError):
             advice = _("The body is no JSON that can be read. Send one object, in UTF-8.")
             raise Invalid("parse_error", advice) from None
@@ -45,3 +45,11 @@ class BoundedJSONParser(BaseParser):
 
 def _refuse(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a field that is there twice: of two tickets, nobody knows which was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found

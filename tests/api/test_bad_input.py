@@ -103,6 +103,7 @@ def test_an_error_has_a_bounded_length(asha: Api) -> None:
         (b"\xff\xfe\x00", 400, "parse_error"),
         (b'{"ticket": "\xff"}', 400, "parse_error"),
         (b'{"agent": NaN}', 400, "parse_error"),
+        (b'{"ticket": "ticket_1", "ticket": "ticket_2"}', 400, "parse_error"),
         (b'{"agent": ' + b"9" * 5000 + b"}", 400, "parse_error"),
         (b'{"agent": 1e999}', 400, "invalid"),
         (b"[" * 100_000 + b"]" * 100_000, 400, "parse_error"),
