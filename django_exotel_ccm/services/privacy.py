@@ -70,15 +70,18 @@ def erase(number: str, *, apply: bool, do_not_call: bool = False) -> Iterator[Fo
     :func:`erase_due`, continues.
     """
     using = router.db_for_write(CallRecord)
-    erasure = _Erasure(number, using, apply)
     if not apply:
-        yield from _erase(erasure, do_not_call=do_not_call)
+        yield from _erase(_Erasure(number, using, apply), do_not_call=do_not_call)
         return
     begin = partial(_save_due, number, using, do_not_call=do_not_call, is_waiting=False)
-    removal = run_durably(begin, using=using)
-    erasure.removal = Removal.objects.using(using).filter(pk=removal.pk)
+    yield from _carry_out(run_durably(begin, using=using), using)
+
+
+def _carry_out(removal: Removal, using: str) -> Iterator[Found]:
+    row = Removal.objects.using(using).filter(pk=removal.pk)
+    erasure = _Erasure(removal.number, using, apply=True, removal=row)
     yield from _erase(erasure, do_not_call=removal.off_do_not_call)
-    run_durably(partial(erasure.removal.update, ended_at=timezone.now(), number=""), using=using)
+    run_durably(partial(row.update, ended_at=timezone.now(), number=""), using=using)
 
 
 def schedule_erasure(number: str, *, do_not_call: bool = False) -> Removal:
@@ -113,14 +116,14 @@ def erase_due(
     """
     using, done, failed = router.db_for_write(Removal), 0, 0
     due = Removal.objects.using(using).due_erasures()
-    for pk, number in list(due.values_list("pk", "number")):
+    for removal in list(due):
         if stopped():
             break
         try:
             # From here on it cannot be taken back. It may have been meanwhile, or another run has done it.
-            if not due.filter(pk=pk).order_by().update(is_waiting=False):
+            if not due.filter(pk=removal.pk).order_by().update(is_waiting=False):
                 continue
-            for found in erase(number, apply=True):
+            for found in _carry_out(removal, using):
                 progress(found)
                 if stopped():
                     return done, failed

@@ -156,7 +156,7 @@ def test_same_press_as_another_agent(host: Any, exotel: Any, session: Session) -
 
     page = session.post(form.attributes["action"], form.data | {"exotel_agent": str(vik.pk)})
 
-    assert "You have just called this number as another agent." in page.messages
+    assert "You have just called this number with another agent" in page.messages
     assert len(orders(exotel)) == 1
 
 

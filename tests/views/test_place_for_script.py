@@ -99,7 +99,7 @@ def test_same_press_as_another_agent(host: Any, exotel: Any) -> None:
 
     told = place(lead, ticket, agent=str(vik.pk)).json()
 
-    assert told["notice"].startswith("You have just called this number as another agent.")
+    assert told["notice"].startswith("You have just called this number with another agent")
     assert told["status"]["reference"] == str(CallRecord.objects.get().reference)
 
 
