@@ -30,7 +30,8 @@ class ErasureForm(forms.ModelForm):
         max_length=64,
         help_text=_(
             "The next run of exotel_purge --apply removes this number, its recordings, and the texts of notes about "
-            "its calls. Calls, outcomes and durations stay. It cannot be undone after that run."
+            "its calls. Calls, outcomes and durations stay; so do Exotel's own copy, backups, and your own customer "
+            "and tickets. It cannot be undone after that run."
         ),
     )
 
