@@ -36,8 +36,8 @@ class QuarterHour(models.Func):
         return super().as_sql(compiler, connection, template=template, **context)
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """SQLite keeps the text of what a clock shows."""
-        template = "(CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / 900)"
+        """SQLite keeps the text of what a clock shows. Its own functions would round up the end of a second."""
+        template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / 900)"
         return super().as_sql(compiler, connection, template=template, **context)
 
 

@@ -134,6 +134,19 @@ def test_today_of_the_live_board_begins_when_that_of_a_report_does(zone: str, no
     assert (report.total.calls, board.today.calls) == (2, 2)
 
 
+def test_last_moment_of_a_day_is_of_that_day() -> None:
+    day = datetime.date(2026, 10, 20)
+    with timezone.override(ZoneInfo("Asia/Kolkata")):
+        period = Period(day, day + datetime.timedelta(days=1))
+        last = period.start + datetime.timedelta(days=1, microseconds=-1)
+        CallRecord.objects.create(account="default", state="ended", created_at=last)
+
+        report = report_of(CallRecord.objects.all(), period)
+
+    assert [one.calls for one in report.days.values()] == [1, 0]
+    assert {hour: one.calls for hour, one in report.hours.items() if one.calls} == {23: 1}
+
+
 def test_no_calls_are_no_division_by_zero() -> None:
     report = report_of(CallRecord.objects.none(), Period(FIRST, LAST))
 
