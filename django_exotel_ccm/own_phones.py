@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -15,9 +13,7 @@ from django.utils.translation import pgettext
 from django_exotel_ccm.adapters import TicketAdapter, next_page_url
 from django_exotel_ccm.descriptions import describe_age
 from django_exotel_ccm.models import Agent, Device
-
-BUSY_FOR = datetime.timedelta(minutes=5)
-"""How long pages say that a phone is busy."""
+from django_exotel_ccm.models.device import is_busy_still
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ def phone_line(adapter: TicketAdapter, agents: Sequence[Agent], next_url: str) -
     if not phones or (not on and any(phone.has_later_call for phone in newest)):
         return None
     url = next_page_url(adapter, "my-phone", next_url=next_url)
-    if on and all(map(_is_busy_still, on)):
+    if on and all(map(is_busy_still, on)):
         text = _("Your phone is busy with another call, so your calls may be refused. (Exotel said so %(age)s.)")
         return PhoneLine(text % {"age": describe_age(on[0].seen_at)}, url)
     if on:
@@ -59,11 +55,6 @@ def phone_line(adapter: TicketAdapter, agents: Sequence[Agent], next_url: str) -
     labels = [_("Turn it on") if len(ready) == 1 else _("Turn on %(phone)s") % {"phone": phone} for phone in ready]
     switches = [(str(phone.pk), label) for phone, label in zip(ready, labels, strict=True)]
     return PhoneLine(text % {"age": describe_age(phones[-1].seen_at)}, url, is_off=True, switches=switches)
-
-
-def _is_busy_still(device: Any) -> bool:
-    """Return whether a device may still be in the call that Exotel spoke of, which a later call shows to be over."""
-    return device.is_busy and not device.has_later_call and timezone.now() - device.seen_at < BUSY_FOR
 
 
 def phone_rows(agents: Sequence[Agent]) -> list[dict[str, Any]]:

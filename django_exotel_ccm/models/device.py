@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from django.db import models
@@ -14,6 +15,8 @@ from django_exotel_ccm.models.agent import Agent
 from django_exotel_ccm.models.call import CallRecord
 
 BUSY = "busy"
+BUSY_FOR = datetime.timedelta(minutes=5)
+"""How long pages say that a phone is busy: such a state does not last."""
 OF_REFUSALS: dict[str, dict[str, Any]] = {
     "1012": {"is_on": False},
     "10705": {"is_verified": False},
@@ -91,3 +94,11 @@ class Device(models.Model):
     def is_busy(self) -> bool:
         """Whether Exotel says that the device is in a call."""
         return self.status.lower() == BUSY
+
+
+def is_busy_still(device: Any) -> bool:
+    """Return whether a device may still be in the call that Exotel spoke of, which a later call shows to be over.
+
+    ``device`` is one of those ``with_later_call``.
+    """
+    return device.is_busy and not device.has_later_call and timezone.now() - device.seen_at < BUSY_FOR

@@ -14,6 +14,7 @@ from django_exotel_ccm.choices import State
 from django_exotel_ccm.local_time import start_of_today
 from django_exotel_ccm.models import Agent, CallRecord, Device, FollowUp
 from django_exotel_ccm.models.call_queryset import RINGING, UNANSWERED, CallRecordQuerySet, is_in_progress
+from django_exotel_ccm.models.device import is_busy_still
 from django_exotel_ccm.services.reports.figures import Figures, figures_of
 
 MOST_CALLS, MOST_WAITING, MOST_DEVICES = 100, 50, 1_000
@@ -25,6 +26,10 @@ class AgentPhone:
 
     agent: Agent
     device: Device
+    is_on: bool
+    """Whether calls can ring: a call that Exotel has accepted since says more than an older state."""
+    is_verified: bool
+    """Whether any device of the agent is verified, and so can be turned on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,9 @@ class LiveBoard:
     free: list[AgentPhone]
     """Agents whose phone is on and who have no call."""
     off: list[AgentPhone]
-    """Agents whose phones are all off."""
+    """Agents whose phones are all off, or not verified."""
+    knows_phones: bool
+    """Whether Exotel has told of any agent's phone."""
     today: Figures
 
 
@@ -59,7 +66,7 @@ def live_board() -> LiveBoard:
     in_call, talking, ringing = _counted(going_on, calls)
     due = FollowUp.objects.due(timezone.now()).select_related("call").defer("call__facts")
     waiting = list(due[: MOST_WAITING + 1])
-    devices = Device.objects.filter(agent__is_active=True).select_related("agent")
+    devices = Device.objects.filter(agent__is_active=True).with_later_call().select_related("agent")
     phones = _phones(devices.order_by("agent__name", "agent", "pk")[:MOST_DEVICES])
     return LiveBoard(
         calls=calls[:MOST_CALLS],
@@ -67,8 +74,9 @@ def live_board() -> LiveBoard:
         ringing=ringing,
         waiting=waiting[:MOST_WAITING],
         has_more_waiting=len(waiting) > MOST_WAITING,
-        free=[one for one in phones if one.device.is_on and not one.device.is_busy and one.agent.pk not in in_call],
-        off=[one for one in phones if not one.device.is_on],
+        free=[one for one in phones if one.is_on and not is_busy_still(one.device) and one.agent.pk not in in_call],
+        off=[one for one in phones if not one.is_on],
+        knows_phones=bool(phones),
         today=figures_of(CallRecord.objects.filter(created_at__gte=start_of_today())),
     )
 
@@ -92,9 +100,13 @@ def _goes_on() -> Q:
     return is_in_progress() & (is_active | Q(created_at__gt=now - UNANSWERED))
 
 
-def _phones(devices: Iterable[Device]) -> list[AgentPhone]:
-    found = []
-    for _key, of_agent in groupby(devices, key=lambda device: device.agent_id):
-        phones = list(of_agent)
-        found.append(AgentPhone(phones[0].agent, max(phones, key=lambda one: (one.is_on, one.seen_at))))
-    return found
+def _phones(devices: Iterable[Any]) -> list[AgentPhone]:
+    return [_phone(list(of_agent)) for _key, of_agent in groupby(devices, key=lambda device: device.agent_id)]
+
+
+def _phone(devices: Sequence[Any]) -> AgentPhone:
+    """Return which of an agent's devices tells whether calls can ring, and what it tells."""
+    verified = [device for device in devices if device.is_verified]
+    on = [device for device in verified if device.is_on]
+    device = max(on or devices, key=lambda one: one.seen_at)
+    return AgentPhone(device.agent, device, bool(on) or device.has_later_call, bool(verified))

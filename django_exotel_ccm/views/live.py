@@ -95,13 +95,14 @@ def _board(request: HttpRequest, adapter: TicketAdapter) -> dict[str, Any]:
         "has_more_waiting": found.has_more_waiting,
         "free": [str(one.agent) for one in found.free],
         "off": [_phone(one) for one in found.off],
+        "knows_phones": found.knows_phones,
         "today": [one for one in named_values(found.today) if one["key"] in OF_TODAY],
     }
 
 
-def _phone(phone: AgentPhone) -> dict[str, str]:
+def _phone(phone: AgentPhone) -> dict[str, Any]:
     as_of = _("Exotel said so %(age)s") % {"age": describe_age(phone.device.seen_at)}
-    return {"agent": str(phone.agent), "as_of": as_of}
+    return {"agent": str(phone.agent), "as_of": as_of, "is_verified": phone.is_verified}
 
 
 class _Rows:

@@ -232,6 +232,48 @@ def test_whose_phone_is_off_and_who_is_free(boss: Session, host: Any) -> None:
     assert "Gone" not in page.text
 
 
+def test_old_state_of_a_phone_does_not_stay(boss: Session, host: Any) -> None:
+    """Exotel refuses a call because of the phone, and accepts later ones: no run of exotel_sync lies between."""
+    asha, vik, ola, uma = (
+        host.agent(name, f"+9190000004{at:02}") for at, name in enumerate(("Asha", "Vik", "Ola", "Uma"))
+    )
+    hour_ago = timezone.now() - datetime.timedelta(hours=1)
+    device(asha, is_on=False, seen_at=hour_ago)
+    device(vik, is_on=True, status="busy", seen_at=hour_ago)
+    device(ola, is_on=False, seen_at=hour_ago)
+    device(uma, is_on=False)
+    call(age=600, state="ended", agent=asha)
+    call(age=600, state="refused", agent=ola)
+    call(age=600, state="ended", agent=uma)
+
+    page = board(boss)
+
+    assert "Free Asha , Vik" in page.text
+    assert (tiles(page)["Phone off"], tiles(page)["Free agents"]) == ("2", "2")
+    assert "Phone off Ola" in page.text
+    assert "Phone off Uma" in page.text
+
+
+def test_agent_whose_phone_is_not_verified_is_not_free(boss: Session, host: Any) -> None:
+    device(host.agent("Asha"), is_on=True, is_verified=False)
+
+    page = board(boss)
+
+    assert tiles(page)["Free agents"] == "0"
+    assert "Not verified Asha (Exotel said so just now)" in page.text
+
+
+def test_everybody_is_in_a_call(boss: Session, host: Any) -> None:
+    asha = host.agent("Asha")
+    device(asha, is_on=True)
+    call(age=20, answered=10, agent=asha)
+
+    text = board(boss).text
+
+    assert "Nobody is free: all agents are in a call." in text
+    assert "Nothing is known of the agents' phones" not in text
+
+
 def test_figures_of_today(boss: Session) -> None:
     call(state="ended", outcome="completed", talk_time=61)
     call(state="ended", outcome="agent_unanswered", talk_time=0)
