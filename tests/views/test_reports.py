@@ -572,6 +572,27 @@ def test_file_is_in_the_zone_of_the_viewer(boss: Session, settings: Any) -> None
     assert "America/New_York" in show(boss, dates="today").text
 
 
+@pytest.mark.parametrize(
+    ("placed", "zone", "ended"),
+    [
+        ("2026-11-01T05:50", "UTC-04:00", "2026-11-01 02:10:00"),  # 01:10, as the clock shows it a second time
+        ("2026-03-08T06:50", "UTC-05:00", "2026-03-08 02:10:00"),  # which it skips
+    ],
+)
+def test_end_of_a_call_during_which_the_clock_is_changed(
+    boss: Session, settings: Any, placed: str, zone: str, ended: str
+) -> None:
+    """Both times of a line are by the one clock that it names: their difference is how long the call was."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.test_reports.AnotherZone"]
+    began = datetime.datetime.fromisoformat(f"{placed}+00:00")
+    call(created_at=began, ended_at=began + datetime.timedelta(minutes=20))
+
+    [row] = read_csv(boss, **{"from": placed[:10], "to": placed[:10]})
+
+    assert row["Placed"] == f"{placed[:10]} 01:50:00"
+    assert (row["Time zone"], row["Ended"]) == (zone, ended)
+
+
 def test_zone_without_use_tz_is_that_of_the_settings(boss: Session, settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.views.test_reports.AnotherZone"]
     settings.USE_TZ = False

@@ -149,7 +149,7 @@ def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, l
         call.refusal_code if call.state == State.REFUSED else "",
         "" if call.talk_time is None else call.talk_time,
         "" if call.total_duration is None else call.total_duration,
-        _clock(to_local(call.ended_at)) if call.ended_at is not None else "",
+        _clock(_as_placed(call.ended_at, placed)) if call.ended_at is not None else "",
         ", ".join(dispositions.get(call.pk, ())),
     ]
 
@@ -158,6 +158,12 @@ def _offset(moment: datetime.datetime) -> str:
     """Return how far the clock is from UTC: an hour can be shown twice. Written so that it begins with no plus."""
     text = moment.strftime("%z")
     return f"UTC{text[:3]}:{text[3:5]}" if text else ""
+
+
+def _as_placed(moment: datetime.datetime, placed: datetime.datetime) -> datetime.datetime:
+    """Return ``moment`` as the clock showed it that showed ``placed``: it may have been changed during the call."""
+    offset = placed.utcoffset()
+    return moment if offset is None else moment.astimezone(datetime.timezone(offset))
 
 
 def _clock(moment: datetime.datetime) -> str:
