@@ -263,6 +263,20 @@ def test_choice_behind_the_first_is_shown(
     assert "No call fits." in show(boss, **{"dates": "today", name: "9" * 18}).text
 
 
+def test_exophone_that_was_added_again_has_the_calls_of_its_row(boss: Session) -> None:
+    number = "+918000000701"
+    added = ExoPhone.objects.create(number=number, label="Sales")
+    for exophone in (None, added):
+        call(exophone=exophone, exophone_number=number)
+    call(exophone_number="+918000000799")
+
+    page = show(boss, dates="today", exophone=str(added.pk))
+
+    assert [row[:2] for row in table(show(boss), "exophones")[1:]] == [[f"Sales {number}", "2"], ["+918000000799", "1"]]
+    assert figure(page, "Calls") == "2"
+    assert "No call fits." in show(boss, dates="today", exophone="999").text
+
+
 def test_all_filters_at_once(boss: Session, chosen: dict[str, str]) -> None:
     assert figure(show(boss, dates="today", **chosen), "Calls") == "1"
 

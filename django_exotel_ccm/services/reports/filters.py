@@ -95,7 +95,12 @@ def _of_group(value: str) -> Any:
 
 def _of_exophone(value: str) -> Any:
     key = _key(value)
-    return None if key is None else Exact(_Unindexed("exophone"), key)
+    if key is None:
+        return None
+    # One that was deleted and added again has the calls of both, as in the report's table.
+    number = ExoPhone.objects.filter(pk=key).values("number")
+    is_deleted = Q(IsNull(_Unindexed("exophone"), True), exophone_number__in=number)
+    return Q(Exact(_Unindexed("exophone"), key)) | is_deleted
 
 
 def _of_ticket_type(value: str) -> Any:
