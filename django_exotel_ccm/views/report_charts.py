@@ -68,6 +68,7 @@ def bars(parts: Sequence[Part]) -> dict[str, Any]:
     shown = parts[:MOST_BARS]
     most = max((part.calls for part in shown), default=0) or 1
     return {
+        "most_bars": MOST_BARS if len(shown) < len(parts) else None,
         "height": LINE * len(shown),
         "bars": [
             {

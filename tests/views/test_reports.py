@@ -142,6 +142,19 @@ def test_charts_have_names_and_tables(boss: Session) -> None:
     assert "style=" not in html
 
 
+@pytest.mark.parametrize("count", [10, 11])
+def test_chart_that_leaves_some_out_says_so(boss: Session, count: int) -> None:
+    for number in range(count):
+        call(agent_label=f"Agent {number}")
+
+    page = show(boss)
+
+    part = page.html.partition('<h2 id="exotel-agents">')[2].partition("</section>")[0]
+    assert part.count('<rect class="exotel-all"') == 10
+    assert len(table(page, "agents")) == 1 + count
+    assert ("The chart has the first 10, the table has more." in part) == (count > 10)
+
+
 def test_own_figures_without_view_reports(host: Any) -> None:
     asha, vik = host.user("asha", *AGENT_WORK), host.user("vik", agent=None)
     own = Agent.objects.get(user=asha)
