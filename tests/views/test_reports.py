@@ -470,6 +470,14 @@ def test_hidden_tickets_are_not_in_the_file(host: Any, permissions: tuple[str, .
     )
 
 
+def test_file_tells_agents_of_two_accounts_apart(boss: Session) -> None:
+    for account in ("default", "mumbai"):
+        asha = Agent.objects.create(name="Asha", account=account, contact_uri="+919000000101")
+        call(agent=asha, agent_label=str(asha))
+
+    assert [row["Agent"] for row in read_csv(boss, dates="today")] == ["Asha", "Asha (mumbai)"]
+
+
 @pytest.mark.parametrize(("permissions", "is_shown"), [((), False), (("helpdesk.view_ticket",), True)])
 def test_file_does_not_name_where_an_own_call_was_moved(
     host: Any, permissions: tuple[str, ...], *, is_shown: bool

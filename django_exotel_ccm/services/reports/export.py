@@ -18,7 +18,7 @@ from django_exotel_ccm.local_time import to_local
 from django_exotel_ccm.masking import visible_to
 from django_exotel_ccm.models import CallNote, CallRecord, Disposition
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
-from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, kind_name
+from django_exotel_ccm.services.reports.figures import NEVER_CONFIRMED, OPEN, agent_name, kind_name
 
 BATCH = 500
 """Calls that are in memory at once."""
@@ -138,7 +138,7 @@ def _row(call: Any, user: Any, labels: dict[str, str], dispositions: dict[Any, l
     return [
         _clock(placed),
         _offset(placed),
-        call.agent_name or call.agent_label,
+        agent_name(call.name_of_agent, call.account_of_agent) if call.name_of_agent else call.agent_label,
         call.placed_by_label,
         describe_customer(call, user) if is_visible else _("not yours to see"),
         visible_to(call.customer_number, user) if is_visible else "",
@@ -174,7 +174,8 @@ def _batches(calls: CallRecordQuerySet) -> Iterator[list[CallRecord]]:
     """Yield the calls in the order in which they were placed, which has an index. By their keys, each batch of a day
     would have to look for its calls among those of all days.
     """
-    named = calls.annotate(agent_name=F("agent__name"), number_of_exophone=F("exophone__number"))
+    of_agent = {"name_of_agent": F("agent__name"), "account_of_agent": F("agent__account")}
+    named = calls.annotate(**of_agent, number_of_exophone=F("exophone__number"))
     ordered = named.only(*COLUMNS).order_by("created_at", "pk")
     batch = list(ordered[:BATCH])
     while batch:

@@ -15,7 +15,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from django_exotel_ccm.choices import Outcome, State
-from django_exotel_ccm.models import CallNote
+from django_exotel_ccm.models import Agent, CallNote
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.services.reports.periods import Period
 from django_exotel_ccm.services.reports.quarter_hours import QuarterHour, local_clock
@@ -141,7 +141,7 @@ def report_of(calls: CallRecordQuerySet, period: Period) -> Report:
         total=total,
         days=days,
         hours=hours,
-        agents=_by(calls, _agent, "agent", "agent__name", "agent_label"),
+        agents=_by(calls, _agent, "agent", "agent__name", "agent__account", "agent_label"),
         exophones=_by(calls, _exophone, "exophone", "exophone__number", "exophone__label", "exophone_number"),
         ticket_types=_by(calls.annotate(kind=KIND), _ticket_type, "kind"),
         outcomes=outcomes,
@@ -216,8 +216,13 @@ def _sorted(rows: Iterable[Row]) -> list[Row]:
 def _agent(row: Mapping[str, Any]) -> tuple[Hashable, str]:
     """An agent has the name of today, and one who was deleted that of the time of the call."""
     if row["agent"] is not None:
-        return row["agent"], row["agent__name"]
+        return row["agent"], agent_name(row["agent__name"], row["agent__account"])
     return row["agent_label"], row["agent_label"] or _("No agent")
+
+
+def agent_name(name: str, account: str) -> str:
+    """Return what an agent is called: with the account, as in the list to choose from. One can be an agent of two."""
+    return str(Agent(name=name, account=account))
 
 
 def _exophone(row: Mapping[str, Any]) -> tuple[Hashable, str]:

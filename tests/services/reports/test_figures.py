@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord, ExoPhone
+from django_exotel_ccm.models import Agent, CallRecord, ExoPhone
 from django_exotel_ccm.services.live_board import live_board
 from django_exotel_ccm.services.reports.figures import Report, Row, report_of
 from django_exotel_ccm.services.reports.periods import Period
@@ -193,6 +193,17 @@ def test_exophone_that_was_added_again_keeps_its_label(calls: Any, *, is_first: 
     [row] = report_of(CallRecord.objects.all(), Period(FIRST, LAST)).exophones
 
     assert (row.name, row.figures.calls) == ("Sales +918000000701", 2)
+
+
+def test_agents_of_two_accounts_are_told_apart(calls: Any) -> None:
+    now = datetime.datetime(2026, 10, 25, 12, tzinfo=datetime.UTC)
+    for account in ("default", "mumbai"):
+        asha = Agent.objects.create(name="Asha", account=account, contact_uri="+919000000101")
+        calls.requested(state="ended", agent=asha, agent_label="Asha", created_at=now)
+
+    report = report_of(CallRecord.objects.all(), Period(FIRST, LAST))
+
+    assert [row.name for row in report.agents] == ["Asha", "Asha (mumbai)"]
 
 
 def test_deleted_agents_keep_their_names(calls: Any) -> None:
