@@ -98,6 +98,11 @@ ADVICE: dict[type[Exception], Any] = {
     exceptions.NotAuthenticated: gettext_lazy("Log in, or send the credentials that this site takes."),
     exceptions.NotFound: gettext_lazy("There is no such thing, or you may not see it."),
     exceptions.PermissionDenied: gettext_lazy("You may not do this. Ask an administrator."),
+    exceptions.MethodNotAllowed: gettext_lazy(
+        "This address does not take that method. The header Allow of this answer names those that it takes."
+    ),
+    exceptions.NotAcceptable: gettext_lazy("Answers are JSON. Send the header Accept: application/json, or none."),
+    exceptions.UnsupportedMediaType: gettext_lazy("Send JSON, with the header Content-Type: application/json."),
 }
 """What is said where REST framework's own words say less."""
 
@@ -138,7 +143,8 @@ def body_of(error: exceptions.APIException) -> dict[str, Any]:
 
 
 def _advice(error: exceptions.APIException) -> str:
-    is_usual = str(error.detail) == str(error.default_detail)
+    repeats_request = isinstance(error, exceptions.MethodNotAllowed | exceptions.UnsupportedMediaType)
+    is_usual = repeats_request or str(error.detail) == str(error.default_detail)
     return str(ADVICE[type(error)]) if is_usual and type(error) in ADVICE else str(error.detail)
 
 

@@ -28,14 +28,17 @@ The number that is taken off the do-not-call list is the one that was added befo
 ERRORS: dict[int, dict[str, Any]] = {
     401: {"code": "not_authenticated", "advice": "Log in, or send the credentials that this site takes."},
     404: {"code": "not_found", "advice": "There is no such thing, or you may not see it."},
-    406: {"code": "not_acceptable", "advice": "Could not satisfy the request Accept header."},
+    406: {"code": "not_acceptable", "advice": "Answers are JSON. Send the header Accept: application/json, or none."},
     409: {
         "code": "DoNotCall",
         "advice": "This customer is on the do-not-call list.",
         "reference": "5f0c2a9e-7b1d-4c68-a3e2-f9b0d4717b2c",
     },
     413: {"code": "too_large", "advice": "The body is too large. It may have 256 KB."},
-    415: {"code": "unsupported_media_type", "advice": 'Unsupported media type "text/plain" in request.'},
+    415: {
+        "code": "unsupported_media_type",
+        "advice": "Send JSON, with the header Content-Type: application/json.",
+    },
     429: {"code": "throttled", "advice": "Request was throttled. Expected available in 30 seconds.", "seconds": 30},
 }
 """What is answered with a status, whatever was asked. 400 and 403 say what is wrong with this request."""

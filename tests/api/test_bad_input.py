@@ -155,7 +155,8 @@ def test_a_body_that_does_not_arrive_whole(asha: Api) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "x"]
 )
 def test_other_kinds_of_body(asha: Api, kind: str) -> None:
-    assert_refused(asha.send("POST", "calls/", b"ticket=ticket_1", kind), 415, "unsupported_media_type")
+    answer = assert_refused(asha.send("POST", "calls/", b"ticket=ticket_1", kind), 415, "unsupported_media_type")
+    assert "Content-Type: application/json" in answer["advice"]
 
 
 def test_a_large_form_is_not_read(asha: Api) -> None:
@@ -185,7 +186,9 @@ def test_wrong_credentials(host: Any) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "FOO"])
 def test_methods_that_there_are_not(asha: Api, method: str) -> None:
-    assert_refused(asha.send(method, "calls/"), 405, "method_not_allowed")
+    response = asha.send(method, "calls/")
+    assert "The header Allow" in assert_refused(response, 405, "method_not_allowed")["advice"]
+    assert {"GET", "POST"} <= set(response["Allow"].split(", "))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,8 @@ def test_accept_with_pages_for_people(asha: Api) -> None:
 
 
 def test_kinds_that_there_are_not(asha: Api) -> None:
-    assert_refused(asha.get("calls/", Accept="application/xml"), 406, "not_acceptable")
+    refused = assert_refused(asha.get("calls/", Accept="application/xml"), 406, "not_acceptable")
+    assert "Accept: application/json" in refused["advice"]
     assert_refused(asha.get("calls/?format=xml"), 404, "not_found")
 
 
