@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from django_exotel_ccm.models import CallRecord
+from django_exotel_ccm.models import CallRecord, Device
 from django_exotel_ccm.models.call_queryset import CallRecordQuerySet
 from django_exotel_ccm.services.live_board import live_board
 from django_exotel_ccm.services.reports.export import Seen, csv_pieces
@@ -95,6 +96,8 @@ def test_own_calls_of_some_days_are_found_by_an_index(host: Any, work: str) -> N
 
 @pytest.mark.django_db
 def test_live_board_reads_no_table_to_its_end(host: Any) -> None:
+    Device.objects.create(agent=host.agent(), exotel_id="1", contact_uri="+919000000101", seen_at=timezone.now())
+
     plans = [plan for plan in plans_of(live_board) if "exotel_ccm_call" in plan]
 
     assert plans
