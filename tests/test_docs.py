@@ -216,6 +216,14 @@ def test_documented_fields_exist(name: str) -> None:
     assert [field for field in fields if not hasattr(model, field)] == []
 
 
+def test_fields_that_recipes_use_are_in_the_reference() -> None:
+    used = {name for block in blocks("cookbook", "python") for name in re.findall(r"[a-z]+(?:_[a-z]+)*", block)}
+    fields = {field.name for field in models.CallRecord._meta.concrete_fields} - {"id"}
+
+    assert "talk_time" in used
+    assert (used & fields) - set(first_names(section("reference", "`CallRecord`"))) == set()
+
+
 def test_names_that_pages_import_are_in_the_reference() -> None:
     imports = re.compile(r"^ *from django_exotel_ccm[\w.]* import ([\w, ]+)", re.MULTILINE)
     imported = {name for text in map(read, pages()) for names in imports.findall(text) for name in names.split(", ")}
@@ -232,6 +240,20 @@ def test_loggers_are_documented() -> None:
     documented = set(re.findall(r"`(django_exotel_ccm\.\w+)`", section("go-live", "Logs without callback tokens")))
 
     assert documented == (named_in_code | rooms_of_modules) - {"django_exotel_ccm.simulator"}
+
+
+def test_levels_of_loggers_are_documented() -> None:
+    written = set()
+    for path in PACKAGE.rglob("*.py"):
+        code, room = path.read_text("utf-8"), path.relative_to(PACKAGE).parts[0]
+        name = re.search(r'getLogger\((?:"django_exotel_ccm\.(\w+)"|__name__)\)', code)
+        if name and room != "simulator":
+            levels = re.findall(r"logger\.(info|warning)\(", code)
+            written |= {(f"`django_exotel_ccm.{name[1] or room}`", level.upper()) for level in levels}
+    documented = {(row[0], row[1]) for row in rows(section("metrics", "Logs"))} - {("all", "ERROR")}
+
+    assert ("`django_exotel_ccm.exotel`", "INFO") in written
+    assert documented == written
 
 
 def test_magic_numbers_are_documented() -> None:
