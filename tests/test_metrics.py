@@ -136,6 +136,7 @@ def test_log_names_the_reference_and_no_number(host: Any, exotel: Simulator, cap
     told = [vars(record) for record in ours if hasattr(record, "state")]
     assert {one["reference"] for one in told} == {str(call.reference)}
     states = [(one["state"], one["outcome"]) for one in told]
+    assert {type(word) for pair in states for word in pair} == {str}, "a handler may write what it gets by repr"
     # Two threads commit: each logs its own state afterwards, in any order.
     assert states[0] == ("requested", "")
     assert ("ended", "completed") in states

@@ -243,7 +243,7 @@ def _report_when_committed(call: CallRecord, changed: Sequence[str], using: str)
 
 def report_state(reference: UUID, state: str, outcome: str) -> None:
     """Log where a call stands, once that is committed, and count it for Prometheus."""
-    fields = {"reference": str(reference), "state": state, "outcome": outcome}
+    fields = {"reference": str(reference), "state": str(state), "outcome": str(outcome)}
     logger.info("Call %s: %s", reference, " ".join(filter(None, [state, outcome])), extra=fields)
     metrics.count_call(state, outcome)
 
