@@ -297,6 +297,16 @@ def test_options_that_do_not_fit(
     assert said in printed.err
 
 
+def test_purge_without_a_clock_says_that_it_purges_nothing(db: None, keep: Keep, run: Run) -> None:
+    keep()
+
+    printed, quiet = run("exotel_purge", "--apply"), run("exotel_purge", "--apply", "--verbosity=0")
+
+    assert (printed.status, quiet.status) == (0, 0)
+    assert "RETENTION is not set" in printed.out
+    assert quiet.out == ""
+
+
 def test_erasure_is_on_record_without_the_number(real_calls: Calls, run: Run) -> None:
     recorded_call(real_calls, 1)
     recorded_call(real_calls, 2, "sid2")

@@ -124,6 +124,8 @@ class Command(BaseCommand):
             )
         if erased:
             self._print(f"{several(erased, 'customer')} erased on request.")
+        elif not (failed or stop.is_set() or set_clocks()):
+            self._print("RETENTION is not set, and no customer's erasure waits: nothing was removed.")
         return failed > 0 or None in removed.values()
 
     # By hand.
