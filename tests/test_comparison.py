@@ -35,6 +35,17 @@ def test_running_call_is_compared_when_it_is_over(host: Any, exotel: Any, compar
     assert (call.state, call.talk_time) == ("ended", 42)
 
 
+@pytest.mark.books_differ(reason="the callbacks are awaited also where nothing is compared")
+def test_callbacks_do_not_outlive_their_test(host: Any, exotel: Any, compare_books: Callable[..., None]) -> None:
+    exotel.speed = 1.0
+    call = place_call(agent=host.agent(), ticket=host.ticket())
+
+    compare_books(exotel)
+
+    call.refresh_from_db()
+    assert call.state == "ended"
+
+
 @pytest.mark.parametrize("falsify", [{"talk_time": 41}, {"outcome": "busy"}, {"custom_field": "ticket_0"}])
 @pytest.mark.books_differ(reason="the test falsifies the database")
 def test_falsified_record_is_found(host: Any, exotel: Any, falsify: dict[str, Any]) -> None:
