@@ -121,11 +121,11 @@ def http(status: int, body: object = b"", *headers: str, reason: str = "Whatever
 
 
 def answering(*answers: bytes) -> Script:
-    """Answer each request in turn; the last answer serves all further ones."""
+    """Answer each request in turn; the last answer serves all further ones. An empty one is a disconnect."""
 
     def script(visit: Visit) -> None:
-        while visit.read_request():
-            visit.sock.sendall(answers[min(len(visit.server.requests), len(answers)) - 1])
+        while visit.read_request() and (answer := answers[min(len(visit.server.requests), len(answers)) - 1]):
+            visit.sock.sendall(answer)
 
     return script
 

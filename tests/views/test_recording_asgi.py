@@ -115,7 +115,7 @@ def test_recording_is_played_under_asgi(player: RecordingPlayer) -> None:
     assert RecordingAccess.objects.count() == 1
 
 
-@pytest.mark.sqlite_only("the database has no part in it, and tracing the memory takes more than a minute")
+@pytest.mark.sqlite_only("the database has no part in it, and tracing the memory takes many seconds")
 def test_large_recording_is_streamed_under_asgi(player: RecordingPlayer) -> None:
     player.serve(LargeRecording())
     client, url = player.listener(), url_of(player.call(player.host.ticket()))

@@ -20,15 +20,15 @@ from tests.views.recording_player import SOUND, TYPE, RecordingPlayer, url_of
 
 Result = TypeVar("Result")
 MEGABYTE = 1024 * 1024
-LARGE = 200 * MEGABYTE
+LARGE = 64 * MEGABYTE
 PIECE = bytes(64 * 1024)
 MOST_HELD = 4 * MEGABYTE
 MOST_ON_THE_WAY = 32 * MEGABYTE
-"""What the sockets' buffers of one machine hold, and far less than all."""
+"""What the sockets' buffers of one machine hold, and half of all."""
 
 
 class LargeRecording:
-    """Sends 200 MB as fast as they are read, counts them, and notices a disconnect."""
+    """Sends all its bytes as fast as they are read, counts them, and notices a disconnect."""
 
     def __init__(self) -> None:
         self.sent = 0
