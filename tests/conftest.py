@@ -48,6 +48,21 @@ def belongs_on(vendor: str, item: pytest.Item) -> bool:
     return bool(USES_A_DATABASE & {*marks, *getattr(item, "fixturenames", ())})
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Make the databases; each is emptied quickly after a test with real transactions."""
+    from django.db import DEFAULT_DB_ALIAS
+    from django.test import TransactionTestCase
+
+    from tests.quick_flush import QuickFlush
+
+    with django_db_blocker.unblock():
+        flush = QuickFlush(DEFAULT_DB_ALIAS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: flush())
+        yield
+
+
 @pytest.fixture(autouse=True)
 def language() -> Iterator[None]:
     """Take back the language that a request has activated: LocaleMiddleware leaves it to the next."""

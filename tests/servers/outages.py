@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
 from tests.servers import base, mariadb, postgresql
@@ -82,10 +83,14 @@ def _mariadb() -> Iterator[Server]:
 def moved_to(running: Server) -> Iterator[None]:
     """Have this process, and those that it starts, work on the server instead of the test's database."""
     usual = {name: connection.settings_dict[name] for name in running.address}
-    connection.close()
-    connection.settings_dict.update(running.address)
+    _connect_to(running.address)
     try:
         yield
     finally:
-        connection.close()
-        connection.settings_dict.update(usual)
+        _connect_to(usual)
+
+
+def _connect_to(address: dict[str, str]) -> None:
+    connection.close()
+    connection.settings_dict.update(address)
+    ContentType.objects.clear_cache()  # each database has keys of its own
