@@ -46,3 +46,13 @@ def test_second_change_is_found_too(transactional_db: None) -> None:
         flush()
 
         assert Permission.objects.filter(codename="place_call").exists()
+
+
+def test_content_types_are_read_again(transactional_db: None, django_assert_num_queries: Any) -> None:
+    flush = QuickFlush("default")
+    ContentType.objects.get_for_model(Ticket)
+
+    flush()
+
+    with django_assert_num_queries(1):
+        ContentType.objects.get_for_model(Ticket)
