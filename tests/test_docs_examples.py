@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -138,3 +140,29 @@ def test_receivers_and_tests_of_the_examples_run(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
+
+
+def test_celery_recipe_installs_what_its_broker_needs() -> None:
+    """Newer versions of Celery's library for brokers import more than the package ``redis``."""
+    [recipe] = [block for block in blocks("background", "sh") if "celery -A" in block]
+    [broker] = re.findall(r'CELERY_BROKER_URL = "(\w+)://', read("background"))
+
+    assert broker in (importlib.metadata.metadata("celery").get_all("Provides-Extra") or [])
+    assert f'"celery[{broker}]"' in recipe
+
+
+def test_upgrade_brings_the_static_files_of_the_new_version(settings: Any, host: Any, tmp_path: Path) -> None:
+    [upgrade] = [block for block in blocks("versions", "sh") if "--upgrade" in block]
+    commands = re.findall(r"^python manage.py (\S+)(.*)$", upgrade, re.MULTILINE)
+    manifest = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    settings.STATIC_ROOT, settings.DEBUG = tmp_path, False
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": manifest}}
+    asha, ticket = Session(host.user("asha", *AGENT_WORK)), host.ticket()
+
+    with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
+        asha.change_form(ticket)
+    for command, options in commands:
+        if command == "collectstatic":
+            call_command(command, *options.split(), verbosity=0)
+
+    assert "Call customer" in asha.change_form(ticket).text
