@@ -34,7 +34,7 @@ def phone_line(adapter: TicketAdapter, agents: Sequence[Agent], next_url: str) -
     It does not stand before a call, because the news may be old. None if nothing is known, or if none was on and
     Exotel has accepted a call since. Costs one statement, or none where Exotel knows nobody.
     """
-    synced = [agent.pk for agent in agents if agent.exotel_user_id]
+    synced = [agent for agent in agents if agent.exotel_user_id]
     phones = list(Device.objects.filter(agent__in=synced).with_later_call().order_by("seen_at")) if synced else []
     ready = [phone for phone in phones if phone.is_verified]
     on = [phone for phone in ready if phone.is_on]
@@ -46,15 +46,26 @@ def phone_line(adapter: TicketAdapter, agents: Sequence[Agent], next_url: str) -
         text = _("Your phone is busy with another call, so your calls may be refused. (Exotel said so %(age)s.)")
         return PhoneLine(text % {"age": describe_age(on[0].seen_at)}, url)
     if on:
-        words = {"phones": ", ".join(map(str, on)), "age": describe_age(on[0].seen_at)}
+        words = {"phones": ", ".join(phone_name(phone, synced) for phone in on), "age": describe_age(on[0].seen_at)}
         return PhoneLine(_("Your calls ring on %(phones)s. (Exotel said so %(age)s.)") % words, url)
     if ready:
         text = _("Your phone is off in Exotel, so your calls may be refused. (Exotel said so %(age)s.)")
     else:
         text = _("Your phone is not verified in Exotel, so your calls may be refused. (Exotel said so %(age)s.)")
-    labels = [_("Turn it on") if len(ready) == 1 else _("Turn on %(phone)s") % {"phone": phone} for phone in ready]
+    names = [phone_name(phone, synced) for phone in ready]
+    labels = [_("Turn it on") if len(ready) == 1 else _("Turn on %(phone)s") % {"phone": name} for name in names]
     switches = [(str(phone.pk), label) for phone, label in zip(ready, labels, strict=True)]
     return PhoneLine(text % {"age": describe_age(phones[-1].seen_at)}, url, is_off=True, switches=switches)
+
+
+def phone_name(phone: Device, agents: Sequence[Agent]) -> str:
+    """Return the address of a phone of one of ``agents``, with its account where they are of several.
+
+    The same telephone can be in several accounts, and be on in one of them and off in the other.
+    """
+    accounts = {agent.pk: agent.account for agent in agents}
+    several = len(set(accounts.values())) > 1
+    return f"{phone} ({accounts[phone.agent_id]})" if several else str(phone)
 
 
 def phone_rows(agents: Sequence[Agent]) -> list[dict[str, Any]]:
@@ -63,7 +74,7 @@ def phone_rows(agents: Sequence[Agent]) -> list[dict[str, Any]]:
     return [
         {
             "key": str(device.pk),
-            "name": f"{capfirst(device.get_kind_display())} {device.contact_uri}",
+            "name": f"{capfirst(device.get_kind_display())} {phone_name(device, agents)}",
             "state": _state_of(device),
             "is_on": device.is_on,
             "has_later_call": device.has_later_call,

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from django_exotel_ccm.adapters import TicketAdapter, next_page_url, page_url
 from django_exotel_ccm.exceptions import DeviceNotSwitched
 from django_exotel_ccm.models import Agent, Device
-from django_exotel_ccm.own_phones import phone_rows
+from django_exotel_ccm.own_phones import phone_name, phone_rows
 from django_exotel_ccm.services import agents_for, refresh_devices, switch_device
 from django_exotel_ccm.services.selection import whole_number
 from django_exotel_ccm.views.access import answer_own_page, is_script, next_url_of
@@ -81,7 +81,7 @@ def _change(request: HttpRequest, agents: list[Agent]) -> str:
     if device is None:
         raise Http404
     device = switch_device(device, on=request.POST.get("exotel_on") == "1")
-    words = {"phone": device.contact_uri}
+    words = {"phone": phone_name(device, agents)}
     off = _("Your calls do not ring on %(phone)s any more.")
     return (_("Your calls ring on %(phone)s now.") if device.is_on else off) % words
 

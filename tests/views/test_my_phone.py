@@ -164,6 +164,24 @@ def test_several_phones_are_named(asha: Session, host: Any, exotel: Simulator) -
     assert f"Turn on {PHONE} Turn on {SOFTPHONE} My phone" in page.text
 
 
+def test_one_phone_in_two_accounts(asha: Session, host: Any, exotel: Simulator) -> None:
+    """Else its two lines look the same, and nobody knows which of them they turn off."""
+    twin = host.agent(user=asha.user, account="sales", exotel_user_id="b7e2")
+    facts = {"kind": "phone", "is_on": True, "is_verified": True, "seen_at": timezone.now()}
+    Device.objects.create(agent=twin, exotel_id="9", contact_uri=PHONE, **facts)
+
+    text, line = my_phone(asha).text, asha.change_form(host.ticket()).text
+    page = switch(asha, my_phone(asha), SOFTPHONE, "1")
+
+    assert f"Phone {PHONE} (default) : on" in text
+    assert f"Phone {PHONE} (sales) : on" in text
+    assert f'aria-label="Turn it off: Phone {PHONE} (sales)"' in page.html
+    assert f"Your calls ring on {PHONE} (default), {PHONE} (sales)." in line
+    assert f"Your calls ring on {SOFTPHONE} (default) now." in page.text
+    Device.objects.update(is_on=False)
+    assert f"Turn on {PHONE} (sales)" in asha.change_form(host.ticket()).text
+
+
 def test_no_phone_is_verified(asha: Session, host: Any) -> None:
     Device.objects.update(is_verified=False)
 
