@@ -18,6 +18,7 @@ from django.urls import reverse
 
 import tests.helpdesk.models
 from django_exotel_ccm import conf
+from django_exotel_ccm.background import with_celery
 from django_exotel_ccm.exotel.account import Secret, account_from_url
 from tests.admin.pages import AGENT_WORK, Session
 from tests.test_docs import PAGES, ROOT, blocks, file_in, read
@@ -144,7 +145,7 @@ def test_receivers_and_tests_of_the_examples_run(tmp_path: Path) -> None:
 
 def test_celery_recipe_installs_what_its_broker_needs() -> None:
     """Newer versions of Celery's library for brokers import more than the package ``redis``."""
-    [recipe] = [block for block in blocks("background", "sh") if "celery -A" in block]
+    [recipe] = [block for block in blocks("background", "sh") if "-A crm worker" in block]
     [broker] = re.findall(r'CELERY_BROKER_URL = "(\w+)://', read("background"))
 
     assert broker in (importlib.metadata.metadata("celery").get_all("Provides-Extra") or [])
@@ -166,3 +167,16 @@ def test_upgrade_brings_the_static_files_of_the_new_version(settings: Any, host:
             call_command(command, *options.split(), verbosity=0)
 
     assert "Call customer" in asha.change_form(ticket).text
+
+
+def test_one_schedule_runs_every_job_of_celery_beat() -> None:
+    """A second ``CELERY_BEAT_SCHEDULE`` in the settings would end the jobs of the first without a word."""
+    shown = [block for path in PAGES for block in blocks(path.stem, "python") if "CELERY_BEAT_SCHEDULE = " in block]
+    settings: dict[str, Any] = {}
+    for block in shown:
+        exec(block, settings)
+
+    entries = settings["CELERY_BEAT_SCHEDULE"].values()
+
+    assert {entry["task"] for entry in entries} == {with_celery.run_job.name}
+    assert [entry["args"] for entry in entries] == [["reconcile", {}], ["sync", {}], ["purge", {}]]
