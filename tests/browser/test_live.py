@@ -174,6 +174,20 @@ def test_board_says_when_one_is_logged_out(boss: Any, site: Any, open_page: Call
     page.wait_for_selector("text=You are logged out. Log in again to see the board.")
 
 
+def test_board_goes_on_after_a_login_in_another_tab(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    open_board(page, site)
+    page.context.clear_cookies()
+    page.wait_for_selector("text=You are logged out. Log in again to see the board.")
+
+    log_in(page.context.new_page(), site.url, "boss")
+    CallRecord.objects.filter(customer_label="Meera Nair").update(customer_label="Sunita Devi")
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+    page.wait_for_selector("text=Sunita Devi")
+    page.wait_for_selector("[data-exotel-board]:not([data-exotel-old])")
+
+
 def test_hidden_board_asks_nothing(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
     page = open_page()
     open_board(page, site)

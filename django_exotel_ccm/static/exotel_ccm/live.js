@@ -102,6 +102,12 @@
   tick();
   setInterval(tick, 1000);
   plan(Number(texts.exotelPoll));
-  document.addEventListener("visibilitychange", () => plan(0));
+  /* Somebody looks at the board again: they may have logged in meanwhile, in another tab. */
+  const wake = () => {
+    isStopped = false;
+    plan(0);
+  };
+  document.addEventListener("visibilitychange", wake);
+  window.addEventListener("focus", () => isStopped && wake());
   window.addEventListener("online", () => plan(0));
 })();
