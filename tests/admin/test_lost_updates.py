@@ -332,7 +332,7 @@ class OwnForm(forms.ModelForm):
     class Meta:
         model = Order
         fields = ["number", "status", "secret", "due_at", "day", "tags", "customer"]
-        widgets = {"secret": forms.PasswordInput, "day": forms.SelectDateWidget}
+        widgets = {"secret": forms.PasswordInput, "day": forms.SelectDateWidget(years=[2026, 2027])}
 
     class Media:
         extend = False

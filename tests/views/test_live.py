@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
@@ -77,10 +78,11 @@ def test_empty_board(boss: Session) -> None:
 
 def test_who_is_on_the_phone_with_whom_since_when(boss: Session, host: Any) -> None:
     ticket = host.ticket("Invoice")
-    talking = call(age=100, answered=80, ticket=ticket, ticket_label="Invoice")
-    call(age=20, agent_label="Vik", customer_label="Meera")
+    with time_machine.travel(timezone.localtime().replace(hour=12), tick=False):  # just after midnight it was yesterday
+        talking = call(age=100, answered=80, ticket=ticket, ticket_label="Invoice")
+        call(age=20, agent_label="Vik", customer_label="Meera")
 
-    page = board(boss)
+        page = board(boss)
 
     assert "Asha call to Ravi Invoice a phone was picked up today" in page.text
     assert "Vik is calling Meera since today" in page.text
