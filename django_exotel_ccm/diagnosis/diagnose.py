@@ -14,6 +14,7 @@ from django_exotel_ccm.diagnosis.finding import Finding, Run, failed, new_run
 from django_exotel_ccm.diagnosis.people import check_agents, check_exophones, check_permissions
 from django_exotel_ccm.diagnosis.retention import check_retention
 from django_exotel_ccm.diagnosis.set_up import check_set_up
+from django_exotel_ccm.diagnosis.static_files import check_static_files
 from django_exotel_ccm.diagnosis.ticket_numbers import check_ticket_numbers
 from django_exotel_ccm.diagnosis.workers import check_cache, check_reconciler, check_worker
 from django_exotel_ccm.models import CallRecord
@@ -21,9 +22,10 @@ from django_exotel_ccm.services.transactions import reset_connection
 
 Check = Callable[[Run], Iterator[Finding]]
 
-# check_database comes first: it finds out whether the checks of what is stored can run.
+# check_database finds out whether the checks of what is stored can run.
 CHECKS: tuple[Check, ...] = (
     check_set_up,
+    check_static_files,
     check_database,
     check_accounts,
     check_callback_base,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -940,6 +941,19 @@ def several_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let every probe be answered by another process."""
     pids = iter(range(1, 1000))
     return lambda: monkeypatch.setattr("os.getpid", lambda: next(pids))
+
+
+def test_static_files_that_were_not_collected(doctor: Doctor, settings: Any, tmp_path: Path) -> None:
+    manifest = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": manifest}}
+
+    wrong = doctor.only()
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+    assert wrong["name"] == "static_files"
+    assert "python manage.py collectstatic" in wrong["fix"]
+    assert doctor.wrong() == []
 
 
 def test_several_processes_with_sessions_in_memory(
