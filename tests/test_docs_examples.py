@@ -180,3 +180,15 @@ def test_one_schedule_runs_every_job_of_celery_beat() -> None:
 
     assert {entry["task"] for entry in entries} == {with_celery.run_job.name}
     assert [entry["args"] for entry in entries] == [["reconcile", {}], ["sync", {}], ["purge", {}]]
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/tutorial.md", "docs/go-live.md"])
+def test_time_zone_that_a_new_project_has_is_named(path: str, tmp_path: Path) -> None:
+    """Call-backs are read in it, so agents elsewhere would call at other hours than they chose."""
+    call_command("startproject", "crm", str(tmp_path))
+    [zone] = re.findall(r"^TIME_ZONE = [\"'](.+)[\"']$", (tmp_path / "crm" / "settings.py").read_text(), re.MULTILINE)
+
+    text = (ROOT / path).read_text("utf-8")
+
+    assert "`TIME_ZONE" in text
+    assert f'`"{zone}"`' in text
