@@ -146,3 +146,19 @@ def test_report_on_paper(boss: Any, site: Any, open_page: Callable[..., Any]) ->
 
     assert page.is_hidden(".exotel-filter")
     assert page.is_visible("#exotel-days ~ details table")  # folded on the screen
+
+
+def test_tables_are_as_wide_as_an_upright_page(boss: Any, site: Any, open_page: Callable[..., Any]) -> None:
+    page = open_page(width=718)  # A4 between the margins of a browser
+    log_in(page, site.url, "boss")
+    page.goto(f"{site.url}/exotel/reports/?{dates(60)}")
+    page.emulate_media(media="print")
+
+    rights = page.eval_on_selector_all(
+        ".exotel-card table",
+        """(tables) => tables.map(
+          (table) => [table, table.closest(".exotel-card")].map((one) => one.getBoundingClientRect().right)
+        )""",
+    )
+    assert len(rights) >= 5
+    assert [table for table, card in rights if table > card] == []
