@@ -348,6 +348,20 @@ def test_second_change_is_shown_too(open_order: Callable[..., Any], order: Order
     assert order.number == "Mine"
 
 
+def test_question_goes_when_the_change_is_undone(open_order: Callable[..., Any], order: Order) -> None:
+    page, before = open_order(Plain), order.status
+    page.select_option("#id_status", "shut")
+    Order.objects.update(status="called")
+    page.evaluate(STEP)
+    assert notes_on(page, 1)["status"].startswith("The call changed this to “Called”. You entered “Shut”.")
+
+    Order.objects.update(status=before)
+    page.evaluate(STEP)
+
+    page.wait_for_selector(".exotel-changed", state="detached")
+    assert page.input_value("#id_status") == "shut"
+
+
 def test_form_with_errors_asks(open_order: Callable[..., Any], order: Order) -> None:
     page = open_order(Plain)
     page.select_option("#id_status", "shut")

@@ -209,6 +209,13 @@
     };
     const changed = Object.keys(stored).filter((name) => name in shown && controls.has(name) && fresh.has(name)
       && isChanged(name));
+    // What a question offers may be gone: the call has changed the field back to what the page showed.
+    const storedOf = (digest) => digest.split(".")[1];
+    [...notes].filter(([name, { digest }]) => name in shown && name in stored && !changed.includes(name)
+      && storedOf(digest) !== storedOf(stored[name])).forEach(([name, { element }]) => {
+      element.remove();
+      notes.delete(name);
+    });
     // A row whose key is another one stands where a row was deleted or added.
     const moved = new Set(changed.filter(isHidden).map(rowOf));
     const seen = changed.filter((name) => !isHidden(name) && !(rowOf(name) && moved.has(rowOf(name))))
