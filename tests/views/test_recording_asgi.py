@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -38,7 +39,8 @@ def run(scenario: Callable[[], Awaitable[Result]]) -> Result:
     async def whole() -> Result:
         return await scenario()
 
-    return asyncio.run(whole())
+    # The tests before leave thousands of variables in our context, and asgiref copies them all at each piece.
+    return contextvars.Context().run(asyncio.run, whole())
 
 
 class Handler(ASGIHandler):
