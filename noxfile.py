@@ -38,7 +38,7 @@ THEMES = {
 # What a theme loads from another host, as npm calls it. A machine without npm tries the theme without it.
 THEME_FILES = {"semantic-admin": "fomantic-ui@2.9.4"}
 HELPDESK = ("django-helpdesk==2.6.1", "6.0")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUP = nox.project.dependency_groups(PROJECT, "test")
 VERSION = PROJECT["project"]["version"]

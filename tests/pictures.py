@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +16,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "images"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, PHONE = 1060, 390
 SHARPNESS = 1.5
 LESS_SHARP = {"device_scale_factor": 1.25}  # for long pages
@@ -65,9 +63,10 @@ class Studio:
         from playwright.sync_api import sync_playwright
 
         self.url, self.exotel = url, exotel
-        executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+        from tests.servers import chromium
+
         running = stack.enter_context(sync_playwright())
-        self.browser = running.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        self.browser = running.chromium.launch(executable_path=chromium.executable(), args=["--no-sandbox"])
         stack.callback(self.browser.close)
 
     def take_all(self) -> None:

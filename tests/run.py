@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ if __name__ == "__main__":
 
 from tests import messages  # noqa: E402
 from tests.parts import Part, summary  # noqa: E402
-from tests.servers import mariadb, redis  # noqa: E402
+from tests.servers import chromium, mariadb, redis  # noqa: E402
 from tests.servers.base import NoServer  # noqa: E402
 from tests.servers.packages import has_hindi_font, install  # noqa: E402
 from tests.servers.postgresql import running_postgresql  # noqa: E402
@@ -38,8 +37,6 @@ from tests.servers.postgresql import running_postgresql  # noqa: E402
 AT_ONCE = min(2, os.cpu_count() or 1)  # parts; each uses one core
 PART_WITHIN = 2400  # seconds; a part that hangs is ended, and has failed
 STOPS_WITHIN = 20
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = ("chromium", "fonts-dejavu-core", "fonts-noto-core", "fontconfig")  # packages of Debian
 PARTS = ("sqlite", "postgres", "mariadb", "redis", "browser")
 EVERYWHERE = "not browser and not redis"  # the tests that run on every database
 NOT_FOR_TESTS = ("DJANGO_SETTINGS_MODULE", "POSTGRES_HOST", "MYSQL_SOCKET", "SQLITE_NAME")
@@ -122,13 +119,10 @@ class Suite:
         """Run the journey in headless Chromium; its screenshots and axe counts stay in artifacts/."""
 
         def run(part: Part) -> None:
-            if not (_has_browser() and has_hindi_font()):
-                install(*CHROMIUM)
-            if not _has_browser():
-                raise CannotRun(
-                    f"no browser on the PATH ({', '.join(BROWSERS)}); as root type: "
-                    f"apt-get install {' '.join(CHROMIUM)}"
-                )
+            if not (chromium.executable() and has_hindi_font()):
+                install(*chromium.PACKAGES)
+            if not chromium.executable():
+                raise CannotRun(chromium.MISSING)
             self._pytest(part, "browser")
 
         return self._part("browser", run)
@@ -222,10 +216,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _has_browser() -> bool:
-    return any(map(shutil.which, BROWSERS))
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import django
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from tests.servers import chromium as browser
+
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -33,14 +33,14 @@ PATIENCE = 15_000  # milliseconds until a page that does not do what it should f
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Start the machine's own Chromium, headless; skip where there is none."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    executable = browser.executable()
     if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
+        pytest.skip(browser.MISSING)
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+        launched = running.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
@@ -70,6 +70,19 @@ def site(live_server: Any, exotel: Any) -> Any:
 
 
 def log_in(page: Any, url: str, username: str) -> None:
+    """Give the browser the session of a user: quicker than the form, which is not what most tests show."""
+    from django.conf import settings
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    client = Client()
+    client.force_login(get_user_model().objects.get(username=username))
+    name = settings.SESSION_COOKIE_NAME
+    cookie = {"name": name, "value": client.cookies[name].value, "url": url, "httpOnly": True, "sameSite": "Lax"}
+    page.context.add_cookies([cookie])
+
+
+def log_in_by_form(page: Any, url: str, username: str) -> None:
     """Log in as people do."""
     page.goto(f"{url}/admin/")
     page.fill("#id_username", username)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import AccountUsage, ExoPhone
 from django_exotel_ccm.services.groups import OF_AGENTS
-from tests.browser.conftest import keep_picture, log_in, violations
+from tests.browser.conftest import keep_picture, log_in, log_in_by_form, violations
 from tests.helpdesk.models import Customer
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ def test_page_looks(
 def test_run_again(root: Any, site: Any, open_page: Callable[..., Any]) -> None:
     ExoPhone.objects.update(is_active=False)
     page = open_page()
-    log_in(page, site.url, "root")
+    log_in_by_form(page, site.url, "root")
     page.click("text=Check of the set-up")
     page.click("text=Run the check")
     page.wait_for_selector("h2:has-text('1 thing is wrong')")

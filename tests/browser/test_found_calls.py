@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
-from tests.browser.conftest import CALLING, PATIENCE, answer_and_hang_up, log_in, press
+from tests.browser.conftest import CALLING, PATIENCE, answer_and_hang_up, log_in, log_in_by_form, press
 from tests.browser.test_panel import HIDE
 from tests.helpdesk.models import Ticket
 
@@ -185,7 +185,7 @@ def test_panel_goes_on_after_a_login_in_another_tab(ticket: Ticket, site: Any, e
     page.wait_for_selector(".exotel-hint:has-text('You are logged out.')")
 
     tab = page.context.new_page()
-    log_in(tab, site.url, "asha")
+    log_in_by_form(tab, site.url, "asha")
     page.evaluate(LOOK)
     page.wait_for_selector(".exotel-hint:has-text('Then we dial the customer.')")
     end_call(exotel, open_page)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
-from tests.browser.conftest import answer_and_hang_up, keep_picture, log_in, violations
+from tests.browser.conftest import answer_and_hang_up, keep_picture, log_in, log_in_by_form, violations
 from tests.servers.packages import has_hindi_font
 
 pytestmark = [
@@ -74,7 +74,7 @@ def test_page_with_its_language_in_the_address(
     host.user("asha", *AGENT_WORK, SEES_CALLS)
     ticket = host.ticket("पंखा आवाज़ करता है")
     page, phones = open_page(), open_page(1000, 800)
-    log_in(page, f"{site.url}/hi", "asha")
+    log_in_by_form(page, f"{site.url}/hi", "asha")
     page.goto(f"{site.url}/hi/admin/helpdesk/ticket/{ticket.pk}/change/")
 
     page.click("button:has-text('ग्राहक को कॉल करें')")

@@ -10,7 +10,7 @@ import pytest
 from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.signals import call_ended
 from tests.admin.pages import AGENT_WORK, SEES_CALLS, SEES_NUMBERS
-from tests.browser.conftest import answer_and_hang_up, keep_findings, keep_picture, log_in, press, violations
+from tests.browser.conftest import answer_and_hang_up, keep_findings, keep_picture, log_in_by_form, press, violations
 from tests.helpdesk.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -34,7 +34,7 @@ def test_call_from_button_to_ticket(
     page, phones = open_page(), open_page(1000, 800)
     found = {}
 
-    log_in(page, site.url, "asha")
+    log_in_by_form(page, site.url, "asha")
     page.goto(f"{site.url}/admin/helpdesk/ticket/")
     keep_picture(page, "changelist")
     found["changelist"] = violations(page)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallRecord, Device, FollowUp
 from tests.admin.pages import SEES_CALLS
-from tests.browser.conftest import keep_picture, log_in, violations
+from tests.browser.conftest import keep_picture, log_in, log_in_by_form, violations
 from tests.browser.test_reports import LOOKS
 
 # The calls were never placed.
@@ -180,7 +180,7 @@ def test_board_goes_on_after_a_login_in_another_tab(boss: Any, site: Any, open_p
     page.context.clear_cookies()
     page.wait_for_selector("text=You are logged out. Log in again to see the board.")
 
-    log_in(page.context.new_page(), site.url, "boss")
+    log_in_by_form(page.context.new_page(), site.url, "boss")
     CallRecord.objects.filter(customer_label="Meera Nair").update(customer_label="Sunita Devi")
     page.evaluate("window.dispatchEvent(new Event('focus'))")
 

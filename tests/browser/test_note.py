@@ -16,7 +16,7 @@ from django_exotel_ccm.services import schedule_follow_up
 from django_exotel_ccm.services.call_lists import create_call_list
 from django_exotel_ccm.services.privacy import erase
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
-from tests.browser.conftest import keep_picture, log_in, press, violations
+from tests.browser.conftest import keep_picture, log_in, log_in_by_form, press, violations
 from tests.browser.test_journey import answer_and_hang_up
 
 pytestmark = pytest.mark.browser
@@ -182,7 +182,7 @@ def test_text_survives_lost_connection_and_ended_session(
     keep_picture(page, "note_logged_out")
 
     other = page.context.new_page()
-    log_in(other, site.url, "asha")
+    log_in_by_form(other, site.url, "asha")
     page.dblclick(f"{BOX} .exotel-save")
     page.wait_for_selector(".exotel-said:has-text('Saved.')")
     assert CallNote.objects.get().text == "Angry"
@@ -331,7 +331,7 @@ def test_note_is_not_shown_to_the_next_user(
     page.goto("about:blank")
     page.context.clear_cookies()
 
-    log_in(page, site.url, "vik")
+    log_in_by_form(page, site.url, "vik")
     page.goto(call if page_of == "call" else ticket)
     if page_of == "call":
         page.wait_for_selector(BOX)

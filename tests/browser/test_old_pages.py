@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 
 from django_exotel_ccm.models import CallRecord
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
-from tests.browser.conftest import log_in, press
+from tests.browser.conftest import log_in_by_form, press
 from tests.helpdesk.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,7 @@ def ticket(host: Any) -> Ticket:
 @pytest.fixture
 def page(ticket: Ticket, site: Any, open_page: Callable[..., Any]) -> Any:
     found = open_page()
-    log_in(found, site.url, "asha")
+    log_in_by_form(found, site.url, "asha")
     found.goto(f"{site.url}/admin/helpdesk/ticket/{ticket.pk}/change/")
     return found
 
@@ -37,7 +37,7 @@ def page(ticket: Ticket, site: Any, open_page: Callable[..., Any]) -> Any:
 def log_in_again(page: Any, site: Any) -> None:
     """Log in in another tab, and close it."""
     other = page.context.new_page()
-    log_in(other, site.url, "asha")
+    log_in_by_form(other, site.url, "asha")
     other.close()
 
 

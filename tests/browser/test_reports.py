@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import Agent, CallRecord
 from tests.admin.pages import SEES_CALLS
-from tests.browser.conftest import keep_picture, log_in, violations
+from tests.browser.conftest import keep_picture, log_in, log_in_by_form, violations
 from tests.browser.week_of_calls import record_week
 
 # Some of the calls were never placed.
@@ -84,7 +84,7 @@ def test_supervisor_asks_for_one_agent_and_fetches_the_file(
     boss: Any, site: Any, open_page: Callable[..., Any]
 ) -> None:
     page = open_page()
-    log_in(page, site.url, "boss")
+    log_in_by_form(page, site.url, "boss")
     page.click("#content-main >> text=Reports")
     page.fill("input[name=from]", str(timezone.localdate() - datetime.timedelta(days=6)))
     page.select_option("select[name=agent]", label="Vikram")
