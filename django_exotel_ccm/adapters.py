@@ -21,6 +21,8 @@ from django_exotel_ccm.models import CallRecord
 from django_exotel_ccm.models.ticket_link import LinkKey, TicketLink
 from django_exotel_ccm.tickets import TicketType, type_of
 
+CHECK = "X-Exotel-Check"
+"""The header of our scripts when they look at a page anew. They show no messages, so those wait for the next page."""
 MAX_TICKETS = 100
 """How many tickets one page shows to be called."""
 MAX_QUERY_LENGTH = 3000

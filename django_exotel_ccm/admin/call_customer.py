@@ -22,13 +22,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_exotel_ccm import tickets
-from django_exotel_ccm.adapters import MAX_QUERY_LENGTH, MAX_TICKETS, call_query, page_url
+from django_exotel_ccm.adapters import CHECK, MAX_QUERY_LENGTH, MAX_TICKETS, call_query, page_url
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.button_column import ButtonColumn, seen_by
 from django_exotel_ccm.admin.last_calls import CalledTodayFilter, LastCallColumn, ListedCalls, said_of_cut_filter
 from django_exotel_ccm.admin.lists import action
 from django_exotel_ccm.admin.lost_updates import LostUpdatesMixin
-from django_exotel_ccm.admin.shown import CHECK, ShownInput
+from django_exotel_ccm.admin.shown import ShownInput
 from django_exotel_ccm.call_button import CallButton, call_button, call_buttons
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.local_time import local_now

@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_exotel_ccm import lifecycle
+from django_exotel_ccm.adapters import CHECK
 from django_exotel_ccm.admin.adapter import AdminAdapter
 from django_exotel_ccm.admin.app_list import my_calls_url
 from django_exotel_ccm.admin.call_columns import CallColumns, load_advice
@@ -23,7 +24,6 @@ from django_exotel_ccm.admin.call_search import EVERYWHERE, search_calls, search
 from django_exotel_ccm.admin.lists import AccountFilter
 from django_exotel_ccm.admin.notes import NoteInline, is_ticket_visible, mark_visible
 from django_exotel_ccm.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
-from django_exotel_ccm.admin.shown import CHECK
 from django_exotel_ccm.choices import Permission
 from django_exotel_ccm.descriptions import describe_length, describe_time, reconciler_missing_message
 from django_exotel_ccm.models import Announcement, CallEvent, CallRecord

@@ -20,8 +20,6 @@ from django.utils.safestring import SafeString
 from django_exotel_ccm.admin.form_values import is_comparable, sent_for
 from django_exotel_ccm.admin.stored_values import StoredRow, digest_of
 
-CHECK = "X-Exotel-Check"
-"""The header of our scripts when they look at a page anew. They show no messages, so those wait for the next page."""
 FIELD = "exotel:shown"
 """The name of our hidden field. No field of a form can be called so, because a colon stands in no Python name."""
 ROW = ":row"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from django_exotel_ccm.adapters import TicketAdapter, may_see_call, next_page_url, page_url, tickets_of_rows
+from django_exotel_ccm.adapters import CHECK, TicketAdapter, may_see_call, next_page_url, page_url, tickets_of_rows
 from django_exotel_ccm.call_back_times import chosen_time, describe_call_back, offered_times
 from django_exotel_ccm.call_button import CallButton, call_buttons
 from django_exotel_ccm.choices import Permission
@@ -69,7 +70,11 @@ def _answer(request: HttpRequest, adapter: TicketAdapter) -> HttpResponseBase:
         else:
             adapter.add_message(request, "success", format_html("{}", said))
             return HttpResponseRedirect(request.get_full_path())
-    response = adapter.render(request, "my_calls.html", _context(request, adapter, problem))
+    context = _context(request, adapter, problem)
+    if CHECK in request.headers:
+        # Without the frame, which would show the messages that wait for the next page.
+        return TemplateResponse(request, "exotel_ccm/my_calls_body.html", context)
+    response = adapter.render(request, "my_calls.html", context)
     response.status_code = 200 if problem is None else 400
     return response
 
@@ -205,6 +210,7 @@ def _call_row(
     is_refused = bool(advice)
     url = adapter.call_url(request, call)
     return {
+        "key": call.pk,
         "icon": icon_of(call),
         "result": describe_result(call, request.user),
         "detail": describe_status(call, request.user, advice=advice).hint if is_refused else "",

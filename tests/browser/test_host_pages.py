@@ -134,7 +134,7 @@ def test_phone_is_turned_off_and_on(crm: Any, open_agent: Callable[..., Agent], 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def call_and_note(agent: Agent, crm: Any, text: str) -> list[str]:
+def call_and_note(agent: Agent, crm: Any, text: str, call_back: str = "") -> list[str]:
     """Press the first button, talk, write a note in the box; return what axe finds with the box open."""
     agent.page.evaluate("window.isSamePage = true")
     agent.press()
@@ -142,6 +142,7 @@ def call_and_note(agent: Agent, crm: Any, text: str) -> list[str]:
     answer_and_hang_up(agent.phones)
     agent.wait_for("Talked with")
     agent.page.fill("form.exotel-note-box textarea", text)
+    agent.page.check(f"form.exotel-note-box [name=exotel_call_back][value='{call_back}']", force=True)
     found = violations(agent.page)
     agent.page.click(".exotel-save")
     agent.page.wait_for_selector(".exotel-said:has-text('Saved.')")
@@ -159,15 +160,16 @@ def test_my_calls_in_the_frame_of_the_host(crm: Any, open_agent: Callable[..., A
     weight = "getComputedStyle(document.querySelector('.exotel-is-overdue p')).fontWeight"
     assert agent.page.evaluate(weight) == "400"
 
-    found += call_and_note(agent, crm, "Took the blue one")
+    found += call_and_note(agent, crm, "Took the blue one", "tomorrow")
+    agent.page.wait_for_selector("[aria-labelledby=exotel-follow-ups] >> text=Took the blue one")
     keep_picture(agent.page, f"host_my_calls_{look}_saved")
-    agent.page.reload()
-    keep_picture(agent.page, f"host_my_calls_{look}_reloaded")
+    found += violations(agent.page)
 
     assert found == []
     assert agent.complaints == []
     assert agent.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert agent.page.locator(".exotel-is-overdue").count() == 0  # the call has settled it
+    assert agent.page.locator(".exotel-empty").count() == 0
     assert "Talked for" in agent.page.inner_text("[aria-labelledby=exotel-today]")
 
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from django_exotel_ccm.models import CallRecord, FollowUp
 from tests.admin.pages import AGENT_WORK, SEES_CALLS
-from tests.browser.conftest import CALLING, keep_picture, log_in, violations
+from tests.browser.conftest import CALLING, answer_and_hang_up, keep_picture, log_in, press, violations
 
+CALL_BACKS, TODAY = "[aria-labelledby=exotel-follow-ups]", "[aria-labelledby=exotel-today]"
 # Some of the calls were never placed.
 pytestmark = [pytest.mark.browser, pytest.mark.books_differ]
 
@@ -85,6 +86,125 @@ def test_by_keyboard(asha: Any, site: Any, open_page: Callable[..., Any]) -> Non
     page.wait_for_function("document.querySelectorAll('.exotel-line').length === 2")
 
     assert FollowUp.objects.filter(done_at=None).count() == 2
+
+
+@pytest.fixture
+def talk(site: Any, exotel: Any, open_page: Callable[..., Any]) -> Callable[[Any], None]:
+    """Answer the call that a page has placed, hang up, and wait until the page says so."""
+
+    def talk_on(page: Any) -> None:
+        phones = open_page(1000, 800)
+        phones.goto(exotel.url)
+        answer_and_hang_up(phones)
+        page.wait_for_selector(".exotel-headline:has-text('Talked with Ravi')")
+
+    return talk_on
+
+
+@pytest.fixture
+def invoice(host: Any) -> FollowUp:
+    """The overdue call-back of an agent who may write notes, and has called nobody today."""
+    user, now = host.user("asha", *AGENT_WORK, SEES_CALLS, "exotel_ccm.add_callnote"), timezone.now()
+    due, _later = (
+        FollowUp.objects.create(
+            ticket=host.ticket(subject), assigned_to=user, due_at=now + datetime.timedelta(hours=hours), created_at=now
+        )
+        for subject, hours in {"Invoice shows the old address": -2, "Yearly plan": 720}.items()
+    )
+    return due
+
+
+def test_lists_follow_the_call(
+    invoice: FollowUp, site: Any, open_page: Callable[..., Any], talk: Callable[[Any], None]
+) -> None:
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    fetched: list[str] = []
+    page.on("request", lambda request: "x-exotel-check" in request.headers and fetched.append(request.url))
+    press(page)
+    assert fetched == []
+
+    talk(page)
+    page.wait_for_selector(f"#exotel-follow-up-{invoice.pk}", state="detached")
+    page.wait_for_selector(f"{TODAY} >> text=Talked for")
+    assert page.evaluate("document.activeElement.id") == "exotel-follow-ups"  # it was on the button that is gone
+    assert page.locator(f"{TODAY} .exotel-empty").count() == 0
+    page.fill("form.exotel-note-box textarea", "Sends it by mail")
+    page.check("[name=exotel_call_back][value=tomorrow]", force=True)
+    page.click(".exotel-save")
+    page.wait_for_selector(f"{CALL_BACKS} >> text=Sends it by mail")
+    page.wait_for_selector(f"{CALL_BACKS} button.exotel-call")
+
+    keep_picture(page, "my_calls_after_the_call")
+    assert violations(page) == []
+    rows = [" ".join(row.split()) for row in page.locator(f"{CALL_BACKS} .exotel-line").all_inner_texts()]
+    assert [row.count("Invoice shows the old address") for row in rows] == [1, 0]
+    assert page.locator(f"{CALL_BACKS} button.exotel-call").count() == 2
+    assert page.locator(f"{TODAY} .exotel-entry").count() == 1
+    assert len(fetched) == 2
+    assert page.evaluate("window.isSamePage")
+
+
+def test_last_call_back_leaves_the_words_that_nobody_waits(
+    invoice: FollowUp, site: Any, open_page: Callable[..., Any], talk: Callable[[Any], None]
+) -> None:
+    FollowUp.objects.exclude(pk=invoice.pk).delete()
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    press(page)
+
+    talk(page)
+    page.wait_for_selector(f"{CALL_BACKS} >> text=Nobody waits for your call.")
+    assert page.locator(f"{CALL_BACKS} li").count() == 0
+    page.check("[name=exotel_call_back][value=tomorrow]", force=True)
+    page.click(".exotel-save")
+    page.wait_for_selector(f"{CALL_BACKS} button.exotel-call")
+
+    assert page.locator(f"{CALL_BACKS} .exotel-empty").count() == 0
+    assert page.evaluate("window.isSamePage")
+
+
+def test_lists_leave_what_is_in_use(
+    invoice: FollowUp, site: Any, open_page: Callable[..., Any], talk: Callable[[Any], None]
+) -> None:
+    """A time is typed in the row that the call settles, and the focus stands in another one."""
+    other = FollowUp.objects.exclude(pk=invoice.pk).get()
+    settled, stays = (f"#exotel-follow-up-{one.pk}" for one in (invoice, other))
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    press(page)
+    page.click(f"{settled} summary")
+    page.fill(f"{settled} [name=exotel_due_at]", "2030-06-01T10:00")
+    page.focus(f"{stays} button[value=done]")
+
+    talk(page)
+    page.wait_for_selector(f"{TODAY} >> text=Talked for")
+
+    assert page.evaluate("document.activeElement.value") == "done"
+    assert page.evaluate(f"document.activeElement.closest('{stays}') !== null")
+    assert page.input_value(f"{settled} [name=exotel_due_at]") == "2030-06-01T10:00"
+    assert page.locator(f"{settled} .exotel-call").count() == 0
+    assert page.locator(f"{stays} button.exotel-call").count() == 1
+
+
+def test_lists_stay_when_nobody_is_logged_in_any_more(
+    invoice: FollowUp, site: Any, open_page: Callable[..., Any]
+) -> None:
+    page = open_page()
+    log_in(page, site.url, "asha")
+    page.goto(f"{site.url}/exotel/my-calls/")
+    page.context.clear_cookies()
+
+    with page.expect_response(lambda answer: "x-exotel-check" in answer.request.headers):
+        page.evaluate("document.dispatchEvent(new CustomEvent('exotel:note'))")
+    page.context.set_offline(True)
+    with page.expect_event("requestfailed"):
+        page.evaluate("document.dispatchEvent(new CustomEvent('exotel:note'))")
+
+    assert page.locator(f"{CALL_BACKS} button.exotel-call").count() == 2
 
 
 def test_press_says_nothing_of_a_ticket_of_another_kind(asha: Any, site: Any, open_page: Callable[..., Any]) -> None:

@@ -487,6 +487,24 @@ def test_index_without_other_models_of_ours(asha: Session, host: Any) -> None:
 
 
 @pytest.mark.parametrize("is_staff", [True, False])
+def test_script_that_renews_the_lists_takes_no_message(asha: Session, host: Any, is_staff: bool) -> None:
+    """After a call our script fetches the page for its lists; nobody reads the messages in it."""
+    type(asha.user).objects.update(is_staff=is_staff)
+    follow_up = promise(asha.user, host.ticket("Invoice"), hours=1)
+    promise(asha.user, host.ticket("Broken fan"), hours=1)
+    form = next(one for one in my_calls(asha).forms if ("exotel_follow_up", str(follow_up.pk)) in one.fields)
+    asha.client.post(asha.where, form.data | {"exotel_do": "done"})
+
+    fetched = asha.client.get(asha.where, headers={"X-Exotel-Check": "1"}).content.decode()
+    shown = my_calls(asha)
+
+    assert ["The call-back is done." in html for html in (fetched, shown.html)] == [False, True]
+    assert [html.count("data-exotel-renewed") for html in (fetched, shown.html)] == [2, 2]
+    assert "Broken fan" in fetched
+    assert "<html" not in fetched
+
+
+@pytest.mark.parametrize("is_staff", [True, False])
 def test_note_can_be_written_long_after_the_call(host: Any, is_staff: bool) -> None:
     asha = Session(host.user("asha", *AGENT_WORK, "exotel_ccm.add_callnote"))
     type(asha.user).objects.update(is_staff=is_staff)
